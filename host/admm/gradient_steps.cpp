@@ -1,0 +1,74 @@
+// The gradient update (algorithm.md §3): p_l ← p_l − g/τ, W_l ← W_l − G/θ with exact τ and θ, four products of
+// 2 n m V flops per layer. r = W p + b − z is carried along:  r ← r − (W g)/τ,  r ← r − (G p)/θ.
+//
+// A projected p needs W Δ of the projected change Δ. So that this is the only product, τ is then the curvature
+// along the last change, (ν||W Δ||² + ρ||Δ||²)/||Δ||², lowered by at most a tenth per iteration.
+#include "host/admm/stage_layer.hpp"
+
+namespace gamlp {
+namespace {
+
+constexpr double kTauFloor = 0.9;
+
+}  // namespace
+
+void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
+  const std::int64_t v = spec_.nodes;
+  const Mat g = workspace(0, v, l.n), image = workspace(1, v, l.m);
+  const Scalar gradient2 = scalar(l.index, kGradientP2), image2 = scalar(l.index, kImageP2);
+  const Scalar tau = scalar(l.index, kTau);
+  const WireFormat format = format_of(spec_.exchange.p, epoch);
+
+  enqueue(ops::Gemm{l.r, l.w, g, false, false, nu_});  // νWᵀr: needs nothing of the neighbour
+  if (l.index == range_.first) receive_q(epoch);
+  enqueue(ops::PGradient{g, l.u_in, l.p, l.q_in, rho_, gradient2});
+
+  if (!format.quantized()) {
+    const StepSize step{gradient2, image2, nu_, rho_};
+    enqueue(ops::Gemm{g, l.w, image, false, true});  // W g
+    enqueue(ops::Dot{image, image, image2});
+    enqueue(ops::Descent{step, image, l.r, tau});
+    enqueue(ops::Descent{step, g, l.p, {}});
+    if (message.data) {
+      enqueue(ops::Copy{{reinterpret_cast<const std::byte*>(l.p.data), 1, l.p.size() * 4},
+                        {message.data, 1, l.p.size() * 4}});
+    }
+    return;
+  }
+  if (epoch == 0) {  // no last change yet: the exact τ of this gradient
+    enqueue(ops::Gemm{g, l.w, image, false, true});
+    enqueue(ops::Dot{image, image, image2});
+    enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, 0.0});
+  }
+  enqueue(ops::PProject{l.p, g, tau, quantize(spec_.exchange.p, format, l, true, message), gradient2});
+  enqueue(ops::Gemm{g, l.w, image, false, true});  // W Δ
+  enqueue(ops::ResidualAdd{image, l.r, image2});
+  enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, kTauFloor});
+}
+
+void StageProgram::gradient_w(Layer& l) {
+  const Mat g = workspace(2, l.m, l.n), image = workspace(0, spec_.nodes, l.m);
+  const Scalar gradient2 = scalar(l.index, kGradientW2), image2 = scalar(l.index, kImageW2);
+  const StepSize step{gradient2, image2, nu_, l.mu};
+  enqueue(ops::Gemm{l.r, l.input, g, true, false, nu_});  // ν r pᵀ
+  enqueue(ops::WGradient{l.w, g, static_cast<float>(l.mu), gradient2});
+  enqueue(ops::Gemm{l.input, g, image, false, true});  // G p
+  enqueue(ops::Dot{image, image, image2});
+  enqueue(ops::Descent{step, g, l.w, {}});
+  enqueue(ops::ResidualBias{step, image, l.r, l.mean, l.b});
+}
+
+void StageProgram::gradient_zq(Layer& l, std::int64_t epoch, Bytes message) {
+  const Scalar linear2 = scalar(l.index, kLinear2);
+  if (l.last) {
+    enqueue(ops::SoftmaxStep{l.r, l.z, l.mean, labels_.view<std::int32_t>(1, spec_.nodes), nu_,
+                             scalar(l.index, kRisk), linear2});
+    return;
+  }
+  enqueue(ops::ZStep{l.r, l.z, l.mean, l.q, spec_.activation, linear2});
+  const WireFormat format = format_of(spec_.exchange.q, epoch);
+  enqueue(ops::QDual{l.p_next, l.z, l.q, l.u, spec_.activation, rho_, nu_,
+                     quantize(spec_.exchange.q, format, l, false, message), scalars(l.index, kFit2, 4)});
+}
+
+}  // namespace gamlp

@@ -1,0 +1,170 @@
+#include "host/admm/input.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "host/core/error.hpp"
+#include "host/cpu/blas.hpp"
+
+namespace gamlp {
+namespace {
+
+void subtract_row(Matrix& x, const std::vector<float>& row) {
+  for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t j = 0; j < x.cols(); ++j) x(i, j) -= row[static_cast<std::size_t>(j)];
+  }
+}
+
+std::vector<float> row_mean(const Matrix& x) {
+  std::vector<double> sum(static_cast<std::size_t>(x.cols()), 0.0);
+  for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t j = 0; j < x.cols(); ++j) sum[static_cast<std::size_t>(j)] += static_cast<double>(x(i, j));
+  }
+  std::vector<float> mean(sum.size());
+  for (std::size_t j = 0; j < sum.size(); ++j) mean[j] = static_cast<float>(sum[j] / static_cast<double>(x.rows()));
+  return mean;
+}
+
+ConstBytes bytes_of(const Matrix& m) {
+  return {reinterpret_cast<const std::byte*>(m.data()), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+}
+
+}  // namespace
+
+const char* input_kind_name(InputKind kind) {
+  switch (kind) {
+    case InputKind::qr:
+      return "qr";
+    case InputKind::kernel:
+      return "kernel";
+    default:
+      return "plain";
+  }
+}
+
+InputKind choose_input_kind(const ProblemShape& shape, Update update, std::int64_t width, std::int64_t iterations,
+                            std::string* why) {
+  const double v = static_cast<double>(shape.train_nodes), n = static_cast<double>(shape.inputs);
+  if (shape.train_nodes >= shape.inputs) return InputKind::plain;
+  const std::string sizes =
+      std::to_string(shape.train_nodes) + " training nodes, " + std::to_string(shape.inputs) + " inputs";
+  if (update == Update::exact) {
+    if (why) *why = "layer 1 in the V × V form: " + sizes;
+    return InputKind::kernel;
+  }
+  // QR costs 4 n V² flops once; each iteration then saves two products of 2 h V (n − V).
+  const double cost = 4.0 * n * v * v;
+  const double saved = static_cast<double>(iterations) * 4.0 * static_cast<double>(width) * v * (n - v);
+  if (cost > saved) return InputKind::plain;
+  if (why) *why = "layer 1 reduced by QR: " + sizes;
+  return InputKind::qr;
+}
+
+TrainingInput make_training_input(Matrix x, InputKind kind) {
+  TrainingInput input;
+  input.kind = kind;
+  switch (kind) {
+    case InputKind::plain:
+      input.train = std::move(x);
+      break;
+    case InputKind::qr:
+      input.train = Matrix(x.rows(), x.rows());
+      reduced_rq(x.view(), input.train.view());
+      input.basis = std::move(x);
+      break;
+    case InputKind::kernel:
+      input.mean = row_mean(x);
+      subtract_row(x, input.mean);
+      input.train = Matrix(x.rows(), x.rows());
+      gemm(x.view(), false, x.view(), true, input.train.view());
+      input.basis = std::move(x);
+      break;
+  }
+  return input;
+}
+
+Matrix TrainingInput::coordinates(Matrix x) const {
+  if (kind == InputKind::plain) return x;
+  if (kind == InputKind::kernel) subtract_row(x, mean);
+  Matrix out(x.rows(), basis.rows());
+  gemm(x.view(), false, basis.view(), true, out.view());
+  return out;
+}
+
+void TrainingInput::to_host_layout(LayerWeights& layer) const {
+  if (kind != InputKind::kernel) return;
+  const std::int64_t width = layer.w.rows(), nodes = layer.w.cols();
+  Matrix w(width, nodes);
+  for (std::int64_t i = 0; i < nodes; ++i) {
+    for (std::int64_t j = 0; j < width; ++j) w(j, i) = layer.w.data()[i * width + j];
+  }
+  layer.w = std::move(w);
+}
+
+LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
+  if (kind == InputKind::plain) return layer;
+  LayerWeights full{Matrix(layer.w.rows(), basis.cols()), layer.b};
+  gemm(layer.w.view(), false, basis.view(), false, full.w.view());
+  if (kind == InputKind::kernel) {  // b belongs to centred inputs
+    for (std::int64_t i = 0; i < full.w.rows(); ++i) {
+      double shift = 0.0;
+      for (std::int64_t j = 0; j < full.w.cols(); ++j) {
+        shift += static_cast<double>(full.w(i, j)) * static_cast<double>(mean[static_cast<std::size_t>(j)]);
+      }
+      full.b[static_cast<std::size_t>(i)] -= static_cast<float>(shift);
+    }
+  }
+  return full;
+}
+
+InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& input,
+                       const std::vector<std::int32_t>& labels, const MethodConfig& method, const Network& network)
+    : kind_(input.kind),
+      nodes_(static_cast<std::int64_t>(labels.size())),
+      inputs_(input.inputs()),
+      width_(network.front().w.rows()) {
+  const auto floats = [&](std::int64_t count, const char* what, MemoryKind kind) {
+    return device.allocate(static_cast<std::size_t>(count) * sizeof(float), what, kind);
+  };
+  const auto upload = [&](const Matrix& from, const Buffer& to) {
+    const ConstBytes bytes = bytes_of(from);
+    stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
+  };
+  const double nu = *method.nu, mu = weight_decay_of(method, 1, static_cast<int>(network.size()));
+  if (kind_ == InputKind::kernel) {
+    factor_ = floats(inputs_ * inputs_, "the factor of layer 1", MemoryKind::data);
+    ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
+    a_ = floats(nodes_ * width_, "a of layer 1", MemoryKind::variables);
+    c_ = floats(nodes_ * width_, "c of layer 1", MemoryKind::weights);
+    upload(input.train, factor_);
+    // c starts so that the entries of W = cᵀ x₀ have the scale that network's first layer has: its columns
+    // are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
+    double trace = 0.0;
+    for (std::int64_t i = 0; i < inputs_; ++i) trace += static_cast<double>(input.train(i, i));
+    const double column2 = trace / static_cast<double>(input.basis.cols());
+    const float scale = column2 > 0.0 ? static_cast<float>(1.0 / std::sqrt(column2)) : 0.0f;
+    const Matrix& w = network.front().w;
+    c_start_ = Matrix(nodes_, width_);
+    for (std::int64_t i = 0; i < nodes_; ++i) {
+      for (std::int64_t j = 0; j < width_; ++j) c_start_(i, j) = scale * w(j, i);
+    }
+    upload(c_start_, c_);
+    stream.enqueue(ops::Gemm{factor(), c(), a()});
+    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), ridge_.view<double>(1, 2), nu,
+                                     method.exact.kappa, mu});
+    return;
+  }
+  x_ = floats(nodes_ * inputs_, "the inputs of layer 1", MemoryKind::data);
+  upload(input.train, x_);
+  if (method.update == Update::exact) {
+    mean_ = floats(inputs_, "the mean input", MemoryKind::data);
+    factor_ = floats(inputs_ * inputs_, "the factor of layer 1", MemoryKind::data);
+    ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
+    stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, inputs_)});
+    stream.enqueue(ops::Gram{x(), factor_.mat(inputs_, inputs_)});
+    stream.enqueue(ops::WFactor{factor_.mat(inputs_, inputs_), mean(), ridge_.view<double>(1, 2), nodes_, nu,
+                                method.exact.kappa, 0.0, mu});
+  }
+}
+
+}  // namespace gamlp

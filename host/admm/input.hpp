@@ -1,0 +1,69 @@
+// What layer 1 trains on. With fewer training nodes than inputs (V < n0) the weights of layer 1 stay in the
+// span of the training inputs, so V coordinates represent them exactly (algorithm.md §8, §9):
+//   plain   x itself
+//   qr      x = r q with orthonormal rows in q: train W' = W qᵀ on r (V × V); W = W' q
+//   kernel  W = cᵀ x₀, x₀ = x − mean: train c on K = x₀ x₀ᵀ (V × V), see ops::KernelSolve (exact update)
+// Evaluation uses the same coordinates for the other nodes, so no n0-wide product is left in the run.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/admm/network.hpp"
+#include "host/admm/settings.hpp"
+#include "host/device/device.hpp"
+
+namespace gamlp {
+
+enum class InputKind { plain, qr, kernel };
+const char* input_kind_name(InputKind kind);
+
+struct TrainingInput {
+  InputKind kind = InputKind::plain;
+  Matrix train;  // V × m: x, or r; kernel: K
+  Matrix basis;  // qr: q, kernel: x₀ (V × n0); plain: empty
+  std::vector<float> mean;  // kernel: mean of x's rows
+
+  std::int64_t inputs() const { return train.cols(); }
+  // Other nodes' inputs (rows × n0) in these coordinates.
+  Matrix coordinates(Matrix x) const;
+  // Layer 1 as StageProgram::enqueue_weights() leaves it (kernel: c, V × width) → outputs × inputs.
+  void to_host_layout(LayerWeights& layer) const;
+  // Layer 1 for the original inputs.
+  LayerWeights expanded(const LayerWeights& layer) const;
+};
+
+// The form that costs least for `iterations` iterations of the (resolved) update; its reason in `why`.
+InputKind choose_input_kind(const ProblemShape& shape, Update update, std::int64_t width, std::int64_t iterations,
+                            std::string* why = nullptr);
+TrainingInput make_training_input(Matrix x, InputKind kind);
+
+// Device memory of layer 1's input and of what is computed from it once per run. Lives on the first device,
+// across stages.
+class InputLayer {
+ public:
+  // Uploads; for the exact update computes the factor, and for the kernel form starts c at the first layer
+  // of `network`. `input` must stay alive until the stream has been synchronised.
+  InputLayer(Device& device, Stream& stream, const TrainingInput& input, const std::vector<std::int32_t>& labels,
+             const MethodConfig& method, const Network& network);
+
+  InputKind kind() const { return kind_; }
+  ConstMat x() const { return x_.mat(nodes_, inputs_); }
+  ConstMat mean() const { return mean_.mat(1, inputs_); }
+  ConstMat factor() const { return factor_.mat(inputs_, inputs_); }
+  MatView<const double> ridge() const { return ridge_.view<double>(1, 2); }
+  // Kernel form: a = K c and c, V × width.
+  Mat a() const { return a_.mat(nodes_, width_); }
+  Mat c() const { return c_.mat(nodes_, width_); }
+
+ private:
+  InputKind kind_;
+  std::int64_t nodes_, inputs_, width_;
+  Matrix c_start_;
+  Buffer x_, mean_, factor_, ridge_, a_, c_;
+};
+
+}  // namespace gamlp

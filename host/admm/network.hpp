@@ -1,0 +1,39 @@
+// Weights on the host: initialisation, growth, and the forward pass that defines the model (algorithm.md §1, §6).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/core/matrix.hpp"
+#include "host/device/ops.hpp"
+
+namespace gamlp {
+
+// One layer: z = W p + b, W is outputs × inputs.
+struct LayerWeights {
+  Matrix w;
+  std::vector<float> b;
+};
+
+using Network = std::vector<LayerWeights>;
+
+// Widths of a network: inputs, width (layers − 1 times), classes.
+std::vector<std::int64_t> layer_widths(int layers, std::int64_t inputs, std::int64_t width, std::int64_t classes);
+
+// W_1 ~ N(0, scale_first²); the others rectangular identities, or N(0, 0.1²) with b ~ N(0, 0.1²) when
+// `identity` is false (the paper's). Seeded per layer.
+Network initial_network(const std::vector<std::int64_t>& widths, double scale_first, bool identity, std::uint64_t seed);
+
+// Inserts width × width layers (identity, or random as above) before the head until there are `layers`; the
+// head is kept, or restarts as a rectangular identity. With identity layers and a kept head the function is
+// unchanged for activations that keep non-negative values (ReLU, leaky ReLU).
+Network grown(const Network& network, int layers, bool restart_head, bool identity, std::uint64_t seed);
+
+// Class scores (logits) of each row of x: the model's forward pass on the host, in blocks of rows.
+Matrix forward(const Network& network, const ActivationRule& f, ConstMat x);
+
+// Throws DivergenceError naming the layer and "W" or "b" when a weight is not finite.
+void check_finite(const Network& network);
+
+}  // namespace gamlp

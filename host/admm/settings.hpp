@@ -1,0 +1,28 @@
+// The method's numbers for one run, resolved from the config and the problem's shape.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "host/config/config.hpp"
+#include "host/device/ops.hpp"
+
+namespace gamlp {
+
+// What the choice of update depends on. V training nodes, n0 inputs.
+struct ProblemShape {
+  std::int64_t train_nodes = 0;
+  std::int64_t inputs = 0;
+  std::int64_t classes = 0;
+};
+
+// Replaces every null of `config.method` and update "auto" by the value used. `why` (optional) receives a
+// sentence on the choice of update. Throws ConfigError when the values contradict each other.
+void resolve_method(Config& config, const ProblemShape& shape, std::string* why = nullptr);
+
+ActivationRule activation_rule(const ModelConfig& model);
+
+// μ of layer `layer` (1-based) in a stage of `layers` layers. The method must be resolved.
+double weight_decay_of(const MethodConfig& method, int layer, int layers);
+
+}  // namespace gamlp

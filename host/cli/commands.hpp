@@ -1,0 +1,34 @@
+// The subcommands of gamlp. Each add_* function describes its options to the parser and sets `run`, which
+// main() calls when the subcommand was chosen; run returns the exit status or throws an Error.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+namespace gamlp::cli {
+
+struct Shared {
+  bool quiet = false;
+  bool json = false;
+  std::function<int()> run;
+};
+
+void add_train(CLI::App& app, Shared& shared);
+void add_resume(CLI::App& app, Shared& shared);
+void add_evaluate(CLI::App& app, Shared& shared);
+void add_predict(CLI::App& app, Shared& shared);
+void add_info(CLI::App& app, Shared& shared);
+void add_generate(CLI::App& app, Shared& shared);
+void add_bench(CLI::App& app, Shared& shared);
+
+// "gamlp 0.1.0", then the features of this build, one per line.
+std::string version_text();
+
+// Set by SIGINT and SIGTERM once install_signal_handlers() was called; a second signal ends the program.
+std::atomic<bool>& stop_flag();
+void install_signal_handlers();
+
+}  // namespace gamlp::cli

@@ -1,0 +1,4 @@
+#include "host/cli/commands.hpp"
+namespace gamlp::cli {
+void add_info(CLI::App&, Shared&) {}
+}

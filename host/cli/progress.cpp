@@ -1,0 +1,138 @@
+#include "host/cli/progress.hpp"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace gamlp::cli {
+namespace {
+
+template <class... Args>
+std::string format(const char* pattern, Args... args) {
+  char buffer[512];
+  const int n = std::snprintf(buffer, sizeof buffer, pattern, args...);
+  return std::string(buffer, static_cast<std::size_t>(std::min<int>(n, sizeof buffer - 1)));
+}
+
+std::string percent(double fraction) { return std::isfinite(fraction) ? format("%.1f%%", 100 * fraction) : "–"; }
+
+}  // namespace
+
+std::string human_bytes(double bytes) {
+  const char* units[] = {"B", "KB", "MB", "GB", "TB"};
+  int unit = 0;
+  while (bytes >= 1000 && unit < 4) bytes /= 1000, ++unit;
+  return format(unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
+}
+
+std::string human_seconds(double seconds) {
+  if (seconds < 60) return format("%.1f s", seconds);
+  const long whole = std::lround(seconds);
+  if (whole < 3600) return format("%ld min %02ld s", whole / 60, whole % 60);
+  return format("%ld h %02ld min", whole / 3600, whole / 60 % 60);
+}
+
+Progress::Progress(bool quiet, bool json) : quiet_(quiet), json_(json), terminal_(::isatty(STDOUT_FILENO) != 0) {}
+
+Progress::~Progress() { end_live_line(); }
+
+void Progress::end_live_line() {
+  if (live_) std::fputs("\n", stdout);
+  live_ = false;
+}
+
+void Progress::line(const std::string& text) {
+  end_live_line();
+  std::fputs((text + "\n").c_str(), stdout);
+  std::fflush(stdout);
+}
+
+void Progress::message(const std::string& text) {
+  if (!quiet_ && !json_) line(text);
+}
+
+void Progress::warning(const std::string& text) {
+  end_live_line();
+  std::fprintf(stderr, "gamlp: warning: %s\n", text.c_str());
+}
+
+void Progress::prepared(const Problem& problem, const Config& config, int devices) {
+  if (quiet_ || json_) return;
+  line(format("%s: %lld nodes, %lld adjacency entries, %lld features, %d classes; %zu train, %zu validation, %zu test",
+              problem.dataset_name.c_str(), static_cast<long long>(problem.nodes),
+              static_cast<long long>(problem.edges), static_cast<long long>(problem.features), problem.classes,
+              problem.parts[0].nodes.size(), problem.parts[1].nodes.size(), problem.parts[2].nodes.size()));
+  line(format("inputs %lld (K = %lld), width %lld, update %s, rho = nu = %g, %d CPU worker%s; loaded in %s, augmented in %s",
+              static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
+              static_cast<long long>(config.model.width), config.method.update == Update::exact ? "exact" : "gradient",
+              *config.method.rho, devices, devices == 1 ? "" : "s", human_seconds(problem.load_seconds).c_str(),
+              human_seconds(problem.augment_seconds).c_str()));
+  for (const std::string& note : problem.notes) line("  " + note);
+}
+
+void Progress::stage_begins(int stage, int layers, const std::vector<LayerRange>& ranges) {
+  if (quiet_ || json_) return;
+  std::string text = format("stage %d: %d layers on", stage, layers);
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    text += format("%s cpu:%zu (%d–%d)", i == 0 ? "" : ",", i, ranges[i].first, ranges[i].last);
+  }
+  line(text);
+}
+
+void Progress::epoch_done(const EpochRecord& r, std::int64_t total) {
+  if (json_) {
+    line(to_json(r).dump());
+    return;
+  }
+  if (quiet_) return;
+  if (r.accuracy) last_ = *r.accuracy, evaluated_ = true;
+  const auto now = std::chrono::steady_clock::now();
+  if (start_seconds_ < 0) start_seconds_ = r.seconds, start_epoch_ = r.epoch, shown_ = {};
+  const bool last = r.epoch == total;
+  // Ten times a second on a terminal; elsewhere every two seconds.
+  const double pause = terminal_ ? 0.1 : 2.0;
+  if (!last && r.stage_epoch != 1 && std::chrono::duration<double>(now - shown_).count() < pause) return;
+  shown_ = now;
+  const double rate = r.epoch > start_epoch_ && r.seconds > start_seconds_
+                          ? static_cast<double>(r.epoch - start_epoch_) / (r.seconds - start_seconds_)
+                          : 0.0;
+  std::string text = format("epoch %lld/%lld  objective %.5g  residual %.2e", static_cast<long long>(r.epoch),
+                            static_cast<long long>(total), r.objective, r.residual);
+  if (evaluated_) text += "  train " + percent(last_.train) + "  val " + percent(last_.validation);
+  if (rate > 0) {
+    text += format("  %.1f epochs/s", rate);
+    text += "  " + human_bytes(static_cast<double>(r.bytes_sent)) + " exchanged";
+    text += "  " + human_seconds(static_cast<double>(total - r.epoch) / rate) + " left";
+  }
+  if (terminal_) {
+    std::fputs(("\r\x1b[K" + text).c_str(), stdout);
+    std::fflush(stdout);
+    live_ = true;
+  } else {
+    line(text);
+  }
+}
+
+std::string result_table(const nlohmann::ordered_json& r) {
+  const auto accuracy = [&](const char* key) { return r[key].is_null() ? "–" : percent(r[key].get<double>()); };
+  std::string t;
+  const auto row = [&](const char* name, const std::string& value) { t += format("  %-24s ", name) + value + "\n"; };
+  row("test accuracy", accuracy("test_accuracy") + "  (at the best validation accuracy)");
+  row("validation accuracy", accuracy("validation_accuracy"));
+  row("train accuracy", accuracy("train_accuracy"));
+  row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()));
+  row("time", human_seconds(r["seconds"].get<double>()) + format(", %.2f ms per epoch", 1e3 * r["seconds_per_epoch"].get<double>()));
+  row("bytes exchanged", human_bytes(r["bytes_sent"].get<double>()) + ", " + human_bytes(r["bytes_per_epoch"].get<double>()) +
+                             " per epoch; one device per layer: " +
+                             human_bytes(r["bytes_per_epoch_one_device_per_layer"].get<double>()) + " per epoch");
+  const auto& timing = r["timing"];
+  row("worker time", format("products %.2f s, factors %.2f s, elementwise %.2f s, codecs %.2f s, exchange %.2f s, waiting %.2f s",
+                            timing["gemm"].get<double>(), timing["factorisation"].get<double>(),
+                            timing["elementwise"].get<double>(), timing["codec"].get<double>(),
+                            timing["exchange"].get<double>(), timing["wait"].get<double>()));
+  row("evaluation", format("%.2f s, beside training", timing["evaluation"].get<double>()));
+  return t;
+}
+
+}  // namespace gamlp::cli

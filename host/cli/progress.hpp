@@ -1,0 +1,43 @@
+// What a person sees while a run goes on: one line that is rewritten on a terminal; plain lines, a few per
+// stage, elsewhere; JSON lines with --json.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "host/train/trainer.hpp"
+
+namespace gamlp::cli {
+
+class Progress final : public Reporter {
+ public:
+  Progress(bool quiet, bool json);
+  ~Progress() override;
+
+  void message(const std::string& text) override;
+  void warning(const std::string& text) override;
+  void prepared(const Problem& problem, const Config& config, int devices) override;
+  void stage_begins(int stage, int layers, const std::vector<LayerRange>& ranges) override;
+  void epoch_done(const EpochRecord& record, std::int64_t total_epochs) override;
+
+ private:
+  void line(const std::string& text);
+  void end_live_line();
+
+  bool quiet_, json_, terminal_;
+  bool live_ = false;  // the cursor stands behind a live line
+  std::chrono::steady_clock::time_point shown_{};
+  double start_seconds_ = -1;
+  std::int64_t start_epoch_ = 0;
+  Accuracies last_{};
+  bool evaluated_ = false;
+};
+
+// The table at the end of a run.
+std::string result_table(const nlohmann::ordered_json& result);
+
+std::string human_bytes(double bytes);
+std::string human_seconds(double seconds);
+
+}  // namespace gamlp::cli

@@ -1,0 +1,99 @@
+// gamlp train, gamlp resume.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/progress.hpp"
+#include "host/config/check.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+#include "host/train/trainer.hpp"
+
+namespace gamlp::cli {
+namespace fs = std::filesystem;
+namespace {
+
+// runs/NAME, or runs/NAME-2 … when that is taken.
+fs::path free_run_folder(const fs::path& config) {
+  const fs::path base = fs::path("runs") / config.stem();
+  std::error_code error;
+  if (!fs::exists(base, error)) return base;
+  for (int i = 2;; ++i) {
+    const fs::path candidate = base.string() + "-" + std::to_string(i);
+    if (!fs::exists(candidate, error)) return candidate;
+  }
+}
+
+int finish(const TrainResult& result, const RunFolder& folder, const Shared& shared) {
+  const std::string path = folder.path().string();
+  if (result.interrupted) {
+    std::fprintf(stderr, "gamlp: stopped after epoch %lld; continue with: gamlp resume %s\n",
+                 static_cast<long long>(result.epoch), path.c_str());
+    return static_cast<int>(ExitCode::interrupted);
+  }
+  if (shared.json) {
+    std::printf("%s\n", result.json.dump().c_str());
+  } else {
+    std::printf("%s\nrun folder: %s  (config.json, metrics.jsonl, result.json, best.safetensors)\n",
+                result_table(result.json).c_str(), path.c_str());
+  }
+  return 0;
+}
+
+struct TrainArguments {
+  std::string config, run, devices;
+  std::vector<std::string> overrides;
+};
+
+}  // namespace
+
+void add_train(CLI::App& app, Shared& shared) {
+  auto args = std::make_shared<TrainArguments>();
+  CLI::App* command = app.add_subcommand("train", "Train from a JSON config");
+  command->add_option("config", args->config, "Config file (configs/*.json; configs/schema.json describes it)")->required();
+  command->add_option("--set", args->overrides, "Override one value, e.g. --set method.rho=1e-3 --set stages.2.epochs=50")
+      ->allow_extra_args(false);
+  command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
+  command->add_option("--devices", args->devices, "auto, cpu or cpu:N (N workers)");
+  command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
+  command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
+  command->callback([args, &shared] {
+    shared.run = [args, &shared] {
+      std::vector<std::string> overrides = args->overrides;
+      if (!args->devices.empty()) overrides.push_back("devices=" + args->devices);
+      const fs::path path = args->config;
+      Config config = load_config(path, overrides);
+      Progress progress(shared.quiet, shared.json);
+      for (const std::string& warning : config_warnings(config)) progress.warning(warning);
+      const RunFolder folder = RunFolder::create(args->run.empty() ? free_run_folder(path) : fs::path(args->run));
+      install_signal_handlers();
+      TrainOptions options;
+      options.stop = &stop_flag();
+      return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
+    };
+  });
+}
+
+void add_resume(CLI::App& app, Shared& shared) {
+  auto run = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("resume", "Continue an interrupted run from its newest checkpoint");
+  command->add_option("run", *run, "Run folder")->required();
+  command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
+  command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
+  command->callback([run, &shared] {
+    shared.run = [run, &shared] {
+      const RunFolder folder = RunFolder::open(*run);
+      if (fs::exists(folder.result_path())) {
+        throw ConfigError(*run + ": the run is finished (result.json); there is nothing to resume");
+      }
+      Progress progress(shared.quiet, shared.json);
+      install_signal_handlers();
+      TrainOptions options;
+      options.stop = &stop_flag();
+      return finish(resume(folder, progress, options), folder, shared);
+    };
+  });
+}
+
+}  // namespace gamlp::cli

@@ -1,0 +1,45 @@
+#include "host/core/version.hpp"
+
+#include <csignal>
+
+#include "host/cli/commands.hpp"
+#include "host/cpu/blas.hpp"
+
+namespace gamlp::cli {
+namespace {
+
+std::atomic<bool> g_stop{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler needs a lock-free flag");
+
+extern "C" void on_signal(int signal) {
+  if (g_stop.exchange(true)) {  // the second one: end as if there were no handler
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+}
+
+}  // namespace
+
+std::string version_text() {
+  std::string text = std::string("gamlp ") + kVersion;
+  text += "\ncompiler: " __VERSION__;
+#ifdef __AVX512F__
+  text += "\ninstructions: AVX-512";
+#elif defined(__AVX2__)
+  text += "\ninstructions: AVX2";
+#else
+  text += "\ninstructions: baseline";
+#endif
+  text += "\nCPU linear algebra: " + blas_description();
+  text += "\nCUDA devices: not in this build\nMPI: not in this build";
+  return text;
+}
+
+std::atomic<bool>& stop_flag() { return g_stop; }
+
+void install_signal_handlers() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+}  // namespace gamlp::cli

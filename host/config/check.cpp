@@ -1,0 +1,260 @@
+#include "host/config/check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+
+#include "host/config/enums.hpp"
+#include "host/config/explain.hpp"
+
+namespace gamlp {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+// Rounded to nearest, values need more bits than this unless the rounding error is made up for.
+constexpr std::int64_t unsafe_bits = 4;
+constexpr std::int64_t unquantized_bits = 32;
+constexpr double max_generated_values = 4e9;  // float32 features of 16 GB
+
+struct NamedCodec {
+  std::string name;
+  const CodecConfig& codec;
+};
+std::array<NamedCodec, 2> codecs(const Config& c) {
+  return {{{"exchange.p", c.exchange.p}, {"exchange.q", c.exchange.q}}};
+}
+
+std::string text(double value) { return nlohmann::json(value).dump(); }
+
+std::int64_t longest_stage(const Config& c) {
+  std::int64_t longest = 0;
+  for (const StageConfig& stage : c.stages) longest = std::max(longest, stage.epochs);
+  return longest;
+}
+
+// The bits that a codec runs with, its own and those that the schedule brings before every stage has ended.
+std::vector<std::int64_t> bits_used(const Config& c, const CodecConfig& codec) {
+  std::vector<std::int64_t> used;
+  const auto& schedule = c.exchange.schedule;
+  const bool replaced_at_once = !schedule.empty() && schedule.front().epoch == 0;
+  if (codec.bits >= unquantized_bits || !replaced_at_once) used.push_back(codec.bits);
+  if (codec.bits >= unquantized_bits) return used;
+  const std::int64_t end = longest_stage(c);
+  for (const BitScheduleEntry& entry : schedule) {
+    if (entry.epoch < end) used.push_back(entry.bits);
+  }
+  return used;
+}
+
+void check_dataset(const DatasetConfig& d, Lines& out) {
+  const int sources = int{d.path.has_value()} + int{d.text.has_value()} + int{d.generate.has_value()};
+  if (sources != 1) {
+    out.push_back("`dataset` holds " + std::to_string(sources) +
+                  " of path, text and generate: exactly one of them must be given");
+  }
+  const SplitConfig& s = d.split;
+  if (s.kind == SplitKind::file && d.text) {
+    out.push_back(
+        "`dataset.split.kind` is \"file\", but a text dataset holds no masks: must be \"per_class\" or \"fraction\"");
+  }
+  if (s.kind == SplitKind::fraction && s.train_fraction + s.validation_fraction >= 1.0) {
+    out.push_back("`dataset.split.train_fraction` + `dataset.split.validation_fraction` is " +
+                  text(s.train_fraction + s.validation_fraction) + ": must be below 1, the rest is the test part");
+  }
+  if (!d.generate || d.generate->shape) return;
+  const GenerateConfig& g = *d.generate;
+  if (g.classes > g.nodes) {
+    out.push_back("`dataset.generate.classes` is " + std::to_string(g.classes) + ": must be at most the " +
+                  std::to_string(g.nodes) + " nodes");
+  }
+  if (g.mean_degree > static_cast<double>(g.nodes - 1)) {
+    out.push_back("`dataset.generate.mean_degree` is " + text(g.mean_degree) + ": must be below the " +
+                  std::to_string(g.nodes) + " nodes");
+  }
+  if (static_cast<double>(g.nodes) * static_cast<double>(g.features) > max_generated_values) {
+    out.push_back("`dataset.generate.nodes` × `dataset.generate.features` is " + std::to_string(g.nodes) + " × " +
+                  std::to_string(g.features) + ": must be at most " + text(max_generated_values) + " values");
+  }
+  if (s.kind == SplitKind::per_class) {
+    const std::int64_t wanted = s.train_per_class * g.classes + s.validation + s.test;
+    if (wanted > g.nodes) {
+      out.push_back("`dataset.split` asks for " + std::to_string(s.train_per_class) + " × " +
+                    std::to_string(g.classes) + " training, " + std::to_string(s.validation) + " validation and " +
+                    std::to_string(s.test) + " test nodes: must be at most the " + std::to_string(g.nodes) +
+                    " of `dataset.generate.nodes`");
+    }
+  }
+}
+
+void check_stages(const Config& c, Lines& out) {
+  if (c.stages.empty()) out.push_back("`stages` is empty: must have at least one entry");
+  for (std::size_t i = 1; i < c.stages.size(); ++i) {
+    if (c.stages[i].layers < c.stages[i - 1].layers) {
+      out.push_back("`stages." + std::to_string(i) + ".layers` is " + std::to_string(c.stages[i].layers) +
+                    ": must be at least the " + std::to_string(c.stages[i - 1].layers) + " of the stage before");
+    }
+  }
+}
+
+void check_method(const Config& c, Lines& out) {
+  const MethodConfig& m = c.method;
+  if (m.update == Update::exact && m.nu && m.rho && *m.nu != *m.rho) {
+    out.push_back("`method.rho` is " + text(*m.rho) + " and `method.nu` " + text(*m.nu) +
+                  ": must be equal with `method.update` \"exact\"");
+  }
+  if (!m.weight_decay_layers) return;
+  const auto& decay = *m.weight_decay_layers;
+  if (decay.empty()) out.push_back("`method.weight_decay_layers` is empty: must have one entry per layer, or be null");
+  for (std::size_t i = 0; i < decay.size(); ++i) {
+    if (!(decay[i] >= 0.0)) {
+      out.push_back("`method.weight_decay_layers." + std::to_string(i) + "` is " + text(decay[i]) +
+                    ": must be at least 0");
+    }
+  }
+  if (!decay.empty() && !c.stages.empty() && static_cast<std::int64_t>(decay.size()) != c.stages.back().layers) {
+    out.push_back("`method.weight_decay_layers` has " + std::to_string(decay.size()) +
+                  " entries: must have one for each of the " + std::to_string(c.stages.back().layers) +
+                  " layers of the last stage");
+  }
+}
+
+void check_codec(const Config& c, const NamedCodec& named, Lines& out) {
+  const auto& [name, codec] = named;
+  if (codec.error_feedback && codec.coding == Coding::difference) {
+    out.push_back("`" + name + ".error_feedback` is true with `" + name +
+                  ".coding` \"difference\": must be false, differences contain error feedback");
+  }
+  if (codec.coding == Coding::difference && codec.range == Range::fixed) {
+    out.push_back("`" + name + ".range` is \"fixed\" with `" + name +
+                  ".coding` \"difference\": must be \"tensor\" or \"block\", differences shrink below any fixed grid");
+  }
+  if (!(codec.grid.min < codec.grid.max)) {
+    out.push_back("`" + name + ".grid.min` is " + text(codec.grid.min) + ": must be below `" + name + ".grid.max`, " +
+                  text(codec.grid.max));
+  }
+  if (codec.range != Range::fixed) return;
+  std::int64_t fewest = unquantized_bits;
+  for (const std::int64_t bits : bits_used(c, codec)) fewest = std::min(fewest, bits);
+  if (fewest < unquantized_bits && codec.grid.levels > (std::int64_t{1} << fewest)) {
+    out.push_back("`" + name + ".grid.levels` is " + std::to_string(codec.grid.levels) + ": must be at most " +
+                  std::to_string(std::int64_t{1} << fewest) + ", the codes of " + std::to_string(fewest) + " bit" +
+                  (fewest == 1 ? "" : "s"));
+  }
+}
+
+void check_schedule(const ExchangeConfig& e, Lines& out) {
+  for (std::size_t i = 1; i < e.schedule.size(); ++i) {
+    if (e.schedule[i].epoch <= e.schedule[i - 1].epoch) {
+      out.push_back("`exchange.schedule." + std::to_string(i) + ".epoch` is " + std::to_string(e.schedule[i].epoch) +
+                    ": must be above the " + std::to_string(e.schedule[i - 1].epoch) + " of the entry before");
+    }
+  }
+  if (!e.schedule.empty() && e.p.bits >= unquantized_bits && e.q.bits >= unquantized_bits) {
+    out.push_back(
+        "`exchange.schedule` has no effect while `exchange.p.bits` and `exchange.q.bits` are 32: must be empty, or "
+        "give p or q fewer bits");
+  }
+}
+
+void warn_codec(const Config& c, const NamedCodec& named, Lines& out) {
+  const auto& [name, codec] = named;
+  const auto used = bits_used(c, codec);
+  const auto uses = [&](std::int64_t bits) { return std::find(used.begin(), used.end(), bits) != used.end(); };
+  const std::int64_t fewest = *std::min_element(used.begin(), used.end());
+  const bool scheduled = fewest != codec.bits;
+  const std::string where = "`" + name + ".bits` " + (scheduled ? "reaches " : "is ") + std::to_string(fewest) +
+                            (scheduled ? " by `exchange.schedule`" : "");
+  if (fewest <= unsafe_bits && codec.rounding == Rounding::nearest && codec.coding == Coding::value &&
+      !codec.error_feedback) {
+    out.push_back(where +
+                  ": plain nearest rounding at 4 bits or fewer is unsafe (accuracy can collapse); use coding "
+                  "\"difference\", rounding \"stochastic\" or error_feedback");
+  }
+  if (c.method.update != Update::exact) return;
+  if (uses(1)) {
+    out.push_back("`" + name +
+                  "` uses 1 bit with `method.update` \"exact\": costs some points of accuracy; use 2 bits with range "
+                  "\"block\", or the gradient update");
+  }
+  if (uses(2) && codec.coding == Coding::difference && codec.range == Range::tensor) {
+    out.push_back("`" + name +
+                  "` uses 2-bit differences with one range per tensor and `method.update` \"exact\": diverges; use "
+                  "range \"block\"");
+  }
+}
+
+// Values that a shape replaces, which someone has set all the same.
+void warn_shape(const GenerateConfig& g, Lines& out) {
+  const GenerateConfig defaults;
+  const bool set = g.nodes != defaults.nodes || g.classes != defaults.classes || g.features != defaults.features ||
+                   g.mean_degree != defaults.mean_degree;
+  if (!g.shape || !set) return;
+  out.push_back("`dataset.generate.shape` \"" + *g.shape +
+                "\" replaces nodes, classes, features and mean_degree: the values given have no effect");
+}
+
+// N of "cpu:N", 1 otherwise.
+std::int64_t cpu_devices(std::string_view devices) {
+  std::int64_t count = 1;
+  constexpr std::string_view prefix = "cpu:";
+  if (devices.starts_with(prefix)) {
+    std::from_chars(devices.data() + prefix.size(), devices.data() + devices.size(), count);
+  }
+  return count;
+}
+
+bool decays_inner_layers(const MethodConfig& m) {
+  if (!m.weight_decay_layers) return m.weight_decay > 0.0;
+  const auto& decay = *m.weight_decay_layers;
+  return decay.size() > 1 && std::any_of(decay.begin() + 1, decay.end(), [](double mu) { return mu > 0.0; });
+}
+
+}  // namespace
+
+std::vector<std::string> config_problems(const Config& config) {
+  Lines out;
+  check_dataset(config.dataset, out);
+  check_stages(config, out);
+  check_method(config, out);
+  for (const NamedCodec& named : codecs(config)) check_codec(config, named, out);
+  check_schedule(config.exchange, out);
+  return out;
+}
+
+void check_config(const Config& config) { throw_problems(config_problems(config), "config"); }
+
+std::vector<std::string> config_warnings(const Config& config) {
+  Lines out;
+  for (const NamedCodec& named : codecs(config)) warn_codec(config, named, out);
+  const std::int64_t end = longest_stage(config);
+  for (std::size_t i = 0; i < config.exchange.schedule.size(); ++i) {
+    const std::int64_t epoch = config.exchange.schedule[i].epoch;
+    if (epoch >= end) {
+      out.push_back("`exchange.schedule." + std::to_string(i) + ".epoch` is " + std::to_string(epoch) +
+                    ": never reached, the longest stage has " + std::to_string(end) + " epochs");
+    }
+  }
+  if (config.dataset.generate) warn_shape(*config.dataset.generate, out);
+  const MethodConfig& m = config.method;
+  if (m.update == Update::automatic && m.nu && m.rho && *m.nu != *m.rho) {
+    out.push_back(
+        "`method.rho` differs from `method.nu`, which the exact update does not allow; give `method.update` "
+        "\"gradient\" rather than \"auto\"");
+  }
+  if (decays_inner_layers(m) && !config.stages.empty() && config.stages.back().layers >= 5) {
+    out.push_back(
+        "weight decay beyond layer 1 (`method.weight_decay`, `method.weight_decay_layers`) collapses deep "
+        "networks; decay the first layer only");
+  }
+  const std::int64_t devices = cpu_devices(config.devices);
+  if (!config.stages.empty() && devices > config.stages.back().layers) {
+    out.push_back("`devices` is \"" + config.devices + "\": more workers than the " +
+                  std::to_string(config.stages.back().layers) + " layers of the last stage, the others stay idle");
+  }
+  return out;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,64 @@
+// The JSON names of the config's enumerations.
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <type_traits>
+
+#include "host/config/config.hpp"
+#include "host/core/error.hpp"
+
+namespace gamlp {
+
+template <class E>
+struct EnumName {
+  E value;
+  std::string_view name;
+};
+
+template <class E>
+inline constexpr std::array<EnumName<E>, 0> enum_names{};  // none: not an enumeration of the config
+template <>
+inline constexpr std::array<EnumName<SplitKind>, 3> enum_names<SplitKind>{
+    {{SplitKind::file, "file"}, {SplitKind::per_class, "per_class"}, {SplitKind::fraction, "fraction"}}};
+template <>
+inline constexpr std::array<EnumName<PropagationOperator>, 2> enum_names<PropagationOperator>{
+    {{PropagationOperator::symmetric, "symmetric"}, {PropagationOperator::random_walk, "random_walk"}}};
+template <>
+inline constexpr std::array<EnumName<Activation>, 3> enum_names<Activation>{
+    {{Activation::relu, "relu"}, {Activation::leaky_relu, "leaky_relu"}, {Activation::tanh, "tanh"}}};
+template <>
+inline constexpr std::array<EnumName<GrowthHead>, 2> enum_names<GrowthHead>{
+    {{GrowthHead::keep, "keep"}, {GrowthHead::restart, "restart"}}};
+template <>
+inline constexpr std::array<EnumName<Update>, 3> enum_names<Update>{
+    {{Update::automatic, "auto"}, {Update::gradient, "gradient"}, {Update::exact, "exact"}}};
+template <>
+inline constexpr std::array<EnumName<Coding>, 2> enum_names<Coding>{
+    {{Coding::value, "value"}, {Coding::difference, "difference"}}};
+template <>
+inline constexpr std::array<EnumName<Range>, 3> enum_names<Range>{
+    {{Range::fixed, "fixed"}, {Range::tensor, "tensor"}, {Range::block, "block"}}};
+template <>
+inline constexpr std::array<EnumName<Rounding>, 2> enum_names<Rounding>{
+    {{Rounding::nearest, "nearest"}, {Rounding::stochastic, "stochastic"}}};
+
+template <class E>
+std::string_view name_of(E value) {
+  static_assert(std::is_enum_v<E> && !enum_names<E>.empty());
+  for (const auto& entry : enum_names<E>) {
+    if (entry.value == value) return entry.name;
+  }
+  throw std::logic_error("an enumeration holds a value without a name");
+}
+
+// The schema admits the names above only; another one means that the two have drifted apart.
+template <class E>
+E value_of(std::string_view name) {
+  for (const auto& entry : enum_names<E>) {
+    if (entry.name == name) return entry.value;
+  }
+  throw std::logic_error("the schema admits the name \"" + std::string(name) + "\", the program does not know it");
+}
+
+}  // namespace gamlp

@@ -1,0 +1,153 @@
+// The members of each config section with their JSON keys, listed once for reading and for writing.
+// fields(section, visit) calls visit(key, member) in the order in which they are written.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "host/config/config.hpp"
+
+namespace gamlp {
+
+template <class T, class Section>
+concept SectionOf = std::same_as<std::remove_const_t<T>, Section>;
+
+template <SectionOf<GenerateConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("shape", c.shape);
+  visit("nodes", c.nodes);
+  visit("classes", c.classes);
+  visit("features", c.features);
+  visit("mean_degree", c.mean_degree);
+  visit("homophily", c.homophily);
+  visit("feature_signal", c.feature_signal);
+  visit("seed", c.seed);
+}
+
+template <SectionOf<TextConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("edges", c.edges);
+  visit("features", c.features);
+  visit("labels", c.labels);
+}
+
+template <SectionOf<SplitConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("kind", c.kind);
+  visit("train_per_class", c.train_per_class);
+  visit("validation", c.validation);
+  visit("test", c.test);
+  visit("train_fraction", c.train_fraction);
+  visit("validation_fraction", c.validation_fraction);
+  visit("seed", c.seed);
+}
+
+template <SectionOf<DatasetConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("path", c.path);
+  visit("text", c.text);
+  visit("generate", c.generate);
+  visit("symmetrize", c.symmetrize);
+  visit("drop_self_loops", c.drop_self_loops);
+  visit("binarize_features", c.binarize_features);
+  visit("row_normalize", c.row_normalize);
+  visit("hops", c.hops);
+  visit("operator", c.propagation);
+  visit("split", c.split);
+}
+
+template <SectionOf<ModelConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("width", c.width);
+  visit("activation", c.activation);
+  visit("leaky_slope", c.leaky_slope);
+}
+
+template <SectionOf<StageConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("layers", c.layers);
+  visit("epochs", c.epochs);
+}
+
+template <SectionOf<ExactConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("beta", c.beta);
+  visit("nu2", c.nu2);
+  visit("kappa", c.kappa);
+  visit("lambda", c.lambda);
+}
+
+template <SectionOf<MethodConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("name", c.name);
+  visit("update", c.update);
+  visit("nu", c.nu);
+  visit("rho", c.rho);
+  visit("weight_decay_first", c.weight_decay_first);
+  visit("weight_decay", c.weight_decay);
+  visit("weight_decay_layers", c.weight_decay_layers);
+  visit("init_scale_first", c.init_scale_first);
+  visit("identity_init", c.identity_init);
+  visit("growth_head", c.growth_head);
+  visit("exact", c.exact);
+}
+
+template <SectionOf<GridConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("min", c.min);
+  visit("max", c.max);
+  visit("levels", c.levels);
+}
+
+template <SectionOf<CodecConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("bits", c.bits);
+  visit("coding", c.coding);
+  visit("range", c.range);
+  visit("block", c.block);
+  visit("grid", c.grid);
+  visit("rounding", c.rounding);
+  visit("error_feedback", c.error_feedback);
+}
+
+template <SectionOf<BitScheduleEntry> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("epoch", c.epoch);
+  visit("bits", c.bits);
+}
+
+template <SectionOf<ExchangeConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("p", c.p);
+  visit("q", c.q);
+  visit("schedule", c.schedule);
+}
+
+template <SectionOf<StopConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("residual", c.residual);
+  visit("objective", c.objective);
+  visit("window", c.window);
+}
+
+template <SectionOf<TrainConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("seed", c.seed);
+  visit("evaluate_every", c.evaluate_every);
+  visit("checkpoint_every", c.checkpoint_every);
+  visit("stop", c.stop);
+}
+
+template <SectionOf<Config> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("dataset", c.dataset);
+  visit("model", c.model);
+  visit("stages", c.stages);
+  visit("method", c.method);
+  visit("exchange", c.exchange);
+  visit("train", c.train);
+  visit("devices", c.devices);
+  visit("threads_per_device", c.threads_per_device);
+}
+
+}  // namespace gamlp

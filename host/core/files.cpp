@@ -1,0 +1,112 @@
+#include "host/core/files.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "host/core/error.hpp"
+
+namespace gamlp {
+namespace {
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+  int close() { return ::close(std::exchange(fd_, -1)); }
+
+ private:
+  int fd_;
+};
+
+std::string reason() { return std::strerror(errno); }
+
+}  // namespace
+
+std::string read_file(const std::filesystem::path& path, std::uintmax_t limit) {
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) throw DataError(path.string() + ": cannot open: " + reason());
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) throw DataError(path.string() + ": cannot read: " + reason());
+  if (!S_ISREG(info.st_mode)) throw DataError(path.string() + ": is not a regular file");
+  if (static_cast<std::uintmax_t>(info.st_size) > limit) {
+    throw DataError(path.string() + ": holds " + std::to_string(info.st_size) + " bytes, at most " +
+                    std::to_string(limit) + " are expected");
+  }
+  std::string content(static_cast<std::size_t>(info.st_size), '\0');
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t got = ::read(file.get(), content.data() + done, content.size() - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw DataError(path.string() + ": cannot read: " + reason());
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  content.resize(done);
+  return content;
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::span<const std::string_view> parts) {
+  const std::string temporary = path.string() + ".tmp." + std::to_string(::getpid());
+  const auto fail = [&](const char* what) {
+    const std::string why = reason();
+    ::unlink(temporary.c_str());
+    throw IoError(path.string() + ": " + what + ": " + why);
+  };
+  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) fail("cannot create");
+  for (std::string_view part : parts) {
+    while (!part.empty()) {
+      const ssize_t put = ::write(file.get(), part.data(), part.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) fail("cannot write");
+      part.remove_prefix(static_cast<std::size_t>(put));
+    }
+  }
+  if (::fsync(file.get()) != 0 && errno != EINVAL) fail("cannot flush to disk");
+  if (file.close() != 0) fail("cannot close");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail("cannot rename into place");
+}
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
+  const std::array<std::string_view, 1> parts{content};
+  write_file_atomic(path, parts);
+}
+
+void make_writable_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw IoError(folder.string() + ": cannot create the folder: " + error.message());
+  if (!std::filesystem::is_directory(folder, error)) throw IoError(folder.string() + ": is not a folder");
+  const std::string probe = (folder / (".probe." + std::to_string(::getpid()))).string();
+  FileDescriptor file(::open(probe.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (file.get() < 0) throw IoError(folder.string() + ": cannot write into the folder: " + reason());
+  ::unlink(probe.c_str());
+}
+
+std::uint32_t crc32_of(std::span<const std::byte> bytes, std::uint32_t seed) {
+  uLong crc = seed;
+  const auto* data = reinterpret_cast<const Bytef*>(bytes.data());
+  std::size_t left = bytes.size();
+  while (left > 0) {  // zlib counts in 32 bits
+    const uInt step = static_cast<uInt>(left < (1u << 30) ? left : (1u << 30));
+    crc = ::crc32(crc, data, step);
+    data += step;
+    left -= step;
+  }
+  return static_cast<std::uint32_t>(crc);
+}
+
+}  // namespace gamlp

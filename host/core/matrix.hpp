@@ -1,0 +1,75 @@
+// Row-major host matrices: a node's vector is contiguous (rows = nodes, cols = features), everywhere.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <span>
+#include <vector>
+
+namespace gamlp {
+
+// A contiguous row-major view. T is const for inputs and mutable for outputs.
+template <class T>
+struct MatView {
+  T* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+
+  std::int64_t size() const { return rows * cols; }
+  bool empty() const { return size() == 0; }
+  T* row(std::int64_t i) const { return data + i * cols; }
+  std::span<T> flat() const { return {data, static_cast<std::size_t>(size())}; }
+  operator MatView<const T>() const { return {data, rows, cols}; }
+};
+
+using ConstMat = MatView<const float>;
+using Mat = MatView<float>;
+
+// Memory aligned to 64 bytes, so that vector loops and BLAS see the same alignment in every run.
+template <class T>
+struct AlignedAllocator {
+  using value_type = T;
+  AlignedAllocator() = default;
+  template <class U>
+  AlignedAllocator(const AlignedAllocator<U>&) {}
+  T* allocate(std::size_t n) {
+    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}));
+  }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, std::align_val_t{64}); }
+  bool operator==(const AlignedAllocator&) const { return true; }
+};
+
+template <class T>
+using AlignedVector = std::vector<T, AlignedAllocator<T>>;
+
+// An owning float32 matrix.
+class Matrix {
+ public:
+  Matrix() = default;
+  Matrix(std::int64_t rows, std::int64_t cols)
+      : rows_(rows), cols_(cols), values_(static_cast<std::size_t>(rows * cols)) {}
+
+  std::int64_t rows() const { return rows_; }
+  std::int64_t cols() const { return cols_; }
+  std::int64_t size() const { return rows_ * cols_; }
+  float* data() { return values_.data(); }
+  const float* data() const { return values_.data(); }
+  float* row(std::int64_t i) { return data() + i * cols_; }
+  const float* row(std::int64_t i) const { return data() + i * cols_; }
+  float& operator()(std::int64_t i, std::int64_t j) {
+    return values_[static_cast<std::size_t>(i * cols_ + j)];
+  }
+  float operator()(std::int64_t i, std::int64_t j) const {
+    return values_[static_cast<std::size_t>(i * cols_ + j)];
+  }
+  Mat view() { return {data(), rows_, cols_}; }
+  ConstMat view() const { return {data(), rows_, cols_}; }
+
+ private:
+  std::int64_t rows_ = 0, cols_ = 0;
+  AlignedVector<float> values_;
+};
+
+}  // namespace gamlp

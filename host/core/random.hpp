@@ -1,0 +1,59 @@
+// Counter-based random numbers: a pure function of (key, counter), so that results depend neither on the
+// order of work nor on the number of workers. Used by host and device code alike.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "host/math/annotations.hpp"
+
+namespace gamlp {
+
+// 64-bit mix (the finaliser of SplitMix64): a bijection whose output bits pass as independent.
+GAMLP_HD inline std::uint64_t mix64(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15ull;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+  return x ^ (x >> 31);
+}
+
+// A key for one stream of numbers, e.g. random_key(seed, layer, what).
+GAMLP_HD inline std::uint64_t random_key(std::uint64_t seed, std::uint64_t a, std::uint64_t b = 0) {
+  return mix64(mix64(mix64(seed) + a) + b);
+}
+
+// 32-bit mix of a counter under a 32-bit key; cheap enough for one call per quantised value, and
+// vectorisable (32-bit multiplications only).
+GAMLP_HD inline std::uint32_t random_u32(std::uint32_t key, std::uint32_t counter) {
+  std::uint32_t x = counter * 0x9E3779B1u + key;
+  x = (x ^ (x >> 16)) * 0x21F0AAADu;
+  x = (x ^ (x >> 15)) * 0x735A2D97u;
+  return x ^ (x >> 15);
+}
+
+// Uniform in [0, 1), 24 bits.
+GAMLP_HD inline float random_unit(std::uint32_t key, std::uint32_t counter) {
+  return static_cast<float>(random_u32(key, counter) >> 8) * 0x1p-24f;
+}
+
+// A sequential generator for host code (graphs, splits, initial weights): deterministic on every platform.
+class Random {
+ public:
+  explicit Random(std::uint64_t key) : state_(key) {}
+  std::uint64_t next() { return mix64(state_++); }
+  // Uniform in [0, 1), 53 bits.
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  // Uniform integer in [0, n), n > 0 (multiply-shift; bias below n·2^-64).
+  std::uint64_t below(std::uint64_t n) { return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64); }
+  // Standard normal (Box–Muller).
+  double normal() {
+    const double u = 1.0 - uniform();
+    const double v = uniform();
+    return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586 * v);
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+}  // namespace gamlp

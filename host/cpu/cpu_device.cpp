@@ -1,0 +1,141 @@
+#include "host/cpu/cpu_device.hpp"
+
+#include <chrono>
+#include <cstring>
+#include <new>
+
+#include "host/core/error.hpp"
+#include "host/cpu/blas.hpp"
+
+namespace gamlp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+class CpuStorage final : public Buffer::Storage {
+ public:
+  CpuStorage(std::size_t bytes, MemoryKind kind, std::shared_ptr<CpuDevice::Accounts> accounts)
+      : bytes_(bytes), kind_(static_cast<std::size_t>(kind)), accounts_(std::move(accounts)) {
+    data_ = static_cast<std::byte*>(::operator new(bytes_ > 0 ? bytes_ : 1, std::align_val_t{64}));
+    std::memset(data_, 0, bytes_);
+    accounts_->bytes[kind_] += bytes_;
+    const std::size_t total = accounts_->total += bytes_;
+    std::size_t peak = accounts_->peak;
+    while (total > peak && !accounts_->peak.compare_exchange_weak(peak, total)) {
+    }
+  }
+  ~CpuStorage() override {
+    ::operator delete(data_, std::align_val_t{64});
+    accounts_->bytes[kind_] -= bytes_;
+    accounts_->total -= bytes_;
+  }
+  CpuStorage(const CpuStorage&) = delete;
+  CpuStorage& operator=(const CpuStorage&) = delete;
+
+  std::byte* data() const override { return data_; }
+  std::size_t bytes() const override { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t bytes_, kind_;
+  std::shared_ptr<CpuDevice::Accounts> accounts_;
+};
+
+}  // namespace
+
+Buffer CpuDevice::allocate(std::size_t bytes, const std::string& what, MemoryKind kind) {
+  try {
+    return Buffer(std::make_unique<CpuStorage>(bytes, kind, accounts_));
+  } catch (const std::bad_alloc&) {
+    throw DeviceError(name() + ": cannot allocate " + std::to_string(bytes) + " bytes for " + what);
+  }
+}
+
+std::unique_ptr<Stream> CpuDevice::create_stream(const std::string&, StreamKind kind) {
+  if (kind == StreamKind::compute) return std::make_unique<CpuComputeStream>(*this);
+  return std::make_unique<CpuExchangeStream>(*this);
+}
+
+std::unique_ptr<Event> CpuDevice::create_event(const std::string&) { return std::make_unique<CpuEvent>(); }
+
+MemoryUse CpuDevice::memory() const {
+  MemoryUse use;
+  for (std::size_t i = 0; i < use.bytes.size(); ++i) use.bytes[i] = accounts_->bytes[i];
+  use.total = accounts_->total;
+  use.peak = accounts_->peak;
+  return use;
+}
+
+void CpuEvent::synchronize() {
+  if (pending_on_ != nullptr) pending_on_->finish(ticket_);
+  pending_on_ = nullptr;
+}
+
+// ---- compute: runs at once ---------------------------------------------------------------------------
+
+void CpuComputeStream::enqueue(const Op& op) {
+  thread_local int threads_set = 0;
+  if (threads_set != device_.threads()) {
+    set_blas_threads(device_.threads());
+    threads_set = device_.threads();
+  }
+  const auto start = Clock::now();
+  const Phase phase = std::visit(
+      [&](const auto& o) {
+        cpu::run(o, device_.scratch());
+        return o.phase;
+      },
+      op.variant());
+  device_.times().phase[static_cast<std::size_t>(phase)] += seconds_since(start);
+}
+
+void CpuComputeStream::record(Event& event) { static_cast<CpuEvent&>(event).pending_on_ = nullptr; }
+
+void CpuComputeStream::wait(Event& event) { event.synchronize(); }
+
+// ---- exchange: lazy ----------------------------------------------------------------------------------
+
+void CpuExchangeStream::enqueue(const Op&) { throw std::logic_error("the exchange stream carries messages only"); }
+
+void CpuExchangeStream::record(Event& event) {
+  auto& e = static_cast<CpuEvent&>(event);
+  e.pending_on_ = completed_ == added_ ? nullptr : this;
+  e.ticket_ = added_;
+}
+
+void CpuExchangeStream::wait(Event& event) {
+  // Events of the compute stream have always passed; one of an exchange stream is waited for in order.
+  event.synchronize();
+}
+
+void CpuExchangeStream::synchronize() { finish(added_); }
+
+void CpuExchangeStream::add(std::unique_ptr<ExchangeTask> task) {
+  tasks_.push_back(std::move(task));
+  ++added_;
+  progress();
+}
+
+void CpuExchangeStream::progress() {
+  while (!tasks_.empty() && tasks_.front()->progress()) {
+    tasks_.pop_front();
+    ++completed_;
+  }
+}
+
+void CpuExchangeStream::finish(std::uint64_t ticket) {
+  progress();
+  if (completed_ >= ticket) return;
+  const auto start = Clock::now();
+  const double copied = device_.times().exchange;
+  while (completed_ < ticket) {
+    tasks_.front()->block();
+    progress();
+  }
+  // Copying counts as exchange, the rest of this time as waiting.
+  device_.times().wait += seconds_since(start) - (device_.times().exchange - copied);
+}
+
+}  // namespace gamlp

@@ -1,0 +1,112 @@
+// A CPU worker: one device of the seam, driven by one thread of its own.
+//
+// The compute stream runs each op inside enqueue(), on the calling thread, so an op costs no queue and no
+// allocation. The exchange stream is lazy: a group of messages starts when it is enqueued and is carried on
+// whenever this device's thread enqueues an exchange or waits, so messages pass while the neighbour computes.
+// All calls on one device come from one thread at a time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "host/cpu/cpu_ops.hpp"
+#include "host/device/device.hpp"
+#include "host/device/ops.hpp"
+
+namespace gamlp {
+
+// Seconds of a worker's thread: by phase of the ops that it ran, waiting for messages, and copying messages.
+struct CpuTimes {
+  std::array<double, 5> phase{};  // indexed by Phase
+  double wait = 0.0;
+  double exchange = 0.0;
+};
+
+// Something on a lazy exchange stream that completes later.
+class ExchangeTask {
+ public:
+  virtual ~ExchangeTask() = default;
+  // Goes as far as is possible now; true when complete. Throws DeviceError when the transport failed.
+  virtual bool progress() = 0;
+  // Returns after something may have changed. Throws DeviceError when the transport failed.
+  virtual void block() = 0;
+};
+
+class CpuExchangeStream;
+
+class CpuEvent final : public Event {
+ public:
+  void synchronize() override;
+
+ private:
+  friend class CpuExchangeStream;
+  friend class CpuComputeStream;
+  CpuExchangeStream* pending_on_ = nullptr;  // null: passed
+  std::uint64_t ticket_ = 0;
+};
+
+class CpuDevice final : public Device {
+ public:
+  // `threads`: how many threads the matrix products of this device use.
+  CpuDevice(int index, int threads) : index_(index), threads_(threads) {}
+
+  std::string name() const override { return "cpu:" + std::to_string(index_); }
+  Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
+  std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
+  std::unique_ptr<Event> create_event(const std::string& what) override;
+  MemoryUse memory() const override;
+
+  CpuTimes& times() { return times_; }
+  cpu::Scratch& scratch() { return scratch_; }
+  int threads() const { return threads_; }
+
+  struct Accounts {
+    std::array<std::atomic<std::size_t>, kMemoryKindNames.size()> bytes{};
+    std::atomic<std::size_t> total{0}, peak{0};
+  };
+
+ private:
+  int index_, threads_;
+  std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
+  CpuTimes times_;
+  cpu::Scratch scratch_;
+};
+
+class CpuComputeStream final : public Stream {
+ public:
+  explicit CpuComputeStream(CpuDevice& device) : device_(device) {}
+  void enqueue(const Op& op) override;
+  void record(Event& event) override;
+  void wait(Event& event) override;
+  void synchronize() override {}
+
+ private:
+  CpuDevice& device_;
+};
+
+class CpuExchangeStream final : public Stream {
+ public:
+  explicit CpuExchangeStream(CpuDevice& device) : device_(device) {}
+  void enqueue(const Op& op) override;
+  void record(Event& event) override;
+  void wait(Event& event) override;
+  void synchronize() override;
+
+  // For transports: adds a task behind everything enqueued before.
+  void add(std::unique_ptr<ExchangeTask> task);
+  // Blocks until the task with this ticket (and all before it) is complete.
+  void finish(std::uint64_t ticket);
+  CpuDevice& device() { return device_; }
+
+ private:
+  void progress();
+
+  CpuDevice& device_;
+  std::deque<std::unique_ptr<ExchangeTask>> tasks_;
+  std::uint64_t added_ = 0, completed_ = 0;
+};
+
+}  // namespace gamlp

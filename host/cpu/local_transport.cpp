@@ -1,0 +1,209 @@
+#include "host/cpu/local_transport.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "host/core/error.hpp"
+#include "host/cpu/cpu_device.hpp"
+
+namespace gamlp {
+namespace {
+
+// A message that its sender has put out. The receiver copies it, then sets `taken`.
+struct Offer {
+  MatView<const std::byte> message;
+  std::shared_ptr<std::atomic<bool>> taken;
+};
+
+// What the ends share.
+class Hub {
+ public:
+  explicit Hub(int size) : size_(size), queues_(static_cast<std::size_t>(size) * static_cast<std::size_t>(size)) {}
+
+  int size() const { return size_; }
+
+  void offer(int from, int to, Offer offer) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue(from, to).push_back(std::move(offer));
+    }
+    changed();
+  }
+
+  // The next message of the pair, or an empty offer (taken == nullptr) when there is none yet.
+  Offer take(int from, int to) {
+    const std::lock_guard lock(mutex_);
+    auto& waiting = queue(from, to);
+    if (waiting.empty()) return {};
+    Offer offer = std::move(waiting.front());
+    waiting.pop_front();
+    return offer;
+  }
+
+  void changed() {
+    version_.fetch_add(1, std::memory_order_release);
+    // Taking the lock orders this change before a sleeper's last look.
+    { const std::lock_guard lock(mutex_); }
+    condition_.notify_all();
+  }
+
+  std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
+  // Returns when version() differs from `seen`: spins for some microseconds, then sleeps.
+  void wait_beyond(std::uint64_t seen) {
+    for (int i = 0; i < 200; ++i) {
+      if (version() != seen) return;
+      std::this_thread::yield();
+    }
+    std::unique_lock lock(mutex_);
+    condition_.wait(lock, [&] { return version() != seen; });
+  }
+
+  void abort(const std::string& reason) noexcept {
+    {
+      const std::lock_guard lock(mutex_);
+      if (aborted_.load()) return;
+      reason_ = reason;
+      aborted_.store(true);
+    }
+    changed();
+  }
+
+  void check(int rank) const {
+    if (!aborted_.load()) return;
+    const std::lock_guard lock(mutex_);
+    throw DeviceError("cpu:" + std::to_string(rank) + ": exchange stopped: " + reason_);
+  }
+
+ private:
+  std::deque<Offer>& queue(int from, int to) {
+    return queues_[static_cast<std::size_t>(from) * static_cast<std::size_t>(size_) + static_cast<std::size_t>(to)];
+  }
+
+  int size_;
+  mutable std::mutex mutex_;
+  std::condition_variable condition_;
+  std::atomic<std::uint64_t> version_{0};
+  std::vector<std::deque<Offer>> queues_;
+  std::atomic<bool> aborted_{false};
+  std::string reason_;
+};
+
+struct Counters {
+  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, messages_sent{0};
+};
+
+class LocalGroup final : public ExchangeTask {
+ public:
+  LocalGroup(Hub& hub, int rank, std::span<const Send> sends, std::span<const Receive> receives, Counters& counters,
+             CpuDevice& device)
+      : hub_(hub),
+        rank_(rank),
+        sends_(sends.begin(), sends.end()),
+        receives_(receives.begin(), receives.end()),
+        counters_(counters),
+        device_(device) {}
+
+  bool progress() override {
+    hub_.check(rank_);
+    seen_ = hub_.version();
+    if (!offered_) {
+      offered_ = true;
+      for (const Send& send : sends_) {
+        auto taken = std::make_shared<std::atomic<bool>>(false);
+        hub_.offer(rank_, send.peer, {send.message, taken});
+        pending_.push_back(std::move(taken));
+      }
+    }
+    // Receives of one peer match in order, so a later one must not overtake an earlier one.
+    for (std::size_t i = 0; i < receives_.size();) {
+      bool earlier = false;
+      for (std::size_t k = 0; k < i; ++k) earlier = earlier || receives_[k].peer == receives_[i].peer;
+      const Offer offer = earlier ? Offer{} : hub_.take(receives_[i].peer, rank_);
+      if (!offer.taken) {
+        ++i;
+        continue;
+      }
+      copy(receives_[i], offer);
+      receives_.erase(receives_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+    std::erase_if(pending_, [](const auto& taken) { return taken->load(std::memory_order_acquire); });
+    return receives_.empty() && pending_.empty();
+  }
+
+  void block() override { hub_.wait_beyond(seen_); }
+
+ private:
+  void copy(const Receive& receive, const Offer& offer) {
+    if (receive.message.size() != offer.message.size()) {
+      const std::string what = "cpu:" + std::to_string(rank_) + " expects " + std::to_string(receive.message.size()) +
+                               " bytes from cpu:" + std::to_string(receive.peer) + ", which sends " +
+                               std::to_string(offer.message.size());
+      hub_.abort(what);
+      throw DeviceError(what);
+    }
+    const auto start = std::chrono::steady_clock::now();
+    std::memcpy(receive.message.data, offer.message.data, static_cast<std::size_t>(receive.message.size()));
+    counters_.bytes_received += static_cast<std::uint64_t>(receive.message.size());
+    offer.taken->store(true, std::memory_order_release);
+    hub_.changed();
+    device_.times().exchange += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+
+  Hub& hub_;
+  int rank_;
+  std::vector<Send> sends_;
+  std::vector<Receive> receives_;
+  Counters& counters_;
+  CpuDevice& device_;
+  bool offered_ = false;
+  std::uint64_t seen_ = 0;
+  std::vector<std::shared_ptr<std::atomic<bool>>> pending_;
+};
+
+class LocalTransport final : public Transport {
+ public:
+  LocalTransport(std::shared_ptr<Hub> hub, int rank) : hub_(std::move(hub)), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return hub_->size(); }
+
+  void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
+    for (const Send& send : sends) expects(send.peer >= 0 && send.peer < size(), "exchange: peer exists");
+    for (const Receive& receive : receives) expects(receive.peer >= 0 && receive.peer < size(), "exchange: peer exists");
+    for (const Send& send : sends) {  // when enqueued, so that the count after an iteration is always the same
+      counters_.bytes_sent += static_cast<std::uint64_t>(send.message.size());
+      counters_.messages_sent += 1;
+    }
+    auto& exchange_stream = dynamic_cast<CpuExchangeStream&>(stream);
+    exchange_stream.add(
+        std::make_unique<LocalGroup>(*hub_, rank_, sends, receives, counters_, exchange_stream.device()));
+  }
+
+  TransportCounters counters() const override {
+    return {counters_.bytes_sent.load(), counters_.bytes_received.load(), counters_.messages_sent.load()};
+  }
+
+  void abort(const std::string& reason) noexcept override { hub_->abort(reason); }
+
+ private:
+  std::shared_ptr<Hub> hub_;
+  int rank_;
+  Counters counters_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Transport>> create_local_transports(int size) {
+  auto hub = std::make_shared<Hub>(size);
+  std::vector<std::unique_ptr<Transport>> ends;
+  for (int rank = 0; rank < size; ++rank) ends.push_back(std::make_unique<LocalTransport>(hub, rank));
+  return ends;
+}
+
+}  // namespace gamlp

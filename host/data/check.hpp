@@ -1,0 +1,34 @@
+// What every loaded graph must satisfy, whatever its format. Each check throws DataError naming `where` (file and
+// member, or file), what was found, and what was expected.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/data/dataset.hpp"
+
+namespace gamlp {
+
+inline constexpr std::int64_t max_nodes = 2'000'000'000;  // ids are int32
+inline constexpr std::int64_t max_features = 16'777'216;  // columns of H
+inline constexpr std::int64_t max_classes = 65'536;
+
+// At least 1 node and 1 feature, and no more than the limits above.
+void check_node_count(std::int64_t nodes, const std::string& where);
+void check_feature_count(std::int64_t features, const std::string& where);
+
+// A number of a table of features: finite.
+void check_finite(std::span<const float> values, std::int64_t cols, const std::string& where);
+
+// Labels as int32, each in [0, max_classes).
+std::vector<std::int32_t> checked_labels(std::span<const std::int64_t> labels, const std::string& where);
+
+// One more than the largest label.
+std::int32_t class_count(std::span<const std::int32_t> labels);
+
+// No node in two masks; a train mask that is not empty wherever there is any mask. `where` names the file.
+void check_masks(const Dataset& dataset, const std::string& where);
+
+}  // namespace gamlp

@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <cmath>
+
+#include "host/core/error.hpp"
+#include "host/data/check.hpp"
+#include "host/data/load.hpp"
+#include "host/graph/csr_build.hpp"
+
+namespace gamlp {
+namespace {
+
+NpyArray read_vector(NpzReader& reader, const std::string& key) {
+  NpyArray array = reader.read(key);
+  const auto& shape = array.header().shape;
+  // A column is a vector as well: some exporters write labels as N × 1.
+  if (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) return array;
+  throw DataError(array.where() + ": found shape " + array.header().shape_text() + ", expected a vector");
+}
+
+template <class T>
+std::vector<T> read_vector_of(NpzReader& reader, const std::string& key) {
+  return read_vector(reader, key).to<T>();
+}
+
+void expect_length(std::int64_t found, std::int64_t expected, const std::string& where) {
+  if (found == expected) return;
+  throw DataError(where + ": found " + std::to_string(found) + " entries, expected " + std::to_string(expected));
+}
+
+void check_indptr(const std::vector<std::int64_t>& indptr, std::int64_t entries, const std::string& where) {
+  if (indptr.front() != 0)
+    throw DataError(where + ": entry 0: found " + std::to_string(indptr.front()) + ", expected 0");
+  for (std::size_t i = 1; i < indptr.size(); ++i) {
+    if (indptr[i] >= indptr[i - 1]) continue;
+    throw DataError(where + ": entry " + std::to_string(i) + ": found " + std::to_string(indptr[i]) + " after " +
+                    std::to_string(indptr[i - 1]) + ", expected entries that never decrease");
+  }
+  if (indptr.back() != entries) {
+    throw DataError(where + ": found a last entry of " + std::to_string(indptr.back()) + ", expected " +
+                    std::to_string(entries) + ", the number of indices");
+  }
+}
+
+void check_indices(const std::vector<std::int32_t>& indices, std::int64_t cols, const std::string& where) {
+  const auto bad = std::find_if(indices.begin(), indices.end(), [&](std::int32_t c) { return c < 0 || c >= cols; });
+  if (bad == indices.end()) return;
+  throw DataError(where + ": entry " + std::to_string(bad - indices.begin()) + ": found " + std::to_string(*bad) +
+                  ", expected a column in [0, " + std::to_string(cols) + ")");
+}
+
+// Members prefix_data, prefix_indices, prefix_indptr, prefix_shape, with rows as in the file. `check_shape` sees the
+// shape before anything else is read.
+template <class CheckShape>
+Csr read_csr(NpzReader& reader, const std::string& prefix, const CheckShape& check_shape) {
+  const std::string where = reader.name() + ": " + prefix;
+  const auto shape = read_vector_of<std::int64_t>(reader, prefix + "_shape");
+  expect_length(static_cast<std::int64_t>(shape.size()), 2, where + "_shape");
+  check_shape(shape[0], shape[1], where + "_shape");
+  Csr csr;
+  csr.rows = shape[0];
+  csr.cols = shape[1];
+  csr.indptr = read_vector_of<std::int64_t>(reader, prefix + "_indptr");
+  expect_length(static_cast<std::int64_t>(csr.indptr.size()), csr.rows + 1, where + "_indptr");
+  csr.indices = read_vector_of<std::int32_t>(reader, prefix + "_indices");
+  check_indptr(csr.indptr, csr.entries(), where + "_indptr");
+  check_indices(csr.indices, csr.cols, where + "_indices");
+  csr.values = read_vector_of<float>(reader, prefix + "_data");
+  expect_length(static_cast<std::int64_t>(csr.values.size()), csr.entries(), where + "_data");
+  check_finite(csr.values, 0, where + "_data");
+  return csr;
+}
+
+// Entries of value 0 are no edges; the others have weight 1.
+void make_unweighted(Csr& adjacency) {
+  std::int64_t written = 0, begin = 0;
+  for (std::int64_t i = 0; i < adjacency.rows; ++i) {
+    const std::int64_t end = adjacency.indptr[i + 1];
+    for (std::int64_t e = begin; e < end; ++e) {
+      if (adjacency.values[e] != 0.0f) adjacency.indices[written++] = adjacency.indices[e];
+    }
+    adjacency.indptr[i + 1] = written;
+    begin = end;
+  }
+  adjacency.indices.resize(static_cast<std::size_t>(written));
+  adjacency.values.clear();
+  sort_and_merge(adjacency);
+}
+
+void read_features(NpzReader& reader, Dataset& dataset) {
+  const auto check_shape = [&](std::int64_t rows, std::int64_t cols, const std::string& where) {
+    if (rows != dataset.nodes()) {
+      throw DataError(where + ": found " + std::to_string(rows) + " rows, expected " + std::to_string(dataset.nodes()) +
+                      ", the nodes of adj_shape");
+    }
+    check_feature_count(cols, where);
+  };
+  if (reader.contains("attr_matrix") && !reader.contains("attr_data")) {
+    const NpyArray array = reader.read("attr_matrix");
+    if (array.header().shape.size() != 2) {
+      throw DataError(array.where() + ": found shape " + array.header().shape_text() + ", expected nodes × features");
+    }
+    check_shape(array.header().shape[0], array.header().shape[1], array.where());
+    dataset.features_dense = array.to_matrix();
+    check_finite(std::as_const(dataset.features_dense).view().flat(), dataset.features_dense.cols(), array.where());
+    return;
+  }
+  if (!reader.contains("attr_data")) {
+    throw DataError(reader.name() +
+                    ": attr_data: missing, expected features as attr_data, attr_indices, attr_indptr "
+                    "and attr_shape, or as attr_matrix");
+  }
+  dataset.sparse_features = true;
+  dataset.features_sparse = read_csr(reader, "attr", check_shape);
+  sort_and_merge(dataset.features_sparse);
+  check_finite(dataset.features_sparse.values, 0, reader.name() + ": attr_data, duplicates added up");
+}
+
+std::vector<std::uint8_t> read_mask(NpzReader& reader, const std::string& key, std::int64_t nodes) {
+  if (!reader.contains(key)) return {};
+  auto mask = read_vector_of<std::uint8_t>(reader, key);
+  const std::string where = reader.name() + ": " + key;
+  expect_length(static_cast<std::int64_t>(mask.size()), nodes, where);
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] <= 1) continue;
+    throw DataError(where + ": node " + std::to_string(i) + ": found " + std::to_string(mask[i]) + ", expected 0 or 1");
+  }
+  return mask;
+}
+
+Dataset read_dataset(NpzReader& reader) {
+  Dataset dataset;
+  dataset.origin = reader.name();
+  dataset.name = std::filesystem::path(reader.name()).stem().string();
+  dataset.adjacency = read_csr(reader, "adj", [](std::int64_t rows, std::int64_t cols, const std::string& where) {
+    if (rows != cols) {
+      throw DataError(where + ": found " + std::to_string(rows) + " × " + std::to_string(cols) +
+                      ", expected a square adjacency");
+    }
+    check_node_count(rows, where);
+  });
+  make_unweighted(dataset.adjacency);
+  read_features(reader, dataset);
+  const auto labels = read_vector_of<std::int64_t>(reader, "labels");
+  expect_length(static_cast<std::int64_t>(labels.size()), dataset.nodes(), reader.name() + ": labels");
+  dataset.labels = checked_labels(labels, reader.name() + ": labels");
+  dataset.classes = class_count(dataset.labels);
+  dataset.train_mask = read_mask(reader, "train_mask", dataset.nodes());
+  dataset.validation_mask = read_mask(reader, "val_mask", dataset.nodes());
+  dataset.test_mask = read_mask(reader, "test_mask", dataset.nodes());
+  check_masks(dataset, reader.name());
+  return dataset;
+}
+
+}  // namespace
+
+Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits) {
+  NpzReader reader(path, limits);
+  return read_dataset(reader);
+}
+
+Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits) {
+  NpzReader reader(bytes, name, limits);
+  return read_dataset(reader);
+}
+
+}  // namespace gamlp

@@ -1,0 +1,20 @@
+// A seeded shuffle that is the same on every platform (std::shuffle is not).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include "host/core/random.hpp"
+
+namespace gamlp {
+
+// Fisher–Yates.
+template <class T>
+void shuffle(std::span<T> values, std::uint64_t key) {
+  Random random(key);
+  for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.below(i)]);
+}
+
+}  // namespace gamlp

@@ -1,0 +1,109 @@
+#include "host/data/split.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "host/core/error.hpp"
+#include "host/core/random.hpp"
+#include "host/data/shuffle.hpp"
+
+namespace gamlp {
+namespace {
+
+// The class drawn for the rest of the nodes, which is no class.
+constexpr std::uint64_t rest_stream = ~std::uint64_t{0};
+
+std::vector<std::int32_t> members(const std::vector<std::uint8_t>& mask) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i]) ids.push_back(static_cast<std::int32_t>(i));
+  }
+  return ids;
+}
+
+std::vector<std::vector<std::int32_t>> nodes_by_class(const Dataset& dataset) {
+  std::vector<std::vector<std::int32_t>> nodes(static_cast<std::size_t>(dataset.classes));
+  for (std::size_t i = 0; i < dataset.labels.size(); ++i) {
+    nodes[dataset.labels[i]].push_back(static_cast<std::int32_t>(i));
+  }
+  return nodes;
+}
+
+Split from_file(const Dataset& dataset) {
+  if (dataset.train_mask.empty()) {
+    throw DataError(
+        dataset.origin +
+        ": train_mask: missing, but dataset.split.kind is \"file\"; use \"per_class\" or \"fraction\" to draw "
+        "a split");
+  }
+  return {members(dataset.train_mask), members(dataset.validation_mask), members(dataset.test_mask)};
+}
+
+Split per_class(const Dataset& dataset, const SplitConfig& config) {
+  if (config.train_per_class < 1 || config.validation < 0 || config.test < 0) {
+    throw ConfigError("dataset.split: expected train_per_class >= 1, validation >= 0 and test >= 0");
+  }
+  Split split;
+  std::vector<std::int32_t> rest;
+  auto classes = nodes_by_class(dataset);
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    std::vector<std::int32_t>& nodes = classes[c];
+    if (static_cast<std::int64_t>(nodes.size()) < config.train_per_class) {
+      throw ConfigError("dataset.split.train_per_class: found " + std::to_string(config.train_per_class) +
+                        ", but class " + std::to_string(c) + " of " + dataset.origin + " has only " +
+                        std::to_string(nodes.size()) + " nodes");
+    }
+    shuffle(std::span(nodes), random_key(config.seed, c));
+    split.train.insert(split.train.end(), nodes.begin(), nodes.begin() + config.train_per_class);
+    rest.insert(rest.end(), nodes.begin() + config.train_per_class, nodes.end());
+  }
+  const auto left = static_cast<std::int64_t>(rest.size());
+  if (config.validation > left || config.test > left - config.validation) {
+    throw ConfigError("dataset.split: found validation " + std::to_string(config.validation) + " and test " +
+                      std::to_string(config.test) + ", but only " + std::to_string(left) + " nodes of " +
+                      dataset.origin + " are left after the training nodes");
+  }
+  std::sort(rest.begin(), rest.end());
+  shuffle(std::span(rest), random_key(config.seed, rest_stream));
+  split.validation.assign(rest.begin(), rest.begin() + config.validation);
+  split.test.assign(rest.begin() + config.validation, rest.begin() + config.validation + config.test);
+  return split;
+}
+
+Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
+  const double both = config.train_fraction + config.validation_fraction;
+  // A rounding error of 0.7 + 0.3 is no error of the user's.
+  if (!(config.train_fraction > 0.0) || !(config.validation_fraction >= 0.0) || !(both <= 1.0 + 1e-9)) {
+    throw ConfigError("dataset.split: found train_fraction " + std::to_string(config.train_fraction) +
+                      " and validation_fraction " + std::to_string(config.validation_fraction) +
+                      ", expected a positive and a non-negative number that add up to at most 1");
+  }
+  Split split;
+  auto classes = nodes_by_class(dataset);
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    std::vector<std::int32_t>& nodes = classes[c];
+    if (nodes.empty()) continue;
+    shuffle(std::span(nodes), random_key(config.seed, c));
+    const auto count = static_cast<double>(nodes.size());
+    const auto train =
+        std::max<std::int64_t>(1, std::min(std::llround(count * config.train_fraction), std::llround(count)));
+    const auto known = std::max<std::int64_t>(train, std::min(std::llround(count * both), std::llround(count)));
+    split.train.insert(split.train.end(), nodes.begin(), nodes.begin() + train);
+    split.validation.insert(split.validation.end(), nodes.begin() + train, nodes.begin() + known);
+    split.test.insert(split.test.end(), nodes.begin() + known, nodes.end());
+  }
+  return split;
+}
+
+}  // namespace
+
+Split make_split(const Dataset& dataset, const SplitConfig& config) {
+  Split split = config.kind == SplitKind::file        ? from_file(dataset)
+                : config.kind == SplitKind::per_class ? per_class(dataset, config)
+                                                      : by_fraction(dataset, config);
+  for (auto* part : {&split.train, &split.validation, &split.test}) std::sort(part->begin(), part->end());
+  return split;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,18 @@
+// Which nodes train, validate and test.
+#pragma once
+
+#include "host/config/config.hpp"
+#include "host/data/dataset.hpp"
+
+namespace gamlp {
+
+// file:      the masks of the file. DataError when it has no train mask.
+// per_class: `train_per_class` nodes of every class, then `validation` and `test` nodes from all the others, drawn by
+//            `seed`. ConfigError when a class, or the rest, has too few nodes.
+// fraction:  of each class, drawn by `seed`: train_fraction, validation_fraction, and the rest for test, rounded to
+//            whole nodes, at least one of them for training. ConfigError for fractions outside (0, 1], or that add up
+//            to more than 1.
+// Ids are ascending; the same dataset and config give the same split on every platform.
+Split make_split(const Dataset& dataset, const SplitConfig& config);
+
+}  // namespace gamlp

@@ -1,0 +1,100 @@
+// The seam between the method and what runs it: Device, Stream, Event, Buffer.
+//
+// A method is a program over these. It enqueues ops (ops.hpp) on streams; nothing it calls waits for a
+// result, except synchronize(), which only the driver calls. Implementations: CPU workers (host/cpu), CUDA
+// devices and a simulator. Rules that every implementation keeps:
+//   - ops of one stream run in the order of enqueueing; streams are ordered only by events;
+//   - what an op may read and write is what its const and mutable views say (ops.hpp);
+//   - memory belongs to the Buffer that allocate() returned; no op allocates;
+//   - an error of an earlier op surfaces as a DeviceError at a later call on the same device.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "host/core/matrix.hpp"
+
+namespace gamlp {
+
+struct Op;
+
+// What memory is for: the accounting of every allocation is reported by kind.
+enum class MemoryKind { weights, variables, exchange, workspace, data };
+inline constexpr std::array<const char*, 5> kMemoryKindNames = {"weights", "variables", "exchange", "workspace",
+                                                                "data"};
+
+// Bytes allocated on a device now, by kind, and the highest total so far.
+struct MemoryUse {
+  std::array<std::size_t, kMemoryKindNames.size()> bytes{};
+  std::size_t total = 0;
+  std::size_t peak = 0;
+};
+
+// Device memory with one owner. Returned by Device::allocate, zero-filled, aligned to at least 64 bytes.
+class Buffer {
+ public:
+  // What an implementation hands over: releases the memory when destroyed.
+  class Storage {
+   public:
+    virtual ~Storage() = default;
+    virtual std::byte* data() const = 0;
+    virtual std::size_t bytes() const = 0;
+  };
+
+  Buffer() = default;
+  explicit Buffer(std::unique_ptr<Storage> storage) : storage_(std::move(storage)) {}
+
+  explicit operator bool() const { return storage_ != nullptr; }
+  std::size_t bytes() const { return storage_ ? storage_->bytes() : 0; }
+
+  // A view of the first rows × cols values. Views do not keep the buffer alive.
+  template <class T>
+  MatView<T> view(std::int64_t rows, std::int64_t cols) const {
+    expects_fit(static_cast<std::size_t>(rows * cols) * sizeof(T));
+    return {storage_ ? reinterpret_cast<T*>(storage_->data()) : nullptr, rows, cols};
+  }
+  MatView<float> mat(std::int64_t rows, std::int64_t cols) const { return view<float>(rows, cols); }
+  MatView<std::byte> raw(std::size_t count) const { return view<std::byte>(1, static_cast<std::int64_t>(count)); }
+
+ private:
+  void expects_fit(std::size_t wanted) const;
+
+  std::unique_ptr<Storage> storage_;
+};
+
+// A point in a stream's order. Belongs to the device that created it.
+class Event {
+ public:
+  virtual ~Event() = default;
+  // Waits on the host until the point of the last record() has passed. Driver only.
+  virtual void synchronize() = 0;
+};
+
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual void enqueue(const Op& op) = 0;
+  virtual void record(Event& event) = 0;
+  // Later ops of this stream start after the point that `event` had recorded when wait() was called.
+  virtual void wait(Event& event) = 0;
+  // Waits on the host until everything enqueued has run. Driver only.
+  virtual void synchronize() = 0;
+};
+
+// exchange: carries only messages (transport.hpp); on a GPU it has the higher priority.
+enum class StreamKind { compute, exchange };
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::string name() const = 0;  // "cpu:0"
+  virtual Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) = 0;
+  virtual std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) = 0;
+  virtual std::unique_ptr<Event> create_event(const std::string& what) = 0;
+  virtual MemoryUse memory() const = 0;
+};
+
+}  // namespace gamlp

@@ -1,0 +1,48 @@
+// Messages between devices: typed bytes, point to point, in groups. The transport knows nothing of p and q.
+//
+// Rules, those of NCCL (so that a program that is right here is right there):
+//   - exchange() enqueues ONE group on a stream: all of its sends and receives progress together, and the
+//     stream goes on when all of them are complete;
+//   - messages between one pair of devices match in the order of enqueueing; there are no tags;
+//   - both sides name the same size; a buffer must stay untouched until the group is complete (order by event);
+//   - after abort(), or when a peer fails, every pending and later call throws DeviceError naming the cause.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "host/core/matrix.hpp"
+#include "host/device/device.hpp"
+
+namespace gamlp {
+
+struct Send {
+  int peer;
+  MatView<const std::byte> message;
+};
+struct Receive {
+  int peer;
+  MatView<std::byte> message;
+};
+
+// Counted by the transport itself, from the sizes of the messages that it carried.
+struct TransportCounters {
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t messages_sent = 0;
+};
+
+// One end per device.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) = 0;
+  virtual TransportCounters counters() const = 0;
+  // Makes every end fail with `reason`; the first reason stays. Callable from any thread.
+  virtual void abort(const std::string& reason) noexcept = 0;
+};
+
+}  // namespace gamlp

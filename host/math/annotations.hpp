@@ -1,0 +1,8 @@
+// Marks for the rules that host loops and CUDA kernels share. Includes no CUDA header.
+#pragma once
+
+#if defined(__CUDACC__)
+#define GAMLP_HD __host__ __device__
+#else
+#define GAMLP_HD
+#endif

@@ -1,0 +1,86 @@
+// Quantised exchange: grids, codes, packing, and the layout of a message (algorithm.md §4, §8, §9).
+//
+// A message holds scales (float32), then packed codes; the value that both sides keep is
+//     x̂ = base + (low + code · step)
+// with base = 0 for values and the last x̂ for differences. Sender and receiver evaluate the functions
+// below on the same code and scales, so they hold the same bits (floating-point contraction is off).
+//
+// Scales per tensor or block: values send (min, max); differences send one magnitude m and use the grid
+// −m … m (m = max|d|, for 1 bit the mean of |d|). A fixed grid sends none. 32 bits sends plain float32.
+#pragma once
+
+#include <cstdint>
+
+#include "host/config/config.hpp"
+#include "host/core/random.hpp"
+#include "host/math/annotations.hpp"
+
+namespace gamlp {
+
+struct WireFormat {
+  int bits = 32;  // 1, 2, 4, 8, 16 or 32
+  Coding coding = Coding::value;
+  Range range = Range::tensor;
+  std::int64_t block = 64;  // values per block when range = block
+  float grid_min = 0.0f, grid_max = 0.0f;
+  std::int32_t grid_levels = 2;
+
+  bool quantized() const { return bits < 32; }
+  std::int64_t levels() const { return range == Range::fixed ? grid_levels : std::int64_t{1} << bits; }
+  // Values that share one set of scales.
+  std::int64_t group(std::int64_t values) const { return range == Range::block ? block : values; }
+  std::int64_t scale_floats(std::int64_t values) const {
+    if (!quantized() || range == Range::fixed || values == 0) return 0;
+    const std::int64_t groups = (values + group(values) - 1) / group(values);
+    return groups * (coding == Coding::value ? 2 : 1);
+  }
+  // Scales, then codes; each part padded to 16 bytes.
+  std::int64_t codes_offset(std::int64_t values) const { return (scale_floats(values) * 4 + 15) / 16 * 16; }
+  std::int64_t message_bytes(std::int64_t values) const {
+    const std::int64_t code_bytes = (values * bits + 7) / 8;
+    return codes_offset(values) + (code_bytes + 15) / 16 * 16;
+  }
+};
+
+// The format of one tensor at one epoch of a stage: `bits` replaces the codec's bits where it quantises.
+inline WireFormat wire_format(const CodecConfig& codec, std::int64_t scheduled_bits = 0) {
+  WireFormat format;
+  format.bits = static_cast<int>(codec.bits < 32 && scheduled_bits > 0 ? scheduled_bits : codec.bits);
+  format.coding = format.bits < 32 ? codec.coding : Coding::value;
+  format.range = codec.range;
+  format.block = codec.block;
+  format.grid_min = static_cast<float>(codec.grid.min);
+  format.grid_max = static_cast<float>(codec.grid.max);
+  format.grid_levels = static_cast<std::int32_t>(codec.grid.levels);
+  return format;
+}
+
+// A uniform grid low + code·step, code = 0 … levels−1.
+struct UniformGrid {
+  float low, step, inverse_step, top_code;
+};
+
+GAMLP_HD inline UniformGrid grid_from_range(float low, float high, std::int64_t levels) {
+  const float intervals = static_cast<float>(levels - 1);
+  const float step = (high - low) / intervals;
+  // A range that is empty, or too small for its inverse, has one level.
+  const bool usable = step > 1e-37f;
+  return {low, usable ? step : 0.0f, usable ? 1.0f / step : 0.0f, intervals};
+}
+GAMLP_HD inline UniformGrid grid_from_magnitude(float magnitude, std::int64_t levels) {
+  return grid_from_range(-magnitude, magnitude, levels);
+}
+
+// The code of x as an integer-valued float: nearest for dither = 0.5, stochastic for dither uniform in
+// [0, 1). NaN and −inf give 0.
+GAMLP_HD inline float quantize_code(float x, const UniformGrid& grid, float dither) {
+  float t = (x - grid.low) * grid.inverse_step;
+  t = t > 0.0f ? t : 0.0f;
+  t = t < grid.top_code ? t : grid.top_code;
+  const float code = static_cast<float>(static_cast<std::int32_t>(t + dither));
+  return code < grid.top_code ? code : grid.top_code;
+}
+
+GAMLP_HD inline float dequantize(float code, const UniformGrid& grid) { return grid.low + code * grid.step; }
+
+}  // namespace gamlp

@@ -1,0 +1,202 @@
+#include "host/train/checkpoint.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+#include "host/train/safetensors.hpp"
+
+namespace gamlp {
+namespace {
+
+const char kFormat[] = "gamlp checkpoint";
+const char kBest[] = "best.";
+
+std::span<const std::byte> text_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+// Over what the header says of each tensor, the data, and the position in the run.
+std::string checksum(const SafeTensors& content) {
+  std::uint32_t crc = 0;
+  for (const auto& [key, value] : content.metadata) {
+    if (key != "crc32") crc = crc32_of(text_bytes(key + "=" + value + "\n"), crc);
+  }
+  for (const auto& [name, tensor] : content.tensors) {
+    std::string line = name + " " + tensor.dtype;
+    for (const std::int64_t size : tensor.shape) line += " " + std::to_string(size);
+    crc = crc32_of(text_bytes(line), crc);
+    crc = crc32_of(tensor.data, crc);
+  }
+  return std::to_string(crc);
+}
+
+template <class T>
+bool all_finite(const std::vector<std::byte>& data) {
+  for (std::size_t i = 0; i + sizeof(T) <= data.size(); i += sizeof(T)) {
+    T value;
+    std::memcpy(&value, data.data() + i, sizeof(T));
+    if (!std::isfinite(value)) return false;
+  }
+  return true;
+}
+
+SafeTensor tensor_of(const float* data, std::int64_t rows, std::int64_t cols) {
+  SafeTensor tensor{"F32", {rows, cols}, {}};
+  tensor.data.resize(static_cast<std::size_t>(rows * cols) * sizeof(float));
+  std::memcpy(tensor.data.data(), data, tensor.data.size());
+  return tensor;
+}
+
+nlohmann::json number_or_null(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(nullptr); }
+double from_number_or_null(const nlohmann::json& x) { return x.is_null() ? std::nan("") : x.get<double>(); }
+
+}  // namespace
+
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
+  SafeTensors content;
+  for (const auto& [name, tensor] : c.state) {
+    const bool counter = name == "iteration";
+    const bool finite = counter || (tensor.item_bytes == 8 ? all_finite<double>(tensor.data)
+                                                           : all_finite<float>(tensor.data));
+    if (!finite) throw DivergenceError("epoch " + std::to_string(c.epoch) + ": " + name + " is not finite");
+    content.tensors[name] = {counter ? "U32" : (tensor.item_bytes == 8 ? "F64" : "F32"), {tensor.rows, tensor.cols},
+                             tensor.data};
+  }
+  for (std::size_t l = 0; l < c.best.network.size(); ++l) {
+    const LayerWeights& layer = c.best.network[l];
+    const std::string id = std::to_string(l + 1);
+    content.tensors[kBest + ("W" + id)] = tensor_of(layer.w.data(), layer.w.rows(), layer.w.cols());
+    content.tensors[kBest + ("b" + id)] = tensor_of(layer.b.data(), 1, static_cast<std::int64_t>(layer.b.size()));
+  }
+  const nlohmann::json position = {{"stage", c.stage},
+                                   {"stage_epoch", c.stage_epoch},
+                                   {"stage_complete", c.stage_complete},
+                                   {"epoch", c.epoch},
+                                   {"seconds", c.seconds},
+                                   {"evaluation_seconds", c.evaluation_seconds},
+                                   {"bytes_sent", c.bytes_sent},
+                                   {"recent_objectives", c.recent_objectives},
+                                   {"best_epoch", c.best.epoch},
+                                   {"best_layers", c.best.network.size()},
+                                   {"best_train", number_or_null(c.best.accuracies.train)},
+                                   {"best_validation", number_or_null(c.best.accuracies.validation)},
+                                   {"best_test", number_or_null(c.best.accuracies.test)}};
+  content.metadata["format"] = kFormat;
+  content.metadata["version"] = std::to_string(kCheckpointVersion);
+  content.metadata["position"] = position.dump();
+  content.metadata["config"] = c.config;
+  content.metadata["crc32"] = checksum(content);
+  save_safetensors(path, content);
+}
+
+Checkpoint load_checkpoint(const std::filesystem::path& path) {
+  SafeTensors content = load_safetensors(path);
+  const auto fail = [&](const std::string& what) -> void { throw DataError(path.string() + ": " + what); };
+  const auto metadata = [&](const char* key) -> const std::string& {
+    const auto found = content.metadata.find(key);
+    if (found == content.metadata.end()) fail(std::string("metadata \"") + key + "\" is missing: not a checkpoint");
+    return found->second;
+  };
+  if (metadata("format") != kFormat) fail("is a \"" + metadata("format") + "\", expected a \"" + kFormat + "\"");
+  if (metadata("version") != std::to_string(kCheckpointVersion)) {
+    fail("has checkpoint version " + metadata("version") + ", this program reads version " +
+         std::to_string(kCheckpointVersion));
+  }
+  if (metadata("crc32") != checksum(content)) fail("the checksum does not match: the file is damaged");
+
+  Checkpoint c;
+  c.config = metadata("config");
+  std::size_t best_layers = 0;
+  try {
+    const nlohmann::json position = nlohmann::json::parse(metadata("position"));
+    c.stage = position.at("stage").get<int>();
+    c.stage_epoch = position.at("stage_epoch").get<std::int64_t>();
+    c.stage_complete = position.at("stage_complete").get<bool>();
+    c.epoch = position.at("epoch").get<std::int64_t>();
+    c.seconds = position.at("seconds").get<double>();
+    c.evaluation_seconds = position.at("evaluation_seconds").get<double>();
+    c.bytes_sent = position.at("bytes_sent").get<std::uint64_t>();
+    c.recent_objectives = position.at("recent_objectives").get<std::vector<double>>();
+    c.best.epoch = position.at("best_epoch").get<std::int64_t>();
+    best_layers = position.at("best_layers").get<std::size_t>();
+    c.best.accuracies = {from_number_or_null(position.at("best_train")),
+                         from_number_or_null(position.at("best_validation")),
+                         from_number_or_null(position.at("best_test"))};
+  } catch (const nlohmann::json::exception& error) {
+    fail(std::string("metadata \"position\": ") + error.what());
+  }
+  for (auto& [name, tensor] : content.tensors) {
+    if (tensor.shape.size() != 2) fail("tensor \"" + name + "\" has " + std::to_string(tensor.shape.size()) + " dimensions, expected 2");
+    if (name.starts_with(kBest)) continue;
+    HostTensor& out = c.state[name];
+    out.rows = tensor.shape[0];
+    out.cols = tensor.shape[1];
+    out.item_bytes = tensor.dtype == "F64" ? 8 : 4;
+    out.data = std::move(tensor.data);
+  }
+  for (std::size_t l = 1; l <= best_layers; ++l) {
+    const auto w = content.tensors.find(kBest + ("W" + std::to_string(l)));
+    const auto b = content.tensors.find(kBest + ("b" + std::to_string(l)));
+    if (w == content.tensors.end() || b == content.tensors.end()) {
+      fail("the best weights of layer " + std::to_string(l) + " are missing");
+    }
+    LayerWeights layer{Matrix(w->second.shape[0], w->second.shape[1]), {}};
+    layer.b.resize(b->second.data.size() / sizeof(float));
+    std::memcpy(layer.w.data(), w->second.data.data(), w->second.data.size());
+    std::memcpy(layer.b.data(), b->second.data.data(), b->second.data.size());
+    c.best.network.push_back(std::move(layer));
+  }
+  return c;
+}
+
+std::filesystem::path checkpoint_path(const std::filesystem::path& folder, std::int64_t epoch) {
+  std::string digits = std::to_string(epoch);
+  digits.insert(0, digits.size() < 6 ? 6 - digits.size() : 0, '0');
+  return folder / ("epoch-" + digits + ".safetensors");
+}
+
+namespace {
+
+std::vector<std::filesystem::path> checkpoints_of(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("epoch-") && name.ends_with(".safetensors")) found.push_back(entry.path());
+  }
+  // By number: names of runs with over 999,999 epochs are longer.
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    const std::string x = a.filename().string(), y = b.filename().string();
+    return x.size() != y.size() ? x.size() > y.size() : x > y;
+  });
+  return found;
+}
+
+}  // namespace
+
+Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings) {
+  for (const auto& path : checkpoints_of(folder)) {
+    try {
+      return load_checkpoint(path);
+    } catch (const DataError& error) {
+      warnings.push_back(std::string(error.what()) + "; using an older checkpoint");
+    }
+  }
+  std::string message = folder.string() + ": holds no usable checkpoint";
+  for (const std::string& warning : warnings) message += "\n  " + warning;
+  throw DataError(message);
+}
+
+void remove_old_checkpoints(const std::filesystem::path& folder, std::size_t keep) {
+  const auto paths = checkpoints_of(folder);
+  for (std::size_t i = keep; i < paths.size(); ++i) {
+    std::error_code ignored;
+    std::filesystem::remove(paths[i], ignored);
+  }
+}
+
+}  // namespace gamlp

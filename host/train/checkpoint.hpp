@@ -1,0 +1,51 @@
+// Everything that training needs to go on bit for bit: the state of every layer, the best weights so far, and
+// where in the run it stands. A safetensors file with a version and a checksum over names, shapes and data.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/admm/stage_program.hpp"
+#include "host/train/metrics.hpp"
+
+namespace gamlp {
+
+// The best evaluation so far; epoch 0: none yet. The network is in the problem's coordinates.
+struct BestWeights {
+  std::int64_t epoch = 0;
+  Accuracies accuracies;
+  Network network;
+};
+
+struct Checkpoint {
+  int stage = 1;                 // 1-based
+  std::int64_t stage_epoch = 0;  // epochs done in the stage
+  bool stage_complete = false;
+  std::int64_t epoch = 0;        // epochs done in the run
+  double seconds = 0;            // of training, evaluation_seconds of it beside
+  double evaluation_seconds = 0;
+  std::uint64_t bytes_sent = 0;
+  std::vector<double> recent_objectives;  // for stopping on convergence
+  std::string config;            // the resolved config, JSON
+  BestWeights best;
+  TrainingState state;
+};
+
+inline constexpr int kCheckpointVersion = 1;
+
+// Throws IoError, or DivergenceError when a tensor of the state is not finite (the file is then not written).
+void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
+// Throws DataError for anything but an intact checkpoint of this version.
+Checkpoint load_checkpoint(const std::filesystem::path& path);
+
+// The newest checkpoint of a run folder that loads; damaged ones are passed over with a message in `warnings`.
+// Throws DataError when there is none.
+Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings);
+// folder/epoch-000123.safetensors
+std::filesystem::path checkpoint_path(const std::filesystem::path& folder, std::int64_t epoch);
+// Keeps the newest `keep` checkpoints of the folder.
+void remove_old_checkpoints(const std::filesystem::path& folder, std::size_t keep);
+
+}  // namespace gamlp

@@ -1,0 +1,156 @@
+#include "host/train/fleet.hpp"
+
+#include <utility>
+
+#include "host/core/error.hpp"
+#include "host/cpu/local_transport.hpp"
+
+namespace gamlp {
+
+Fleet::Fleet(int devices, int threads_per_device) {
+  expects(devices >= 1, "a fleet has a device");
+  auto ends = create_local_transports(devices);
+  for (int rank = 0; rank < devices; ++rank) {
+    auto worker = std::make_unique<Worker>();
+    worker->device = std::make_unique<CpuDevice>(rank, threads_per_device);
+    worker->compute = worker->device->create_stream("compute", StreamKind::compute);
+    worker->exchange = worker->device->create_stream("exchange", StreamKind::exchange);
+    worker->transport = std::move(ends[static_cast<std::size_t>(rank)]);
+    worker->context = {worker->device.get(), worker->compute.get(), worker->exchange.get(), worker->transport.get()};
+    workers_.push_back(std::move(worker));
+  }
+  for (auto& worker : workers_) worker->thread = std::thread([this, &w = *worker] { work(w); });
+}
+
+Fleet::~Fleet() {
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return unfinished_ == 0; });
+    closing_ = true;
+  }
+  changed_.notify_all();
+  for (auto& worker : workers_) worker->thread.join();
+}
+
+void Fleet::post(int rank, std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+    Worker& worker = *workers_[static_cast<std::size_t>(rank)];
+    worker.tasks.push_back(std::move(task));
+    ++worker.posted;
+    ++unfinished_;
+  }
+  changed_.notify_all();
+}
+
+std::uint64_t Fleet::post_all(int count, const std::function<void(int)>& task) {
+  for (int rank = 0; rank < count; ++rank) post(rank, [task, rank] { task(rank); });
+  const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> wanted;
+  for (const auto& worker : workers_) wanted.push_back(worker->posted);
+  tickets_.emplace_back(++last_ticket_, std::move(wanted));
+  return last_ticket_;
+}
+
+void Fleet::wait(std::uint64_t ticket) {
+  std::unique_lock lock(mutex_);
+  while (!tickets_.empty() && tickets_.front().first < ticket) tickets_.pop_front();
+  expects(!tickets_.empty() && tickets_.front().first == ticket, "tickets are waited for in order, once");
+  const std::vector<std::uint64_t> wanted = std::move(tickets_.front().second);
+  tickets_.pop_front();
+  changed_.wait(lock, [&] {
+    if (failure_) return unfinished_ == 0;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (workers_[i]->finished < wanted[i]) return false;
+    }
+    return true;
+  });
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void Fleet::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return unfinished_ == 0; });
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void Fleet::work(Worker& worker) {
+  for (;;) {
+    std::function<void()> task;
+    bool failed = false;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return closing_ || !worker.tasks.empty(); });
+      if (worker.tasks.empty()) return;
+      task = std::move(worker.tasks.front());
+      worker.tasks.pop_front();
+      failed = failure_ != nullptr;
+    }
+    if (!failed) {  // after a failure the remaining tasks are dropped
+      try {
+        task();
+      } catch (const std::exception& error) {
+        fail(worker, std::current_exception(), error.what());
+      } catch (...) {
+        fail(worker, std::current_exception(), "unknown exception");
+      }
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      ++worker.finished;
+      --unfinished_;
+    }
+    changed_.notify_all();
+  }
+}
+
+void Fleet::fail(Worker& worker, std::exception_ptr error, const std::string& what) {
+  const std::string name = worker.device->name();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) {
+      // Errors of the program's own kind keep their exit status; anything else is a failed worker.
+      try {
+        std::rethrow_exception(error);
+      } catch (const Error&) {
+        failure_ = error;
+      } catch (const std::exception&) {
+        failure_ = std::make_exception_ptr(DeviceError("worker " + name + " failed: " + what));
+      } catch (...) {
+        failure_ = std::make_exception_ptr(DeviceError("worker " + name + " failed: " + what));
+      }
+    }
+  }
+  worker.transport->abort("worker " + name + " failed: " + what);
+}
+
+TransportCounters Fleet::traffic() const {
+  TransportCounters sum;
+  for (const auto& worker : workers_) {
+    const TransportCounters one = worker->transport->counters();
+    sum.bytes_sent += one.bytes_sent;
+    sum.bytes_received += one.bytes_received;
+    sum.messages_sent += one.messages_sent;
+  }
+  return sum;
+}
+
+CpuTimes Fleet::times() const {
+  CpuTimes sum;
+  for (const auto& worker : workers_) {
+    const CpuTimes& one = worker->device->times();
+    for (std::size_t i = 0; i < sum.phase.size(); ++i) sum.phase[i] += one.phase[i];
+    sum.wait += one.wait;
+    sum.exchange += one.exchange;
+  }
+  return sum;
+}
+
+std::vector<MemoryUse> Fleet::memory() const {
+  std::vector<MemoryUse> all;
+  for (const auto& worker : workers_) all.push_back(worker->device->memory());
+  return all;
+}
+
+}  // namespace gamlp

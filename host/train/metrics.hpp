@@ -1,0 +1,41 @@
+// What is known after an epoch: the objective and residual from the layers' scalars, accuracies from the
+// evaluator. One record is one line of metrics.jsonl.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "host/admm/stage_program.hpp"
+
+namespace gamlp {
+
+struct Accuracies {
+  double train = 0, validation = 0, test = 0;  // fractions; NaN where a part has no nodes
+};
+
+struct EpochRecord {
+  std::int64_t epoch = 0;        // 1-based, over the whole run
+  int stage = 1;                 // 1-based
+  std::int64_t stage_epoch = 0;  // 1-based
+  int layers = 0;
+  double objective = 0;  // augmented Lagrangian L_ρ (algorithm.md §2), with the weight decay
+  double residual = 0;   // Σ_l ||p_{l+1} − q_l||²
+  double relative_residual = 0;  // residual / Σ_l ||q_l||²
+  double risk = 0;       // Σ over training nodes of the cross-entropy
+  std::optional<Accuracies> accuracy;  // when the epoch was evaluated
+  double seconds = 0;    // training time since the start of the run
+  std::uint64_t bytes_sent = 0;  // by all devices, since the start of the run
+  int bits_p = 32, bits_q = 32;
+};
+
+nlohmann::ordered_json to_json(const EpochRecord& record);
+
+// Objective, residual and risk from the scalars of all layers of a stage (kLayerScalars each). Throws
+// DivergenceError naming layer and quantity when one of them is not finite.
+void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, EpochRecord& record);
+
+}  // namespace gamlp

@@ -1,0 +1,104 @@
+#include "host/train/problem.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "host/core/error.hpp"
+#include "host/cpu/blas.hpp"
+#include "host/data/load.hpp"
+#include "host/data/split.hpp"
+#include "host/graph/augment.hpp"
+#include "host/graph/normalize.hpp"
+
+namespace gamlp {
+namespace {
+
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    start_ = now;
+    return seconds;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+void make_paths_absolute(DatasetConfig& dataset, const std::filesystem::path& config_folder) {
+  const auto absolute = [&](std::string& path) {
+    std::error_code error;
+    const auto beside = config_folder / path;
+    path = std::filesystem::absolute(std::filesystem::exists(beside, error) ? beside : std::filesystem::path(path)).lexically_normal();
+  };
+  if (dataset.path) absolute(*dataset.path);
+  if (dataset.text) {
+    absolute(dataset.text->edges);
+    absolute(dataset.text->features);
+    absolute(dataset.text->labels);
+  }
+}
+
+Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
+                        int threads) {
+  const Csr propagation = propagation_matrix(dataset.adjacency, config.dataset.propagation);
+  AugmentOptions options;
+  options.hops = config.dataset.hops;
+  options.threads = threads;
+  return augment(propagation, dataset, nodes, options);
+}
+
+Problem make_problem(Config& config, const std::filesystem::path& config_folder, int threads) {
+  Problem problem;
+  Stopwatch watch;
+  const Dataset dataset = load_dataset(config.dataset, config_folder);
+  const Split split = make_split(dataset, config.dataset.split);
+  problem.dataset_name = dataset.name;
+  problem.nodes = dataset.nodes();
+  problem.edges = dataset.adjacency.entries();
+  problem.features = dataset.features();
+  problem.classes = dataset.classes;
+  problem.inputs = config.dataset.hops * dataset.features();
+  problem.load_seconds = watch.lap();
+
+  if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
+  const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
+  std::string why;
+  resolve_method(config, shape, &why);
+  if (!why.empty()) problem.notes.push_back(std::exchange(why, {}));
+  std::int64_t epochs = 0;
+  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
+  const InputKind kind = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
+  if (!why.empty()) problem.notes.push_back(why);
+
+  // One augmentation for all parts, then a copy per part.
+  const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
+  std::vector<std::int32_t> all;
+  for (const auto* part : ids) all.insert(all.end(), part->begin(), part->end());
+  Matrix x = augmented_inputs(config, dataset, all, threads);
+  problem.augment_seconds = watch.lap();
+
+  set_blas_threads(threads);
+  std::int64_t row = 0;
+  std::array<Matrix, 3> inputs;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EvaluationPart& part = problem.parts[i];
+    part.nodes = *ids[i];
+    for (const std::int32_t node : part.nodes) part.labels.push_back(dataset.labels[static_cast<std::size_t>(node)]);
+    const std::int64_t rows = static_cast<std::int64_t>(part.nodes.size());
+    inputs[i] = Matrix(rows, x.cols());
+    std::copy_n(x.row(row), rows * x.cols(), inputs[i].data());
+    row += rows;
+  }
+  x = Matrix();
+  problem.input = make_training_input(std::move(inputs[0]), kind);
+  for (std::size_t i = 1; i < 3; ++i) problem.parts[i].inputs = problem.input.coordinates(std::move(inputs[i]));
+  problem.reduce_seconds = watch.lap();
+  return problem;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,49 @@
+// From a config to what training needs: the graph, its split, the augmented inputs in layer 1's coordinates.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/admm/input.hpp"
+#include "host/config/config.hpp"
+#include "host/data/dataset.hpp"
+
+namespace gamlp {
+
+// The nodes of one part with their inputs, as the evaluator reads them.
+struct EvaluationPart {
+  std::vector<std::int32_t> nodes;   // ascending
+  std::vector<std::int32_t> labels;
+  Matrix inputs;                     // nodes × TrainingInput::inputs(); empty for the train part of plain and kernel
+};
+
+struct Problem {
+  std::string dataset_name;
+  std::int64_t nodes = 0, edges = 0, features = 0;
+  std::int32_t classes = 0;
+  std::int64_t inputs = 0;  // n0 = hops · features
+  TrainingInput input;
+  std::array<EvaluationPart, 3> parts;  // train, validation, test
+  std::vector<std::string> notes;       // what was chosen automatically, for the log
+  double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
+
+  const std::vector<std::int32_t>& train_labels() const { return parts[0].labels; }
+  ConstMat part_inputs(std::size_t part) const {
+    return part == 0 ? input.train.view() : parts[part].inputs.view();
+  }
+};
+
+// Loads, splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on the shape.
+// `threads`: for the augmentation and the reduction.
+Problem make_problem(Config& config, const std::filesystem::path& config_folder, int threads);
+
+// Replaces relative paths by the absolute ones that they stand for (see load_dataset).
+void make_paths_absolute(DatasetConfig& dataset, const std::filesystem::path& config_folder);
+
+// The augmented inputs (nodes.size() × n0) of any nodes: what a saved model is applied to.
+Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
+                        int threads);
+
+}  // namespace gamlp

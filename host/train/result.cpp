@@ -1,0 +1,93 @@
+#include "host/train/result.hpp"
+
+#include <cmath>
+
+#include "host/core/version.hpp"
+#include "host/train/evaluator.hpp"
+
+namespace gamlp {
+namespace {
+
+nlohmann::ordered_json number_or_null(double x) {
+  return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(nullptr);
+}
+
+double ratio(std::int64_t a, std::int64_t b) { return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : NAN; }
+
+}  // namespace
+
+std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes) {
+  const StageConfig& last = config.stages.back();
+  std::int64_t scheduled = 0;
+  for (const auto& entry : config.exchange.schedule) {
+    if (last.epochs > entry.epoch) scheduled = entry.bits;
+  }
+  const std::int64_t values = nodes * config.model.width;
+  const std::int64_t bytes = wire_format(config.exchange.p, scheduled).message_bytes(values) +
+                             wire_format(config.exchange.q, scheduled).message_bytes(values);
+  return static_cast<std::uint64_t>(bytes * (last.layers - 1));
+}
+
+nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,
+                                   const RunFigures& f) {
+  const double epochs = static_cast<double>(std::max<std::int64_t>(f.epochs, 1));
+  nlohmann::ordered_json json;
+  json["test_accuracy"] = number_or_null(best.accuracies.test);
+  json["validation_accuracy"] = number_or_null(best.accuracies.validation);
+  json["train_accuracy"] = number_or_null(best.accuracies.train);
+  json["best_epoch"] = best.epoch;
+  json["epochs"] = f.epochs;
+  json["seconds"] = f.seconds;
+  json["seconds_per_epoch"] = f.seconds / epochs;
+  json["bytes_sent"] = f.bytes_sent;
+  json["bytes_per_epoch"] = static_cast<double>(f.bytes_sent) / epochs;
+  json["bytes_per_epoch_one_device_per_layer"] =
+      bytes_per_epoch_all_boundaries(config, static_cast<std::int64_t>(problem.train_labels().size()));
+  json["devices"] = f.devices;
+  json["seed"] = config.train.seed;
+  json["version"] = kVersion;
+  json["dataset"] = {{"name", problem.dataset_name},
+                     {"nodes", problem.nodes},
+                     {"adjacency_entries", problem.edges},
+                     {"features", problem.features},
+                     {"classes", problem.classes},
+                     {"train", problem.parts[0].nodes.size()},
+                     {"validation", problem.parts[1].nodes.size()},
+                     {"test", problem.parts[2].nodes.size()}};
+  json["update"] = config.method.update == Update::exact ? "exact" : "gradient";
+  json["input"] = input_kind_name(problem.input.kind);
+  for (const LayerRange& range : f.last_ranges) json["layers_per_device"].push_back({range.first, range.last});
+
+  const auto& phase = f.times.phase;
+  const auto of = [&](Phase p) { return phase[static_cast<std::size_t>(p)]; };
+  json["timing"] = {{"load", problem.load_seconds},
+                    {"augment", problem.augment_seconds},
+                    {"reduce_input", problem.reduce_seconds},
+                    {"gemm", of(Phase::gemm)},
+                    {"factorisation", of(Phase::factor)},
+                    {"elementwise", of(Phase::elementwise)},
+                    {"codec", of(Phase::codec)},
+                    {"copy", of(Phase::copy)},
+                    {"exchange", f.times.exchange},
+                    {"wait", f.times.wait},
+                    {"evaluation", f.evaluation_seconds}};
+  for (const MemoryUse& use : f.memory) {
+    nlohmann::ordered_json device = {{"peak", use.peak}};
+    for (std::size_t i = 0; i < use.bytes.size(); ++i) device[kMemoryKindNames[i]] = use.bytes[i];
+    json["memory_per_device"].push_back(device);
+  }
+
+  const EvaluationPart& test = problem.parts[2];
+  if (!test.nodes.empty()) {
+    const Matrix scores = forward(best.network, activation_rule(config.model), problem.part_inputs(2));
+    for (const ClassFigures& c : class_figures(scores, test.labels, problem.classes)) {
+      json["test_per_class"].push_back({{"nodes", c.nodes},
+                                        {"predicted", c.predicted},
+                                        {"recall", number_or_null(ratio(c.correct, c.nodes))},
+                                        {"precision", number_or_null(ratio(c.correct, c.predicted))}});
+    }
+  }
+  return json;
+}
+
+}  // namespace gamlp

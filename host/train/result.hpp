@@ -1,0 +1,35 @@
+// result.json: what a finished run reports.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "host/admm/partition.hpp"
+#include "host/config/config.hpp"
+#include "host/cpu/cpu_device.hpp"
+#include "host/train/checkpoint.hpp"
+#include "host/train/problem.hpp"
+
+namespace gamlp {
+
+struct RunFigures {
+  std::int64_t epochs = 0;
+  double seconds = 0;             // training, without loading
+  double evaluation_seconds = 0;  // on the evaluator's thread, beside training
+  std::uint64_t bytes_sent = 0;   // by all devices
+  int devices = 1;
+  CpuTimes times;                 // summed over devices (of this process, if resumed)
+  std::vector<MemoryUse> memory;
+  std::vector<LayerRange> last_ranges;
+};
+
+nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,
+                                   const RunFigures& figures);
+
+// Bytes that one epoch sends with one device per layer: messages of every boundary of the last stage.
+std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes);
+
+}  // namespace gamlp

@@ -1,0 +1,432 @@
+#include "host/train/trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <deque>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+#include "host/cpu/blas.hpp"
+#include "host/train/evaluator.hpp"
+#include "host/train/fleet.hpp"
+#include "host/train/result.hpp"
+
+namespace gamlp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// An epoch that has been enqueued: what it downloads, and the ticket of the tasks that complete it.
+struct Slot {
+  EpochRecord record;
+  std::vector<double> scalars;
+  std::vector<std::uint64_t> bytes;  // per device
+  std::shared_ptr<Network> network;  // when the epoch is evaluated
+};
+
+class Trainer {
+ public:
+  Trainer(Config config, Problem problem, const RunFolder& folder, Reporter& reporter, const TrainOptions& options)
+      : config_(std::move(config)),
+        problem_(std::move(problem)),
+        folder_(folder),
+        reporter_(reporter),
+        options_(options),
+        activation_(activation_rule(config_.model)),
+        fleet_(device_count(config_), static_cast<int>(config_.threads_per_device)),
+        evaluator_(problem_, activation_, static_cast<int>(config_.threads_per_device)) {
+    for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
+  }
+
+  TrainResult run(const Checkpoint* from);
+
+ private:
+  StageSpec stage_spec(int layers) const;
+  void build_stage(int layers);
+  // True when the stage ended, false when a signal asked to stop.
+  bool run_stage(int stage, std::int64_t done);
+  void enqueue_epoch(int stage, std::int64_t epoch);
+  void complete_epoch(bool more_in_flight);
+  void take_evaluations(bool all);
+  void publish();
+  bool converged() const;
+  void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
+  void fetch_network();
+  bool stop_requested() const { return options_.stop && options_.stop->load(); }
+
+  Config config_;
+  Problem problem_;
+  const RunFolder& folder_;
+  Reporter& reporter_;
+  TrainOptions options_;
+  ActivationRule activation_;
+  std::int64_t total_epochs_ = 0;
+
+  Network network_;  // at the start of the stage, in the problem's coordinates
+  StageSpec spec_;
+  // Device memory is released before the fleet: declared after it.
+  Fleet fleet_;
+  std::unique_ptr<InputLayer> input_;
+  std::vector<std::unique_ptr<StageProgram>> programs_;
+
+  std::deque<Slot> in_flight_;
+  std::deque<EpochRecord> unpublished_;  // complete, waiting for their evaluation
+  std::int64_t epochs_done_ = 0;
+  std::vector<double> recent_objectives_;
+  double last_relative_residual_ = 0;
+  BestWeights best_;
+  bool best_unsaved_ = false;
+  Clock::time_point start_;
+  double seconds_before_ = 0, evaluation_before_ = 0;  // of the run that this one continues
+  std::uint64_t bytes_before_ = 0;
+  std::vector<LayerRange> first_ranges_;
+  Evaluator evaluator_;  // last: its thread reads problem_
+};
+
+StageSpec Trainer::stage_spec(int layers) const {
+  StageSpec spec;
+  spec.widths = layer_widths(layers, problem_.input.inputs(), config_.model.width, problem_.classes);
+  spec.nodes = static_cast<std::int64_t>(problem_.train_labels().size());
+  spec.method = config_.method;
+  spec.activation = activation_;
+  spec.exchange = config_.exchange;
+  spec.seed = config_.train.seed;
+  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config_.method.update,
+                                             problem_.input.kind == InputKind::kernel),
+                                 fleet_.size());
+  return spec;
+}
+
+void Trainer::build_stage(int layers) {
+  spec_ = stage_spec(layers);
+  programs_.clear();
+  const int devices = static_cast<int>(spec_.ranges.size());
+  programs_.resize(static_cast<std::size_t>(devices));
+  fleet_.post_all(devices, [this](int rank) {
+    const DeviceContext& context = fleet_.context(rank);
+    if (rank == 0 && !input_) {
+      input_ = std::make_unique<InputLayer>(*context.device, *context.compute, problem_.input,
+                                            problem_.train_labels(), config_.method, network_);
+    }
+    programs_[static_cast<std::size_t>(rank)] = std::make_unique<StageProgram>(
+        context, spec_, rank, rank == 0 ? input_.get() : nullptr, problem_.train_labels(), network_);
+    context.compute->synchronize();
+  });
+  fleet_.wait();
+}
+
+void Trainer::fetch_network() {
+  Network fresh;
+  for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
+    fresh.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]), std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+  }
+  fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) {
+    programs_[static_cast<std::size_t>(rank)]->enqueue_weights(fresh);
+    fleet_.context(rank).compute->synchronize();
+  });
+  fleet_.wait();
+  problem_.input.to_host_layout(fresh.front());
+  network_ = std::move(fresh);
+}
+
+void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
+  const StageConfig& stage_config = config_.stages[static_cast<std::size_t>(stage) - 1];
+  Slot slot;
+  slot.record.epoch = epochs_done_ + static_cast<std::int64_t>(in_flight_.size()) + 1;
+  slot.record.stage = stage;
+  slot.record.stage_epoch = epoch + 1;
+  slot.record.layers = spec_.layers();
+  std::int64_t scheduled = 0;
+  for (const auto& entry : config_.exchange.schedule) {
+    if (epoch >= entry.epoch) scheduled = entry.bits;
+  }
+  slot.record.bits_p = wire_format(config_.exchange.p, scheduled).bits;
+  slot.record.bits_q = wire_format(config_.exchange.q, scheduled).bits;
+  slot.scalars.resize(static_cast<std::size_t>(spec_.layers()) * kLayerScalars);
+  slot.bytes.resize(programs_.size());
+  const bool last = epoch + 1 == stage_config.epochs;
+  if (last || (epoch + 1) % config_.train.evaluate_every == 0) {
+    slot.network = std::make_shared<Network>();
+    for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
+      slot.network->push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
+                               std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+    }
+  }
+  in_flight_.push_back(std::move(slot));
+  Slot& target = in_flight_.back();  // a deque keeps its elements in place
+  const std::int64_t run_epoch = target.record.epoch;
+  fleet_.post_all(static_cast<int>(programs_.size()), [this, &target, epoch, run_epoch](int rank) {
+    if (options_.before_iteration) options_.before_iteration(rank, run_epoch);
+    StageProgram& program = *programs_[static_cast<std::size_t>(rank)];
+    program.enqueue_iteration(epoch, true);
+    program.enqueue_scalars(target.scalars.data());
+    if (target.network) program.enqueue_weights(*target.network);
+    program.mark_downloads(epoch);
+    target.bytes[static_cast<std::size_t>(rank)] = fleet_.context(rank).transport->counters().bytes_sent;
+  });
+}
+
+void Trainer::complete_epoch(bool) {
+  Slot& slot = in_flight_.front();
+  const std::int64_t epoch = slot.record.stage_epoch - 1;
+  const std::uint64_t ticket = fleet_.post_all(static_cast<int>(programs_.size()), [this, epoch](int rank) {
+    programs_[static_cast<std::size_t>(rank)]->finish_downloads(epoch);
+  });
+  fleet_.wait(ticket);
+  EpochRecord record = slot.record;
+  record.seconds = seconds_before_ + seconds_since(start_);
+  record.bytes_sent = bytes_before_;
+  for (const std::uint64_t bytes : slot.bytes) record.bytes_sent += bytes;
+  // Devices that this stage does not use keep what they sent before.
+  for (int rank = static_cast<int>(slot.bytes.size()); rank < fleet_.size(); ++rank) {
+    record.bytes_sent += fleet_.context(rank).transport->counters().bytes_sent;
+  }
+  read_scalars(slot.scalars, config_.method, record);
+  recent_objectives_.push_back(record.objective);
+  last_relative_residual_ = record.relative_residual;
+  const auto window = static_cast<std::size_t>(config_.train.stop.window) + 1;
+  if (recent_objectives_.size() > window) recent_objectives_.erase(recent_objectives_.begin());
+  unpublished_.push_back(record);
+  if (slot.network) {
+    evaluator_.submit(record.epoch, std::move(slot.network));
+  } else {
+    unpublished_.back().accuracy.reset();
+  }
+  in_flight_.pop_front();
+  ++epochs_done_;
+}
+
+// Records are published in order; those that are evaluated wait for their result.
+void Trainer::take_evaluations(bool all) {
+  for (;;) {
+    while (!unpublished_.empty() &&
+           (unpublished_.front().accuracy ||
+            (unpublished_.front().stage_epoch % config_.train.evaluate_every != 0 &&
+             unpublished_.front().stage_epoch !=
+                 config_.stages[static_cast<std::size_t>(unpublished_.front().stage) - 1].epochs))) {
+      publish();
+    }
+    if (unpublished_.empty()) return;
+    auto result = evaluator_.next(all);
+    if (!result) return;
+    for (EpochRecord& record : unpublished_) {
+      if (record.epoch == result->epoch) record.accuracy = result->accuracies;
+    }
+    // Without validation nodes the latest weights count as the best.
+    const double score = result->accuracies.validation;
+    if (best_.epoch == 0 || !std::isfinite(score) || score > best_.accuracies.validation) {
+      best_ = {result->epoch, result->accuracies, std::move(*result->network)};
+      best_unsaved_ = true;
+    }
+  }
+}
+
+void Trainer::publish() {
+  folder_.append(unpublished_.front());
+  reporter_.epoch_done(unpublished_.front(), total_epochs_);
+  unpublished_.pop_front();
+}
+
+bool Trainer::converged() const {
+  const StopConfig& stop = config_.train.stop;
+  if (stop.residual && last_relative_residual_ < *stop.residual) return true;
+  if (stop.objective && recent_objectives_.size() == static_cast<std::size_t>(stop.window) + 1) {
+    const double change = std::fabs(recent_objectives_.back() - recent_objectives_.front());
+    return change < *stop.objective * std::fabs(recent_objectives_.back());
+  }
+  return false;
+}
+
+bool Trainer::run_stage(int stage, std::int64_t done) {
+  const StageConfig& stage_config = config_.stages[static_cast<std::size_t>(stage) - 1];
+  const StopConfig& stop = config_.train.stop;
+  const std::int64_t every = config_.train.checkpoint_every;
+  // Epochs enqueued ahead of the one waited for. None when an epoch's metrics decide whether another follows.
+  const std::size_t ahead = stop.residual || stop.objective ? 0 : 1;
+  bool ended = done >= stage_config.epochs;
+  std::int64_t epoch = done;
+  while (!ended) {
+    enqueue_epoch(stage, epoch++);
+    const bool save = every > 0 && (epochs_done_ + static_cast<std::int64_t>(in_flight_.size())) % every == 0;
+    const bool interrupted = stop_requested();
+    ended = epoch == stage_config.epochs;
+    while (in_flight_.size() > (ended || save || interrupted ? 0 : ahead)) {
+      complete_epoch(false);
+      take_evaluations(false);
+    }
+    if (!ended && in_flight_.empty() && converged()) {
+      reporter_.message("stage " + std::to_string(stage) + " converged after " + std::to_string(epoch) + " epochs");
+      ended = true;
+    }
+    if (save || interrupted) checkpoint(stage, epoch, ended);
+    if (interrupted) return false;
+  }
+  take_evaluations(true);
+  return true;
+}
+
+void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
+  take_evaluations(true);
+  Checkpoint c;
+  c.stage = stage;
+  c.stage_epoch = stage_epoch;
+  c.stage_complete = complete;
+  c.epoch = epochs_done_;
+  c.seconds = seconds_before_ + seconds_since(start_);
+  c.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
+  c.bytes_sent = bytes_before_ + fleet_.traffic().bytes_sent;
+  c.recent_objectives = recent_objectives_;
+  c.config = to_json(config_).dump();
+  c.best = best_;
+  fleet_.wait();
+  for (const auto& program : programs_) program->describe_state(c.state);
+  fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) {
+    programs_[static_cast<std::size_t>(rank)]->enqueue_save(c.state);
+    fleet_.context(rank).compute->synchronize();
+  });
+  fleet_.wait();
+  save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
+  remove_old_checkpoints(folder_.checkpoints(), 2);
+}
+
+TrainResult Trainer::run(const Checkpoint* from) {
+  start_ = Clock::now();
+  const MethodConfig& method = config_.method;
+  const std::uint64_t seed = config_.train.seed;
+  int first_stage = 1;
+  std::int64_t done = 0;
+  if (from) {
+    first_stage = from->stage;
+    done = from->stage_complete ? config_.stages[static_cast<std::size_t>(from->stage) - 1].epochs : from->stage_epoch;
+    epochs_done_ = from->epoch;
+    seconds_before_ = from->seconds;
+    evaluation_before_ = from->evaluation_seconds;
+    bytes_before_ = from->bytes_sent;
+    recent_objectives_ = from->recent_objectives;
+    best_ = from->best;
+    best_unsaved_ = best_.epoch > 0;
+  }
+  // A resumed stage restores its weights over these.
+  network_ = initial_network(stage_spec(static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers)).widths,
+                             method.init_scale_first, method.identity_init, seed);
+  for (int stage = first_stage; stage <= static_cast<int>(config_.stages.size()); ++stage) {
+    const int layers = static_cast<int>(config_.stages[static_cast<std::size_t>(stage) - 1].layers);
+    if (stage > first_stage) {
+      network_ = grown(network_, layers, method.growth_head == GrowthHead::restart, method.identity_init, seed);
+    }
+    build_stage(layers);
+    reporter_.stage_begins(stage, layers, spec_.ranges);
+    const bool restored = from && stage == first_stage;
+    const int devices = static_cast<int>(programs_.size());
+    fleet_.post_all(devices, [&](int rank) {
+      StageProgram& program = *programs_[static_cast<std::size_t>(rank)];
+      if (restored) {
+        program.enqueue_restore(from->state);
+      } else {
+        program.enqueue_forward();
+      }
+      fleet_.context(rank).compute->synchronize();
+    });
+    fleet_.wait();
+    if (!restored) recent_objectives_.clear();
+    if (!run_stage(stage, restored ? done : 0)) {
+      TrainResult result;
+      result.interrupted = true;
+      result.epoch = epochs_done_;
+      return result;
+    }
+    fetch_network();
+  }
+  check_finite(network_);
+
+  // The last stage's exchange of q is still under way on the lazy streams: let it end, so that times are whole.
+  fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) { fleet_.context(rank).exchange->synchronize(); });
+  fleet_.wait();
+  const double seconds = seconds_before_ + seconds_since(start_);
+  Network best = best_.network;
+  best.front() = problem_.input.expanded(best.front());
+  folder_.write_best(best, config_, best_.epoch);
+
+  RunFigures figures;
+  figures.epochs = epochs_done_;
+  figures.seconds = seconds;
+  figures.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
+  figures.bytes_sent = bytes_before_ + fleet_.traffic().bytes_sent;
+  figures.devices = fleet_.size();
+  figures.times = fleet_.times();
+  figures.memory = fleet_.memory();
+  figures.last_ranges = spec_.ranges;
+  TrainResult result;
+  result.epoch = epochs_done_;
+  result.json = make_result(config_, problem_, best_, figures);
+  folder_.write_result(result.json);
+  return result;
+}
+
+Problem prepare(Config& config, const std::filesystem::path& config_folder) {
+  const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return make_problem(config, config_folder, threads);
+}
+
+}  // namespace
+
+int device_count(const Config& config) {
+  const int layers = static_cast<int>(config.stages.back().layers);
+  const std::string& devices = config.devices;
+  if (devices == "auto" || devices == "cpu") {
+    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    return std::max(1, std::min(layers, cores / static_cast<int>(config.threads_per_device)));
+  }
+  const int count = std::stoi(devices.substr(devices.find(':') + 1));
+  if (count > layers) {
+    throw ConfigError("devices: \"" + devices + "\" asks for " + std::to_string(count) + " devices for " +
+                      std::to_string(layers) + " layers; each device owns at least one layer: use at most cpu:" +
+                      std::to_string(layers));
+  }
+  return count;
+}
+
+TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
+                  Reporter& reporter, const TrainOptions& options) {
+  const int devices = device_count(config);
+  Problem problem = prepare(config, config_folder);
+  // config.json repeats the run wherever it lies, with the same number of workers.
+  config.devices = "cpu:" + std::to_string(devices);
+  make_paths_absolute(config.dataset, config_folder);
+  folder.write_config(config);
+  reporter.prepared(problem, config, devices);
+  Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
+  return trainer.run(nullptr);
+}
+
+TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptions& options) {
+  Config config = load_config(folder.config_path());
+  std::vector<std::string> warnings;
+  const Checkpoint from = load_latest_checkpoint(folder.checkpoints(), warnings);
+  for (const std::string& warning : warnings) reporter.warning(warning);
+  const Config saved = parse_config_text(from.config, folder.checkpoints().string());
+  Config comparable = config;
+  comparable.devices = saved.devices;  // layers may move to another number of workers
+  if (to_json(comparable) != to_json(saved)) {
+    throw ConfigError(folder.config_path().string() +
+                      ": differs from the config that its checkpoint was made with; only devices may change");
+  }
+  if (from.stage < 1 || from.stage > static_cast<int>(config.stages.size())) {
+    throw DataError(folder.checkpoints().string() + ": stage " + std::to_string(from.stage) + " is not in the config");
+  }
+  folder.truncate_metrics(from.epoch);
+  const int devices = device_count(config);
+  Problem problem = prepare(config, folder.path());
+  reporter.prepared(problem, config, devices);
+  reporter.message("resuming after epoch " + std::to_string(from.epoch));
+  Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
+  return trainer.run(&from);
+}
+
+}  // namespace gamlp

@@ -1,0 +1,53 @@
+// The run: stages, epochs, evaluation, checkpoints, result. The driver of the devices: it enqueues iterations
+// and is the only one that waits.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "host/config/config.hpp"
+#include "host/train/checkpoint.hpp"
+#include "host/train/metrics.hpp"
+#include "host/train/problem.hpp"
+#include "host/train/run_folder.hpp"
+
+namespace gamlp {
+
+// What the trainer tells while it runs. All calls come from the thread that called train().
+class Reporter {
+ public:
+  virtual ~Reporter() = default;
+  virtual void message(const std::string&) {}  // a note for the user
+  virtual void warning(const std::string&) {}
+  virtual void prepared(const Problem&, const Config&, int /*devices*/) {}
+  virtual void stage_begins(int /*stage*/, int /*layers*/, const std::vector<LayerRange>&) {}
+  virtual void epoch_done(const EpochRecord&, std::int64_t /*total_epochs*/) {}
+};
+
+struct TrainOptions {
+  const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint, then return
+  // For tests: called on the worker's thread before it enqueues an iteration; may throw.
+  std::function<void(int rank, std::int64_t epoch)> before_iteration;
+};
+
+struct TrainResult {
+  nlohmann::ordered_json json;  // result.json; when interrupted, nothing was written
+  bool interrupted = false;
+  std::int64_t epoch = 0;
+};
+
+// Devices that `config.devices` asks for on this machine; throws ConfigError.
+int device_count(const Config& config);
+
+// Trains a new run. `config` is resolved on the way; paths in it are relative to config_folder.
+TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
+                  Reporter& reporter, const TrainOptions& options = {});
+// Goes on from the folder's newest checkpoint (of an unfinished run).
+TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptions& options = {});
+
+}  // namespace gamlp

@@ -1,0 +1,94 @@
+// Contradictions between values that are each allowed.
+#include <vector>
+
+#include "tests/config/support.hpp"
+
+using namespace gamlp;
+using test::contains;
+
+namespace {
+
+struct Contradiction {
+  std::string text;
+  std::string message;
+};
+
+}  // namespace
+
+TEST_CASE("contradictions are refused", "[config]") {
+  const std::vector<Contradiction> corpus = {
+      {R"("stages": [{"layers": 5, "epochs": 1}, {"layers": 2, "epochs": 1}])",
+       "`stages.1.layers` is 2: must be at least the 5"},
+      {R"("method": {"update": "exact", "nu": 0.5, "rho": 0.25})",
+       "`method.rho` is 0.25 and `method.nu` 0.5: must be equal"},
+      {R"("method": {"weight_decay_layers": [1, 0]})",
+       "`method.weight_decay_layers` has 2 entries: must have one for each"},
+      {R"("exchange": {"p": {"error_feedback": true, "coding": "difference"}})", "`exchange.p.error_feedback` is true"},
+      {R"("exchange": {"q": {"range": "fixed", "coding": "difference"}})", "`exchange.q.range` is \"fixed\""},
+      {R"("exchange": {"q": {"grid": {"min": 2, "max": 2}}})", "`exchange.q.grid.min` is 2.0: must be below"},
+      {R"("exchange": {"q": {"bits": 4, "range": "fixed"}})", "`exchange.q.grid.levels` is 22: must be at most 16"},
+      {R"("exchange": {"q": {"bits": 1, "range": "fixed", "grid": {"levels": 3}}})",
+       "must be at most 2, the codes of 1 bit"},
+      {R"("exchange": {"q": {"range": "fixed"}, "schedule": [{"epoch": 5, "bits": 2}]})",
+       "`exchange.q.grid.levels` is 22: must be at most 4"},
+      {R"("exchange": {"schedule": [{"epoch": 5, "bits": 4}, {"epoch": 5, "bits": 2}]})",
+       "`exchange.schedule.1.epoch` is 5: must be above the 5"},
+      {R"("exchange": {"p": {"bits": 32}, "q": {"bits": 32}, "schedule": [{"epoch": 5, "bits": 4}]})",
+       "`exchange.schedule` has no effect"},
+  };
+  for (const Contradiction& bad : corpus) {
+    INFO(bad.text);
+    const std::string message = test::config_error([&] { test::parsed(test::with_dataset(bad.text)); });
+    INFO(message);
+    CHECK(message.starts_with("test.json: "));
+    CHECK(contains(message, bad.message));
+  }
+}
+
+TEST_CASE("impossible datasets are refused", "[config]") {
+  const std::vector<Contradiction> corpus = {
+      {R"("text": {"edges": "e", "features": "f", "labels": "l"})",
+       "`dataset.split.kind` is \"file\", but a text dataset"},
+      {R"("path": "a", "split": {"kind": "fraction", "train_fraction": 0.7, "validation_fraction": 0.3})",
+       "must be below 1"},
+      {R"("generate": {"nodes": 3, "classes": 4, "mean_degree": 1})",
+       "`dataset.generate.classes` is 4: must be at most the 3"},
+      {R"("generate": {"nodes": 8, "mean_degree": 8})", "`dataset.generate.mean_degree` is 8.0: must be below the 8"},
+      {R"("generate": {"nodes": 100000000, "features": 1000})", "must be at most 4000000000.0 values"},
+      {R"("generate": {"nodes": 1000}, "split": {"kind": "per_class"})", "asks for 20 × 4 training, 1000 validation"},
+  };
+  for (const Contradiction& bad : corpus) {
+    INFO(bad.text);
+    const std::string message = test::config_error([&] { test::parsed("{\"dataset\": {" + bad.text + "}}"); });
+    INFO(message);
+    CHECK(contains(message, bad.message));
+  }
+}
+
+TEST_CASE("combinations that look alike and are fine pass", "[config]") {
+  for (const char* text : {
+           R"("method": {"update": "exact", "nu": 0.5, "rho": 0.5})",
+           R"("method": {"update": "gradient", "nu": 0.5, "rho": 0.25})",
+           R"("exchange": {"p": {"bits": 32, "coding": "difference"}})",
+           R"("exchange": {"p": {"bits": 32}, "schedule": [{"epoch": 5, "bits": 4}]})",
+           R"("exchange": {"p": {"bits": 4}})",  // a fixed grid that range tensor does not use
+           R"("exchange": {"p": {"bits": 1, "range": "fixed", "grid": {"levels": 2}}})",
+           R"("exchange": {"p": {"bits": 8, "range": "fixed"}, "schedule": [{"epoch": 999, "bits": 2}]})",
+           R"("stages": [{"layers": 2, "epochs": 1}, {"layers": 2, "epochs": 1}])",
+       }) {
+    INFO(text);
+    CHECK_NOTHROW(test::parsed(test::with_dataset(text)));
+  }
+}
+
+TEST_CASE("check_config judges configs that were never JSON", "[config]") {
+  Config config;
+  CHECK(contains(test::config_error([&] { check_config(config); }), "`dataset` holds 0 of path, text and generate"));
+  config.dataset.path = "a";
+  CHECK_NOTHROW(check_config(config));
+  config.stages.clear();
+  CHECK(contains(test::config_error([&] { check_config(config); }), "`stages` is empty"));
+  config.stages.emplace_back();
+  config.method.weight_decay_layers.emplace(10, -1.0);
+  CHECK(contains(test::config_error([&] { check_config(config); }), "`method.weight_decay_layers.9` is -1.0"));
+}

@@ -1,0 +1,7 @@
+// Catch2, v2 or v3, by one include.
+#pragma once
+#ifdef GAMLP_CATCH2_V3
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif

@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# Builds gamlp in the ways that find different faults and runs every test.
+#   tools/test.sh                 all parts
+#   tools/test.sh --quick         only part release
+#   tools/test.sh --only NAME     only part NAME (may be repeated)
+#   tools/test.sh --no-setup      installs nothing
+# Parts: release  Release build in build/, all tests
+#        asan     AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/, all tests
+#        tsan     ThreadSanitizer in build-tsan/, tests labelled "threads"
+#        fuzz     clang and libFuzzer in build-fuzz/, tests labelled "fuzz"
+#        format   clang-format over the C++ sources
+#        tidy     clang-tidy over host/ (GAMLP_TIDY_BASE=REF: only the files that differ from REF)
+#        tools    the tests of the Python tools, shellcheck where it is installed
+# Environment: JOBS (default: number of cores), GAMLP_WERROR=ON (warnings of part release are errors).
+# shellcheck disable=SC2317  # the part_ functions are called by name
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+all_parts=(release asan tsan fuzz format tidy tools)
+jobs=${JOBS:-$(nproc)}
+parts=()
+setup=yes
+
+usage() { sed -n '2,/^# Environment/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+
+while (($#)); do
+  case "$1" in
+    --quick) parts+=(release) ;;
+    --only)
+      if [[ " ${all_parts[*]} " != *" ${2:-} "* || -z ${2:-} ]]; then
+        echo "test: --only needs one of: ${all_parts[*]}" >&2
+        exit 2
+      fi
+      parts+=("$2")
+      shift
+      ;;
+    --no-setup) setup=no ;;
+    -h | --help) usage && exit 0 ;;
+    *)
+      echo "test: unknown option $1" >&2
+      usage >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+((${#parts[@]})) || parts=("${all_parts[@]}")
+
+launcher=()
+if command -v ccache > /dev/null; then
+  launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+fi
+
+# configure FOLDER options…: keeps the generator of an earlier build.
+configure() {
+  local folder=$1 generator=()
+  shift
+  [[ -f $folder/CMakeCache.txt ]] || generator=(-G Ninja)
+  cmake -S . -B "$folder" "${generator[@]}" "${launcher[@]}" -DGAMLP_TESTS=ON "$@"
+}
+
+build() { cmake --build "$1" --parallel "$jobs"; }
+
+# A suite without tests is a failure: a label was lost or a folder was not built.
+run_tests() {
+  local folder=$1
+  shift
+  ctest --test-dir "$folder" --output-on-failure --no-tests=error --parallel "$jobs" "$@"
+}
+
+# sources PATTERN…: tracked and new files, ignored ones left out.
+sources() {
+  if git rev-parse --is-inside-work-tree > /dev/null 2>&1; then
+    git ls-files --cached --others --exclude-standard -- "$@" | sort -u | while read -r file; do
+      [[ ! -f $file ]] || echo "$file"
+    done
+  else
+    local pattern
+    for pattern in "$@"; do
+      find "${pattern%%/*}" -type f -name "${pattern##*/}"
+    done | sort
+  fi
+}
+
+part_release() {
+  configure build -DCMAKE_BUILD_TYPE=Release -DGAMLP_WERROR="${GAMLP_WERROR:-OFF}"
+  build build
+  run_tests build
+}
+
+part_asan() {
+  configure build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_SANITIZE=address,undefined
+  build build-asan
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_stack_use_after_return=1 run_tests build-asan
+}
+
+part_tsan() {
+  configure build-tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_SANITIZE=thread
+  build build-tsan
+  # ThreadSanitizer cannot place its shadow memory under the address randomisation of newer kernels.
+  local fixed=()
+  if setarch "$(uname -m)" --addr-no-randomize true 2> /dev/null; then
+    fixed=(setarch "$(uname -m)" --addr-no-randomize)
+  fi
+  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 "${fixed[@]}" \
+    ctest --test-dir build-tsan --output-on-failure --no-tests=error --parallel "$jobs" --label-regex threads
+}
+
+part_fuzz() {
+  CC=clang CXX=clang++ configure build-fuzz -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_FUZZ=ON
+  build build-fuzz
+  run_tests build-fuzz --label-regex fuzz
+}
+
+part_format() {
+  local files
+  mapfile -t files < <(sources 'host/*.cpp' 'host/*.hpp' 'tests/*.cpp' 'tests/*.hpp' 'cuda/*.cpp' 'cuda/*.hpp')
+  echo "${#files[@]} files"
+  ((${#files[@]} == 0)) || clang-format --dry-run -Werror "${files[@]}"
+}
+
+part_tidy() {
+  # The compile commands of build/ serve; configuring again is cheap and keeps its options.
+  [[ -f build/compile_commands.json ]] || configure build -DCMAKE_BUILD_TYPE=Release
+  local files changed
+  mapfile -t files < <(sources 'host/*.cpp')
+  if [[ -n ${GAMLP_TIDY_BASE:-} ]] && changed=$(git diff --name-only "$GAMLP_TIDY_BASE" --); then
+    # A changed header or rule may matter to every file.
+    if ! grep -qE '\.hpp$|\.clang-tidy$|CMakeLists\.txt$' <<< "$changed"; then
+      mapfile -t files < <(printf '%s\n' "${files[@]}" | grep -Fxf <(printf '%s\n' "$changed") || true)
+    fi
+  fi
+  echo "${#files[@]} files"
+  ((${#files[@]} == 0)) || printf '%s\0' "${files[@]}" \
+    | xargs -0 -n 1 -P "$jobs" clang-tidy -p build --quiet --warnings-as-errors='*'
+}
+
+part_tools() {
+  local python=python3 candidate
+  for candidate in python3 /usr/bin/python3; do
+    if "$candidate" -c 'import numpy' 2> /dev/null; then
+      python=$candidate
+      break
+    fi
+  done
+  local test
+  for test in tools/test_*.py; do
+    echo "$python $test"
+    "$python" -B "$test"
+  done
+  if command -v shellcheck > /dev/null; then
+    shellcheck tools/*.sh .ci/run
+  fi
+}
+
+if [[ $setup == yes ]]; then
+  if [[ " ${parts[*]} " == " release " ]]; then tools/setup.sh; else tools/setup.sh --tests; fi
+fi
+
+table=()
+failed=0
+for part in "${parts[@]}"; do
+  printf '\n===== %s =====\n' "$part"
+  start=$SECONDS
+  # A shell of its own: `set -e` would not hold inside a function called from a condition.
+  set +e
+  (
+    set -e
+    "part_$part"
+  )
+  status=$?
+  set -e
+  result=passed
+  if ((status != 0)); then
+    result=FAILED
+    failed=1
+  fi
+  seconds=$((SECONDS - start))
+  table+=("$(printf '%-9s %-7s %3d:%02d' "$part" "$result" $((seconds / 60)) $((seconds % 60)))")
+done
+
+printf '\n%-9s %-7s %6s\n' part result time
+printf '%s\n' "${table[@]}"
+exit "$failed"
