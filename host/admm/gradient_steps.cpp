@@ -35,15 +35,24 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
     }
     return;
   }
-  if (epoch == 0) {  // no last change yet: the exact τ of this gradient
-    enqueue(ops::Gemm{g, l.w, image, false, true});
-    enqueue(ops::Dot{image, image, image2});
+  // A stage starts at a stationary point of every layer but the last; from there the first gradient reaches
+  // layer l after L − l + 1 iterations. There is no last change yet then: the exact τ of this gradient.
+  // A 1-bit change has the gradient's signs but not its sizes, so its curvature says little: there τ is the
+  // gradient's own, over a quarter of the nodes.
+  const bool first = epoch == spec_.layers() - l.index + 1;
+  const bool sampled = format.bits == 1;
+  if (first || sampled) {
+    const std::int64_t rows = first ? v : (v + 3) / 4;
+    const Mat part{g.data, rows, l.n}, part_image{image.data, rows, l.m};
+    enqueue(ops::Gemm{part, l.w, part_image, false, true});
+    enqueue(ops::Dot{part_image, part_image, image2});
+    enqueue(ops::Dot{part, part, gradient2});
     enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, 0.0});
   }
   enqueue(ops::PProject{l.p, g, tau, quantize(spec_.exchange.p, format, l, true, message), gradient2});
   enqueue(ops::Gemm{g, l.w, image, false, true});  // W Δ
   enqueue(ops::ResidualAdd{image, l.r, image2});
-  enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, kTauFloor});
+  if (!sampled) enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, kTauFloor});
 }
 
 void StageProgram::gradient_w(Layer& l) {

@@ -31,38 +31,42 @@ GAMLP_HD inline float prox_activation(LeakyRelu f, float m, float c, float k) {
   return value_p < value_n ? positive : negative;
 }
 
-// No closed form. Every minimiser lies between m and the point where the pull of the second term ends
-// (|z − m| = k |c − f| f' <= k (|c| + 1)). A scan finds the best of 17 points there, then bisection on the
-// derivative closes in from its neighbours: 20 halvings of an interval that held a minimiser.
+// No closed form, and up to three stationary points. Every minimiser lies between m and the point where the pull of
+// the second term ends (|z − m| = k |c − f| f' <= k (|c| + 1)), and where tanh is flat (|z| > 9) there is no pull
+// at all. A scan finds the best of m and 17 points there. Its neighbours, which are no better, hold a minimum between
+// them; 20 halvings keep one end (`high_end`: the far one) at the best point seen, with the function falling from it
+// into the interval, so that the interval always holds one.
 GAMLP_HD inline float prox_activation(Tanh f, float m, float c, float k) {
-  const float side = c > f(m) ? 1.0f : -1.0f;
+  const auto value_at = [&](float z, float t) { return (z - m) * (z - m) + k * (c - t) * (c - t); };
+  const auto clamped = [](float z) { return z < -9.0f ? -9.0f : (z > 9.0f ? 9.0f : z); };
+  const float fm = f(m), side = c > fm ? 1.0f : -1.0f;
   const float magnitude = c < 0.0f ? -c : c;
-  const float step = side * k * (magnitude + 1.0f) * (1.0f / 16.0f);
-  int best = 0;
-  float best_value = 0.0f;
+  const float first = clamped(m), step = (clamped(m + side * k * (magnitude + 1.0f)) - first) * (1.0f / 16.0f);
+  int best = -1;
+  float best_value = value_at(m, fm);
   for (int i = 0; i <= 16; ++i) {
-    const float z = m + static_cast<float>(i) * step;
-    const float gap = c - f(z);
-    const float value = (z - m) * (z - m) + k * gap * gap;
-    if (i == 0 || value < best_value) {
-      best = i;
-      best_value = value;
-    }
+    const float z = first + static_cast<float>(i) * step;
+    const float value = value_at(z, f(z));
+    best = value < best_value || (i == 0 && first == m) ? i : best;
+    best_value = value < best_value ? value : best_value;
   }
-  float near = m + static_cast<float>(best > 0 ? best - 1 : 0) * step;
-  float far = m + static_cast<float>(best < 16 ? best + 1 : 16) * step;
+  if (best < 0) return m;
+  const auto rises_at = [&](float z, float t) { return ((z - m) - k * (c - t) * (1.0f - t * t)) * side >= 0.0f; };
+  const float start = first + static_cast<float>(best) * step;
+  bool high_end = rises_at(start, f(start));
+  float near = high_end && best > 0 ? start - step : start;
+  float far = !high_end && best < 16 ? start + step : start;
   for (int i = 0; i < 20; ++i) {
-    const float middle = 0.5f * (near + far);
-    const float t = f(middle);
-    const float slope = (middle - m) - k * (c - t) * (1.0f - t * t);  // half the derivative
-    const bool before = slope * side < 0.0f;                          // still falling, seen from m
-    near = before ? middle : near;
-    far = before ? far : middle;
+    const float middle = 0.5f * (near + far), t = f(middle), value = value_at(middle, t);
+    // Values that differ by rounding alone count as equal: the derivative then decides.
+    const bool better = value <= best_value + 2e-6f * best_value;
+    high_end = better ? rises_at(middle, t) : high_end;
+    best_value = value < best_value ? value : best_value;
+    const bool lower_far = better == high_end;
+    far = lower_far ? middle : far;
+    near = lower_far ? near : middle;
   }
-  const float z = 0.5f * (near + far);
-  const float gap = c - f(z);
-  // The scan's best point stays when the bracket held no interior minimum (rounding at tiny steps).
-  return (z - m) * (z - m) + k * gap * gap <= best_value ? z : m + static_cast<float>(best) * step;
+  return high_end ? far : near;
 }
 
 // q_l minimises (ρ/2)||p − q||² − <u, q> + (ν2/2)||q − f(z)||²  (algorithm.md §3.5, §9.5).

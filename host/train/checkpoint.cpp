@@ -72,7 +72,13 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
     content.tensors[kBest + ("W" + id)] = tensor_of(layer.w.data(), layer.w.rows(), layer.w.cols());
     content.tensors[kBest + ("b" + id)] = tensor_of(layer.b.data(), 1, static_cast<std::int64_t>(layer.b.size()));
   }
+  nlohmann::json stages = nlohmann::json::array();
+  for (const StageBest& best : c.best_of_stages) {
+    stages.push_back({best.layers, best.epoch, number_or_null(best.accuracies.train),
+                      number_or_null(best.accuracies.validation), number_or_null(best.accuracies.test)});
+  }
   const nlohmann::json position = {{"stage", c.stage},
+                                   {"best_of_stages", stages},
                                    {"stage_epoch", c.stage_epoch},
                                    {"stage_complete", c.stage_complete},
                                    {"epoch", c.epoch},
@@ -126,6 +132,12 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     c.best.accuracies = {from_number_or_null(position.at("best_train")),
                          from_number_or_null(position.at("best_validation")),
                          from_number_or_null(position.at("best_test"))};
+    for (const nlohmann::json& best : position.at("best_of_stages")) {
+      c.best_of_stages.push_back({best.at(0).get<int>(),
+                                  best.at(1).get<std::int64_t>(),
+                                  {from_number_or_null(best.at(2)), from_number_or_null(best.at(3)),
+                                   from_number_or_null(best.at(4))}});
+    }
   } catch (const nlohmann::json::exception& error) {
     fail(std::string("metadata \"position\": ") + error.what());
   }

@@ -12,7 +12,14 @@
 
 namespace gamlp {
 
-// The best evaluation so far; epoch 0: none yet. The network is in the problem's coordinates.
+// The best evaluation of a stage.
+struct StageBest {
+  int layers = 0;
+  std::int64_t epoch = 0;
+  Accuracies accuracies;
+};
+
+// The best evaluation so far of the current stage; epoch 0: none yet. The network is in the problem's coordinates.
 struct BestWeights {
   std::int64_t epoch = 0;
   Accuracies accuracies;
@@ -30,6 +37,7 @@ struct Checkpoint {
   std::vector<double> recent_objectives;  // for stopping on convergence
   std::string config;            // the resolved config, JSON
   BestWeights best;
+  std::vector<StageBest> best_of_stages;  // of the stages before this one
   TrainingState state;
 };
 

@@ -27,6 +27,7 @@ struct EpochRecord {
   double relative_residual = 0;  // residual / Σ_l ||q_l||²
   double risk = 0;       // Σ over training nodes of the cross-entropy
   std::optional<Accuracies> accuracy;  // when the epoch was evaluated
+  bool awaits_evaluation = false;      // an evaluation is under way (not part of the line)
   double seconds = 0;    // training time since the start of the run
   std::uint64_t bytes_sent = 0;  // by all devices, since the start of the run
   int bits_p = 32, bits_q = 32;

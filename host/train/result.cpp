@@ -56,6 +56,13 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                      {"test", problem.parts[2].nodes.size()}};
   json["update"] = config.method.update == Update::exact ? "exact" : "gradient";
   json["input"] = input_kind_name(problem.input.kind);
+  for (const StageBest& stage : f.best_of_stages) {
+    json["stages"].push_back({{"layers", stage.layers},
+                              {"best_epoch", stage.epoch},
+                              {"test_accuracy", number_or_null(stage.accuracies.test)},
+                              {"validation_accuracy", number_or_null(stage.accuracies.validation)},
+                              {"train_accuracy", number_or_null(stage.accuracies.train)}});
+  }
   for (const LayerRange& range : f.last_ranges) json["layers_per_device"].push_back({range.first, range.last});
 
   const auto& phase = f.times.phase;

@@ -24,6 +24,7 @@ struct RunFigures {
   CpuTimes times;                 // summed over devices (of this process, if resumed)
   std::vector<MemoryUse> memory;
   std::vector<LayerRange> last_ranges;
+  std::vector<StageBest> best_of_stages;
 };
 
 nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,

@@ -52,11 +52,12 @@ class Trainer {
   // True when the stage ended, false when a signal asked to stop.
   bool run_stage(int stage, std::int64_t done);
   void enqueue_epoch(int stage, std::int64_t epoch);
-  void complete_epoch(bool more_in_flight);
+  void complete_epoch();
   void take_evaluations(bool all);
   void publish();
   bool converged() const;
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
+  Network empty_network() const;  // of the stage's shape
   void fetch_network();
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
@@ -81,11 +82,10 @@ class Trainer {
   std::vector<double> recent_objectives_;
   double last_relative_residual_ = 0;
   BestWeights best_;
-  bool best_unsaved_ = false;
+  std::vector<StageBest> best_of_stages_;  // of the stages before this one
   Clock::time_point start_;
   double seconds_before_ = 0, evaluation_before_ = 0;  // of the run that this one continues
   std::uint64_t bytes_before_ = 0;
-  std::vector<LayerRange> first_ranges_;
   Evaluator evaluator_;  // last: its thread reads problem_
 };
 
@@ -121,11 +121,17 @@ void Trainer::build_stage(int layers) {
   fleet_.wait();
 }
 
-void Trainer::fetch_network() {
-  Network fresh;
+Network Trainer::empty_network() const {
+  Network network;
   for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
-    fresh.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]), std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+    network.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
+                       std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
   }
+  return network;
+}
+
+void Trainer::fetch_network() {
+  Network fresh = empty_network();
   fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) {
     programs_[static_cast<std::size_t>(rank)]->enqueue_weights(fresh);
     fleet_.context(rank).compute->synchronize();
@@ -152,11 +158,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   slot.bytes.resize(programs_.size());
   const bool last = epoch + 1 == stage_config.epochs;
   if (last || (epoch + 1) % config_.train.evaluate_every == 0) {
-    slot.network = std::make_shared<Network>();
-    for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
-      slot.network->push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
-                               std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
-    }
+    slot.network = std::make_shared<Network>(empty_network());
   }
   in_flight_.push_back(std::move(slot));
   Slot& target = in_flight_.back();  // a deque keeps its elements in place
@@ -172,7 +174,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   });
 }
 
-void Trainer::complete_epoch(bool) {
+void Trainer::complete_epoch() {
   Slot& slot = in_flight_.front();
   const std::int64_t epoch = slot.record.stage_epoch - 1;
   const std::uint64_t ticket = fleet_.post_all(static_cast<int>(programs_.size()), [this, epoch](int rank) {
@@ -192,12 +194,9 @@ void Trainer::complete_epoch(bool) {
   last_relative_residual_ = record.relative_residual;
   const auto window = static_cast<std::size_t>(config_.train.stop.window) + 1;
   if (recent_objectives_.size() > window) recent_objectives_.erase(recent_objectives_.begin());
+  record.awaits_evaluation = slot.network != nullptr;
   unpublished_.push_back(record);
-  if (slot.network) {
-    evaluator_.submit(record.epoch, std::move(slot.network));
-  } else {
-    unpublished_.back().accuracy.reset();
-  }
+  if (slot.network) evaluator_.submit(record.epoch, std::move(slot.network));
   in_flight_.pop_front();
   ++epochs_done_;
 }
@@ -205,24 +204,20 @@ void Trainer::complete_epoch(bool) {
 // Records are published in order; those that are evaluated wait for their result.
 void Trainer::take_evaluations(bool all) {
   for (;;) {
-    while (!unpublished_.empty() &&
-           (unpublished_.front().accuracy ||
-            (unpublished_.front().stage_epoch % config_.train.evaluate_every != 0 &&
-             unpublished_.front().stage_epoch !=
-                 config_.stages[static_cast<std::size_t>(unpublished_.front().stage) - 1].epochs))) {
-      publish();
-    }
+    while (!unpublished_.empty() && !unpublished_.front().awaits_evaluation) publish();
     if (unpublished_.empty()) return;
     auto result = evaluator_.next(all);
     if (!result) return;
     for (EpochRecord& record : unpublished_) {
-      if (record.epoch == result->epoch) record.accuracy = result->accuracies;
+      if (record.epoch != result->epoch) continue;
+      record.accuracy = result->accuracies;
+      record.awaits_evaluation = false;
     }
+    // The model is that of the last stage: each stage starts its own search for the best weights.
     // Without validation nodes the latest weights count as the best.
     const double score = result->accuracies.validation;
     if (best_.epoch == 0 || !std::isfinite(score) || score > best_.accuracies.validation) {
       best_ = {result->epoch, result->accuracies, std::move(*result->network)};
-      best_unsaved_ = true;
     }
   }
 }
@@ -257,7 +252,7 @@ bool Trainer::run_stage(int stage, std::int64_t done) {
     const bool interrupted = stop_requested();
     ended = epoch == stage_config.epochs;
     while (in_flight_.size() > (ended || save || interrupted ? 0 : ahead)) {
-      complete_epoch(false);
+      complete_epoch();
       take_evaluations(false);
     }
     if (!ended && in_flight_.empty() && converged()) {
@@ -284,6 +279,7 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.recent_objectives = recent_objectives_;
   c.config = to_json(config_).dump();
   c.best = best_;
+  c.best_of_stages = best_of_stages_;
   fleet_.wait();
   for (const auto& program : programs_) program->describe_state(c.state);
   fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) {
@@ -310,7 +306,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
     bytes_before_ = from->bytes_sent;
     recent_objectives_ = from->recent_objectives;
     best_ = from->best;
-    best_unsaved_ = best_.epoch > 0;
+    best_of_stages_ = from->best_of_stages;
   }
   // A resumed stage restores its weights over these.
   network_ = initial_network(stage_spec(static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers)).widths,
@@ -334,13 +330,17 @@ TrainResult Trainer::run(const Checkpoint* from) {
       fleet_.context(rank).compute->synchronize();
     });
     fleet_.wait();
-    if (!restored) recent_objectives_.clear();
+    if (!restored) {
+      recent_objectives_.clear();
+      best_ = {};
+    }
     if (!run_stage(stage, restored ? done : 0)) {
       TrainResult result;
       result.interrupted = true;
       result.epoch = epochs_done_;
       return result;
     }
+    best_of_stages_.push_back({layers, best_.epoch, best_.accuracies});
     fetch_network();
   }
   check_finite(network_);
@@ -362,6 +362,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   figures.times = fleet_.times();
   figures.memory = fleet_.memory();
   figures.last_ranges = spec_.ranges;
+  figures.best_of_stages = best_of_stages_;
   TrainResult result;
   result.epoch = epochs_done_;
   result.json = make_result(config_, problem_, best_, figures);

@@ -47,8 +47,13 @@ std::string config_error_of(const GenerateConfig& config) {
 }  // namespace
 
 TEST_CASE("degree, homophily, class sizes and feature statistics") {
-  GenerateConfig config{
-      .nodes = 6000, .classes = 5, .features = 20, .mean_degree = 12, .homophily = 0.7, .feature_signal = 2};
+  GenerateConfig config{.shape = {},
+                        .nodes = 6000,
+                        .classes = 5,
+                        .features = 20,
+                        .mean_degree = 12,
+                        .homophily = 0.7,
+                        .feature_signal = 2};
   const Dataset dataset = generate_csbm(config);
   REQUIRE(well_formed(dataset.adjacency));
   CHECK(dataset.adjacency.entries() == 6000 * 12);

@@ -16,7 +16,7 @@ NpyArray parsed(const std::string& bytes) { return parse_npy(bytes_of(bytes), "x
 
 template <class S>
 void check_dtype(const std::string& code, const std::vector<S>& values) {
-  const std::string shape = "(" + std::to_string(values.size()) + ",)";
+  const std::string shape = std::string("(").append(std::to_string(values.size())).append(",)");
   for (const bool big : {false, true}) {
     const std::string order = sizeof(S) == 1 ? "|" : big ? ">" : "<";
     INFO(order << code);
