@@ -29,20 +29,6 @@ class Stopwatch {
 
 }  // namespace
 
-void make_paths_absolute(DatasetConfig& dataset, const std::filesystem::path& config_folder) {
-  const auto absolute = [&](std::string& path) {
-    std::error_code error;
-    const auto beside = config_folder / path;
-    path = std::filesystem::absolute(std::filesystem::exists(beside, error) ? beside : std::filesystem::path(path)).lexically_normal();
-  };
-  if (dataset.path) absolute(*dataset.path);
-  if (dataset.text) {
-    absolute(dataset.text->edges);
-    absolute(dataset.text->features);
-    absolute(dataset.text->labels);
-  }
-}
-
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
                         int threads) {
   const Csr propagation = propagation_matrix(dataset.adjacency, config.dataset.propagation);

@@ -39,9 +39,6 @@ struct Problem {
 // `threads`: for the augmentation and the reduction.
 Problem make_problem(Config& config, const std::filesystem::path& config_folder, int threads);
 
-// Replaces relative paths by the absolute ones that they stand for (see load_dataset).
-void make_paths_absolute(DatasetConfig& dataset, const std::filesystem::path& config_folder);
-
 // The augmented inputs (nodes.size() × n0) of any nodes: what a saved model is applied to.
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
                         int threads);

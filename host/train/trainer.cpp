@@ -8,12 +8,13 @@
 #include <thread>
 #include <utility>
 
+#include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/train/evaluator.hpp"
-#include "host/train/fleet.hpp"
 #include "host/train/result.hpp"
+#include "host/train/stage_runner.hpp"
 
 namespace gamlp {
 namespace {
@@ -39,7 +40,7 @@ class Trainer {
         reporter_(reporter),
         options_(options),
         activation_(activation_rule(config_.model)),
-        fleet_(device_count(config_), static_cast<int>(config_.threads_per_device)),
+        runner_(config_, problem_, device_count(config_)),
         evaluator_(problem_, activation_, static_cast<int>(config_.threads_per_device)) {
     for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
   }
@@ -47,8 +48,6 @@ class Trainer {
   TrainResult run(const Checkpoint* from);
 
  private:
-  StageSpec stage_spec(int layers) const;
-  void build_stage(int layers);
   // True when the stage ended, false when a signal asked to stop.
   bool run_stage(int stage, std::int64_t done);
   void enqueue_epoch(int stage, std::int64_t epoch);
@@ -57,8 +56,6 @@ class Trainer {
   void publish();
   bool converged() const;
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
-  Network empty_network() const;  // of the stage's shape
-  void fetch_network();
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
   Config config_;
@@ -70,11 +67,7 @@ class Trainer {
   std::int64_t total_epochs_ = 0;
 
   Network network_;  // at the start of the stage, in the problem's coordinates
-  StageSpec spec_;
-  // Device memory is released before the fleet: declared after it.
-  Fleet fleet_;
-  std::unique_ptr<InputLayer> input_;
-  std::vector<std::unique_ptr<StageProgram>> programs_;
+  StageRunner runner_;
 
   std::deque<Slot> in_flight_;
   std::deque<EpochRecord> unpublished_;  // complete, waiting for their evaluation
@@ -89,105 +82,53 @@ class Trainer {
   Evaluator evaluator_;  // last: its thread reads problem_
 };
 
-StageSpec Trainer::stage_spec(int layers) const {
-  StageSpec spec;
-  spec.widths = layer_widths(layers, problem_.input.inputs(), config_.model.width, problem_.classes);
-  spec.nodes = static_cast<std::int64_t>(problem_.train_labels().size());
-  spec.method = config_.method;
-  spec.activation = activation_;
-  spec.exchange = config_.exchange;
-  spec.seed = config_.train.seed;
-  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config_.method.update,
-                                             problem_.input.kind == InputKind::kernel),
-                                 fleet_.size());
-  return spec;
-}
-
-void Trainer::build_stage(int layers) {
-  spec_ = stage_spec(layers);
-  programs_.clear();
-  const int devices = static_cast<int>(spec_.ranges.size());
-  programs_.resize(static_cast<std::size_t>(devices));
-  fleet_.post_all(devices, [this](int rank) {
-    const DeviceContext& context = fleet_.context(rank);
-    if (rank == 0 && !input_) {
-      input_ = std::make_unique<InputLayer>(*context.device, *context.compute, problem_.input,
-                                            problem_.train_labels(), config_.method, network_);
-    }
-    programs_[static_cast<std::size_t>(rank)] = std::make_unique<StageProgram>(
-        context, spec_, rank, rank == 0 ? input_.get() : nullptr, problem_.train_labels(), network_);
-    context.compute->synchronize();
-  });
-  fleet_.wait();
-}
-
-Network Trainer::empty_network() const {
-  Network network;
-  for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
-    network.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
-                       std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
-  }
-  return network;
-}
-
-void Trainer::fetch_network() {
-  Network fresh = empty_network();
-  fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) {
-    programs_[static_cast<std::size_t>(rank)]->enqueue_weights(fresh);
-    fleet_.context(rank).compute->synchronize();
-  });
-  fleet_.wait();
-  problem_.input.to_host_layout(fresh.front());
-  network_ = std::move(fresh);
-}
-
 void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   const StageConfig& stage_config = config_.stages[static_cast<std::size_t>(stage) - 1];
   Slot slot;
   slot.record.epoch = epochs_done_ + static_cast<std::int64_t>(in_flight_.size()) + 1;
   slot.record.stage = stage;
   slot.record.stage_epoch = epoch + 1;
-  slot.record.layers = spec_.layers();
+  slot.record.layers = runner_.spec().layers();
   std::int64_t scheduled = 0;
   for (const auto& entry : config_.exchange.schedule) {
     if (epoch >= entry.epoch) scheduled = entry.bits;
   }
   slot.record.bits_p = wire_format(config_.exchange.p, scheduled).bits;
   slot.record.bits_q = wire_format(config_.exchange.q, scheduled).bits;
-  slot.scalars.resize(static_cast<std::size_t>(spec_.layers()) * kLayerScalars);
-  slot.bytes.resize(programs_.size());
+  slot.scalars.resize(static_cast<std::size_t>(runner_.spec().layers()) * kLayerScalars);
+  slot.bytes.resize(static_cast<std::size_t>(runner_.active()));
   const bool last = epoch + 1 == stage_config.epochs;
   if (last || (epoch + 1) % config_.train.evaluate_every == 0) {
-    slot.network = std::make_shared<Network>(empty_network());
+    slot.network = std::make_shared<Network>(runner_.empty_network());
   }
   in_flight_.push_back(std::move(slot));
   Slot& target = in_flight_.back();  // a deque keeps its elements in place
   const std::int64_t run_epoch = target.record.epoch;
-  fleet_.post_all(static_cast<int>(programs_.size()), [this, &target, epoch, run_epoch](int rank) {
+  runner_.fleet().post_all(runner_.active(), [this, &target, epoch, run_epoch](int rank) {
     if (options_.before_iteration) options_.before_iteration(rank, run_epoch);
-    StageProgram& program = *programs_[static_cast<std::size_t>(rank)];
+    StageProgram& program = runner_.program(rank);
     program.enqueue_iteration(epoch, true);
     program.enqueue_scalars(target.scalars.data());
     if (target.network) program.enqueue_weights(*target.network);
     program.mark_downloads(epoch);
-    target.bytes[static_cast<std::size_t>(rank)] = fleet_.context(rank).transport->counters().bytes_sent;
+    target.bytes[static_cast<std::size_t>(rank)] = runner_.fleet().context(rank).transport->counters().bytes_sent;
   });
 }
 
 void Trainer::complete_epoch() {
   Slot& slot = in_flight_.front();
   const std::int64_t epoch = slot.record.stage_epoch - 1;
-  const std::uint64_t ticket = fleet_.post_all(static_cast<int>(programs_.size()), [this, epoch](int rank) {
-    programs_[static_cast<std::size_t>(rank)]->finish_downloads(epoch);
+  const std::uint64_t ticket = runner_.fleet().post_all(runner_.active(), [this, epoch](int rank) {
+    runner_.program(rank).finish_downloads(epoch);
   });
-  fleet_.wait(ticket);
+  runner_.fleet().wait(ticket);
   EpochRecord record = slot.record;
   record.seconds = seconds_before_ + seconds_since(start_);
   record.bytes_sent = bytes_before_;
   for (const std::uint64_t bytes : slot.bytes) record.bytes_sent += bytes;
   // Devices that this stage does not use keep what they sent before.
-  for (int rank = static_cast<int>(slot.bytes.size()); rank < fleet_.size(); ++rank) {
-    record.bytes_sent += fleet_.context(rank).transport->counters().bytes_sent;
+  for (int rank = static_cast<int>(slot.bytes.size()); rank < runner_.fleet().size(); ++rank) {
+    record.bytes_sent += runner_.fleet().context(rank).transport->counters().bytes_sent;
   }
   read_scalars(slot.scalars, config_.method, record);
   recent_objectives_.push_back(record.objective);
@@ -275,18 +216,12 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.epoch = epochs_done_;
   c.seconds = seconds_before_ + seconds_since(start_);
   c.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
-  c.bytes_sent = bytes_before_ + fleet_.traffic().bytes_sent;
+  c.bytes_sent = bytes_before_ + runner_.fleet().traffic().bytes_sent;
   c.recent_objectives = recent_objectives_;
   c.config = to_json(config_).dump();
   c.best = best_;
   c.best_of_stages = best_of_stages_;
-  fleet_.wait();
-  for (const auto& program : programs_) program->describe_state(c.state);
-  fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) {
-    programs_[static_cast<std::size_t>(rank)]->enqueue_save(c.state);
-    fleet_.context(rank).compute->synchronize();
-  });
-  fleet_.wait();
+  c.state = runner_.save();
   save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
   remove_old_checkpoints(folder_.checkpoints(), 2);
 }
@@ -309,27 +244,22 @@ TrainResult Trainer::run(const Checkpoint* from) {
     best_of_stages_ = from->best_of_stages;
   }
   // A resumed stage restores its weights over these.
-  network_ = initial_network(stage_spec(static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers)).widths,
+  const int first_layers = static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers);
+  network_ = initial_network(runner_.spec_of(first_layers).widths,
                              method.init_scale_first, method.identity_init, seed);
   for (int stage = first_stage; stage <= static_cast<int>(config_.stages.size()); ++stage) {
     const int layers = static_cast<int>(config_.stages[static_cast<std::size_t>(stage) - 1].layers);
     if (stage > first_stage) {
       network_ = grown(network_, layers, method.growth_head == GrowthHead::restart, method.identity_init, seed);
     }
-    build_stage(layers);
-    reporter_.stage_begins(stage, layers, spec_.ranges);
+    runner_.build(layers, network_);
+    reporter_.stage_begins(stage, layers, runner_.spec().ranges);
     const bool restored = from && stage == first_stage;
-    const int devices = static_cast<int>(programs_.size());
-    fleet_.post_all(devices, [&](int rank) {
-      StageProgram& program = *programs_[static_cast<std::size_t>(rank)];
-      if (restored) {
-        program.enqueue_restore(from->state);
-      } else {
-        program.enqueue_forward();
-      }
-      fleet_.context(rank).compute->synchronize();
-    });
-    fleet_.wait();
+    if (restored) {
+      runner_.restore(from->state);
+    } else {
+      runner_.forward();
+    }
     if (!restored) {
       recent_objectives_.clear();
       best_ = {};
@@ -341,13 +271,12 @@ TrainResult Trainer::run(const Checkpoint* from) {
       return result;
     }
     best_of_stages_.push_back({layers, best_.epoch, best_.accuracies});
-    fetch_network();
+    network_ = runner_.fetch();
   }
   check_finite(network_);
 
   // The last stage's exchange of q is still under way on the lazy streams: let it end, so that times are whole.
-  fleet_.post_all(static_cast<int>(programs_.size()), [&](int rank) { fleet_.context(rank).exchange->synchronize(); });
-  fleet_.wait();
+  runner_.run_all([this](int rank) { runner_.fleet().context(rank).exchange->synchronize(); });
   const double seconds = seconds_before_ + seconds_since(start_);
   Network best = best_.network;
   best.front() = problem_.input.expanded(best.front());
@@ -357,11 +286,11 @@ TrainResult Trainer::run(const Checkpoint* from) {
   figures.epochs = epochs_done_;
   figures.seconds = seconds;
   figures.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
-  figures.bytes_sent = bytes_before_ + fleet_.traffic().bytes_sent;
-  figures.devices = fleet_.size();
-  figures.times = fleet_.times();
-  figures.memory = fleet_.memory();
-  figures.last_ranges = spec_.ranges;
+  figures.bytes_sent = bytes_before_ + runner_.fleet().traffic().bytes_sent;
+  figures.devices = runner_.fleet().size();
+  figures.times = runner_.fleet().times();
+  figures.memory = runner_.fleet().memory();
+  figures.last_ranges = runner_.spec().ranges;
   figures.best_of_stages = best_of_stages_;
   TrainResult result;
   result.epoch = epochs_done_;
@@ -395,11 +324,11 @@ int device_count(const Config& config) {
 
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
                   Reporter& reporter, const TrainOptions& options) {
-  const int devices = device_count(config);
-  Problem problem = prepare(config, config_folder);
   // config.json repeats the run wherever it lies, with the same number of workers.
+  const int devices = device_count(config);
   config.devices = "cpu:" + std::to_string(devices);
-  make_paths_absolute(config.dataset, config_folder);
+  locate_dataset(config.dataset, config_folder / "config");
+  Problem problem = prepare(config, config_folder);
   folder.write_config(config);
   reporter.prepared(problem, config, devices);
   Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);

@@ -23,7 +23,7 @@ std::vector<Problem> problems() {
   Random random(7);
   for (const double scale : {0.01, 1.0, 5.0, 60.0}) {
     for (const double k : {0.5, 0.8, 0.01, 4.0}) {
-      for (int i = 0; i < 60; ++i) {
+      for (int i = 0; i < 250; ++i) {
         list.push_back({static_cast<float>(scale * random.normal()), static_cast<float>(scale * random.normal()),
                         static_cast<float>(k)});
       }

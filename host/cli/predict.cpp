@@ -1,0 +1,201 @@
+// gamlp predict: class and probabilities of chosen nodes.
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/saved_run.hpp"
+#include "host/cli/table.hpp"
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+#include "host/data/npy.hpp"
+#include "host/data/split.hpp"
+
+namespace gamlp::cli {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::int64_t kMaxIdInFloat = std::int64_t{1} << 24;
+constexpr std::string_view kSeparators = ", \t\r\n";
+
+std::int32_t checked_id(std::int64_t id, std::int64_t nodes, const std::string& where) {
+  if (id < 0 || id >= nodes) {
+    throw DataError(where + ": node " + std::to_string(id) + " is not in the graph: ids go from 0 to " +
+                    std::to_string(nodes - 1));
+  }
+  return static_cast<std::int32_t>(id);
+}
+
+// Ids separated by commas or white space; '#' starts a comment.
+std::vector<std::int32_t> parse_ids(const std::string& text, std::int64_t nodes, const std::string& where) {
+  std::vector<std::int32_t> ids;
+  std::size_t at = 0;
+  while ((at = text.find_first_not_of(kSeparators, at)) != std::string::npos) {
+    if (text[at] == '#') {
+      at = text.find('\n', at);
+      if (at == std::string::npos) break;
+      continue;
+    }
+    const std::size_t end = std::min(text.find_first_of(kSeparators, at), text.size());
+    std::int64_t id = 0;
+    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + end, id);
+    if (error != std::errc() || stop != text.data() + end) {
+      throw DataError(where + ": found \"" + text.substr(at, std::min<std::size_t>(end - at, 40)) +
+                      "\", expected node ids separated by commas or spaces");
+    }
+    ids.push_back(checked_id(id, nodes, where));
+    at = end;
+  }
+  if (ids.empty()) throw DataError(where + ": holds no node id");
+  return ids;
+}
+
+std::vector<std::int32_t> read_ids(const std::string& file, std::int64_t nodes) {
+  if (!file.ends_with(".npy")) return parse_ids(read_file(file), nodes, file);
+  std::vector<std::int32_t> ids;
+  for (const std::int64_t id : read_npy(file).to<std::int64_t>()) ids.push_back(checked_id(id, nodes, file));
+  if (ids.empty()) throw DataError(file + ": holds no node id");
+  return ids;
+}
+
+std::vector<std::int32_t> chosen_nodes(const SavedRun& run, const std::string& choice) {
+  const std::int64_t nodes = run.dataset.nodes();
+  if (choice == "all") {
+    std::vector<std::int32_t> all(static_cast<std::size_t>(nodes));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  if (choice == "train" || choice == "validation" || choice == "test") {
+    Split split = make_split(run.dataset, run.model.config.dataset.split);
+    return std::move(choice == "train" ? split.train : choice == "test" ? split.test : split.validation);
+  }
+  if (choice.find_first_not_of("-0123456789, ") == std::string::npos) return parse_ids(choice, nodes, "--nodes");
+  std::error_code ignored;
+  if (!fs::exists(choice, ignored)) {
+    throw DataError("--nodes: " + choice +
+                    ": no such file; expected all, train, validation, test, ids (1,2,3) or a file of ids");
+  }
+  return read_ids(choice, nodes);
+}
+
+// exp(score) over its row's sum.
+void softmax_rows(Matrix& scores) {
+  for (std::int64_t i = 0; i < scores.rows(); ++i) {
+    float* row = scores.row(i);
+    const float top = *std::max_element(row, row + scores.cols());
+    double sum = 0;
+    for (std::int64_t c = 0; c < scores.cols(); ++c) sum += std::exp(static_cast<double>(row[c]) - static_cast<double>(top));
+    for (std::int64_t c = 0; c < scores.cols(); ++c) {
+      row[c] = static_cast<float>(std::exp(static_cast<double>(row[c]) - static_cast<double>(top)) / sum);
+    }
+  }
+}
+
+struct Predictions {
+  std::vector<std::int32_t> nodes, classes;
+  Matrix probabilities;
+};
+
+Predictions predict(const SavedRun& run, std::vector<std::int32_t> nodes) {
+  Predictions p{std::move(nodes), {}, {}};
+  p.probabilities = class_scores(run, p.nodes);
+  for (std::int64_t i = 0; i < p.probabilities.rows(); ++i) {
+    const float* row = p.probabilities.row(i);
+    p.classes.push_back(static_cast<std::int32_t>(std::max_element(row, row + p.probabilities.cols()) - row));
+  }
+  softmax_rows(p.probabilities);
+  return p;
+}
+
+std::string csv(const Predictions& p) {
+  std::string out = "node,class";
+  for (std::int64_t c = 0; c < p.probabilities.cols(); ++c) out += ",p" + std::to_string(c);
+  out += "\n";
+  char digits[32];
+  for (std::size_t i = 0; i < p.nodes.size(); ++i) {
+    out += std::to_string(p.nodes[i]) + "," + std::to_string(p.classes[i]);
+    const float* row = p.probabilities.row(static_cast<std::int64_t>(i));
+    for (std::int64_t c = 0; c < p.probabilities.cols(); ++c) {
+      out += ',';
+      out.append(digits, std::to_chars(digits, digits + sizeof digits, row[c]).ptr);  // reads back as the same float
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+// N × (2 + classes): id, class, probabilities.
+Matrix as_matrix(const Predictions& p, const std::string& file) {
+  const std::int64_t classes = p.probabilities.cols();
+  Matrix table(p.probabilities.rows(), 2 + classes);
+  for (std::int64_t i = 0; i < table.rows(); ++i) {
+    const std::int32_t node = p.nodes[static_cast<std::size_t>(i)];
+    if (node > kMaxIdInFloat) {
+      throw DataError(file + ": node " + std::to_string(node) +
+                      " is beyond 2^24, where float32 no longer holds every id; write .csv instead");
+    }
+    table(i, 0) = static_cast<float>(node);
+    table(i, 1) = static_cast<float>(p.classes[static_cast<std::size_t>(i)]);
+    std::copy_n(p.probabilities.row(i), classes, table.row(i) + 2);
+  }
+  return table;
+}
+
+std::string json_text(const Predictions& p) {
+  nlohmann::ordered_json json = {{"nodes", p.nodes}, {"classes", p.classes}};
+  json["probabilities"] = nlohmann::ordered_json::array();
+  for (std::int64_t i = 0; i < p.probabilities.rows(); ++i) {
+    const float* row = p.probabilities.row(i);
+    json["probabilities"].push_back(std::vector<float>(row, row + p.probabilities.cols()));
+  }
+  return json.dump() + "\n";
+}
+
+void write(const Predictions& p, const std::string& output, bool json) {
+  if (output.empty()) {
+    write_stdout(json ? json_text(p) : csv(p));
+  } else if (output.ends_with(".npy")) {
+    const Matrix table = as_matrix(p, output);
+    write_npy(fs::path(output), table.view());
+  } else {
+    write_file_atomic(output, json ? json_text(p) : csv(p));
+  }
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app, Shared& shared) {
+  struct Arguments {
+    std::string run, nodes = "all", output;
+    std::optional<std::string> dataset;
+  };
+  auto args = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("predict", "Class and probabilities of nodes by a run's best weights");
+  command->add_option("run", args->run, "Run folder")->required();
+  command->add_option("--nodes", args->nodes,
+                      "all, train, validation, test, ids (0,5,7), or a file of ids (text or .npy)")
+      ->capture_default_str();
+  command->add_option("--output", args->output,
+                      "FILE.csv, or FILE.npy: float32, one row per node: id, class, probabilities (default: CSV to "
+                      "standard output)")
+      ->check([](const std::string& file) {
+        const bool known = file.ends_with(".csv") || file.ends_with(".npy") || file.ends_with(".json");
+        return known ? std::string() : "\"" + file + "\" must end in .csv or .npy (or .json with --json)";
+      });
+  command->add_option("--dataset", args->dataset, "Another graph (.npz) with the same features");
+  command->add_flag("--json", shared.json, "One JSON object: nodes, classes, probabilities");
+  command->footer("Examples:  gamlp predict runs/quickstart --nodes 0,1,2\n"
+                  "           gamlp predict runs/quickstart --nodes test --output test.npy");
+  command->callback([args, &shared] {
+    shared.run = [args, &shared] {
+      const SavedRun run = open_saved_run(args->run, args->dataset);
+      write(predict(run, chosen_nodes(run, args->nodes)), args->output, shared.json);
+      return 0;
+    };
+  });
+}
+
+}  // namespace gamlp::cli

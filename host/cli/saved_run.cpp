@@ -1,0 +1,76 @@
+#include "host/cli/saved_run.hpp"
+
+#include <algorithm>
+#include <span>
+#include <thread>
+#include <utility>
+
+#include "host/admm/network.hpp"
+#include "host/admm/settings.hpp"
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+#include "host/cpu/blas.hpp"
+#include "host/data/load.hpp"
+#include "host/graph/augment.hpp"
+#include "host/graph/normalize.hpp"
+
+namespace gamlp::cli {
+namespace fs = std::filesystem;
+
+SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& other) {
+  const RunFolder folder = RunFolder::open(run);
+  std::error_code error;
+  if (!fs::exists(folder.best_path(), error)) {
+    throw DataError(folder.best_path().string() +
+                    ": no such file: the run is not finished; continue it with: gamlp resume " + run.string());
+  }
+  SavedRun saved{run, load_model(folder.best_path()), {}};
+  DatasetConfig& source = saved.model.config.dataset;
+  if (other) {
+    source.path = *other;
+    source.text.reset();
+    source.generate.reset();
+  }
+  saved.dataset = load_dataset(source, run);
+  const std::int64_t inputs = source.hops * saved.dataset.features();
+  const std::int64_t expected = saved.model.network.front().w.cols();
+  if (inputs != expected) {
+    throw DataError(saved.dataset.origin + ": has " + std::to_string(saved.dataset.features()) +
+                    " features per node, the model of " + run.string() + " expects " +
+                    std::to_string(expected / source.hops) + " (" + std::to_string(expected) + " inputs, " +
+                    std::to_string(source.hops) + " hops)");
+  }
+  return saved;
+}
+
+Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes, std::size_t chunk_bytes) {
+  const Config& config = run.model.config;
+  const Csr propagation = propagation_matrix(run.dataset.adjacency, config.dataset.propagation);
+  AugmentOptions options;
+  options.hops = config.dataset.hops;
+  options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  set_blas_threads(options.threads);
+  const ActivationRule f = activation_rule(config.model);
+  const std::size_t row_bytes = static_cast<std::size_t>(run.model.network.front().w.cols()) * sizeof(float);
+  const std::size_t rows = std::max<std::size_t>(1, chunk_bytes / row_bytes);
+
+  Matrix scores(static_cast<std::int64_t>(nodes.size()), run.classes());
+  const std::span<const std::int32_t> all(nodes);
+  for (std::size_t first = 0; first < nodes.size(); first += rows) {
+    const auto chunk = all.subspan(first, std::min(rows, nodes.size() - first));
+    const Matrix inputs = augment(propagation, run.dataset, chunk, options);
+    const Matrix part = forward(run.model.network, f, inputs.view());
+    std::copy_n(part.data(), part.size(), scores.row(static_cast<std::int64_t>(first)));
+  }
+  return scores;
+}
+
+std::optional<nlohmann::json> read_result(const RunFolder& folder) {
+  std::error_code error;
+  if (!fs::exists(folder.result_path(), error)) return std::nullopt;
+  nlohmann::json result = nlohmann::json::parse(read_file(folder.result_path()), nullptr, false);
+  if (!result.is_object()) throw DataError(folder.result_path().string() + ": is not a JSON object");
+  return result;
+}
+
+}  // namespace gamlp::cli

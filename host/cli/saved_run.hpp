@@ -1,0 +1,36 @@
+// A trained model and the graph that it is applied to.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "host/data/dataset.hpp"
+#include "host/train/run_folder.hpp"
+
+namespace gamlp::cli {
+
+struct SavedRun {
+  std::filesystem::path folder;
+  SavedModel model;
+  Dataset dataset;
+
+  std::int64_t classes() const { return model.network.back().w.rows(); }
+};
+
+// RUN/best.safetensors and the dataset of its config, or `other` (.npz) in its place. Throws DataError when there is
+// no model yet, or when its inputs do not fit the graph's features.
+SavedRun open_saved_run(const std::filesystem::path& run, const std::optional<std::string>& other);
+
+// Class scores of nodes, one row each: the plain forward pass on the original augmented inputs, made for some nodes
+// at a time (`chunk_bytes` of inputs), so that memory stays bounded on any graph.
+Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
+                    std::size_t chunk_bytes = std::size_t{256} << 20);
+
+// result.json of the folder; nothing when there is none, DataError when it is damaged.
+std::optional<nlohmann::json> read_result(const RunFolder& folder);
+
+}  // namespace gamlp::cli

@@ -1,0 +1,68 @@
+#include "host/cli/table.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "host/core/error.hpp"
+
+namespace gamlp::cli {
+namespace {
+
+std::string printed(const char* pattern, double value) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, pattern, value);
+  return buffer;
+}
+
+}  // namespace
+
+Table::Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
+
+void Table::row(std::vector<std::string> cells) {
+  expects(cells.size() == rows_.front().size(), "a row of a table has as many cells as the header");
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::text(const std::string& indent) const {
+  std::vector<std::size_t> widths(rows_.front().size(), 0);
+  for (const auto& cells : rows_) {
+    for (std::size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
+  }
+  std::string out;
+  for (const auto& cells : rows_) {
+    std::string line = indent;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      const std::string pad(widths[i] - cells[i].size(), ' ');
+      line += (i == 0 ? "" : "  ") + (i == 0 ? cells[i] + pad : pad + cells[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string summary_line(const std::string& name, const std::string& value) {
+  return "  " + name + std::string(name.size() < 24 ? 24 - name.size() : 0, ' ') + " " + value + "\n";
+}
+
+std::string grouped(std::int64_t value) {
+  std::string text = std::to_string(value);
+  const std::size_t first = value < 0 ? 1 : 0;
+  for (std::size_t i = text.size(); i > first + 3;) text.insert(i -= 3, ",");
+  return text;
+}
+
+std::string short_number(double value) { return std::isfinite(value) ? printed("%.4g", value) : "-"; }
+
+std::string percent_text(double fraction) { return std::isfinite(fraction) ? printed("%.1f%%", 100 * fraction) : "-"; }
+
+void write_stdout(const std::string& text) {
+  const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!written) throw IoError(std::string("standard output: cannot write: ") + std::strerror(errno));
+}
+
+}  // namespace gamlp::cli

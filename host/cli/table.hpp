@@ -1,0 +1,34 @@
+// Plain ASCII tables for a terminal, a pipe or a file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace gamlp::cli {
+
+// Columns of equal width, numbers to the right: the first column is aligned to the left, the others to the right.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header);
+  void row(std::vector<std::string> cells);
+  std::string text(const std::string& indent = "  ") const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+// "  name                value\n", the form of every summary.
+std::string summary_line(const std::string& name, const std::string& value);
+
+// 1234567 → "1,234,567".
+std::string grouped(std::int64_t value);
+// 4 significant digits: "0.01", "12.5", "1.2e-07".
+std::string short_number(double value);
+// 0.7834 → "78.3%"; "-" for NaN.
+std::string percent_text(double fraction);
+
+// Writes to standard output; throws IoError when that fails (a full disk, a closed pipe).
+void write_stdout(const std::string& text);
+
+}  // namespace gamlp::cli

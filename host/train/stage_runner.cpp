@@ -1,0 +1,79 @@
+#include "host/train/stage_runner.hpp"
+
+namespace gamlp {
+
+StageRunner::StageRunner(const Config& config, const Problem& problem, int devices)
+    : context([this](int rank) { return fleet_.context(rank); }),
+      config_(config),
+      problem_(problem),
+      fleet_(devices, static_cast<int>(config.threads_per_device)) {}
+
+StageSpec StageRunner::spec_of(int layers) const {
+  StageSpec spec;
+  spec.widths = layer_widths(layers, problem_.input.inputs(), config_.model.width, problem_.classes);
+  spec.nodes = static_cast<std::int64_t>(problem_.train_labels().size());
+  spec.method = config_.method;
+  spec.activation = activation_rule(config_.model);
+  spec.exchange = config_.exchange;
+  spec.seed = config_.train.seed;
+  const bool kernel = problem_.input.kind == InputKind::kernel;
+  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config_.method.update, kernel), fleet_.size());
+  return spec;
+}
+
+void StageRunner::run_all(const std::function<void(int)>& task) {
+  fleet_.post_all(active(), [&](int rank) {
+    task(rank);
+    fleet_.context(rank).compute->synchronize();
+  });
+  fleet_.wait();
+}
+
+void StageRunner::build(int layers, const Network& network) {
+  spec_ = spec_of(layers);
+  programs_.clear();
+  programs_.resize(spec_.ranges.size());
+  run_all([&](int rank) {
+    const DeviceContext on = context(rank);
+    if (rank == 0 && !input_) {
+      input_ = std::make_unique<InputLayer>(*on.device, *on.compute, problem_.input, problem_.train_labels(),
+                                            config_.method, network);
+    }
+    programs_[static_cast<std::size_t>(rank)] = std::make_unique<StageProgram>(
+        on, spec_, rank, rank == 0 ? input_.get() : nullptr, problem_.train_labels(), network);
+  });
+}
+
+void StageRunner::forward() {
+  run_all([this](int rank) { program(rank).enqueue_forward(); });
+}
+
+void StageRunner::restore(const TrainingState& state) {
+  run_all([&](int rank) { program(rank).enqueue_restore(state); });
+}
+
+TrainingState StageRunner::save() {
+  fleet_.wait();
+  TrainingState state;
+  for (const auto& program : programs_) program->describe_state(state);
+  run_all([&](int rank) { program(rank).enqueue_save(state); });
+  return state;
+}
+
+Network StageRunner::empty_network() const {
+  Network network;
+  for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
+    network.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
+                       std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+  }
+  return network;
+}
+
+Network StageRunner::fetch() {
+  Network network = empty_network();
+  run_all([&](int rank) { program(rank).enqueue_weights(network); });
+  problem_.input.to_host_layout(network.front());
+  return network;
+}
+
+}  // namespace gamlp

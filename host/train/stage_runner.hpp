@@ -1,0 +1,48 @@
+// A stage on its devices: the fleet, layer 1's input, and one program per device. Shared by training and bench.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "host/admm/stage_program.hpp"
+#include "host/train/fleet.hpp"
+#include "host/train/problem.hpp"
+
+namespace gamlp {
+
+class StageRunner {
+ public:
+  // `problem` must outlive the runner. `config` is resolved.
+  StageRunner(const Config& config, const Problem& problem, int devices);
+
+  // Lets a program run on other streams than the fleet's, e.g. ones that record. Set before build().
+  std::function<DeviceContext(int rank)> context;
+
+  // Allocates and uploads a stage of `layers` layers that starts from `network`; frees the one before. Layer 1's
+  // input is uploaded the first time.
+  void build(int layers, const Network& network);
+  void forward();                           // see StageProgram::enqueue_forward
+  void restore(const TrainingState& state);
+  TrainingState save();
+  Network fetch();                          // the current weights, W_1 in the problem's coordinates
+  Network empty_network() const;            // of the stage's shape
+
+  StageSpec spec_of(int layers) const;
+  const StageSpec& spec() const { return spec_; }
+  Fleet& fleet() { return fleet_; }
+  int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
+  StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
+  // Runs the task on every active device's thread, then waits for the compute streams.
+  void run_all(const std::function<void(int rank)>& task);
+
+ private:
+  Config config_;
+  const Problem& problem_;
+  StageSpec spec_;
+  Fleet fleet_;  // device memory, below, is released before the devices
+  std::unique_ptr<InputLayer> input_;
+  std::vector<std::unique_ptr<StageProgram>> programs_;
+};
+
+}  // namespace gamlp
