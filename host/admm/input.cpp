@@ -76,7 +76,7 @@ TrainingInput make_training_input(Matrix x, InputKind kind) {
       input.mean = row_mean(x);
       subtract_row(x, input.mean);
       input.train = Matrix(x.rows(), x.rows());
-      gemm(x.view(), false, x.view(), true, input.train.view());
+      outer_gram(x.view(), input.train.view());
       input.basis = std::move(x);
       break;
   }

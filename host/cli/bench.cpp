@@ -1,4 +1,295 @@
+// gamlp bench: the time of an iteration, by phase, beside the same products and factorisations alone.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <thread>
+
 #include "host/cli/commands.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+#include "host/cpu/blas.hpp"
+#include "host/train/stage_runner.hpp"
+#include "host/train/trainer.hpp"
+
 namespace gamlp::cli {
-void add_bench(CLI::App&, Shared&) {}
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_between(Clock::time_point a, Clock::time_point b) { return std::chrono::duration<double>(b - a).count(); }
+
+double median(std::vector<double> values) {
+  expects(!values.empty(), "a median has values");
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : 0.5 * (values[half - 1] + values[half]);
 }
+
+// Passes everything on; keeps the products and factorisations of the iteration that it is told to record.
+class RecordingStream final : public Stream {
+ public:
+  explicit RecordingStream(Stream& stream) : stream_(stream) {}
+  void enqueue(const Op& op) override {
+    if (recording) {
+      const Phase phase = std::visit([](const auto& o) { return o.phase; }, op.variant());
+      if (phase == Phase::gemm || phase == Phase::factor) recorded.push_back(op);
+    }
+    stream_.enqueue(op);
+  }
+  void record(Event& event) override { stream_.record(event); }
+  void wait(Event& event) override { stream_.wait(event); }
+  void synchronize() override { stream_.synchronize(); }
+
+  bool recording = false;
+  std::vector<Op> recorded;
+
+ private:
+  Stream& stream_;
+};
+
+double flops_of(const Op& op) {
+  if (const auto* gemm = std::get_if<ops::Gemm>(&op.variant())) {
+    return 2.0 * static_cast<double>(gemm->c.size()) * static_cast<double>(gemm->ta ? gemm->a.rows : gemm->a.cols);
+  }
+  if (const auto* gram = std::get_if<ops::Gram>(&op.variant())) {
+    return static_cast<double>(gram->out.size()) * static_cast<double>(gram->x.rows);
+  }
+  return 0.0;
+}
+
+// Seconds of a 2048³ product on one thread: what the machine can do right now.
+double reference_gflops() {
+  const std::int64_t n = 2048;
+  Matrix a(n, n), b(n, n), c(n, n);
+  for (std::int64_t i = 0; i < a.size(); ++i) a.data()[i] = b.data()[i] = static_cast<float>(i % 7) * 0.25f;
+  std::vector<double> times;
+  for (int i = 0; i < 4; ++i) {
+    const auto start = Clock::now();
+    gemm(a.view(), false, b.view(), false, c.view());
+    times.push_back(seconds_between(start, Clock::now()));
+  }
+  return 2.0 * static_cast<double>(n * n * n) / median({times.begin() + 1, times.end()}) * 1e-9;
+}
+
+struct Measurement {
+  int devices = 1;
+  double iteration = 0;     // median seconds of one iteration, all devices
+  double floor = 0;         // median seconds of the same products and factorisations alone
+  double gflop = 0;         // of the products
+  std::array<double, 5> phase{};  // seconds per iteration, summed over devices
+  double wait = 0, exchange = 0, bytes = 0;
+  std::size_t peak_memory = 0;
+};
+
+// One set-up whose iterations can be timed in turns with those of another.
+class Subject {
+ public:
+  Subject(const Config& config, const Problem& problem, int devices)
+      : config_(config), runner_(config, problem, devices) {
+    for (int rank = 0; rank < devices; ++rank) {
+      streams_.push_back(std::make_unique<RecordingStream>(*runner_.fleet().context(rank).compute));
+    }
+    runner_.context = [this](int rank) {
+      DeviceContext context = runner_.fleet().context(rank);
+      context.compute = streams_[static_cast<std::size_t>(rank)].get();
+      return context;
+    };
+    const int layers = static_cast<int>(config.stages.back().layers);
+    const MethodConfig& method = config.method;
+    runner_.build(layers, initial_network(runner_.spec_of(layers).widths, method.init_scale_first,
+                                          method.identity_init, config.train.seed));
+    runner_.forward();
+    run(layers + 3);  // past the first gradients, which take an extra product each
+    for (auto& stream : streams_) stream->recording = true;
+    run(1);
+    for (auto& stream : streams_) stream->recording = false;
+  }
+
+  // Iterations one after the other on every device; returns the seconds of each as the last device saw them.
+  std::vector<double> run(int iterations) {
+    std::vector<Clock::time_point> ends(static_cast<std::size_t>(iterations) + 1);
+    runner_.run_all([&](int rank) {
+      const bool clock = rank + 1 == runner_.active();
+      if (clock) ends[0] = Clock::now();
+      for (int i = 0; i < iterations; ++i) {
+        runner_.program(rank).enqueue_iteration(epoch_ + i, true);
+        if (clock) ends[static_cast<std::size_t>(i) + 1] = Clock::now();
+      }
+    });
+    epoch_ += iterations;
+    std::vector<double> seconds;
+    for (std::size_t i = 1; i < ends.size(); ++i) seconds.push_back(seconds_between(ends[i - 1], ends[i]));
+    return seconds;
+  }
+
+  // The recorded ops alone, on the same threads; seconds of the slowest device.
+  double floor() {
+    std::vector<double> seconds(static_cast<std::size_t>(runner_.active()));
+    runner_.run_all([&](int rank) {
+      const auto start = Clock::now();
+      for (const Op& op : streams_[static_cast<std::size_t>(rank)]->recorded) {
+        runner_.fleet().context(rank).compute->enqueue(op);
+      }
+      seconds[static_cast<std::size_t>(rank)] = seconds_between(start, Clock::now());
+    });
+    return *std::max_element(seconds.begin(), seconds.end());
+  }
+
+  Measurement measure(int iterations) {
+    Measurement m;
+    m.devices = runner_.active();
+    const CpuTimes before = runner_.fleet().times();
+    const std::uint64_t bytes = runner_.fleet().traffic().bytes_sent;
+    m.iteration = median(run(iterations));
+    const CpuTimes after = runner_.fleet().times();
+    const double n = iterations;
+    for (std::size_t i = 0; i < m.phase.size(); ++i) m.phase[i] = (after.phase[i] - before.phase[i]) / n;
+    m.wait = (after.wait - before.wait) / n;
+    m.exchange = (after.exchange - before.exchange) / n;
+    m.bytes = static_cast<double>(runner_.fleet().traffic().bytes_sent - bytes) / n;
+    for (const auto& stream : streams_) {
+      for (const Op& op : stream->recorded) m.gflop += flops_of(op) * 1e-9;
+    }
+    for (const MemoryUse& use : runner_.fleet().memory()) m.peak_memory = std::max(m.peak_memory, use.peak);
+    return m;
+  }
+
+ private:
+  Config config_;
+  std::vector<std::unique_ptr<RecordingStream>> streams_;
+  StageRunner runner_;
+  std::int64_t epoch_ = 0;
+};
+
+nlohmann::ordered_json to_json(const Measurement& m) {
+  const auto phase = [&](Phase p) { return m.phase[static_cast<std::size_t>(p)]; };
+  return {{"devices", m.devices},
+          {"iteration_seconds", m.iteration},
+          {"floor_seconds", m.floor},
+          {"ratio_to_floor", m.iteration / m.floor},
+          {"gflop", m.gflop},
+          {"gflops", m.gflop / m.iteration},
+          {"worker_seconds",
+           {{"products", phase(Phase::gemm)},
+            {"factorisations", phase(Phase::factor)},
+            {"elementwise", phase(Phase::elementwise)},
+            {"codec", phase(Phase::codec)},
+            {"copy", phase(Phase::copy)},
+            {"exchange", m.exchange},
+            {"wait", m.wait}}},
+          {"bytes_per_iteration", m.bytes},
+          {"peak_device_memory", m.peak_memory}};
+}
+
+struct BenchArguments {
+  std::string config, devices, output;
+  std::vector<std::string> overrides;
+  int iterations = 10, rounds = 3;
+};
+
+int bench(const BenchArguments& args, bool json) {
+  Config config = load_config(args.config, args.overrides);
+  std::vector<int> counts;
+  std::string list = args.devices.empty() ? config.devices : args.devices;
+  for (std::size_t at = 0; at <= list.size();) {
+    const std::size_t comma = std::min(list.find(',', at), list.size());
+    std::vector<std::string> overrides = args.overrides;
+    overrides.push_back("devices=" + list.substr(at, comma - at));
+    counts.push_back(device_count(load_config(args.config, overrides)));
+    at = comma + 1;
+  }
+  const Problem problem = make_problem(config, std::filesystem::path(args.config).parent_path(),
+                                       std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  set_blas_threads(1);
+  const double reference = reference_gflops();
+  std::vector<std::unique_ptr<Subject>> subjects;
+  for (const int count : counts) subjects.push_back(std::make_unique<Subject>(config, problem, count));
+  // In turns, so that a slow minute of the machine falls on all of them.
+  std::vector<std::vector<Measurement>> rounds(subjects.size());
+  for (int round = 0; round < args.rounds; ++round) {
+    for (std::size_t i = 0; i < subjects.size(); ++i) {
+      Measurement m = subjects[i]->measure(args.iterations);
+      std::vector<double> floors;
+      for (int k = 0; k < std::max(3, args.iterations / 2); ++k) floors.push_back(subjects[i]->floor());
+      m.floor = median(floors);
+      rounds[i].push_back(m);
+    }
+  }
+  nlohmann::ordered_json report;
+  report["config"] = args.config;
+  report["update"] = config.method.update == Update::exact ? "exact" : "gradient";
+  report["input"] = input_kind_name(problem.input.kind);
+  report["inputs"] = problem.input.inputs();
+  report["nodes"] = problem.train_labels().size();
+  report["width"] = config.model.width;
+  report["layers"] = config.stages.back().layers;
+  report["bits"] = {{"p", config.exchange.p.bits}, {"q", config.exchange.q.bits}};
+  report["threads_per_device"] = config.threads_per_device;
+  report["library"] = blas_description();
+  report["reference_gflops_2048_one_thread"] = reference;
+  report["iterations"] = args.iterations;
+  report["rounds"] = args.rounds;
+  for (auto& measured : rounds) {
+    // The round with the median ratio stands for all; the spread beside it.
+    std::sort(measured.begin(), measured.end(), [](const Measurement& a, const Measurement& b) {
+      return a.iteration / a.floor < b.iteration / b.floor;
+    });
+    const Measurement& middle = measured[measured.size() / 2];
+    nlohmann::ordered_json entry = to_json(middle);
+    entry["ratio_to_floor_range"] = {measured.front().iteration / measured.front().floor,
+                                     measured.back().iteration / measured.back().floor};
+    report["devices"].push_back(entry);
+  }
+  // Speedups pair the measurements of one round.
+  if (rounds.size() > 1) {
+    for (std::size_t i = 1; i < subjects.size(); ++i) {
+      report["devices"][i]["speedup"] = report["devices"][0]["iteration_seconds"].get<double>() /
+                                        report["devices"][i]["iteration_seconds"].get<double>();
+    }
+  }
+  if (json) {
+    std::printf("%s\n", report.dump(2).c_str());
+    return 0;
+  }
+  std::printf("%lld layers × %lld, %lld inputs (%s), %zu training nodes, update %s, p/q %lld/%lld bits\n",
+              static_cast<long long>(config.stages.back().layers), static_cast<long long>(config.model.width),
+              static_cast<long long>(problem.input.inputs()), input_kind_name(problem.input.kind),
+              problem.train_labels().size(), report["update"].get<std::string>().c_str(),
+              static_cast<long long>(config.exchange.p.bits), static_cast<long long>(config.exchange.q.bits));
+  std::printf("%s; 2048³ product on one thread: %.0f GFLOP/s\n\n", blas_description().c_str(), reference);
+  std::printf("%8s %12s %12s %7s %9s | per iteration, summed over workers, ms\n", "workers", "iteration", "floor",
+              "ratio", "GFLOP/s");
+  std::printf("%8s %12s %12s %7s %9s | %9s %9s %9s %7s %9s %7s\n", "", "ms", "ms", "", "", "products", "factors",
+              "elementw.", "codec", "exchange", "wait");
+  for (const auto& d : report["devices"]) {
+    const auto& w = d["worker_seconds"];
+    const auto ms = [&](const char* key) { return 1e3 * w[key].get<double>(); };
+    std::printf("%8d %12.3f %12.3f %7.3f %9.1f | %9.3f %9.3f %9.3f %7.3f %9.3f %7.3f", d["devices"].get<int>(),
+                1e3 * d["iteration_seconds"].get<double>(), 1e3 * d["floor_seconds"].get<double>(),
+                d["ratio_to_floor"].get<double>(), d["gflops"].get<double>(), ms("products"), ms("factorisations"),
+                ms("elementwise"), ms("codec"), ms("exchange"), ms("wait"));
+    if (d.contains("speedup")) std::printf("   %.2f× the first", d["speedup"].get<double>());
+    std::printf("\n");
+  }
+  std::printf("\nfloor: the same products and factorisations alone, on the same threads, in the same run\n");
+  return 0;
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Shared& shared) {
+  auto args = std::make_shared<BenchArguments>();
+  CLI::App* command = app.add_subcommand("bench", "Time an iteration of a config's last stage, beside its matrix products alone");
+  command->add_option("config", args->config, "Config file")->required();
+  command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=500")->allow_extra_args(false);
+  command->add_option("--devices", args->devices, "Workers, several to compare them in turns: cpu:1,cpu:2");
+  command->add_option("--iterations", args->iterations, "Iterations per round")->check(CLI::Range(1, 100000));
+  command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")->check(CLI::Range(1, 1000));
+  command->add_flag("--json", shared.json, "Print the report as JSON");
+  command->footer("Example: gamlp bench configs/cora_100.json --devices cpu:1,cpu:2");
+  command->callback([args, &shared] { shared.run = [args, &shared] { return bench(*args, shared.json); }; });
+}
+
+}  // namespace gamlp::cli

@@ -53,14 +53,10 @@ void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float be
 #endif
 }
 
-void gram(ConstMat x, Mat out) {
-  // A symmetric product pays off for wide matrices only: narrow ones run at the product's full speed.
-  if (x.cols < 256) {
-    gemm(x, true, x, false, out);
-    return;
-  }
-  cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, as_int(x.cols), as_int(x.rows), 1.0f, x.data, as_int(x.cols),
-              0.0f, out.data, as_int(out.cols));
+namespace {
+
+// Copies the lower triangle into the upper one, tile by tile.
+void mirror_lower(Mat out) {
   constexpr std::int64_t kTile = 32;
   for (std::int64_t i0 = 0; i0 < out.rows; i0 += kTile) {
     for (std::int64_t j0 = 0; j0 <= i0; j0 += kTile) {
@@ -69,6 +65,25 @@ void gram(ConstMat x, Mat out) {
       }
     }
   }
+}
+
+}  // namespace
+
+void outer_gram(ConstMat x, Mat out) {
+  cblas_ssyrk(CblasRowMajor, CblasLower, CblasNoTrans, as_int(x.rows), as_int(x.cols), 1.0f, x.data, as_int(x.cols),
+              0.0f, out.data, as_int(out.cols));
+  mirror_lower(out);
+}
+
+void gram(ConstMat x, Mat out) {
+  // A symmetric product pays off for wide matrices only: narrow ones run at the product's full speed.
+  if (x.cols < 256) {
+    gemm(x, true, x, false, out);
+    return;
+  }
+  cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, as_int(x.cols), as_int(x.rows), 1.0f, x.data, as_int(x.cols),
+              0.0f, out.data, as_int(out.cols));
+  mirror_lower(out);
 }
 
 // Row-major lower is column-major upper: LAPACK's column-major routines are called directly, no copies.

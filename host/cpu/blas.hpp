@@ -20,6 +20,9 @@ void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha = 1.0f, f
 // out ← xᵀx, every entry.
 void gram(ConstMat x, Mat out);
 
+// out ← x xᵀ, every entry.
+void outer_gram(ConstMat x, Mat out);
+
 // In place: the lower triangle of the symmetric positive definite `a` becomes its Cholesky factor L
 // (a = L Lᵀ). Reads the lower triangle only. Returns false when a is not positive definite (or holds NaN).
 bool cholesky(Mat a);

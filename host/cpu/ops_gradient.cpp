@@ -49,8 +49,9 @@ void run(const ops::PProject& op, Scratch&) {
       op.quantize, p, op.p.size(),
       [&](std::int64_t first, std::int64_t count, float* x) {
         const float *ps = p + first, *gs = g + first;
+        const float scale = inverse;
 #pragma omp simd
-        for (std::int64_t i = 0; i < count; ++i) x[i] = ps[i] - inverse * gs[i];
+        for (std::int64_t i = 0; i < count; ++i) x[i] = ps[i] - scale * gs[i];
       },
       [&](std::int64_t first, std::int64_t count, const float* old) {
         const float* ps = p + first;

@@ -18,18 +18,23 @@ void q_dual(const Op& op, F f) {
       quantize_store(
           op.quantize, q, op.q.size(),
           [&](std::int64_t first, std::int64_t count, float* x) {
-            const float *ps = p + first, *zs = z + first, *us = u + first;
+            // Copies, so that the compiler need not reload them after every store.
+        const float rho_v = rho, nu2_v = nu2, inverse_v = inverse;
+        const F rule = f;
+        const float *ps = p + first, *zs = z + first, *us = u + first;
   #pragma omp simd
-            for (std::int64_t i = 0; i < count; ++i) x[i] = q_target(ps[i], us[i], f(zs[i]), rho, nu2, inverse);
+            for (std::int64_t i = 0; i < count; ++i) x[i] = q_target(ps[i], us[i], rule(zs[i]), rho_v, nu2_v, inverse_v);
           },
           [&](std::int64_t first, std::int64_t count, const float*) {
-            const float *ps = p + first, *zs = z + first, *qs = q + first;
+            const float rho_v = rho;
+        const F rule = f;
+        const float *ps = p + first, *zs = z + first, *qs = q + first;
             float* us = u + first;
             float fit = 0.0f, dual = 0.0f, gap2 = 0.0f, norm = 0.0f;
   #pragma omp simd reduction(+ : fit, dual, gap2, norm)
             for (std::int64_t i = 0; i < count; ++i) {
-              const float fresh = dual_step(us[i], ps[i], qs[i], rho);
-              const float gap = ps[i] - qs[i], miss = qs[i] - f(zs[i]);
+              const float fresh = dual_step(us[i], ps[i], qs[i], rho_v);
+              const float gap = ps[i] - qs[i], miss = qs[i] - rule(zs[i]);
               us[i] = fresh;
               fit += miss * miss;
               dual += fresh * gap;

@@ -11,7 +11,10 @@ namespace gamlp {
 
 struct LeakyRelu {  // slope 0 is ReLU
   float slope;
-  GAMLP_HD float operator()(float z) const { return z > 0.0f ? z : slope * z; }
+  GAMLP_HD float operator()(float z) const {
+    const float low = slope * z;  // computed for every z: a loop over a branch would not vectorise
+    return z > 0.0f ? z : low;
+  }
 };
 
 struct Tanh {

@@ -30,6 +30,8 @@ void StageRunner::run_all(const std::function<void(int)>& task) {
 }
 
 void StageRunner::build(int layers, const Network& network) {
+  // The last stage's messages may still be under way between buffers that are about to be released.
+  run_all([this](int rank) { context(rank).exchange->synchronize(); });
   spec_ = spec_of(layers);
   programs_.clear();
   programs_.resize(spec_.ranges.size());

@@ -61,7 +61,8 @@ TEST_CASE("gemm refuses shapes that do not fit") {
 
 TEST_CASE("gram fills both triangles, narrow and wide") {
   OpBench bench;
-  for (const auto& [v, n] : {std::pair{1, 1}, std::pair{5, 3}, std::pair{40, 255}, std::pair{60, 256}, std::pair{3, 289}}) {
+  for (const auto& [v, n] :
+       {std::pair{1, 1}, std::pair{5, 3}, std::pair{40, 255}, std::pair{60, 256}, std::pair{3, 289}}) {
     const Mat x = bench.normal(v, n), out = bench.zeros(n, n);
     bench.run(ops::Gram{x, out});
     const Dense t = reference::transposed(dense(x));
@@ -108,7 +109,8 @@ TEST_CASE("cholesky factors, solves and inverts") {
     REQUIRE(cholesky_inverse(a));
     Dense identity(n, n);
     for (std::int64_t i = 0; i < n; ++i) identity(i, i) = 1.0;
-    CHECK(reference::largest(reference::sum(reference::product(dense(a), original), identity, -1.0)) <= bound(dense(a)));
+    CHECK(reference::largest(reference::sum(reference::product(dense(a), original), identity, -1.0)) <=
+          bound(dense(a)));
     bench.check_guards();
   }
 }
@@ -128,7 +130,8 @@ TEST_CASE("cholesky refuses what is not positive definite") {
 
 TEST_CASE("reduced_rq gives orthonormal rows and the input back") {
   OpBench bench;
-  for (const auto& [v, n] : {std::pair{1, 1}, std::pair{1, 9}, std::pair{5, 5}, std::pair{12, 40}, std::pair{70, 200}}) {
+  for (const auto& [v, n] :
+       {std::pair{1, 1}, std::pair{1, 9}, std::pair{5, 5}, std::pair{12, 40}, std::pair{70, 200}}) {
     const Mat x = bench.normal(v, n), r = bench.normal(v, v);
     const Dense original = dense(x);
     reduced_rq(x, r);
@@ -136,8 +139,8 @@ TEST_CASE("reduced_rq gives orthonormal rows and the input back") {
     Dense identity(v, v);
     for (std::int64_t i = 0; i < v; ++i) identity(i, i) = 1.0;
     const double eps = 8.0 * kEps * static_cast<double>(v + 1);
-    CHECK(reference::largest(reference::sum(reference::product(dense(x), reference::transposed(dense(x))), identity,
-                                            -1.0)) <= eps);
+    CHECK(reference::largest(
+              reference::sum(reference::product(dense(x), reference::transposed(dense(x))), identity, -1.0)) <= eps);
     const Dense back = reference::product(dense(r), dense(x));
     CHECK(reference::largest(reference::sum(back, original, -1.0)) <=
           eps * std::sqrt(static_cast<double>(n)) * reference::largest(original));

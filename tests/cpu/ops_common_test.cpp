@@ -61,8 +61,8 @@ TEST_CASE("dot and the column mean are accurate sums") {
     const Mat a = bench.normal(s.v, s.n), b = bench.normal(s.v, s.n);
     const Scalar out = bench.scalar(NAN);
     bench.run(ops::Dot{a, b, out});
-    check_scalar(out, reference::inner(dense(a), dense(b)), reference::inner(magnitudes(dense(a)), magnitudes(dense(b))),
-                 sum_eps(1024), "dot");
+    check_scalar(out, reference::inner(dense(a), dense(b)),
+                 reference::inner(magnitudes(dense(a)), magnitudes(dense(b))), sum_eps(1024), "dot");
     bench.run(ops::Dot{a, a, out});
     check_scalar(out, reference::norm2(dense(a)), reference::norm2(dense(a)), sum_eps(1024), "norm");
 
@@ -78,7 +78,8 @@ TEST_CASE("dot and the column mean are accurate sums") {
 
 TEST_CASE("sums do not depend on earlier ops of the same device") {
   OpBench bench;
-  const Mat wide = bench.normal(40, 300), narrow = bench.normal(200, 3), first = bench.zeros(1, 3), again = bench.zeros(1, 3);
+  const Mat wide = bench.normal(40, 300), narrow = bench.normal(200, 3), first = bench.zeros(1, 3),
+            again = bench.zeros(1, 3);
   bench.run(ops::ColumnMean{narrow, first});
   bench.run(ops::ColumnMean{wide, bench.zeros(1, 300)});
   bench.run(ops::ColumnMean{narrow, again});

@@ -41,7 +41,8 @@ TEST_CASE("p_operators and p_inputs give the minimising p") {
   for (const Shape& s : shapes()) {
     const float nu = 0.4f, rho = 0.4f;
     const Mat w = bench.normal(s.m, s.n, 0.3), k1 = bench.zeros(s.m, s.n), k2 = bench.zeros(s.n, s.n);
-    const Mat t = bench.normal(s.v, s.m), b = bench.normal(1, s.m), q = bench.normal(s.v, s.n), u = bench.normal(s.v, s.n, 0.1);
+    const Mat t = bench.normal(s.v, s.m), b = bench.normal(1, s.m), q = bench.normal(s.v, s.n),
+              u = bench.normal(s.v, s.n, 0.1);
     const Mat x1 = bench.zeros(s.v, s.m), x2 = bench.zeros(s.v, s.n), p = bench.zeros(s.v, s.n);
     bench.run(ops::POperators{w, k1, k2, nu, rho});
     bench.run(ops::PInputs{t, b, q, u, x1, x2, rho});
@@ -68,7 +69,8 @@ TEST_CASE("w_factor and w_solve give the joint minimiser in W and b") {
   for (const Shape& s : shapes()) {
     for (const auto& [lambda, mu] : {std::pair{0.0, 0.0}, std::pair{10.0, 0.0}, std::pair{0.0, 3.0}}) {
       const double nu = 0.4, kappa = 0.05;
-      const WeightProblem x{bench.normal(s.v, s.n), bench.normal(s.v, s.m), bench.normal(s.m, s.n), bench.normal(1, s.m)};
+      const WeightProblem x{bench.normal(s.v, s.n), bench.normal(s.v, s.m), bench.normal(s.m, s.n),
+                            bench.normal(1, s.m)};
       for (float& value : x.p.flat()) value += 0.5f;  // a mean, as after ReLU
       reference::Layer layer;
       layer.p = dense(x.p), layer.w = dense(x.w), layer.b.resize(static_cast<std::size_t>(s.m));
@@ -141,7 +143,7 @@ TEST_CASE("the kernel form is the n x n form in the span of the inputs") {
       CHECK(ridge.data[0] == Approx(kappa * nu * trace / static_cast<double>(v)));
       CHECK(ridge.data[1] == 0.0);
       const double condition = 1.0 + nu * trace / (std::max(ridge.data[0] + mu, 1e-30));
-      if (v == 1) continue;  // one centred node is 0: nothing to learn
+      if (v == 1) continue;                         // one centred node is 0: nothing to learn
       for (int repeat = 0; repeat < 3; ++repeat) {  // a and c are carried along
         reference::exact_weights(layer, dense(t), rules, mu, false, ridge.data[0]);
         bench.run(ops::KernelSolve{factor, t, t_mean, ridge, bench.zeros(v, m), a, c, b, nu, mu});
@@ -173,12 +175,18 @@ TEST_CASE("the joint z and q step minimises, updates its multiplier, and steps t
       bench.run(ops::ZqExact{a, b, p, z, v, t, q, u, f, 0.2f, 0.2f, 0.8f, 0.9f, {}, linear2, sums});
       const reference::Activation exact = reference_of(f);
       bool best = true;
+      std::string worst;
       for (std::size_t i = 0; i < target.values.size(); ++i) {
         const double m = target.values[i], c = static_cast<double>(p.data[i]) + old_u.values[i] / rho;
         const double slack = (f.kind == Activation::tanh ? 3e-6 : 1e-6) * (1.0 + std::abs(c)) * (1.0 + m * m);
         best = best && reference::prox_value(exact, m, c, k, static_cast<double>(z.data[i])) <=
                            reference::prox_value(exact, m, c, k, reference::prox(exact, m, c, k)) + slack;
+        if (!best && worst.empty())
+          worst = "f " + std::to_string(static_cast<int>(f.kind)) + " m " + std::to_string(m) + " c " +
+                  std::to_string(c) + " z " + std::to_string(z.data[i]) + " best " +
+                  std::to_string(reference::prox(exact, m, c, k));
       }
+      INFO(worst);
       CHECK(best);
       const double size = reference::largest(target) + reference::largest(dense(z)) + 2.0;
       Dense multiplier = reference::sum(target, dense(z), -1.0);
@@ -215,13 +223,15 @@ TEST_CASE("the last layer's exact step adds the multiplier to the softmax proxim
     const Mat a = bench.normal(s.v, s.m), b = bench.normal(1, s.m), z = bench.normal(s.v, s.m);
     const Mat v = bench.normal(s.v, s.m), t = bench.normal(s.v, s.m);
     const MatView<std::int32_t> labels = bench.make<std::int32_t>(1, s.v);
-    for (std::int32_t& y : labels.flat()) y = static_cast<std::int32_t>(bench.random.below(static_cast<std::uint64_t>(s.m)));
+    for (std::int32_t& y : labels.flat())
+      y = static_cast<std::int32_t>(bench.random.below(static_cast<std::uint64_t>(s.m)));
     const Dense linear = reference::sum(dense(a), repeated(b, s.v)), target = reference::sum(linear, dense(v));
     const Dense exact = reference::softmax_rows(target, {labels.data, labels.data + s.v}, static_cast<double>(0.2f));
     const Scalar risk = bench.scalar(NAN), linear2 = bench.scalar(NAN);
     bench.run(ops::SoftmaxExact{a, b, z, v, t, labels, 0.2f, 0.9f, risk, linear2});
     const double size = 2.0 + reference::largest(target) + reference::largest(exact);
-    const double distance = std::sqrt(static_cast<double>(s.m)) * (1.5e-6 + 0.2 * size * 2e-6 + static_cast<double>(s.m) * kEps) / 0.2;
+    const double distance =
+        std::sqrt(static_cast<double>(s.m)) * (1.5e-6 + 0.2 * size * 2e-6 + static_cast<double>(s.m) * kEps) / 0.2;
     check_close(z, exact, distance, 1.0, "z");
     Dense multiplier = reference::sum(target, dense(z), -1.0);
     for (double& x : multiplier.values) x *= 0.9;

@@ -24,7 +24,8 @@ TEST_CASE("the gradients of p and W gain their last terms and their norms") {
   OpBench bench;
   for (const Shape& s : shapes()) {
     const float rho = 0.3f, mu = 0.7f;
-    const Mat g = bench.normal(s.v, s.n), u = bench.normal(s.v, s.n), p = bench.normal(s.v, s.n), q = bench.normal(s.v, s.n);
+    const Mat g = bench.normal(s.v, s.n), u = bench.normal(s.v, s.n), p = bench.normal(s.v, s.n),
+              q = bench.normal(s.v, s.n);
     const Scalar norm2 = bench.scalar(NAN);
     Dense expected = dense(g), scale = magnitudes(dense(g));
     for (std::size_t i = 0; i < expected.values.size(); ++i) {
@@ -82,7 +83,8 @@ TEST_CASE("the projected p step moves along the gradient and keeps the change") 
     for (std::size_t i = 0; i < old.values.size(); ++i) {
       const double now = static_cast<double>(p.data[i]);
       near = near && std::abs(now - target.values[i]) <= 0.5 * step + 16 * kEps * size;
-      change = change && static_cast<double>(g.data[i]) == static_cast<double>(p.data[i] - static_cast<float>(old.values[i]));
+      change = change &&
+               static_cast<double>(g.data[i]) == static_cast<double>(p.data[i] - static_cast<float>(old.values[i]));
     }
     CHECK(near);
     CHECK(change);
@@ -131,7 +133,8 @@ TEST_CASE("the hidden z step is the proximal step, and leaves the residual") {
   OpBench bench;
   for (const Shape& s : shapes()) {
     for (const ActivationRule& f : activations()) {
-      const Mat r = bench.normal(s.v, s.m), z = bench.normal(s.v, s.m), mean = bench.normal(1, s.m), q = bench.normal(s.v, s.m);
+      const Mat r = bench.normal(s.v, s.m), z = bench.normal(s.v, s.m), mean = bench.normal(1, s.m),
+                q = bench.normal(s.v, s.m);
       const Dense old_r = dense(r), old_z = dense(z);
       const Scalar linear2 = bench.scalar(NAN);
       bench.run(ops::ZStep{r, z, mean, q, f, linear2});
@@ -163,7 +166,8 @@ TEST_CASE("the last z step is the softmax proximal map of every node") {
     const float nu = 0.2f;
     const Mat r = bench.normal(s.v, s.m), z = bench.normal(s.v, s.m), mean = bench.normal(1, s.m);
     const MatView<std::int32_t> labels = bench.make<std::int32_t>(1, s.v);
-    for (std::int32_t& y : labels.flat()) y = static_cast<std::int32_t>(bench.random.below(static_cast<std::uint64_t>(s.m)));
+    for (std::int32_t& y : labels.flat())
+      y = static_cast<std::int32_t>(bench.random.below(static_cast<std::uint64_t>(s.m)));
     Dense a = reference::sum(dense(z), dense(r));
     std::vector<int> classes(labels.data, labels.data + s.v);
     for (std::int64_t i = 0; i < s.v; ++i) {
@@ -174,7 +178,8 @@ TEST_CASE("the last z step is the softmax proximal map of every node") {
     const Dense exact = reference::softmax_rows(a, classes, static_cast<double>(nu));
     // ||z − z*|| <= ||g||/ν with the stopping rule and its rounding in float32 (softmax_prox_test).
     const double size = 1.0 + reference::largest(a) + reference::largest(exact);
-    const double distance = std::sqrt(static_cast<double>(s.m)) * (1.5e-6 + 0.2 * size * 2e-6 + static_cast<double>(s.m) * kEps) / 0.2;
+    const double distance =
+        std::sqrt(static_cast<double>(s.m)) * (1.5e-6 + 0.2 * size * 2e-6 + static_cast<double>(s.m) * kEps) / 0.2;
     check_close(z, exact, distance, 1.0, "z");
     check_close(r, reference::sum(a, dense(z), -1.0), size, 8 * kEps, "a - z");
     reference::State state;
@@ -192,7 +197,8 @@ TEST_CASE("the q and dual step is that of the method, with the sums of the objec
   for (const Shape& s : shapes()) {
     for (const ActivationRule& f : activations()) {
       const float rho = 0.5f, nu2 = 0.2f;
-      const Mat p = bench.normal(s.v, s.m), z = bench.normal(s.v, s.m), q = bench.normal(s.v, s.m), u = bench.normal(s.v, s.m);
+      const Mat p = bench.normal(s.v, s.m), z = bench.normal(s.v, s.m), q = bench.normal(s.v, s.m),
+                u = bench.normal(s.v, s.m);
       const MatView<double> sums = bench.make<double>(1, 4);
       reference::Rules rules;
       rules.f = reference_of(f);
@@ -201,7 +207,8 @@ TEST_CASE("the q and dual step is that of the method, with the sums of the objec
       layer.z = dense(z), layer.q = dense(q), layer.u = dense(u);
       reference::q_and_dual(layer, dense(p), rules, static_cast<double>(nu2));
       bench.run(ops::QDual{p, z, q, u, f, rho, nu2, {}, sums});
-      const double extra = reference::largest(dense(p)) + reference::largest(dense(z)) + reference::largest(layer.u) + 1.0;
+      const double extra =
+          reference::largest(dense(p)) + reference::largest(dense(z)) + reference::largest(layer.u) + 1.0;
       // (ρp + u + ν2 f)/(ρ + ν2): coefficients below 2; f(z) of tanh is off by 3e-7, five roundings.
       check_close(q, layer.q, extra, 16 * kEps, "q");
       check_close(u, layer.u, extra, 16 * kEps, "u");

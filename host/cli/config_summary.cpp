@@ -1,0 +1,179 @@
+#include "host/cli/config_summary.hpp"
+
+#include <algorithm>
+
+#include "host/admm/network.hpp"
+#include "host/admm/settings.hpp"
+#include "host/cli/progress.hpp"
+#include "host/cli/run_summary.hpp"
+#include "host/cli/table.hpp"
+#include "host/config/check.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+#include "host/data/load.hpp"
+#include "host/data/split.hpp"
+#include "host/math/quantize.hpp"
+#include "host/train/trainer.hpp"
+
+namespace gamlp::cli {
+namespace {
+
+double as_double(std::int64_t value) { return static_cast<double>(value); }
+
+// Flops of the products of one iteration (algorithm.md sections 3 and 9): four per layer with the gradient update,
+// three and the Gram matrix, and the factorisations of two n × n matrices with the exact one; fewer for layer 1.
+double product_flops(std::int64_t n, std::int64_t m, std::int64_t v, bool first, Update update, InputKind input) {
+  const double inputs = as_double(n), outputs = as_double(m), nodes = as_double(v);
+  const double product = 2.0 * inputs * outputs * nodes;
+  if (first && input == InputKind::kernel) return 2.0 * nodes * nodes * outputs;
+  if (first) return 2.0 * product + (update == Update::exact ? 2.0 * inputs * inputs * outputs : 0.0);
+  if (update == Update::gradient) return 4.0 * product;
+  return 3.0 * product + inputs * inputs * (3.0 * nodes + 3.0 * inputs + 4.0 * outputs);
+}
+
+// Bytes of variables, weights and workspace of a stage on all devices, and of layer 1's input with what the
+// evaluator keeps. Message buffers, small beside them, are left out.
+double stage_memory(const std::vector<std::int64_t>& widths, const Config& config, const ConfigCost& cost,
+                    std::int64_t evaluated, int devices) {
+  const bool exact = config.method.update == Update::exact;
+  const double v = as_double(cost.train);
+  double floats = 0, widest = 0;
+  for (std::size_t l = 1; l < widths.size(); ++l) {
+    const double n = as_double(widths[l - 1]), m = as_double(widths[l]);
+    const bool first = l == 1, last = l + 1 == widths.size();
+    floats += n * m + v * m * (exact ? 3.0 : 2.0) + (first ? 0.0 : v * n) + (last ? 0.0 : 2.0 * v * m);
+    widest = std::max(widest, first ? m : std::max(n, m));
+  }
+  floats += devices * (2.0 * v * widest + (exact ? v * widest + 2.0 * widest * widest : widest * widest));
+  const double columns = as_double(widths.front());
+  floats += 2.0 * v * columns + as_double(evaluated) * columns;  // host copy, device copy, other parts
+  if (cost.input == InputKind::kernel) floats += 2.0 * v * v;
+  if (cost.input != InputKind::plain) floats += v * as_double(cost.inputs);
+  return 4.0 * floats;
+}
+
+ConfigCost cost_of(Config& config, const std::filesystem::path& folder) {
+  const Dataset dataset = load_dataset(config.dataset, folder);
+  const Split split = make_split(dataset, config.dataset.split);
+  ConfigCost cost;
+  cost.train = static_cast<std::int64_t>(split.train.size());
+  cost.inputs = config.dataset.hops * dataset.features();
+  cost.classes = dataset.classes;
+  const ProblemShape shape{cost.train, cost.inputs, cost.classes};
+  const auto note = [&](std::string& why) {
+    if (!why.empty()) cost.notes.push_back(std::move(why));
+    why.clear();
+  };
+  std::string why;
+  resolve_method(config, shape, &why);
+  note(why);
+  std::int64_t epochs = 0;
+  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
+  cost.input = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
+  note(why);
+
+  const std::int64_t first_inputs = cost.input == InputKind::plain ? cost.inputs : cost.train;
+  const std::int64_t values = cost.train * config.model.width;
+  const int devices = device_count(config);
+  for (const StageConfig& stage : config.stages) {
+    StageCost s;
+    s.layers = stage.layers;
+    s.epochs = stage.epochs;
+    std::int64_t scheduled = 0;
+    for (const BitScheduleEntry& entry : config.exchange.schedule) {
+      if (stage.epochs > entry.epoch) scheduled = entry.bits;
+    }
+    s.boundary_bytes = wire_format(config.exchange.p, scheduled).message_bytes(values) +
+                       wire_format(config.exchange.q, scheduled).message_bytes(values);
+    s.keyframe_bytes = values * static_cast<std::int64_t>(sizeof(float));
+    const auto widths = layer_widths(static_cast<int>(stage.layers), first_inputs, config.model.width, cost.classes);
+    for (std::size_t l = 1; l < widths.size(); ++l) {
+      s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method.update, cost.input);
+    }
+    s.ranges = partition_layers(
+        layer_costs(widths, cost.train, config.method.update, cost.input == InputKind::kernel), devices);
+    cost.memory_bytes = stage_memory(widths, config, cost,
+                                     static_cast<std::int64_t>(split.validation.size() + split.test.size()),
+                                     static_cast<int>(s.ranges.size()));
+    cost.stages.push_back(std::move(s));
+  }
+  return cost;
+}
+
+std::string ranges_text(const std::vector<LayerRange>& ranges) {
+  std::string out;
+  for (const LayerRange& range : ranges) {
+    out += (out.empty() ? "" : " ") + std::to_string(range.first) + "-" + std::to_string(range.last);
+  }
+  return out;
+}
+
+std::string cost_text(const ConfigCost& cost) {
+  std::string out = "\n";
+  out += summary_line("training nodes", grouped(cost.train) + ", " + grouped(cost.inputs) + " inputs, " +
+                                            grouped(cost.classes) + " classes");
+  out += summary_line("layer 1", std::string(input_kind_name(cost.input)) + " inputs");
+  for (const std::string& note : cost.notes) out += summary_line("", note);
+  out += summary_line("memory", "about " + human_bytes(cost.memory_bytes) + " in the last stage");
+  Table table({"layers", "epochs", "GFLOP/iteration", "bytes/boundary", "bytes/epoch*", "layers per device"});
+  for (const StageCost& s : cost.stages) {
+    table.row({std::to_string(s.layers), grouped(s.epochs), short_number(s.flops / 1e9),
+               human_bytes(as_double(s.boundary_bytes)), human_bytes(as_double(s.boundary_bytes * (s.layers - 1))),
+               ranges_text(s.ranges)});
+  }
+  return out + "\n" + table.text() +
+         "  * with one device per layer; each boundary also carries a float32 keyframe when a stage starts\n";
+}
+
+}  // namespace
+
+ConfigSummary summarize_config(Config config, const std::string& path, const std::filesystem::path& folder) {
+  ConfigSummary summary;
+  summary.path = path;
+  try {
+    summary.cost = cost_of(config, folder);
+  } catch (const DataError& error) {
+    summary.missing = error.what();
+  }
+  summary.warnings = config_warnings(config);
+  summary.config = std::move(config);
+  return summary;
+}
+
+nlohmann::ordered_json to_json(const ConfigSummary& s) {
+  nlohmann::ordered_json json = {{"kind", "config"}, {"path", s.path}, {"warnings", s.warnings}};
+  json["config"] = gamlp::to_json(s.config);
+  if (!s.cost) {
+    json["cost"] = nullptr;
+    json["missing"] = s.missing;
+    return json;
+  }
+  const ConfigCost& cost = *s.cost;
+  nlohmann::ordered_json out = {{"train_nodes", cost.train},
+                                {"inputs", cost.inputs},
+                                {"classes", cost.classes},
+                                {"input", input_kind_name(cost.input)},
+                                {"notes", cost.notes},
+                                {"memory_bytes", cost.memory_bytes}};
+  for (const StageCost& stage : cost.stages) {
+    nlohmann::ordered_json one = {{"layers", stage.layers},
+                                  {"epochs", stage.epochs},
+                                  {"flops_per_iteration", stage.flops},
+                                  {"bytes_per_boundary", stage.boundary_bytes},
+                                  {"keyframe_bytes_per_boundary", stage.keyframe_bytes},
+                                  {"bytes_per_epoch", stage.boundary_bytes * (stage.layers - 1)}};
+    for (const LayerRange& range : stage.ranges) one["layers_per_device"].push_back({range.first, range.last});
+    out["stages"].push_back(std::move(one));
+  }
+  json["cost"] = std::move(out);
+  return json;
+}
+
+std::string to_text(const ConfigSummary& s) {
+  std::string out = s.path + "\n" + config_lines(s.config);
+  out += s.cost ? cost_text(*s.cost) : "\n  no estimate of cost: " + s.missing + "\n";
+  for (const std::string& warning : s.warnings) out += "  warning: " + warning + "\n";
+  return out;
+}
+
+}  // namespace gamlp::cli

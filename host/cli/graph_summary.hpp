@@ -1,0 +1,38 @@
+// What a graph looks like: sizes, degrees, features, classes, masks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "host/data/dataset.hpp"
+
+namespace gamlp::cli {
+
+struct GraphSummary {
+  std::string origin;
+  std::int64_t nodes = 0, entries = 0, self_loops = 0, isolated = 0, max_degree = 0;
+  bool symmetric = false;
+  double mean_degree = 0;  // neighbours per node, self-loops not counted
+  double homophily = 0;    // share of the edges (self-loops aside) between nodes of one class; NaN without edges
+  std::int64_t features = 0, nonzero_features = 0;
+  bool sparse_features = false;  // as stored
+  std::string feature_values;    // "binary", "counts", "non-negative", "real"
+  std::vector<std::int64_t> class_nodes;
+  std::int64_t train = 0, validation = 0, test = 0;  // in the file's masks
+  bool masks = false;
+
+  double feature_density() const {
+    return static_cast<double>(nonzero_features) / (static_cast<double>(nodes) * static_cast<double>(features));
+  }
+};
+
+// Of the graph as stored.
+GraphSummary summarize(const Dataset& dataset);
+
+nlohmann::ordered_json to_json(const GraphSummary& summary);
+std::string to_text(const GraphSummary& summary);
+
+}  // namespace gamlp::cli

@@ -1,0 +1,143 @@
+#include "host/cli/run_summary.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "host/cli/progress.hpp"
+#include "host/cli/saved_run.hpp"
+#include "host/cli/table.hpp"
+#include "host/config/enums.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/files.hpp"
+
+namespace gamlp::cli {
+namespace fs = std::filesystem;
+namespace {
+
+std::string dataset_text(const DatasetConfig& dataset) {
+  if (dataset.path) return *dataset.path;
+  if (dataset.text) return dataset.text->edges + ", " + dataset.text->features + ", " + dataset.text->labels;
+  if (!dataset.generate) return "-";
+  const GenerateConfig& g = *dataset.generate;
+  if (g.shape) return "generated, shape " + *g.shape + ", seed " + std::to_string(g.seed);
+  return "generated, " + grouped(g.nodes) + " nodes, " + grouped(g.classes) + " classes, " + grouped(g.features) +
+         " features, seed " + std::to_string(g.seed);
+}
+
+std::string split_text(const SplitConfig& split) {
+  switch (split.kind) {
+    case SplitKind::file:
+      return "masks of the file";
+    case SplitKind::per_class:
+      return grouped(split.train_per_class) + " per class train, " + grouped(split.validation) + " validation, " +
+             grouped(split.test) + " test, seed " + std::to_string(split.seed);
+    default:
+      return percent_text(split.train_fraction) + " train, " + percent_text(split.validation_fraction) +
+             " validation, seed " + std::to_string(split.seed);
+  }
+}
+
+std::string codec_text(const CodecConfig& codec) {
+  if (codec.bits == 32) return "float32";
+  std::string text = std::to_string(codec.bits) + "-bit ";
+  text += codec.coding == Coding::difference ? "differences" : "values";
+  if (codec.range == Range::block) text += " in blocks of " + std::to_string(codec.block);
+  if (codec.range == Range::fixed) text += " on a fixed grid";
+  if (codec.rounding == Rounding::stochastic) text += ", stochastic rounding";
+  if (codec.error_feedback) text += ", error feedback";
+  return text;
+}
+
+std::string or_auto(const std::optional<double>& value) { return value ? short_number(*value) : "auto"; }
+
+double number_at(const nlohmann::json& json, const char* key) {
+  return json.contains(key) && json[key].is_number() ? json[key].get<double>() : std::nan("");
+}
+
+void read_metrics(const fs::path& file, RunSummary& summary) {
+  std::error_code error;
+  if (!fs::exists(file, error)) return;
+  std::istringstream lines(read_file(file));
+  for (std::string line; std::getline(lines, line);) {
+    nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object()) break;  // the line that is being written
+    ++summary.epochs;
+    summary.last_epoch = std::move(json);
+  }
+}
+
+std::string progress_lines(const RunSummary& s) {
+  std::string out = summary_line("epochs", grouped(s.epochs) + " of " + grouped(s.total_epochs) + ", no result yet");
+  if (!s.last_epoch) return out;
+  const nlohmann::json& last = *s.last_epoch;
+  out += summary_line("objective", short_number(number_at(last, "objective")) + ", residual " +
+                                       short_number(number_at(last, "residual")));
+  out += summary_line("accuracy", percent_text(number_at(last, "train_accuracy")) + " train, " +
+                                      percent_text(number_at(last, "validation_accuracy")) + " validation, " +
+                                      percent_text(number_at(last, "test_accuracy")) + " test");
+  return out;
+}
+
+}  // namespace
+
+std::string config_lines(const Config& c) {
+  std::string out = summary_line("dataset", dataset_text(c.dataset));
+  out += summary_line("inputs", std::to_string(c.dataset.hops) + " hops, " + std::string(name_of(c.dataset.propagation)) +
+                                    " operator");
+  out += summary_line("split", split_text(c.dataset.split));
+  std::string layers, epochs;
+  for (const StageConfig& stage : c.stages) {
+    const char* arrow = layers.empty() ? "" : " -> ";
+    layers += arrow + std::to_string(stage.layers);
+    epochs += arrow + std::to_string(stage.epochs);
+  }
+  out += summary_line("model", layers + " layers x " + grouped(c.model.width) + ", " +
+                                   std::string(name_of(c.model.activation)));
+  out += summary_line("epochs", epochs);
+  out += summary_line("method", "update " + std::string(name_of(c.method.update)) + ", nu " + or_auto(c.method.nu) +
+                                    ", rho " + or_auto(c.method.rho));
+  out += summary_line("exchange", "p: " + codec_text(c.exchange.p) + "; q: " + codec_text(c.exchange.q));
+  for (const BitScheduleEntry& entry : c.exchange.schedule) {
+    out += summary_line("", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
+  }
+  out += summary_line("devices", c.devices + ", " + std::to_string(c.threads_per_device) + " BLAS thread" +
+                                     (c.threads_per_device == 1 ? "" : "s") + " each");
+  return out + summary_line("seed", std::to_string(c.train.seed));
+}
+
+RunSummary summarize_run(const fs::path& path) {
+  const RunFolder folder = RunFolder::open(path);
+  RunSummary summary;
+  summary.folder = path;
+  summary.config = load_config(folder.config_path());
+  for (const StageConfig& stage : summary.config.stages) summary.total_epochs += stage.epochs;
+  read_metrics(path / "metrics.jsonl", summary);
+  if (const auto result = read_result(folder)) summary.result = nlohmann::ordered_json::parse(result->dump());
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder.checkpoints(), error)) {
+    if (entry.path().extension() == ".safetensors") summary.checkpoints.push_back(entry.path().filename().string());
+  }
+  std::sort(summary.checkpoints.begin(), summary.checkpoints.end(), std::greater<>());
+  return summary;
+}
+
+nlohmann::ordered_json to_json(const RunSummary& s) {
+  nlohmann::ordered_json json = {{"kind", "run"}, {"path", s.folder.string()}, {"finished", s.result.has_value()},
+                                 {"epochs", s.epochs}, {"total_epochs", s.total_epochs}};
+  json["last_epoch"] = s.last_epoch ? nlohmann::ordered_json::parse(s.last_epoch->dump()) : nlohmann::ordered_json(nullptr);
+  json["result"] = s.result ? *s.result : nlohmann::ordered_json(nullptr);
+  json["checkpoints"] = s.checkpoints;
+  json["config"] = gamlp::to_json(s.config);
+  return json;
+}
+
+std::string to_text(const RunSummary& s) {
+  std::string out = s.folder.string() + (s.result ? ": finished\n" : ": not finished\n") + config_lines(s.config);
+  std::string names;
+  for (const std::string& name : s.checkpoints) names += (names.empty() ? "" : ", ") + name;
+  out += summary_line("checkpoints", names.empty() ? "none" : names);
+  return out + "\n" + (s.result ? result_table(*s.result) : progress_lines(s));
+}
+
+}  // namespace gamlp::cli

@@ -1,0 +1,35 @@
+// Where a run stands: its config in a few lines, its result or its last epoch, its checkpoints.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "host/config/config.hpp"
+
+namespace gamlp::cli {
+
+struct RunSummary {
+  std::filesystem::path folder;
+  Config config;
+  std::int64_t total_epochs = 0;
+  std::int64_t epochs = 0;                     // lines of metrics.jsonl that are whole
+  std::optional<nlohmann::json> last_epoch;    // the last of them
+  std::optional<nlohmann::ordered_json> result;
+  std::vector<std::string> checkpoints;        // file names, newest first
+};
+
+// Throws DataError for a folder that holds no run.
+RunSummary summarize_run(const std::filesystem::path& folder);
+
+nlohmann::ordered_json to_json(const RunSummary& summary);
+std::string to_text(const RunSummary& summary);
+
+// "2 -> 5 -> 10 layers x 100, 600 epochs" and its like: the lines that describe any config.
+std::string config_lines(const Config& config);
+
+}  // namespace gamlp::cli

@@ -1,0 +1,142 @@
+// The double reference beside a Training, and how far float32 may take them apart.
+//
+// The tolerance is derived by running the reference itself with noise of the size of float32's rounding: after every
+// iteration each variable moves at random by a few roundings of its matrix's largest entry (sums of k terms: sqrt(k) of
+// them). What the noise does to the result is what rounding may do; kMargin covers its luck (maximum of three runs).
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/admm/training.hpp"
+#include "tests/reference/training.hpp"
+#include "tests/support/catch.hpp"
+
+namespace gamlp::test {
+
+inline constexpr double kMargin = 8.0;
+
+inline reference::Dense dense(const Matrix& x) {
+  reference::Dense out(x.rows(), x.cols());
+  std::copy_n(x.data(), x.size(), out.values.begin());
+  return out;
+}
+
+inline reference::Rules rules_of(const Setup& s) {
+  reference::Rules rules;
+  if (s.activation.kind == Activation::tanh) {
+    rules.f.kind = reference::Activation::tanh;
+  } else if (s.activation.slope > 0.0f) {
+    rules.f = {reference::Activation::leaky, static_cast<double>(s.activation.slope)};
+  }
+  rules.nu = *s.method.nu, rules.rho = *s.method.rho;
+  for (int l = 1; l < static_cast<int>(s.widths.size()); ++l) {
+    rules.mu.push_back(weight_decay_of(s.method, l, static_cast<int>(s.widths.size()) - 1));
+  }
+  rules.beta = s.method.exact.beta, rules.nu2 = s.method.exact.nu2;
+  rules.kappa = s.method.exact.kappa, rules.lambda = s.method.exact.lambda;
+  return rules;
+}
+
+inline reference::State reference_start(const Setup& s, const Start& start, const reference::Rules& rules) {
+  reference::State state;
+  for (const LayerWeights& layer : start.network) {
+    reference::Layer l;
+    l.w = dense(layer.w);
+    l.b.assign(layer.b.begin(), layer.b.end());
+    state.layers.push_back(std::move(l));
+  }
+  state.layers.front().p = dense(start.x);
+  state.labels.assign(start.labels.begin(), start.labels.end());
+  reference::forward(state, rules.f);
+  (void)s;
+  return state;
+}
+
+using Variables = std::map<std::string, std::vector<double>>;
+
+inline Variables variables_of(const reference::State& state, bool exact) {
+  Variables out;
+  for (std::size_t i = 0; i < state.layers.size(); ++i) {
+    const reference::Layer& l = state.layers[i];
+    const std::string id = std::to_string(i + 1);
+    out["W" + id] = l.w.values, out["b" + id] = l.b, out["z" + id] = l.z.values;
+    if (i > 0) out["p" + id] = l.p.values;
+    if (i + 1 < state.layers.size()) out["q" + id] = l.q.values, out["u" + id] = l.u.values;
+    if (exact) out["v" + id] = l.v.values;
+  }
+  return out;
+}
+
+inline void add_noise(reference::State& state, const reference::Rules& rules, Random& random) {
+  const auto shake = [&](std::vector<double>& x, double size, double terms, double extra) {
+    const double unit = 0x1p-24 * (4.0 + std::sqrt(terms)) * size + extra;
+    for (double& value : x) value += unit * (2.0 * random.uniform() - 1.0);
+  };
+  for (std::size_t i = 0; i < state.layers.size(); ++i) {
+    reference::Layer& l = state.layers[i];
+    const double inputs = static_cast<double>(l.w.cols), nodes = static_cast<double>(l.z.rows);
+    const double size = std::max(reference::largest(l.z), reference::largest(reference::linear(l)));
+    // Gradients and right-hand sides are sums over the nodes; b stands beside z.
+    shake(l.w.values, reference::largest(l.w), nodes, 0.0);
+    shake(l.b, size, nodes, 0.0);
+    if (i > 0) shake(l.p.values, reference::largest(l.p), static_cast<double>(l.w.rows), 0.0);
+    // The softmax steps end at a gradient of 1e-6: z is within 1e-6 / ν.
+    const bool last = i + 1 == state.layers.size();
+    shake(l.z.values, size, inputs, last ? 1e-6 / rules.nu : rules.f.kind == reference::Activation::tanh ? 1e-6 : 0.0);
+    if (!last) {
+      shake(l.q.values, reference::largest(l.q), 4.0, 0.0);
+      shake(l.u.values, std::max(reference::largest(l.u), rules.rho * reference::largest(l.q)), 4.0, 0.0);
+    }
+    shake(l.v.values, size, inputs, 0.0);
+  }
+}
+
+template <class Iteration>
+void check_against_reference(const TrainingState& got, reference::State state, const reference::Rules& rules,
+                             int iterations, bool exact, Iteration iteration) {
+  reference::State clean = state;
+  for (int k = 0; k < iterations; ++k) iteration(clean, rules);
+  const Variables expected = variables_of(clean, exact);
+  std::map<std::string, double> response;
+  for (std::uint64_t run = 0; run < 3; ++run) {
+    Random random(random_key(run, 5));
+    reference::State noisy = state;
+    for (int k = 0; k < iterations; ++k) {
+      iteration(noisy, rules);
+      add_noise(noisy, rules, random);
+    }
+    for (const auto& [name, values] : variables_of(noisy, exact)) {
+      double& worst = response[name];
+      for (std::size_t i = 0; i < values.size(); ++i)
+        worst = std::max(worst, std::abs(values[i] - expected.at(name)[i]));
+    }
+  }
+  for (const auto& [name, values] : expected) {
+    if (!got.contains(name)) continue;  // layer 1 of the kernel form has other coordinates
+    const std::vector<float> found = values_of(got, name);
+    REQUIRE(found.size() == values.size());
+    double worst = 0.0, size = 0.0;
+    bool finite = true;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      finite = finite && std::isfinite(found[i]);
+      worst = std::max(worst, std::abs(static_cast<double>(found[i]) - values[i]));
+      size = std::max(size, std::abs(values[i]));
+    }
+    INFO(name << " after " << iterations << " iterations: off by " << worst << ", rounding explains " << response[name]
+              << ", largest entry " << size);
+    CHECK(finite);
+    CHECK(worst <= kMargin * response[name] + 0x1p-22 * size);
+    CHECK(response[name] <= 1e-2 * size + 1e-4);  // else this would test nothing
+  }
+}
+
+// 1 node, 1 neuron, odd widths, deep and shallow.
+inline std::vector<std::pair<std::vector<std::int64_t>, std::int64_t>> net_shapes() {
+  return {{{1, 1, 2}, 1},         {{3, 2}, 4},        {{4, 1, 1, 3}, 5}, {{7, 5, 5, 3}, 1}, {{13, 9, 7, 5, 3}, 41},
+          {{20, 17, 17, 4}, 150}, {{30, 8, 8, 2}, 12}};
+}
+
+}  // namespace gamlp::test

@@ -1,0 +1,136 @@
+// Layer 1 in reduced coordinates: QR and the kernel form against the original inputs.
+#include "tests/admm/compare.hpp"
+
+using namespace gamlp;
+using namespace gamlp::test;
+using reference::Dense;
+
+namespace {
+
+Matrix copy_of(const Matrix& x) {
+  Matrix out(x.rows(), x.cols());
+  std::copy_n(x.data(), x.size(), out.data());
+  return out;
+}
+
+double difference(const Matrix& a, const Dense& b) { return reference::largest(reference::sum(dense(a), b, -1.0)); }
+
+Setup wide(Update update) {
+  Setup s = setup_of(update, 0.1, 0.1);
+  s.widths = {60, 7, 6, 3}, s.nodes = 14;
+  s.method.weight_decay_first = 0.5;
+  s.method.exact.kappa = 0.05;
+  s.weight_scale = 0.2;
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("the QR reduction of layer 1 equals the unreduced update") {
+  const Setup s = wide(Update::gradient);
+  Start start = start_of(s);
+  const TrainingInput input = make_training_input(copy_of(start.x), InputKind::qr);
+  REQUIRE(input.inputs() == s.nodes);
+  // W1 in the span of the inputs: W1 = W' q.
+  Network reduced = start.network;
+  reduced.front().w = Matrix(7, 14);
+  Random random(3);
+  for (float& w : reduced.front().w.view().flat()) w = static_cast<float>(0.2 * random.normal());
+  start.network.front() = input.expanded(reduced.front());
+  const reference::Rules rules = rules_of(s);
+  for (const int iterations : {1, 20}) {
+    reference::State state = reference_start(s, start, rules);
+    Training full(s, start, 1), less(s, input, start.labels, reduced, 2);
+    full.forward(), less.forward();
+    full.iterate(0, iterations), less.iterate(0, iterations);
+    // Both against the unreduced reference; W1 through the basis.
+    check_against_reference(full.state(), state, rules, iterations, false, reference::gradient_iteration);
+    TrainingState got = less.state();
+    const Matrix w = input.expanded(less.network().front()).w;
+    HostTensor& w1 = got.at("W1");
+    w1.data.assign(reinterpret_cast<const std::byte*>(w.data()),
+                   reinterpret_cast<const std::byte*>(w.data() + w.size()));
+    check_against_reference(got, state, rules, iterations, false, reference::gradient_iteration);
+  }
+}
+
+TEST_CASE("the kernel form of layer 1 equals the n x n update in the span of the inputs") {
+  const Setup s = wide(Update::exact);
+  Start start = start_of(s);
+  const TrainingInput input = make_training_input(copy_of(start.x), InputKind::kernel);
+  // Where the run starts: c and a of the new program, b of the network.
+  Network shape = start.network;
+  shape.front().w = Matrix(7, 14);
+  for (float& w : shape.front().w.view().flat()) w = static_cast<float>(0.01 * start.x.data()[0] + 0.02);
+  Random random(8);
+  for (float& w : shape.front().w.view().flat()) w = static_cast<float>(0.2 * random.normal());
+  Training training(s, input, start.labels, shape, 2);
+  training.forward();
+  start.network.front() = input.expanded(training.network().front());
+  // θ as the kernel form defines it, κν trace(K)/V.
+  reference::Rules rules = rules_of(s);
+  double trace = 0.0;
+  for (std::int64_t i = 0; i < s.nodes; ++i) trace += static_cast<double>(input.train(i, i));
+  rules.theta_first = s.method.exact.kappa * rules.nu * trace / static_cast<double>(s.nodes);
+  const reference::State state = reference_start(s, start, rules);
+  int done = 0;
+  for (const int iterations : {1, 10}) {
+    training.iterate(done, iterations - done);
+    done = iterations;
+    TrainingState got = training.state();
+    const LayerWeights first = input.expanded(training.network().front());
+    HostTensor w1;
+    w1.rows = first.w.rows(), w1.cols = first.w.cols();
+    w1.data.assign(reinterpret_cast<const std::byte*>(first.w.data()),
+                   reinterpret_cast<const std::byte*>(first.w.data() + first.w.size()));
+    got["W1"] = w1;
+    HostTensor& b1 = got.at("b1");  // of centred inputs in the state
+    b1.data.assign(reinterpret_cast<const std::byte*>(first.b.data()),
+                   reinterpret_cast<const std::byte*>(first.b.data() + first.b.size()));
+    check_against_reference(got, state, rules, iterations, true, reference::exact_iteration);
+  }
+}
+
+TEST_CASE("scores from reduced coordinates equal scores from expanded weights") {
+  for (const InputKind kind : {InputKind::plain, InputKind::qr, InputKind::kernel}) {
+    Setup s = wide(kind == InputKind::kernel ? Update::exact : Update::gradient);
+    const Start start = start_of(s);
+    const TrainingInput input = make_training_input(copy_of(start.x), kind);
+    Network network = start.network;
+    network.front().w = Matrix(7, input.inputs());
+    Random random(4);
+    for (float& w : network.front().w.view().flat()) w = static_cast<float>(0.1 * random.normal());
+    Network full = network;
+    full.front() = input.expanded(network.front());
+    CHECK(full.front().w.cols() == 60);
+
+    Matrix others(25, 60);  // nodes outside the training set
+    for (float& x : others.view().flat()) x = static_cast<float>(0.3 + random.normal());
+    const Matrix a = forward(network, s.activation, input.coordinates(copy_of(others)).view());
+    const Matrix b = forward(full, s.activation, others.view());
+    const Matrix c = forward(network, s.activation, input.train.view()),
+                 d = forward(full, s.activation, start.x.view());
+    // Sums of 60 products through the basis and of 14 without it, three layers: a few hundred roundings of the scores'
+    // scale, which the magnitudes of W x bound.
+    const double scale =
+        reference::largest(reference::product(dense(full.front().w), reference::transposed(dense(others)))) + 3.0;
+    INFO(input_kind_name(kind));
+    CHECK(difference(a, dense(b)) <= 400 * 0x1p-24 * scale);
+    CHECK(difference(c, dense(d)) <= 400 * 0x1p-24 * scale);
+  }
+}
+
+TEST_CASE("layer 1 is reduced only where that is cheaper") {
+  std::string why;
+  CHECK(choose_input_kind({1000, 500, 7}, Update::gradient, 100, 600, &why) == InputKind::plain);
+  CHECK(choose_input_kind({500, 500, 7}, Update::exact, 100, 600, &why) == InputKind::plain);
+  CHECK(why.empty());
+  CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 600, &why) == InputKind::qr);
+  CHECK(why.find("140 training nodes") != std::string::npos);
+  CHECK(choose_input_kind({140, 5732, 7}, Update::exact, 100, 600, &why) == InputKind::kernel);
+  CHECK(why.find("V × V") != std::string::npos);
+  why.clear();
+  CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 1, &why) == InputKind::plain);  // QR would not pay
+  CHECK(why.empty());
+  CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 600) == InputKind::qr);
+}

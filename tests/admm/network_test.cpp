@@ -1,0 +1,118 @@
+// Initial weights, growth, and the forward pass of the model.
+#include "host/admm/network.hpp"
+
+#include "host/core/error.hpp"
+#include "tests/admm/compare.hpp"
+
+using namespace gamlp;
+using namespace gamlp::test;
+
+namespace {
+
+bool same_weights(const LayerWeights& a, const LayerWeights& b) {
+  return a.w.rows() == b.w.rows() && a.w.cols() == b.w.cols() && a.b == b.b &&
+         std::equal(a.w.data(), a.w.data() + a.w.size(), b.w.data());
+}
+
+bool is_identity(const LayerWeights& layer) {
+  bool good = true;
+  for (std::int64_t i = 0; i < layer.w.rows(); ++i) {
+    good = good && layer.b[static_cast<std::size_t>(i)] == 0.0f;
+    for (std::int64_t j = 0; j < layer.w.cols(); ++j) good = good && layer.w(i, j) == (i == j ? 1.0f : 0.0f);
+  }
+  return good;
+}
+
+Network trained_like(std::uint64_t seed) {  // 2 layers of width 6
+  Setup s;
+  s.widths = {9, 6, 4}, s.nodes = 1, s.seed = seed;
+  return start_of(s).network;
+}
+
+Matrix inputs(std::int64_t rows, std::int64_t cols) {
+  Matrix x(rows, cols);
+  Random random(12);
+  for (float& value : x.view().flat()) value = static_cast<float>(random.normal());
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("the forward pass is the model's, in blocks of rows") {
+  const Network network = trained_like(1);
+  for (const ActivationRule& f :
+       {ActivationRule{}, ActivationRule{Activation::leaky_relu, 0.2f}, ActivationRule{Activation::tanh, 0.0f}}) {
+    for (const std::int64_t rows : {1, 5000}) {
+      const Matrix x = inputs(rows, 9);
+      Setup s;
+      s.activation = f, s.method.nu = s.method.rho = 1.0, s.method.weight_decay_first = 0.0;
+      s.widths = {9, 6, 4};
+      reference::State state;
+      for (const LayerWeights& layer : network) {
+        reference::Layer l;
+        l.w = dense(layer.w), l.b.assign(layer.b.begin(), layer.b.end());
+        state.layers.push_back(l);
+      }
+      state.layers.front().p = dense(x);
+      reference::forward(state, rules_of(s).f);
+      const reference::Dense difference =
+          reference::sum(dense(forward(network, f, x.view())), state.layers.back().z, -1.0);
+      // Two layers of sums of at most ten terms of size |W||x| < 30; tanh off by 3e-7 each.
+      CHECK(reference::largest(difference) <= 30 * 20 * 0x1p-24);
+    }
+  }
+}
+
+TEST_CASE("growth by identities with a kept head leaves the function unchanged") {
+  for (const ActivationRule& f : {ActivationRule{}, ActivationRule{Activation::leaky_relu, 0.01f}}) {
+    const Network before = trained_like(2);
+    const Matrix x = inputs(50, 9), scores = forward(before, ActivationRule{}, x.view());
+    Network grown_once = grown(before, 5, false, true, 1);
+    const Network after = grown(grown_once, 10, false, true, 1);
+    REQUIRE(after.size() == 10);
+    if (f.kind == Activation::leaky_relu) continue;  // negative values shrink once more per layer
+    const Matrix now = forward(after, f, x.view());
+    CHECK(std::equal(scores.data(), scores.data() + scores.size(), now.data()));
+    CHECK(same_weights(after.front(), before.front()));
+    CHECK(same_weights(after.back(), before.back()));
+    for (std::size_t l = 1; l < 9; ++l) CHECK(is_identity(after[l]));
+  }
+}
+
+TEST_CASE("a head can restart as a rectangular identity, and new layers can be random") {
+  const Network before = trained_like(3);
+  const Network restarted = grown(before, 4, true, true, 1);
+  CHECK(is_identity(restarted.back()));
+  CHECK(restarted.back().w.rows() == 4);
+  const Network random = grown(before, 4, false, false, 1), again = grown(before, 4, false, false, 1);
+  CHECK_FALSE(is_identity(random[1]));
+  for (std::size_t l = 0; l < 4; ++l) CHECK(same_weights(random[l], again[l]));
+  CHECK_FALSE(same_weights(random[1], random[2]));
+  CHECK_FALSE(same_weights(random[1], grown(before, 4, false, false, 2)[1]));
+  CHECK_THROWS_AS(grown(restarted, 2, false, true, 1), std::logic_error);
+}
+
+TEST_CASE("initial weights have the asked-for scale and depend on seed and layer only") {
+  const std::vector<std::int64_t> widths = layer_widths(4, 300, 50, 7);
+  CHECK(widths == std::vector<std::int64_t>{300, 50, 50, 50, 7});
+  const Network network = initial_network(widths, 0.02, true, 5);
+  double sum2 = 0.0;
+  for (const float w : network.front().w.view().flat()) sum2 += static_cast<double>(w) * static_cast<double>(w);
+  // 15,000 draws: the variance is within 6 standard errors, sqrt(2/15000) each.
+  CHECK(sum2 / 15000.0 == Approx(4e-4).epsilon(6.0 * std::sqrt(2.0 / 15000.0)));
+  for (std::size_t l = 1; l < 4; ++l) CHECK(is_identity(network[l]));
+  CHECK(same_weights(network.front(), initial_network(layer_widths(2, 300, 50, 7), 0.02, true, 5).front()));
+  CHECK_FALSE(same_weights(network.front(), initial_network(widths, 0.02, true, 6).front()));
+  const Network paper = initial_network(widths, 0.1, false, 5);
+  CHECK_FALSE(is_identity(paper[2]));
+  CHECK(paper[0].b[0] != 0.0f);
+}
+
+TEST_CASE("weights that are not finite are named") {
+  Network network = trained_like(4);
+  CHECK_NOTHROW(check_finite(network));
+  network[1].b[2] = INFINITY;
+  CHECK_THROWS_WITH(check_finite(network), Contains("layer 2: b"));
+  network[0].w(3, 3) = NAN;
+  CHECK_THROWS_WITH(check_finite(network), Contains("layer 1: W"));
+}

@@ -1,0 +1,72 @@
+#include "host/admm/partition.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "host/core/random.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gamlp;
+
+namespace {
+
+double most_expensive(const std::vector<double>& costs, const std::vector<LayerRange>& ranges) {
+  double worst = 0.0;
+  for (const LayerRange& r : ranges) {
+    worst = std::max(worst, std::accumulate(costs.begin() + r.first - 1, costs.begin() + r.last, 0.0));
+  }
+  return worst;
+}
+
+// Every way to cut the layers from `from` on into `parts` runs.
+double best_cut(const std::vector<double>& costs, std::size_t from, int parts) {
+  if (parts == 1) return std::accumulate(costs.begin() + static_cast<std::ptrdiff_t>(from), costs.end(), 0.0);
+  double best = 1e300, head = 0.0;
+  for (std::size_t cut = from + 1; cut + static_cast<std::size_t>(parts) - 1 <= costs.size(); ++cut) {
+    head += costs[cut - 1];
+    best = std::min(best, std::max(head, best_cut(costs, cut, parts - 1)));
+  }
+  return best;
+}
+
+}  // namespace
+
+TEST_CASE("every layer has one device, and no partition is better balanced") {
+  Random random(1);
+  for (int trial = 0; trial < 60; ++trial) {
+    std::vector<double> costs(1 + random.below(9));
+    for (double& c : costs) c = trial % 3 == 0 ? 1.0 : 0.01 + std::pow(10.0, 3.0 * random.uniform());
+    for (int devices = 1; devices <= 11; ++devices) {
+      const std::vector<LayerRange> ranges = partition_layers(costs, devices);
+      REQUIRE(ranges.size() == std::min(costs.size(), static_cast<std::size_t>(devices)));
+      int next = 1;
+      for (const LayerRange& r : ranges) {
+        CHECK(r.first == next);
+        CHECK(r.count() >= 1);
+        next = r.last + 1;
+      }
+      CHECK(next == static_cast<int>(costs.size()) + 1);
+      CHECK(most_expensive(costs, ranges) ==
+            Approx(best_cut(costs, 0, static_cast<int>(ranges.size()))).epsilon(1e-12));
+    }
+  }
+}
+
+TEST_CASE("costs follow the products of a layer") {
+  const std::vector<std::int64_t> widths = {2000, 500, 500, 500, 7};
+  for (const Update update : {Update::gradient, Update::exact}) {
+    const std::vector<double> costs = layer_costs(widths, 5000, update, false);
+    REQUIRE(costs.size() == 4);
+    CHECK(costs[1] == costs[2]);
+    CHECK(costs[3] < costs[2]);
+    for (const double c : costs) CHECK(c > 0.0);
+  }
+  // gradient: 4 products for inner layers, 2 for the first, which has no p.
+  const std::vector<double> costs = layer_costs(widths, 5000, Update::gradient, false);
+  CHECK(costs[1] >= 4.0 * 2.0 * 500 * 500 * 5000);
+  CHECK(costs[1] <= 1.3 * 4.0 * 2.0 * 500 * 500 * 5000);
+  CHECK(costs[0] >= 2.0 * 2.0 * 2000 * 500 * 5000);
+  CHECK(layer_costs({5000, 100, 7}, 140, Update::exact, true)[0] <
+        layer_costs({5000, 100, 7}, 140, Update::exact, false)[0]);
+}

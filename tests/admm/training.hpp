@@ -1,0 +1,184 @@
+// A stage on 1 … n in-process workers, driven iteration by iteration, with its whole state readable.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/admm/stage_program.hpp"
+#include "host/core/random.hpp"
+#include "host/train/fleet.hpp"
+
+namespace gamlp::test {
+
+struct Setup {
+  std::vector<std::int64_t> widths = {6, 5, 4, 3};
+  std::int64_t nodes = 11;
+  MethodConfig method;  // resolved, see setup_of
+  ActivationRule activation;
+  ExchangeConfig exchange;
+  InputKind kind = InputKind::plain;
+  std::uint64_t seed = 1;
+  double weight_scale = 0.4;
+};
+
+inline Setup setup_of(Update update, double nu, double rho) {
+  Setup s;
+  s.method.update = update;
+  s.method.nu = nu;
+  s.method.rho = rho;
+  s.method.weight_decay_first = 0.0;
+  s.exchange.p.bits = s.exchange.q.bits = 32;
+  return s;
+}
+
+// Data and start of a setup: inputs with a mean, as augmented features have, and weights away from the identity.
+struct Start {
+  Matrix x;
+  std::vector<std::int32_t> labels;
+  Network network;  // for the original inputs
+};
+
+inline Start start_of(const Setup& s) {
+  Start start;
+  Random random(random_key(s.seed, 42));
+  start.x = Matrix(s.nodes, s.widths.front());
+  for (float& value : start.x.view().flat()) value = static_cast<float>(0.3 + random.normal());
+  for (std::int64_t i = 0; i < s.nodes; ++i) {
+    start.labels.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(s.widths.back()))));
+  }
+  for (std::size_t l = 1; l < s.widths.size(); ++l) {
+    LayerWeights layer{Matrix(s.widths[l], s.widths[l - 1]), std::vector<float>(static_cast<std::size_t>(s.widths[l]))};
+    for (float& w : layer.w.view().flat()) w = static_cast<float>(s.weight_scale * random.normal());
+    for (float& b : layer.b) b = static_cast<float>(s.weight_scale * random.normal());
+    start.network.push_back(std::move(layer));
+  }
+  return start;
+}
+
+class Training {
+ public:
+  // `network`: in the coordinates of `input`.
+  Training(const Setup& setup, const TrainingInput& input, const std::vector<std::int32_t>& labels,
+           const Network& network, int workers)
+      : setup_(setup), input_(input), labels_(labels), fleet_(workers, 1) {
+    spec_.widths = setup.widths;
+    spec_.widths.front() = input.inputs();
+    spec_.nodes = setup.nodes;
+    spec_.method = setup.method;
+    spec_.activation = setup.activation;
+    spec_.exchange = setup.exchange;
+    spec_.seed = setup.seed;
+    spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), workers);
+    programs_.resize(spec_.ranges.size());
+    everywhere([&](int rank) {
+      const DeviceContext& context = fleet_.context(rank);
+      if (rank == 0) {
+        layer_ =
+            std::make_unique<InputLayer>(*context.device, *context.compute, input_, labels_, spec_.method, network);
+      }
+      programs_[static_cast<std::size_t>(rank)] =
+          std::make_unique<StageProgram>(context, spec_, rank, rank == 0 ? layer_.get() : nullptr, labels_, network);
+    });
+  }
+  Training(const Setup& setup, const Start& start, int workers)
+      : Training(setup, plain(start), start.labels, start.network, workers) {}
+  ~Training() { settle(); }
+
+  void forward() {
+    everywhere([&](int rank) { program(rank).enqueue_forward(); });
+  }
+  // Iterations first … first + count − 1.
+  void iterate(std::int64_t first, std::int64_t count) {
+    for (std::int64_t epoch = first; epoch < first + count; ++epoch) {
+      post([this, epoch](int rank) { program(rank).enqueue_iteration(epoch, true); });
+    }
+    fleet_.wait();
+  }
+  TrainingState state() {
+    TrainingState saved;
+    for (const auto& p : programs_) p->describe_state(saved);
+    everywhere([&](int rank) { program(rank).enqueue_save(saved); });
+    return saved;
+  }
+  void restore(const TrainingState& saved) {
+    everywhere([&](int rank) { program(rank).enqueue_restore(saved); });
+  }
+  std::vector<double> scalars() {
+    std::vector<double> out((setup_.widths.size() - 1) * kLayerScalars);
+    everywhere([&](int rank) { program(rank).enqueue_scalars(out.data()); });
+    return out;
+  }
+  Network network() {
+    Network out;
+    for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
+      out.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
+                     std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+    }
+    everywhere([&](int rank) { program(rank).enqueue_weights(out); });
+    input_.to_host_layout(out.front());
+    return out;
+  }
+  // L_ρ from the scalars, without weight decay.
+  double objective() {
+    const std::vector<double> all = scalars();
+    const double nu = *setup_.method.nu, rho = *setup_.method.rho;
+    const double nu2 = setup_.method.update == Update::exact ? setup_.method.exact.nu2 * rho : nu;
+    double value = 0.0;
+    for (std::size_t l = 0; l + 1 < setup_.widths.size(); ++l) {
+      const double* s = all.data() + l * kLayerScalars;
+      const bool last = l + 2 == setup_.widths.size();
+      value += 0.5 * nu * s[kLinear2];
+      value += last ? s[kRisk] : 0.5 * nu2 * s[kFit2] + s[kDualGap] + 0.5 * rho * s[kGap2];
+    }
+    return value;
+  }
+  std::uint64_t bytes_sent() const { return fleet_.traffic().bytes_sent; }
+  int workers() const { return static_cast<int>(programs_.size()); }
+  // Lets the last exchange end.
+  void settle() {
+    everywhere([&](int rank) { fleet_.context(rank).exchange->synchronize(); });
+  }
+
+ private:
+  static TrainingInput plain(const Start& start) {
+    Matrix x(start.x.rows(), start.x.cols());
+    std::copy_n(start.x.data(), start.x.size(), x.data());
+    return make_training_input(std::move(x), InputKind::plain);
+  }
+  StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
+  void post(const std::function<void(int)>& task) { fleet_.post_all(static_cast<int>(programs_.size()), task); }
+  void everywhere(const std::function<void(int)>& task) {
+    post(task);
+    fleet_.wait();
+  }
+
+  Setup setup_;
+  TrainingInput input_;
+  std::vector<std::int32_t> labels_;
+  StageSpec spec_;
+  Fleet fleet_;  // before what lives in its memory
+  std::unique_ptr<InputLayer> layer_;
+  std::vector<std::unique_ptr<StageProgram>> programs_;
+};
+
+// A tensor of a state as float32 values.
+inline std::vector<float> values_of(const TrainingState& state, const std::string& name) {
+  const HostTensor& tensor = state.at(name);
+  std::vector<float> out(tensor.data.size() / sizeof(float));
+  if (!out.empty()) std::memcpy(out.data(), tensor.data.data(), tensor.data.size());
+  return out;
+}
+
+// The name of the first tensor that differs, "" when all bits agree.
+inline std::string first_difference(const TrainingState& a, const TrainingState& b) {
+  if (a.size() != b.size()) return "number of tensors";
+  for (const auto& [name, tensor] : a) {
+    const auto found = b.find(name);
+    if (found == b.end() || found->second.data != tensor.data) return name;
+  }
+  return "";
+}
+
+}  // namespace gamlp::test
