@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "host/core/memory.hpp"
+
 namespace gamlp {
 
 // A contiguous row-major view. T is const for inputs and mutable for outputs.
@@ -27,7 +29,6 @@ struct MatView {
 using ConstMat = MatView<const float>;
 using Mat = MatView<float>;
 
-// Memory aligned to 64 bytes, so that vector loops and BLAS see the same alignment in every run.
 template <class T>
 struct AlignedAllocator {
   using value_type = T;
@@ -35,9 +36,10 @@ struct AlignedAllocator {
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
   T* allocate(std::size_t n) {
-    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}));
+    if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_alloc();
+    return static_cast<T*>(allocate_aligned(n * sizeof(T)));
   }
-  void deallocate(T* p, std::size_t) { ::operator delete(p, std::align_val_t{64}); }
+  void deallocate(T* p, std::size_t) { free_aligned(p); }
   bool operator==(const AlignedAllocator&) const { return true; }
 };
 

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "host/core/error.hpp"
+#include "host/core/memory.hpp"
 #include "host/cpu/blas.hpp"
 
 namespace gamlp {
@@ -18,7 +19,7 @@ class CpuStorage final : public Buffer::Storage {
  public:
   CpuStorage(std::size_t bytes, MemoryKind kind, std::shared_ptr<CpuDevice::Accounts> accounts)
       : bytes_(bytes), kind_(static_cast<std::size_t>(kind)), accounts_(std::move(accounts)) {
-    data_ = static_cast<std::byte*>(::operator new(bytes_ > 0 ? bytes_ : 1, std::align_val_t{64}));
+    data_ = static_cast<std::byte*>(allocate_aligned(bytes_));
     std::memset(data_, 0, bytes_);
     accounts_->bytes[kind_] += bytes_;
     const std::size_t total = accounts_->total += bytes_;
@@ -27,7 +28,7 @@ class CpuStorage final : public Buffer::Storage {
     }
   }
   ~CpuStorage() override {
-    ::operator delete(data_, std::align_val_t{64});
+    free_aligned(data_);
     accounts_->bytes[kind_] -= bytes_;
     accounts_->total -= bytes_;
   }

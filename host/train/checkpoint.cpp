@@ -142,8 +142,12 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     fail(std::string("metadata \"position\": ") + error.what());
   }
   for (auto& [name, tensor] : content.tensors) {
-    if (tensor.shape.size() != 2) fail("tensor \"" + name + "\" has " + std::to_string(tensor.shape.size()) + " dimensions, expected 2");
+    const std::string where = "tensor \"" + name + "\" ";
+    if (tensor.shape.size() != 2) fail(where + "has " + std::to_string(tensor.shape.size()) + " dimensions, expected 2");
     if (name.starts_with(kBest)) continue;
+    if (tensor.dtype != "F32" && tensor.dtype != "F64" && tensor.dtype != "U32") {
+      fail(where + "has dtype " + tensor.dtype + ", expected F32, F64 or U32");
+    }
     HostTensor& out = c.state[name];
     out.rows = tensor.shape[0];
     out.cols = tensor.shape[1];
@@ -151,15 +155,24 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     out.data = std::move(tensor.data);
   }
   for (std::size_t l = 1; l <= best_layers; ++l) {
-    const auto w = content.tensors.find(kBest + ("W" + std::to_string(l)));
-    const auto b = content.tensors.find(kBest + ("b" + std::to_string(l)));
+    const std::string id = std::to_string(l);
+    const auto w = content.tensors.find(kBest + ("W" + id));
+    const auto b = content.tensors.find(kBest + ("b" + id));
     if (w == content.tensors.end() || b == content.tensors.end()) {
-      fail("the best weights of layer " + std::to_string(l) + " are missing");
+      fail("the best weights of layer " + id + " are missing");
     }
-    LayerWeights layer{Matrix(w->second.shape[0], w->second.shape[1]), {}};
-    layer.b.resize(b->second.data.size() / sizeof(float));
-    std::memcpy(layer.w.data(), w->second.data.data(), w->second.data.size());
-    std::memcpy(layer.b.data(), b->second.data.data(), b->second.data.size());
+    const SafeTensor &weight = w->second, &bias = b->second;
+    if (weight.dtype != "F32" || bias.dtype != "F32" || bias.shape[0] != 1 || bias.shape[1] != weight.shape[0]) {
+      fail("the best weights of layer " + id + ": expected W (outputs × inputs) and b (1 × outputs) in F32");
+    }
+    if (l > 1 && weight.shape[1] != c.best.network.back().w.rows()) {
+      fail("the best weights of layer " + id + " have " + std::to_string(weight.shape[1]) +
+           " inputs, the layer below has " + std::to_string(c.best.network.back().w.rows()) + " outputs");
+    }
+    LayerWeights layer{Matrix(weight.shape[0], weight.shape[1]), {}};
+    layer.b.resize(bias.data.size() / sizeof(float));
+    std::memcpy(layer.w.data(), weight.data.data(), weight.data.size());
+    std::memcpy(layer.b.data(), bias.data.data(), bias.data.size());
     c.best.network.push_back(std::move(layer));
   }
   return c;

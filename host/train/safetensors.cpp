@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@ namespace gamlp {
 namespace {
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 40;  // of one dimension, so that products of sizes fit int64
 
 std::size_t item_bytes(const std::string& dtype) {
   if (dtype == "F32" || dtype == "U32" || dtype == "I32") return 4;
@@ -68,7 +70,11 @@ SafeTensors parse_safetensors(std::span<const std::byte> bytes, const std::strin
   const std::byte* data = bytes.data() + 8 + length;
 
   SafeTensors content;
-  std::uint64_t covered = 0;
+  struct Extent {
+    std::uint64_t begin, end;
+    SafeTensor* tensor;
+  };
+  std::vector<Extent> extents;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") {
       if (!entry.is_object()) fail("__metadata__ is not an object");
@@ -92,7 +98,7 @@ SafeTensors parse_safetensors(std::span<const std::byte> bytes, const std::strin
     for (const auto& dimension : entry["shape"]) {
       if (!dimension.is_number_unsigned()) fail(where + "shape holds " + dimension.dump() + ", expected sizes");
       const auto size = dimension.get<std::uint64_t>();
-      if (size != 0 && expected > data_bytes / size) fail(where + "shape is larger than the file");
+      if (size > kMaxSize || (size != 0 && expected > data_bytes / size)) fail(where + "shape is larger than the file");
       expected *= size;
       tensor.shape.push_back(static_cast<std::int64_t>(size));
     }
@@ -109,9 +115,20 @@ SafeTensors parse_safetensors(std::span<const std::byte> bytes, const std::strin
       fail(where + "has " + std::to_string(end - begin) + " bytes of data, its shape needs " +
            std::to_string(expected));
     }
-    covered += end - begin;
-    tensor.data.assign(data + begin, data + end);
     content.tensors[name] = std::move(tensor);
+    extents.push_back({begin, end, &content.tensors[name]});
+  }
+  // One after the other, without gaps: nothing is copied twice, so the content is no larger than the file.
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent& a, const Extent& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::uint64_t covered = 0;
+  for (const Extent& extent : extents) {
+    if (extent.begin < covered) fail("tensors overlap at byte " + std::to_string(extent.begin) + " of the data");
+    if (extent.begin > covered) {
+      fail("no tensor holds bytes " + std::to_string(covered) + " to " + std::to_string(extent.begin) + " of the data");
+    }
+    extent.tensor->data.assign(data + extent.begin, data + extent.end);
+    covered = extent.end;
   }
   if (covered != data_bytes) {
     fail("tensors cover " + std::to_string(covered) + " of " + std::to_string(data_bytes) + " bytes of data");

@@ -21,6 +21,13 @@ StageSpec StageRunner::spec_of(int layers) const {
   return spec;
 }
 
+void StageRunner::settle() noexcept {
+  try {
+    fleet_.wait();
+  } catch (...) {  // told already, by the call that failed
+  }
+}
+
 void StageRunner::run_all(const std::function<void(int)>& task) {
   fleet_.post_all(active(), [&](int rank) {
     task(rank);

@@ -15,6 +15,9 @@ class StageRunner {
  public:
   // `problem` must outlive the runner. `config` is resolved.
   StageRunner(const Config& config, const Problem& problem, int devices);
+  ~StageRunner() { settle(); }
+  StageRunner(const StageRunner&) = delete;
+  StageRunner& operator=(const StageRunner&) = delete;
 
   // Lets a program run on other streams than the fleet's, e.g. ones that record. Set before build().
   std::function<DeviceContext(int rank)> context;
@@ -33,6 +36,8 @@ class StageRunner {
   Fleet& fleet() { return fleet_; }
   int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
+  // Waits until no task runs any more, whether they failed or not.
+  void settle() noexcept;
   // Runs the task on every active device's thread, then waits for the compute streams.
   void run_all(const std::function<void(int rank)>& task);
 

@@ -44,6 +44,9 @@ class Trainer {
         evaluator_(problem_, activation_, static_cast<int>(config_.threads_per_device)) {
     for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
   }
+  ~Trainer() { runner_.settle(); }  // after an error workers may still be writing into in_flight_
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
 
   TrainResult run(const Checkpoint* from);
 

@@ -1,8 +1,9 @@
 // The double reference beside a Training, and how far float32 may take them apart.
 //
-// The tolerance is derived by running the reference itself with noise of the size of float32's rounding: after every
-// iteration each variable moves at random by a few roundings of its matrix's largest entry (sums of k terms: sqrt(k) of
-// them). What the noise does to the result is what rounding may do; kMargin covers its luck (maximum of three runs).
+// The tolerance is derived by running the reference itself with noise of the size of float32's rounding: at the start
+// and after every iteration each variable moves at random by a few roundings of the largest numbers that it was
+// computed from (sums of k terms: sqrt(k) of them), and so do the linear systems of the exact update. What the noise
+// does to the result is what rounding may do; kMargin covers its luck (maximum of three runs).
 #pragma once
 
 #include <algorithm>
@@ -70,27 +71,37 @@ inline Variables variables_of(const reference::State& state, bool exact) {
   return out;
 }
 
-inline void add_noise(reference::State& state, const reference::Rules& rules, Random& random) {
+inline double rounding(double terms) { return 0x1p-24 * (4.0 + std::sqrt(terms)); }
+
+// `before`: the state one iteration ago, whose numbers took part too.
+inline void add_noise(reference::State& state, const reference::State& before, const reference::Rules& rules,
+                      Random& random) {
   const auto shake = [&](std::vector<double>& x, double size, double terms, double extra) {
-    const double unit = 0x1p-24 * (4.0 + std::sqrt(terms)) * size + extra;
+    const double unit = rounding(terms) * size + extra;
     for (double& value : x) value += unit * (2.0 * random.uniform() - 1.0);
   };
   for (std::size_t i = 0; i < state.layers.size(); ++i) {
     reference::Layer& l = state.layers[i];
-    const double inputs = static_cast<double>(l.w.cols), nodes = static_cast<double>(l.z.rows);
-    const double size = std::max(reference::largest(l.z), reference::largest(reference::linear(l)));
-    // Gradients and right-hand sides are sums over the nodes; b stands beside z.
-    shake(l.w.values, reference::largest(l.w), nodes, 0.0);
-    shake(l.b, size, nodes, 0.0);
-    if (i > 0) shake(l.p.values, reference::largest(l.p), static_cast<double>(l.w.rows), 0.0);
-    // The softmax steps end at a gradient of 1e-6: z is within 1e-6 / ν.
+    const reference::Layer& old = before.layers[i];
+    const auto size_of = [&](const reference::Dense& now, const reference::Dense& then) {
+      return std::max(reference::largest(now), reference::largest(then));
+    };
     const bool last = i + 1 == state.layers.size();
-    shake(l.z.values, size, inputs, last ? 1e-6 / rules.nu : rules.f.kind == reference::Activation::tanh ? 1e-6 : 0.0);
+    const double inputs = static_cast<double>(l.w.cols), nodes = static_cast<double>(l.z.rows);
+    const double size = std::max(size_of(l.z, old.z), size_of(reference::linear(l), reference::linear(old)));
+    // The softmax steps end at a gradient of 1e-6: z is within 1e-6 / ν, and v with it.
+    const double inexact = last ? 1e-6 / rules.nu : rules.f.kind == reference::Activation::tanh ? 1e-6 : 0.0;
+    // Gradients and right-hand sides are sums over the nodes; b stands beside z.
+    shake(l.w.values, size_of(l.w, old.w), nodes, 0.0);
+    shake(l.b, size, nodes, 0.0);
+    if (i > 0) shake(l.p.values, size_of(l.p, old.p), static_cast<double>(l.w.rows), 0.0);
+    shake(l.z.values, size, inputs, inexact);
     if (!last) {
-      shake(l.q.values, reference::largest(l.q), 4.0, 0.0);
-      shake(l.u.values, std::max(reference::largest(l.u), rules.rho * reference::largest(l.q)), 4.0, 0.0);
+      const double q = size_of(l.q, old.q);
+      shake(l.q.values, q, 4.0, 0.0);
+      shake(l.u.values, std::max(size_of(l.u, old.u), rules.rho * q), 4.0, 0.0);
     }
-    shake(l.v.values, size, inputs, 0.0);
+    shake(l.v.values, size, inputs, inexact);
   }
 }
 
@@ -103,10 +114,17 @@ void check_against_reference(const TrainingState& got, reference::State state, c
   std::map<std::string, double> response;
   for (std::uint64_t run = 0; run < 3; ++run) {
     Random random(random_key(run, 5));
+    reference::Rules shaken = rules;
+    shaken.jitter = [&](reference::Dense& x, double size) {
+      const double unit = rounding(static_cast<double>(state.layers.front().z.rows)) * size;
+      for (double& value : x.values) value += unit * (2.0 * random.uniform() - 1.0);
+    };
     reference::State noisy = state;
+    add_noise(noisy, state, rules, random);
     for (int k = 0; k < iterations; ++k) {
-      iteration(noisy, rules);
-      add_noise(noisy, rules, random);
+      const reference::State before = noisy;
+      iteration(noisy, shaken);
+      add_noise(noisy, before, rules, random);
     }
     for (const auto& [name, values] : variables_of(noisy, exact)) {
       double& worst = response[name];

@@ -90,8 +90,8 @@ TEST_CASE("a state that does not fit is refused, naming the tensor") {
   };
   TrainingState missing = good;
   missing.erase("z2");
-  CHECK_THAT(message(missing), Contains("\"z2\" is missing"));
+  CHECK(message(missing).find("\"z2\" is missing") != std::string::npos);
   TrainingState turned = good;
   std::swap(turned.at("W1").rows, turned.at("W1").cols);
-  CHECK_THAT(message(turned), Contains("\"W1\" is 9 × 8, expected 8 × 9"));
+  CHECK(message(turned).find("\"W1\" is 9 × 8, expected 8 × 9") != std::string::npos);
 }

@@ -19,9 +19,11 @@ TEST_CASE("auto takes the exact update from four training nodes per neuron on, a
   config.model.width = 100;
   std::string why;
   CHECK(resolved(config, 399, &why).method.update == Update::gradient);
-  CHECK_THAT(why, Contains("gradient") && Contains("399"));
+  CHECK(why.find("gradient") != std::string::npos);
+  CHECK(why.find("399") != std::string::npos);
   CHECK(resolved(config, 400, &why).method.update == Update::exact);
-  CHECK_THAT(why, Contains("exact") && Contains("400"));
+  CHECK(why.find("exact") != std::string::npos);
+  CHECK(why.find("400") != std::string::npos);
   config.method.update = Update::exact;
   why.clear();
   CHECK(resolved(config, 3, &why).method.update == Update::exact);

@@ -42,7 +42,7 @@ TEST_CASE("the Lagrangian decreases in every iteration of the gradient update") 
         training.forward();
         // With u = 0 and q = f(z), p = q from the forward pass the objective is the risk.
         double last = reference::objective(reference_start(s, start, rules), rules, nu);
-        double first_gap = 0.0;
+        double largest_gap = 0.0;
         for (int k = 0; k < 50; ++k) {
           training.iterate(k, 1);
           const double now = training.objective();
@@ -53,8 +53,8 @@ TEST_CASE("the Lagrangian decreases in every iteration of the gradient update") 
           double gap = 0.0;
           const std::vector<double> scalars = training.scalars();
           for (std::size_t l = 0; l + 2 < s.widths.size(); ++l) gap += scalars[l * kLayerScalars + kGap2];
-          if (k == 0) first_gap = gap;
-          if (k == 49) CHECK(gap < first_gap);
+          largest_gap = std::max(largest_gap, gap);  // 0 at first: the start is feasible
+          if (k == 49) CHECK(gap < largest_gap);
         }
       }
     }

@@ -1,0 +1,116 @@
+// The rules of a run's folder, and what happens when it cannot be written.
+#include <csignal>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/train/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+EpochRecord record(std::int64_t epoch) {
+  EpochRecord r;
+  r.epoch = epoch;
+  return r;
+}
+
+// Runs `action` in a child process whose files may grow to `limit` bytes only, as on a full disk; its exit code.
+int exit_code_with_file_limit(rlim_t limit, const std::function<int()>& action) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit bound{limit, limit};
+    ::setrlimit(RLIMIT_FSIZE, &bound);
+    int code = 99;
+    try {
+      code = action();
+    } catch (const Error& error) {
+      code = static_cast<int>(error.code());
+    } catch (...) {
+    }
+    ::_exit(code);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+}  // namespace
+
+TEST_CASE("a folder that holds a run is not used for another") {
+  const ScratchFolder scratch;
+  for (const char* name : {"config.json", "metrics.jsonl", "result.json"}) {
+    const fs::path path = scratch / (std::string("run-") + name);
+    RunFolder::create(path);
+    write_file_atomic(path / name, "{}");
+    check_says(error_of<IoError>([&] { RunFolder::create(path); }), "holds a run already (" + std::string(name) + ")");
+  }
+}
+
+TEST_CASE("folders that are no runs") {
+  const ScratchFolder scratch;
+  check_says(error_of<DataError>([&] { RunFolder::open(scratch.path()); }), "is not a run folder (no config.json)");
+  check_says(error_of<DataError>([&] { RunFolder::open(scratch / "none"); }), "is not a run folder");
+  write_file_atomic(scratch / "file", "x");
+  CHECK_THROWS_AS(RunFolder::create(scratch / "file"), IoError);
+  check_says(error_of<IoError>([&] { RunFolder::create(scratch / "file/below"); }), "cannot create the folder");
+  if (::geteuid() != 0) {
+    fs::create_directory(scratch / "locked");
+    fs::permissions(scratch / "locked", fs::perms::owner_read | fs::perms::owner_exec);
+    check_says(error_of<IoError>([&] { RunFolder::create(scratch / "locked/run"); }), "cannot create the folder");
+  }
+  CHECK_THROWS_AS(RunFolder::create("/proc/gamlp-run"), IoError);
+}
+
+TEST_CASE("metrics after the checkpoint, and a line cut short, are dropped on resume") {
+  const ScratchFolder scratch;
+  const RunFolder folder = RunFolder::create(scratch / "run");
+  for (std::int64_t epoch = 1; epoch <= 5; ++epoch) folder.append(record(epoch));
+  const fs::path file = scratch / "run/metrics.jsonl";
+  const auto whole = lines_of(file);
+  REQUIRE(whole.size() == 5);
+
+  folder.truncate_metrics(4);
+  CHECK(lines_of(file) == std::vector<std::string>(whole.begin(), whole.begin() + 4));
+  const std::string text = read_file(file);
+  write_file_atomic(file, text.substr(0, text.size() - 20));  // a crash in the middle of a write
+  folder.truncate_metrics(4);
+  CHECK(lines_of(file) == std::vector<std::string>(whole.begin(), whole.begin() + 3));
+  folder.append(record(4));
+  CHECK(lines_of(file).back() == whole[3]);
+  fs::remove(file);
+  folder.truncate_metrics(4);  // none yet
+  CHECK_FALSE(fs::exists(file));
+}
+
+TEST_CASE("metrics that cannot be written are an IoError") {
+  const ScratchFolder scratch;
+  const RunFolder folder = RunFolder::create(scratch / "run");
+  fs::create_symlink("/dev/full", scratch / "run/metrics.jsonl");
+  const std::string message = error_of<IoError>([&] { folder.append(record(1)); });
+  check_says(message, "metrics.jsonl: cannot write");
+  check_says(message, "No space left");
+}
+
+TEST_CASE("a full disk ends a run with an IoError, and no file is half-written") {
+  const ScratchFolder scratch;
+  const Config config = small_config({"train.checkpoint_every=5"});
+  run_in(scratch / "whole", config);
+  const auto checkpoint = fs::file_size(checkpoint_path(scratch / "whole/checkpoints", 20));
+  // Enough for config and metrics of the first epochs, not for a checkpoint; then for checkpoints, not for metrics.
+  for (const rlim_t limit : {static_cast<rlim_t>(200), static_cast<rlim_t>(checkpoint / 4)}) {
+    INFO("limit " << limit);
+    const fs::path path = scratch / ("run" + std::to_string(limit));
+    const int code = exit_code_with_file_limit(limit, [&] {
+      run_in(path, config);
+      return 0;
+    });
+    CHECK(code == static_cast<int>(ExitCode::io));
+    CHECK_FALSE(holds_temporary_files(path));
+    CHECK_FALSE(fs::exists(path / "result.json"));
+    CHECK(fs::is_empty(path / "checkpoints"));
+  }
+}
+
+}  // namespace gamlp::test
