@@ -59,7 +59,8 @@ configure() {
   cmake -S . -B "$folder" "${generator[@]}" "${launcher[@]}" -DGAMLP_TESTS=ON "$@"
 }
 
-build() { cmake --build "$1" --parallel "$jobs"; }
+# build FOLDER [TARGET]
+build() { cmake --build "$1" --parallel "$jobs" ${2:+--target "$2"}; }
 
 # A suite without tests is a failure: a label was lost or a folder was not built.
 run_tests() {
@@ -96,7 +97,7 @@ part_asan() {
 
 part_tsan() {
   configure build-tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_SANITIZE=thread
-  build build-tsan
+  build build-tsan threads_targets
   # ThreadSanitizer cannot place its shadow memory under the address randomisation of newer kernels.
   local fixed=()
   if setarch "$(uname -m)" --addr-no-randomize true 2> /dev/null; then
@@ -108,7 +109,7 @@ part_tsan() {
 
 part_fuzz() {
   CC=clang CXX=clang++ configure build-fuzz -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_FUZZ=ON
-  build build-fuzz
+  build build-fuzz fuzz_targets
   run_tests build-fuzz --label-regex fuzz
 }
 

@@ -90,11 +90,11 @@ ConfigCost cost_of(Config& config, const std::filesystem::path& folder) {
     for (std::size_t l = 1; l < widths.size(); ++l) {
       s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method.update, cost.input);
     }
-    s.ranges = partition_layers(
-        layer_costs(widths, cost.train, config.method.update, cost.input == InputKind::kernel), devices);
-    cost.memory_bytes = stage_memory(widths, config, cost,
-                                     static_cast<std::int64_t>(split.validation.size() + split.test.size()),
-                                     static_cast<int>(s.ranges.size()));
+    s.ranges = partition_layers(layer_costs(widths, cost.train, config.method.update, cost.input == InputKind::kernel),
+                                devices);
+    cost.memory_bytes =
+        stage_memory(widths, config, cost, static_cast<std::int64_t>(split.validation.size() + split.test.size()),
+                     static_cast<int>(s.ranges.size()));
     cost.stages.push_back(std::move(s));
   }
   return cost;
@@ -149,12 +149,9 @@ nlohmann::ordered_json to_json(const ConfigSummary& s) {
     return json;
   }
   const ConfigCost& cost = *s.cost;
-  nlohmann::ordered_json out = {{"train_nodes", cost.train},
-                                {"inputs", cost.inputs},
-                                {"classes", cost.classes},
-                                {"input", input_kind_name(cost.input)},
-                                {"notes", cost.notes},
-                                {"memory_bytes", cost.memory_bytes}};
+  nlohmann::ordered_json out = {{"train_nodes", cost.train}, {"inputs", cost.inputs},
+                                {"classes", cost.classes},   {"input", input_kind_name(cost.input)},
+                                {"notes", cost.notes},       {"memory_bytes", cost.memory_bytes}};
   for (const StageCost& stage : cost.stages) {
     nlohmann::ordered_json one = {{"layers", stage.layers},
                                   {"epochs", stage.epochs},

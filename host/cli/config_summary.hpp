@@ -3,11 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "host/admm/input.hpp"
 #include "host/admm/partition.hpp"
@@ -28,9 +27,9 @@ struct StageCost {
 struct ConfigCost {
   std::int64_t train = 0, inputs = 0, classes = 0;
   InputKind input = InputKind::plain;
-  std::vector<std::string> notes;   // what was chosen automatically
+  std::vector<std::string> notes;  // what was chosen automatically
   std::vector<StageCost> stages;
-  double memory_bytes = 0;          // of the last stage on all devices, with the evaluator's inputs
+  double memory_bytes = 0;  // of the last stage on all devices, with the evaluator's inputs
 };
 
 struct ConfigSummary {

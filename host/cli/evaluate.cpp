@@ -107,7 +107,8 @@ std::string to_text(const SavedRun& run, const Evaluation& e) {
   }
   out += "\ntest nodes per class\n" + classes.text();
   if (run.classes() > kPrintedConfusion) {
-    return out + "\nThe confusion matrix of " + std::to_string(run.classes()) + " classes is in the output of --json.\n";
+    return out + "\nThe confusion matrix of " + std::to_string(run.classes()) +
+           " classes is in the output of --json.\n";
   }
   std::vector<std::string> header = {"class"};
   for (std::size_t c = 0; c < e.confusion.size(); ++c) header.push_back("->" + std::to_string(c));
@@ -144,9 +145,11 @@ void add_evaluate(CLI::App& app, Shared& shared) {
     std::optional<std::string> dataset;
   };
   auto args = std::make_shared<Arguments>();
-  CLI::App* command = app.add_subcommand("evaluate", "Accuracy of a run's best weights, per class, with confusion matrix");
+  CLI::App* command =
+      app.add_subcommand("evaluate", "Accuracy of a run's best weights, per class, with confusion matrix");
   command->add_option("run", args->run, "Run folder")->required();
-  command->add_option("--dataset", args->dataset, "Another graph (.npz) with the same features, split as in the run's config");
+  command->add_option("--dataset", args->dataset,
+                      "Another graph (.npz) with the same features, split as in the run's config");
   command->add_flag("--json", shared.json, "One JSON object, confusion matrix included");
   command->footer("Example:  gamlp evaluate runs/quickstart --json");
   command->callback([args, &shared] {

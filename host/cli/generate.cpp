@@ -1,14 +1,14 @@
 // gamlp generate: a labelled graph of any size from a seed, as a .npz file.
+#include "host/data/generate.hpp"
+
 #include <filesystem>
 #include <memory>
-
 #include <nlohmann/json.hpp>
 
 #include "host/cli/commands.hpp"
 #include "host/cli/graph_summary.hpp"
 #include "host/cli/table.hpp"
 #include "host/core/error.hpp"
-#include "host/data/generate.hpp"
 #include "host/data/load.hpp"
 
 namespace gamlp::cli {
@@ -40,11 +40,14 @@ void add_generate(CLI::App& app, Shared& shared) {
       ->check([](const std::string& file) {
         return file.ends_with(".npz") ? std::string() : "\"" + file + "\" must end in .npz";
       });
-  CLI::Option* shape = command->add_option("--shape", args->shape, "The size of a public dataset: cora, pubmed, flickr or arxiv");
+  CLI::Option* shape =
+      command->add_option("--shape", args->shape, "The size of a public dataset: cora, pubmed, flickr or arxiv");
   command->add_option("--nodes", graph.nodes, "Nodes")->capture_default_str()->excludes(shape);
   command->add_option("--classes", graph.classes, "Classes")->capture_default_str()->excludes(shape);
   command->add_option("--features", graph.features, "Features per node")->capture_default_str()->excludes(shape);
-  command->add_option("--mean-degree", graph.mean_degree, "Neighbours per node")->capture_default_str()->excludes(shape);
+  command->add_option("--mean-degree", graph.mean_degree, "Neighbours per node")
+      ->capture_default_str()
+      ->excludes(shape);
   command->add_option("--homophily", graph.homophily, "Probability that an edge stays inside its class")
       ->capture_default_str();
   command->add_option("--feature-signal", graph.feature_signal, "Length of class means, in noise standard deviations")

@@ -79,7 +79,8 @@ std::string class_table(const GraphSummary& s) {
                percent_text(static_cast<double>(s.class_nodes[c]) / static_cast<double>(s.nodes))});
   }
   std::string out = table.text();
-  if (s.class_nodes.size() > kListedClasses) out += "  ... (--json lists all " + std::to_string(s.class_nodes.size()) + ")\n";
+  if (s.class_nodes.size() > kListedClasses)
+    out += "  ... (--json lists all " + std::to_string(s.class_nodes.size()) + ")\n";
   return out;
 }
 
@@ -116,7 +117,8 @@ nlohmann::ordered_json to_json(const GraphSummary& s) {
                                  {"isolated_nodes", s.isolated},
                                  {"mean_degree", s.mean_degree},
                                  {"max_degree", s.max_degree}};
-  json["edge_homophily"] = std::isfinite(s.homophily) ? nlohmann::ordered_json(s.homophily) : nlohmann::ordered_json(nullptr);
+  json["edge_homophily"] =
+      std::isfinite(s.homophily) ? nlohmann::ordered_json(s.homophily) : nlohmann::ordered_json(nullptr);
   json["features"] = s.features;
   json["features_stored"] = s.sparse_features ? "sparse" : "dense";
   json["feature_values"] = s.feature_values;
@@ -130,14 +132,15 @@ nlohmann::ordered_json to_json(const GraphSummary& s) {
 
 std::string to_text(const GraphSummary& s) {
   std::string out = s.origin + "\n";
-  out += summary_line("nodes", grouped(s.nodes) + (s.isolated > 0 ? " (" + grouped(s.isolated) + " without neighbours)" : ""));
-  out += summary_line("adjacency entries", grouped(s.entries) + (s.symmetric ? ", symmetric" : ", not symmetric") + ", " +
-                                               grouped(s.self_loops) + " self-loops");
+  out += summary_line("nodes",
+                      grouped(s.nodes) + (s.isolated > 0 ? " (" + grouped(s.isolated) + " without neighbours)" : ""));
+  out += summary_line("adjacency entries", grouped(s.entries) + (s.symmetric ? ", symmetric" : ", not symmetric") +
+                                               ", " + grouped(s.self_loops) + " self-loops");
   out += summary_line("degree", "mean " + short_number(s.mean_degree) + ", maximum " + grouped(s.max_degree));
   out += summary_line("edge homophily", short_number(s.homophily));
   out += summary_line("features", grouped(s.features) + ", " + s.feature_values + ", stored " +
-                                      (s.sparse_features ? "sparse" : "dense") + ", " + percent_text(s.feature_density()) +
-                                      " not zero");
+                                      (s.sparse_features ? "sparse" : "dense") + ", " +
+                                      percent_text(s.feature_density()) + " not zero");
   out += summary_line("masks", s.masks ? grouped(s.train) + " train, " + grouped(s.validation) + " validation, " +
                                              grouped(s.test) + " test"
                                        : "none");

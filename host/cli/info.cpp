@@ -33,9 +33,10 @@ void add_info(CLI::App& app, Shared& shared) {
   CLI::App* command = app.add_subcommand("info", "Describe a dataset, a run folder or a config");
   command->add_option("path", *path, "Dataset (.npz), run folder, or config (.json)")->required();
   command->add_flag("--json", shared.json, "One JSON object");
-  command->footer("Examples:  gamlp info graph.npz\n"
-                  "           gamlp info runs/quickstart\n"
-                  "           gamlp info configs/quickstart.json --json");
+  command->footer(
+      "Examples:  gamlp info graph.npz\n"
+      "           gamlp info runs/quickstart\n"
+      "           gamlp info configs/quickstart.json --json");
   command->callback([path, &shared] {
     shared.run = [path, &shared] {
       write_stdout(describe(*path, shared.json));

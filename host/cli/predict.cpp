@@ -87,7 +87,8 @@ void softmax_rows(Matrix& scores) {
     float* row = scores.row(i);
     const float top = *std::max_element(row, row + scores.cols());
     double sum = 0;
-    for (std::int64_t c = 0; c < scores.cols(); ++c) sum += std::exp(static_cast<double>(row[c]) - static_cast<double>(top));
+    for (std::int64_t c = 0; c < scores.cols(); ++c)
+      sum += std::exp(static_cast<double>(row[c]) - static_cast<double>(top));
     for (std::int64_t c = 0; c < scores.cols(); ++c) {
       row[c] = static_cast<float>(std::exp(static_cast<double>(row[c]) - static_cast<double>(top)) / sum);
     }
@@ -175,20 +176,22 @@ void add_predict(CLI::App& app, Shared& shared) {
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("predict", "Class and probabilities of nodes by a run's best weights");
   command->add_option("run", args->run, "Run folder")->required();
-  command->add_option("--nodes", args->nodes,
-                      "all, train, validation, test, ids (0,5,7), or a file of ids (text or .npy)")
+  command
+      ->add_option("--nodes", args->nodes, "all, train, validation, test, ids (0,5,7), or a file of ids (text or .npy)")
       ->capture_default_str();
-  command->add_option("--output", args->output,
-                      "FILE.csv, or FILE.npy: float32, one row per node: id, class, probabilities (default: CSV to "
-                      "standard output)")
+  command
+      ->add_option("--output", args->output,
+                   "FILE.csv, or FILE.npy: float32, one row per node: id, class, probabilities (default: CSV to "
+                   "standard output)")
       ->check([](const std::string& file) {
         const bool known = file.ends_with(".csv") || file.ends_with(".npy") || file.ends_with(".json");
         return known ? std::string() : "\"" + file + "\" must end in .csv or .npy (or .json with --json)";
       });
   command->add_option("--dataset", args->dataset, "Another graph (.npz) with the same features");
   command->add_flag("--json", shared.json, "One JSON object: nodes, classes, probabilities");
-  command->footer("Examples:  gamlp predict runs/quickstart --nodes 0,1,2\n"
-                  "           gamlp predict runs/quickstart --nodes test --output test.npy");
+  command->footer(
+      "Examples:  gamlp predict runs/quickstart --nodes 0,1,2\n"
+      "           gamlp predict runs/quickstart --nodes test --output test.npy");
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
       const SavedRun run = open_saved_run(args->run, args->dataset);

@@ -83,8 +83,8 @@ std::string progress_lines(const RunSummary& s) {
 
 std::string config_lines(const Config& c) {
   std::string out = summary_line("dataset", dataset_text(c.dataset));
-  out += summary_line("inputs", std::to_string(c.dataset.hops) + " hops, " + std::string(name_of(c.dataset.propagation)) +
-                                    " operator");
+  out += summary_line(
+      "inputs", std::to_string(c.dataset.hops) + " hops, " + std::string(name_of(c.dataset.propagation)) + " operator");
   out += summary_line("split", split_text(c.dataset.split));
   std::string layers, epochs;
   for (const StageConfig& stage : c.stages) {
@@ -92,14 +92,15 @@ std::string config_lines(const Config& c) {
     layers += arrow + std::to_string(stage.layers);
     epochs += arrow + std::to_string(stage.epochs);
   }
-  out += summary_line("model", layers + " layers x " + grouped(c.model.width) + ", " +
-                                   std::string(name_of(c.model.activation)));
+  out += summary_line("model",
+                      layers + " layers x " + grouped(c.model.width) + ", " + std::string(name_of(c.model.activation)));
   out += summary_line("epochs", epochs);
   out += summary_line("method", "update " + std::string(name_of(c.method.update)) + ", nu " + or_auto(c.method.nu) +
                                     ", rho " + or_auto(c.method.rho));
   out += summary_line("exchange", "p: " + codec_text(c.exchange.p) + "; q: " + codec_text(c.exchange.q));
   for (const BitScheduleEntry& entry : c.exchange.schedule) {
-    out += summary_line("", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
+    out +=
+        summary_line("", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
   }
   out += summary_line("devices", c.devices + ", " + std::to_string(c.threads_per_device) + " BLAS thread" +
                                      (c.threads_per_device == 1 ? "" : "s") + " each");
@@ -123,9 +124,13 @@ RunSummary summarize_run(const fs::path& path) {
 }
 
 nlohmann::ordered_json to_json(const RunSummary& s) {
-  nlohmann::ordered_json json = {{"kind", "run"}, {"path", s.folder.string()}, {"finished", s.result.has_value()},
-                                 {"epochs", s.epochs}, {"total_epochs", s.total_epochs}};
-  json["last_epoch"] = s.last_epoch ? nlohmann::ordered_json::parse(s.last_epoch->dump()) : nlohmann::ordered_json(nullptr);
+  nlohmann::ordered_json json = {{"kind", "run"},
+                                 {"path", s.folder.string()},
+                                 {"finished", s.result.has_value()},
+                                 {"epochs", s.epochs},
+                                 {"total_epochs", s.total_epochs}};
+  json["last_epoch"] =
+      s.last_epoch ? nlohmann::ordered_json::parse(s.last_epoch->dump()) : nlohmann::ordered_json(nullptr);
   json["result"] = s.result ? *s.result : nlohmann::ordered_json(nullptr);
   json["checkpoints"] = s.checkpoints;
   json["config"] = gamlp::to_json(s.config);

@@ -3,11 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "host/config/config.hpp"
 
@@ -17,10 +16,10 @@ struct RunSummary {
   std::filesystem::path folder;
   Config config;
   std::int64_t total_epochs = 0;
-  std::int64_t epochs = 0;                     // lines of metrics.jsonl that are whole
-  std::optional<nlohmann::json> last_epoch;    // the last of them
+  std::int64_t epochs = 0;                   // lines of metrics.jsonl that are whole
+  std::optional<nlohmann::json> last_epoch;  // the last of them
   std::optional<nlohmann::ordered_json> result;
-  std::vector<std::string> checkpoints;        // file names, newest first
+  std::vector<std::string> checkpoints;  // file names, newest first
 };
 
 // Throws DataError for a folder that holds no run.

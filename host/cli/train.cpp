@@ -25,6 +25,14 @@ fs::path free_run_folder(const fs::path& config) {
   }
 }
 
+// A run that failed before it began, say for want of its dataset, leaves no folder behind.
+void remove_if_unused(const RunFolder& folder) {
+  std::error_code error;
+  if (fs::exists(folder.config_path(), error)) return;
+  fs::remove(folder.checkpoints(), error);  // both only when empty
+  fs::remove(folder.path(), error);
+}
+
 int finish(const TrainResult& result, const RunFolder& folder, const Shared& shared) {
   const std::string path = folder.path().string();
   if (result.interrupted) {
@@ -70,7 +78,12 @@ void add_train(CLI::App& app, Shared& shared) {
       install_signal_handlers();
       TrainOptions options;
       options.stop = &stop_flag();
-      return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
+      try {
+        return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
+      } catch (...) {
+        remove_if_unused(folder);
+        throw;
+      }
     };
   });
 }

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-
 #include <nlohmann/json.hpp>
 
 #include "host/core/error.hpp"
@@ -60,11 +59,11 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
   SafeTensors content;
   for (const auto& [name, tensor] : c.state) {
     const bool counter = name == "iteration";
-    const bool finite = counter || (tensor.item_bytes == 8 ? all_finite<double>(tensor.data)
-                                                           : all_finite<float>(tensor.data));
+    const bool finite =
+        counter || (tensor.item_bytes == 8 ? all_finite<double>(tensor.data) : all_finite<float>(tensor.data));
     if (!finite) throw DivergenceError("epoch " + std::to_string(c.epoch) + ": " + name + " is not finite");
-    content.tensors[name] = {counter ? "U32" : (tensor.item_bytes == 8 ? "F64" : "F32"), {tensor.rows, tensor.cols},
-                             tensor.data};
+    content.tensors[name] = {
+        counter ? "U32" : (tensor.item_bytes == 8 ? "F64" : "F32"), {tensor.rows, tensor.cols}, tensor.data};
   }
   for (std::size_t l = 0; l < c.best.network.size(); ++l) {
     const LayerWeights& layer = c.best.network[l];
@@ -133,17 +132,18 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
                          from_number_or_null(position.at("best_validation")),
                          from_number_or_null(position.at("best_test"))};
     for (const nlohmann::json& best : position.at("best_of_stages")) {
-      c.best_of_stages.push_back({best.at(0).get<int>(),
-                                  best.at(1).get<std::int64_t>(),
-                                  {from_number_or_null(best.at(2)), from_number_or_null(best.at(3)),
-                                   from_number_or_null(best.at(4))}});
+      c.best_of_stages.push_back(
+          {best.at(0).get<int>(),
+           best.at(1).get<std::int64_t>(),
+           {from_number_or_null(best.at(2)), from_number_or_null(best.at(3)), from_number_or_null(best.at(4))}});
     }
   } catch (const nlohmann::json::exception& error) {
     fail(std::string("metadata \"position\": ") + error.what());
   }
   for (auto& [name, tensor] : content.tensors) {
     const std::string where = "tensor \"" + name + "\" ";
-    if (tensor.shape.size() != 2) fail(where + "has " + std::to_string(tensor.shape.size()) + " dimensions, expected 2");
+    if (tensor.shape.size() != 2)
+      fail(where + "has " + std::to_string(tensor.shape.size()) + " dimensions, expected 2");
     if (name.starts_with(kBest)) continue;
     if (tensor.dtype != "F32" && tensor.dtype != "F64" && tensor.dtype != "U32") {
       fail(where + "has dtype " + tensor.dtype + ", expected F32, F64 or U32");

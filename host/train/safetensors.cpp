@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <tuple>
-
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
@@ -12,7 +11,7 @@
 namespace gamlp {
 namespace {
 
-constexpr std::uint64_t kMaxHeader = 100'000'000;  // the format's own limit
+constexpr std::uint64_t kMaxHeader = 100'000'000;           // the format's own limit
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 40;  // of one dimension, so that products of sizes fit int64
 
 std::size_t item_bytes(const std::string& dtype) {

@@ -58,6 +58,7 @@ class Trainer {
   void take_evaluations(bool all);
   void publish();
   bool converged() const;
+  void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
@@ -182,6 +183,16 @@ bool Trainer::converged() const {
   return false;
 }
 
+// The last epoch of a stage is always evaluated, also one that turns out to be the last only when it is over.
+void Trainer::evaluate_last_epoch() {
+  EpochRecord& last = unpublished_.back();
+  if (last.awaits_evaluation) return;
+  last.awaits_evaluation = true;
+  const auto network = std::make_shared<Network>(runner_.empty_network());
+  runner_.run_all([&](int rank) { runner_.program(rank).enqueue_weights(*network); });
+  evaluator_.submit(last.epoch, network);
+}
+
 bool Trainer::run_stage(int stage, std::int64_t done) {
   const StageConfig& stage_config = config_.stages[static_cast<std::size_t>(stage) - 1];
   const StopConfig& stop = config_.train.stop;
@@ -197,11 +208,12 @@ bool Trainer::run_stage(int stage, std::int64_t done) {
     ended = epoch == stage_config.epochs;
     while (in_flight_.size() > (ended || save || interrupted ? 0 : ahead)) {
       complete_epoch();
+      if (!ended && in_flight_.empty() && converged()) {
+        reporter_.message("stage " + std::to_string(stage) + " converged after " + std::to_string(epoch) + " epochs");
+        ended = true;
+        evaluate_last_epoch();
+      }
       take_evaluations(false);
-    }
-    if (!ended && in_flight_.empty() && converged()) {
-      reporter_.message("stage " + std::to_string(stage) + " converged after " + std::to_string(epoch) + " epochs");
-      ended = true;
     }
     if (save || interrupted) checkpoint(stage, epoch, ended);
     if (interrupted) return false;
@@ -227,6 +239,15 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.state = runner_.save();
   save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
   remove_old_checkpoints(folder_.checkpoints(), 2);
+}
+
+void check_best_fits(const Checkpoint& from, const Network& stage) {
+  const Network& best = from.best.network;
+  bool fits = best.empty() ? !from.stage_complete : best.size() == stage.size();
+  for (std::size_t l = 0; fits && l < best.size(); ++l) {
+    fits = best[l].w.rows() == stage[l].w.rows() && best[l].w.cols() == stage[l].w.cols();
+  }
+  if (!fits) throw DataError("checkpoint: the best weights are not of the shape of stage " + std::to_string(from.stage));
 }
 
 TrainResult Trainer::run(const Checkpoint* from) {
@@ -259,6 +280,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
     reporter_.stage_begins(stage, layers, runner_.spec().ranges);
     const bool restored = from && stage == first_stage;
     if (restored) {
+      check_best_fits(*from, runner_.empty_network());
       runner_.restore(from->state);
     } else {
       runner_.forward();
@@ -352,6 +374,11 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   }
   if (from.stage < 1 || from.stage > static_cast<int>(config.stages.size())) {
     throw DataError(folder.checkpoints().string() + ": stage " + std::to_string(from.stage) + " is not in the config");
+  }
+  const std::int64_t stage_epochs = config.stages[static_cast<std::size_t>(from.stage) - 1].epochs;
+  if (from.stage_epoch < 0 || from.stage_epoch > stage_epochs || from.epoch < from.stage_epoch) {
+    throw DataError(folder.checkpoints().string() + ": stage_epoch " + std::to_string(from.stage_epoch) +
+                    " is not in stage " + std::to_string(from.stage) + " of " + std::to_string(stage_epochs) + " epochs");
   }
   folder.truncate_metrics(from.epoch);
   const int devices = device_count(config);

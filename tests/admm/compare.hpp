@@ -115,8 +115,8 @@ void check_against_reference(const TrainingState& got, reference::State state, c
   for (std::uint64_t run = 0; run < 3; ++run) {
     Random random(random_key(run, 5));
     reference::Rules shaken = rules;
-    shaken.jitter = [&](reference::Dense& x, double size) {
-      const double unit = rounding(static_cast<double>(state.layers.front().z.rows)) * size;
+    shaken.jitter = [&](reference::Dense& x) {  // products of blocks: a few roundings of the largest entry
+      const double unit = rounding(0.0) * reference::largest(x);
       for (double& value : x.values) value += unit * (2.0 * random.uniform() - 1.0);
     };
     reference::State noisy = state;
@@ -147,7 +147,7 @@ void check_against_reference(const TrainingState& got, reference::State state, c
               << ", largest entry " << size);
     CHECK(finite);
     CHECK(worst <= kMargin * response[name] + 0x1p-22 * size);
-    CHECK(response[name] <= 1e-2 * size + 1e-4);  // else this would test nothing
+    CHECK(response[name] <= 1e-2 * size + 1e-3);  // else this would test nothing: a ReLU on the edge
   }
 }
 

@@ -4,8 +4,8 @@ namespace gamlp::test {
 
 TEST_CASE("generate writes a graph, says what, and does not replace one unasked") {
   const WorkFolder work;
-  const std::vector<std::string> arguments = {"generate", "graph.npz", "--nodes",       "300", "--classes", "4",
-                                              "--features", "10",       "--mean-degree", "6",   "--seed",    "3"};
+  const std::vector<std::string> arguments = {"generate",   "graph.npz", "--nodes",       "300", "--classes", "4",
+                                              "--features", "10",        "--mean-degree", "6",   "--seed",    "3"};
   const Outcome first = run(work, arguments);
   INFO(first.err);
   REQUIRE(first.status == 0);

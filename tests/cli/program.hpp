@@ -1,17 +1,17 @@
 // Runs the built gamlp as a user would: arguments in, exit status and both outputs back.
 #pragma once
 
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "tests/support/catch.hpp"
 
@@ -53,16 +53,23 @@ struct Outcome {
   std::string out, err;
 };
 
-// A child in the folder of `work`, its outputs in files there.
+// A child in the folder of `work`, its outputs in files there. `file_limit`: bytes that its files may grow to, as on a
+// full disk.
 class Child {
  public:
-  Child(const WorkFolder& work, std::vector<std::string> arguments) : out_(work / "stdout"), err_(work / "stderr") {
+  Child(const WorkFolder& work, std::vector<std::string> arguments, rlim_t file_limit = RLIM_INFINITY)
+      : out_(work / "stdout"), err_(work / "stderr") {
     arguments.insert(arguments.begin(), GAMLP_PROGRAM);
     pid_ = ::fork();
     if (pid_ != 0) return;
     if (::chdir((work / "").c_str()) != 0 || !std::freopen(out_.c_str(), "w", stdout) ||
         !std::freopen(err_.c_str(), "w", stderr)) {
       ::_exit(120);
+    }
+    if (file_limit != RLIM_INFINITY) {
+      std::signal(SIGXFSZ, SIG_IGN);  // stays so in the program: writing fails
+      const rlimit bound{file_limit, file_limit};
+      ::setrlimit(RLIMIT_FSIZE, &bound);
     }
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());

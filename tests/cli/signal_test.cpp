@@ -1,6 +1,5 @@
-#include <csignal>
-
 #include <chrono>
+#include <csignal>
 #include <thread>
 
 #include "tests/cli/program.hpp"

@@ -1,6 +1,3 @@
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include "tests/cli/program.hpp"
 
 namespace gamlp::test {
@@ -45,8 +42,8 @@ TEST_CASE("--quiet prints the result only; --json prints JSON lines only") {
 TEST_CASE("--set and --devices override the config") {
   const WorkFolder work;
   work.write("small.json", small_config());
-  const Outcome outcome = run(work, {"train", "small.json", "--run", "run", "--quiet", "--set", "method.nu=0.5", "--set",
-                                     "stages.1.epochs=3", "--devices", "cpu:1"});
+  const Outcome outcome = run(work, {"train", "small.json", "--run", "run", "--quiet", "--set", "method.nu=0.5",
+                                     "--set", "stages.1.epochs=3", "--devices", "cpu:1"});
   INFO(outcome.err);
   REQUIRE(outcome.status == 0);
   const auto config = nlohmann::json::parse(file_text(work / "run/config.json"));
@@ -63,6 +60,13 @@ TEST_CASE("errors end with their documented status and say what is wrong") {
   work.write("missing.json", R"({"dataset": {"path": "nowhere.npz"}})");
   work.write("damaged.json", R"({"dataset": {"path": "damaged.npz"}})");
   work.write("damaged.npz", "this is no archive");
+  // Finite features whose squares are not.
+  work.write("edges.txt", "0 1\n1 2\n2 3\n");
+  work.write("features.csv", "1e30,2e30\n3e30,1e30\n-1e30,0\n1e29,1e30\n");
+  work.write("labels.txt", "0\n1\n0\n1\n");
+  work.write("huge.json",
+             R"({"dataset": {"text": {"edges": "edges.txt", "features": "features.csv", "labels": "labels.txt"},
+    "hops": 1, "split": {"kind": "fraction"}}, "model": {"width": 4}, "stages": [{"layers": 2, "epochs": 5}]})");
   struct Case {
     std::vector<std::string> arguments;
     int status;
@@ -72,7 +76,7 @@ TEST_CASE("errors end with their documented status and say what is wrong") {
       {{"train", "typo.json"}, 3, "did you mean"},
       {{"train", "typo.json"}, 3, "model"},
       {{"train", "broken.json"}, 3, "broken.json:1:"},
-      {{"train", "none.json"}, 4, "none.json"},
+      {{"train", "none.json"}, 3, "none.json: cannot open"},
       {{"train", "small.json", "--set", "model.width=-4"}, 3, "model.width"},
       {{"train", "small.json", "--set", "nonsense"}, 3, "nonsense"},
       {{"train", "small.json", "--devices", "cpu:99"}, 3, "99"},
@@ -80,7 +84,7 @@ TEST_CASE("errors end with their documented status and say what is wrong") {
       {{"train", "damaged.json"}, 4, "damaged.npz"},
       {{"train", "small.json", "--run", "/proc/run"}, 5, "/proc/run"},
       {{"train", "small.json", "--run", "small.json/run"}, 5, "small.json/run"},
-      {{"train", "small.json", "--set", "method.init_scale_first=1e30"}, 7, "diverged"},
+      {{"train", "huge.json"}, 7, "diverged at epoch 1, layer 1"},
       {{"resume", "nowhere"}, 4, "not a run folder"},
       {{"evaluate", "nowhere"}, 4, "not a run folder"},
       {{"predict", "nowhere"}, 4, "not a run folder"},
@@ -96,6 +100,51 @@ TEST_CASE("errors end with their documented status and say what is wrong") {
     check_says(outcome.err, one.says);
     CHECK(outcome.err.rfind("gamlp: ", 0) == 0);
   }
+  CHECK_FALSE(fs::exists(work / "runs/missing"));  // a run that never started leaves no folder
+}
+
+TEST_CASE("a full disk ends a run with 5, and no file is half-written") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const std::vector<std::string> arguments = {"train", "small.json", "--quiet", "--set", "train.checkpoint_every=2",
+                                              "--run"};
+  auto whole = arguments;
+  whole.push_back("whole");
+  REQUIRE(run(work, whole).status == 0);
+  std::uintmax_t checkpoint = 0;
+  for (const auto& entry : fs::directory_iterator(work / "whole/checkpoints")) checkpoint = entry.file_size();
+  const std::uintmax_t config = fs::file_size(work / "whole/config.json");
+  REQUIRE(checkpoint > 3 * config);
+  // Too little for the config; then enough for it, and not for a checkpoint.
+  for (const std::uintmax_t limit : {config - 1, config + 100, checkpoint - 1}) {
+    const std::string folder = "run" + std::to_string(limit);
+    INFO(folder << ": config.json needs " << config << ", a checkpoint " << checkpoint);
+    auto limited = arguments;
+    limited.push_back(folder);
+    const Outcome outcome = Child(work, limited, limit).wait();
+    CHECK(outcome.status == 5);
+    check_says(outcome.err, "File too large");
+    std::error_code error;
+    for (const auto& entry : fs::recursive_directory_iterator(work / folder, error)) {
+      const std::string name = entry.path().filename().string();
+      INFO(name);
+      CHECK(name.find(".tmp.") == std::string::npos);
+      CHECK(name.find(".safetensors") == std::string::npos);
+      CHECK(name != "result.json");
+    }
+  }
+}
+
+TEST_CASE("output that cannot be written is an error") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"generate", "graph.npz"}, {"info", "small.json"}}) {
+    INFO(arguments[0]);
+    const Outcome outcome = Child(work, arguments, 10).wait();
+    CHECK(outcome.status == 5);
+  }
+  CHECK_FALSE(fs::exists(work / "graph.npz"));
 }
 
 }  // namespace gamlp::test

@@ -144,6 +144,15 @@ inline reference::Activation reference_of(const ActivationRule& rule) {
   return {reference::Activation::leaky, static_cast<double>(rule.slope)};
 }
 
+// How much above the minimum the value of a proximal step may lie: values are rounded to float32, and for tanh, which
+// is off by 3e-7, two minima that nearly tie are told apart on a grid of k (|c| + 1)/16 only (prox.hpp).
+inline double prox_slack(const ActivationRule& f, double m, double c, double k) {
+  const double rounding = 1e-6 * (1.0 + std::abs(c)) * (1.0 + m * m);
+  if (f.kind != Activation::tanh) return rounding;
+  const double half_step = k * (std::abs(c) + 1.0) / 32.0;
+  return 3.0 * rounding + half_step * half_step * (1.0 + k * (2.0 + std::abs(c)));
+}
+
 inline std::vector<ActivationRule> activations() {
   return {{Activation::relu, 0.0f}, {Activation::leaky_relu, 0.1f}, {Activation::tanh, 0.0f}};
 }

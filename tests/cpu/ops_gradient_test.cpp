@@ -144,8 +144,7 @@ TEST_CASE("the hidden z step is the proximal step, and leaves the residual") {
           const double a = old_z(i, j) + old_r(i, j) - static_cast<double>(mean.data[j]), m = 0.5 * (a + old_z(i, j));
           const double c = static_cast<double>(q.row(i)[j]), found = static_cast<double>(z.row(i)[j]);
           const reference::Activation exact = reference_of(f);
-          // The value at the minimum: smooth in z, rounded to float32; fast_tanh's error enters linearly (3e-7).
-          const double slack = (f.kind == Activation::tanh ? 3e-6 : 1e-6) * (1.0 + std::abs(c)) * (1.0 + m * m);
+          const double slack = prox_slack(f, m, c, 0.5);
           best = best && reference::prox_value(exact, m, c, 0.5, found) <=
                              reference::prox_value(exact, m, c, 0.5, reference::prox(exact, m, c, 0.5)) + slack;
           left = left && std::abs(static_cast<double>(r.row(i)[j]) - (a - found)) <=

@@ -23,11 +23,11 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
   content.tensors["W1"] = {"F32", {2, 3}, std::vector<std::byte>(24)};
   content.tensors["sums"] = {"F64", {1, 2}, std::vector<std::byte>(16)};
   content.tensors["iteration"] = {"U32", {1, 1}, std::vector<std::byte>(4)};
-  gamlp::fuzz::write_seeds(*argc, *argv,
-                           {gamlp::safetensors_bytes(content), gamlp::safetensors_bytes({}),
-                            file_of(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})", "x"),
-                            file_of(R"({"a":{"dtype":"F32","shape":[0,9],"data_offsets":[0,0]}})", ""),
-                            file_of("[]", "")});
+  gamlp::fuzz::write_seeds(
+      *argc, *argv,
+      {gamlp::safetensors_bytes(content), gamlp::safetensors_bytes({}),
+       file_of(R"({"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]}})", "x"),
+       file_of(R"({"a":{"dtype":"F32","shape":[0,9],"data_offsets":[0,0]}})", ""), file_of("[]", "")});
   return 0;
 }
 

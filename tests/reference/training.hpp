@@ -24,9 +24,8 @@ struct Rules {
   double nu = 1.0, rho = 1.0;
   std::vector<double> mu;                                     // per layer
   double beta = 0.9, nu2 = 4.0, kappa = 1e-3, lambda = 10.0;  // exact update; nu2 relative to rho
-  // Called on every linear system and right-hand side with the size of the terms that were added up to it.
-  std::function<void(Dense&, double size)> jitter;
-  std::optional<double> theta_first;  // exact update, layer 1: θ given instead of κνg
+  std::function<void(Dense&)> jitter;                         // called on every linear system and right-hand side
+  std::optional<double> theta_first;                          // exact update, layer 1: θ given instead of κνg
 };
 
 struct State {
@@ -167,9 +166,8 @@ inline void exact_weights(Layer& l, const Dense& t, const Rules& rules, double m
     for (Index i = 0; i < m; ++i) rhs(j, i) += theta * l.w(i, j) + (i == j ? identity : 0.0);
   }
   if (rules.jitter) {
-    const double p = largest(p1), scale = rules.nu * static_cast<double>(nodes) * p;
-    rules.jitter(a, scale * p + theta + identity + mu);
-    rules.jitter(rhs, scale * largest(t) + theta * largest(l.w) + identity);
+    rules.jitter(a);
+    rules.jitter(rhs);
   }
   const Dense x = solved(a, rhs);
   for (Index i = 0; i < m; ++i) {
@@ -195,9 +193,8 @@ inline void exact_iteration(State& s, const Rules& rules) {
       rhs.values[i] = nu * rhs.values[i] + rho * below.q.values[i] - below.u.values[i];
     }
     if (rules.jitter) {
-      const double w = largest(layer.w), scale = nu * static_cast<double>(layer.w.rows) * w;
-      rules.jitter(m, scale * w + rho);
-      rules.jitter(rhs, scale * largest(t) + rho * largest(below.q) + largest(below.u));
+      rules.jitter(m);
+      rules.jitter(rhs);
     }
     layer.p = transposed(solved(m, transposed(rhs)));
   }

@@ -88,8 +88,8 @@ std::vector<Bad> corpus() {
       {"an unknown version", [](SafeTensors& c) { c.metadata["version"] = "99"; }, "has checkpoint version 99"},
       {"no checksum", [](SafeTensors& c) { c.metadata.erase("crc32"); }, "\"crc32\" is missing", false},
       {"another checksum", [](SafeTensors& c) { c.metadata["crc32"] = "1"; }, "the checksum does not match", false},
-      {"a changed value", [](SafeTensors& c) { c.tensors["W1"].data[5] ^= std::byte{1}; }, "the checksum does not match",
-       false},
+      {"a changed value", [](SafeTensors& c) { c.tensors["W1"].data[5] ^= std::byte{1}; },
+       "the checksum does not match", false},
       {"a renamed tensor",
        [](SafeTensors& c) {
          c.tensors["W9"] = c.tensors["W1"];
@@ -98,7 +98,8 @@ std::vector<Bad> corpus() {
        "the checksum does not match", false},
       {"no position", [](SafeTensors& c) { c.metadata.erase("position"); }, "\"position\" is missing"},
       {"a position that is no JSON", [](SafeTensors& c) { c.metadata["position"] = "{"; }, "metadata \"position\": "},
-      {"a position that is no object", [](SafeTensors& c) { c.metadata["position"] = "[1]"; }, "metadata \"position\": "},
+      {"a position that is no object", [](SafeTensors& c) { c.metadata["position"] = "[1]"; },
+       "metadata \"position\": "},
       {"no stage", [=](SafeTensors& c) { set_position(c, "stage", removed); }, "metadata \"position\": "},
       {"a stage that is no number", [](SafeTensors& c) { set_position(c, "stage", "two"); }, "metadata \"position\": "},
       {"no config", [](SafeTensors& c) { c.metadata.erase("config"); }, "\"config\" is missing"},
@@ -110,12 +111,31 @@ std::vector<Bad> corpus() {
        "the best weights of layer 1 are missing"},
       {"more best layers than there are", [](SafeTensors& c) { set_position(c, "best_layers", 1'000'000'000); },
        "the best weights of layer 3 are missing"},
-      {"best weights in double", [](SafeTensors& c) { c.tensors["best.W1"] = zeros("F64", {4, 3}, 96); }, "layer 1"},
-      {"best weights in bytes", [](SafeTensors& c) { c.tensors["best.W1"] = zeros("U8", {4, 3}, 12); }, "layer 1"},
-      {"a best bias of another length", [](SafeTensors& c) { c.tensors["best.b1"] = zeros("F32", {1, 9}, 36); }, "layer 1"},
-      {"best weights that do not fit together", [](SafeTensors& c) { c.tensors["best.W2"] = zeros("F32", {2, 9}, 72); },
+      {"best weights in double",
+       [](SafeTensors& c) {
+         c.tensors["best.W1"] = zeros("F64", {4, 3}, 96);
+       },
+       "layer 1"},
+      {"best weights in bytes",
+       [](SafeTensors& c) {
+         c.tensors["best.W1"] = zeros("U8", {4, 3}, 12);
+       },
+       "layer 1"},
+      {"a best bias of another length",
+       [](SafeTensors& c) {
+         c.tensors["best.b1"] = zeros("F32", {1, 9}, 36);
+       },
+       "layer 1"},
+      {"best weights that do not fit together",
+       [](SafeTensors& c) {
+         c.tensors["best.W2"] = zeros("F32", {2, 9}, 72);
+       },
        "layer 2"},
-      {"a state of bytes", [](SafeTensors& c) { c.tensors["z1"] = zeros("U8", {4, 5}, 20); }, "\"z1\""},
+      {"a state of bytes",
+       [](SafeTensors& c) {
+         c.tensors["z1"] = zeros("U8", {4, 5}, 20);
+       },
+       "\"z1\""},
   };
 }
 

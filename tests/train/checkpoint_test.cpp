@@ -1,5 +1,6 @@
 // Checkpoints: what is loaded is what was saved, and a damaged newest one gives way to the one before.
 #include "host/train/checkpoint.hpp"
+
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -72,7 +73,8 @@ TEST_CASE("a checkpoint is loaded as it was saved") {
 
 TEST_CASE("the newest checkpoint that loads is used, with a warning for each damaged one") {
   const ScratchFolder scratch;
-  for (const std::int64_t epoch : {9, 10, 1'000'000}) save_checkpoint(checkpoint_path(scratch.path(), epoch), sample(epoch));
+  for (const std::int64_t epoch : {9, 10, 1'000'000})
+    save_checkpoint(checkpoint_path(scratch.path(), epoch), sample(epoch));
   std::vector<std::string> warnings;
   CHECK(load_latest_checkpoint(scratch.path(), warnings).epoch == 1'000'000);
   CHECK(warnings.empty());
@@ -89,7 +91,8 @@ TEST_CASE("the newest checkpoint that loads is used, with a warning for each dam
 
   fs::remove(checkpoint_path(scratch.path(), 10));
   warnings.clear();
-  check_says(error_of<DataError>([&] { load_latest_checkpoint(scratch.path(), warnings); }), "holds no usable checkpoint");
+  check_says(error_of<DataError>([&] { load_latest_checkpoint(scratch.path(), warnings); }),
+             "holds no usable checkpoint");
 }
 
 }  // namespace gamlp::test

@@ -39,14 +39,79 @@ TEST_CASE("a worker that throws ends the run with its name, at any rank and epoc
 }
 
 TEST_CASE("a run that diverges names the layer and keeps the last good checkpoint") {
+  for (const char* devices : {"cpu:1", "cpu:4"}) {
+    INFO(devices);
+    const ScratchFolder scratch;
+    const Config config = small_config({"train.checkpoint_every=1", std::string("devices=") + devices});
+    error_of<DeviceError>([&] { run_in(scratch / "run", config, throwing_at(0, 15)); });
+    const fs::path folder = scratch / "run/checkpoints";
+    std::vector<std::string> warnings;
+    Checkpoint checkpoint = load_latest_checkpoint(folder, warnings);
+    REQUIRE(checkpoint.epoch >= 13);
+    // Finite, but so large that the square of the residual is not.
+    for (std::byte& byte : checkpoint.state.at("z2").data) byte = std::byte{0x7e};
+    const fs::path path = checkpoint_path(folder, checkpoint.epoch);
+    save_checkpoint(path, checkpoint);
+    const std::string saved = read_file(path);
+
+    Recorder recorder;
+    const std::string message = error_of<DivergenceError>([&] { resume(RunFolder::open(scratch / "run"), recorder); });
+    check_says(message, "diverged at epoch " + std::to_string(checkpoint.epoch + 1) + ", layer ");
+    check_says(message, "is not finite");
+    CHECK_FALSE(fs::exists(scratch / "run/result.json"));
+    CHECK_FALSE(holds_temporary_files(scratch / "run"));
+    CHECK(load_latest_checkpoint(folder, warnings).epoch == checkpoint.epoch);
+    CHECK(read_file(path) == saved);
+  }
+}
+
+TEST_CASE("a checkpoint that does not fit the run is refused") {
   const ScratchFolder scratch;
-  // Weights so large that squares of the first layer overflow float32.
-  const Config config = small_config({"method.init_scale_first=1e30", "train.checkpoint_every=1", "devices=cpu:2"});
-  const std::string message = error_of<DivergenceError>([&] { run_in(scratch / "run", config); });
-  check_says(message, "diverged at epoch 1, layer ");
-  check_says(message, "is not finite");
-  CHECK_FALSE(fs::exists(scratch / "run/result.json"));
-  CHECK(fs::is_empty(scratch / "run/checkpoints"));  // nothing good was there to keep
+  const Config config = small_config({"devices=cpu:2", "train.checkpoint_every=1"});
+  error_of<DeviceError>([&] { run_in(scratch / "run", config, throwing_at(0, 15)); });
+  const fs::path folder = scratch / "run/checkpoints";
+  std::vector<std::string> warnings;
+  const Checkpoint good = load_latest_checkpoint(folder, warnings);
+  struct Bad {
+    const char* name;
+    std::function<void(Checkpoint&)> damage;
+    const char* message;
+  };
+  const std::vector<Bad> corpus = {
+      {"a tensor less", [](Checkpoint& c) { c.state.erase("z2"); }, "tensor \"z2\" is missing"},
+      {"a tensor of another shape", [](Checkpoint& c) { std::swap(c.state.at("z2").rows, c.state.at("z2").cols); },
+       "tensor \"z2\" is 16"},
+      {"a tensor of other items",
+       [](Checkpoint& c) {
+         HostTensor& z = c.state.at("z2");
+         z.item_bytes = 8;
+         z.data.resize(z.data.size() * 2);
+       },
+       "tensor \"z2\""},
+      {"a stage that there is not", [](Checkpoint& c) { c.stage = 3; }, "stage 3 is not in the config"},
+      {"stage 0", [](Checkpoint& c) { c.stage = 0; }, "stage 0 is not in the config"},
+      {"an epoch beyond the stage", [](Checkpoint& c) { c.stage_epoch = 11; }, "stage_epoch"},
+      {"an epoch before the first", [](Checkpoint& c) { c.stage_epoch = -1; }, "stage_epoch"},
+      {"a complete stage without best weights",
+       [](Checkpoint& c) {
+         c.stage_complete = true;
+         c.best = {};
+       },
+       "best weights"},
+      {"best weights of fewer layers", [](Checkpoint& c) { c.best.network.pop_back(); }, "best weights"},
+      {"best weights of other inputs", [](Checkpoint& c) { c.best.network[0].w = Matrix(16, 3); }, "best weights"},
+  };
+  for (const Bad& bad : corpus) {
+    INFO(bad.name);
+    Checkpoint damaged = good;
+    bad.damage(damaged);
+    fs::remove_all(folder);
+    fs::create_directory(folder);
+    save_checkpoint(checkpoint_path(folder, good.epoch), damaged);
+    Recorder recorder;
+    check_says(error_of<DataError>([&] { resume(RunFolder::open(scratch / "run"), recorder); }), bad.message);
+    CHECK_FALSE(fs::exists(scratch / "run/result.json"));
+  }
 }
 
 }  // namespace gamlp::test

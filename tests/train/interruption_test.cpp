@@ -43,7 +43,8 @@ TEST_CASE("a resumed run equals one that was never interrupted") {
   for (const char* update : {"gradient", "exact"}) {
     for (const Coded& coded : codings()) {
       const ScratchFolder scratch;
-      const Config config = small_config(joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2"}));
+      const Config config =
+          small_config(joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2"}));
       run_in(scratch / "whole", config);
       for (const std::int64_t epoch : {1, 4, 9, 10, 11, 17, 20}) {
         INFO(update << ", " << coded.name << ", stopped at epoch " << epoch);
@@ -83,7 +84,8 @@ TEST_CASE("a run goes on with another number of workers") {
     for (const Coded& coded : codings()) {
       INFO(update << ", " << coded.name);
       const ScratchFolder scratch;
-      const Config config = small_config(joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2"}));
+      const Config config =
+          small_config(joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2"}));
       run_in(scratch / "whole", config);
       for (const char* devices : {"cpu:1", "cpu:4"}) {
         REQUIRE(train_until(scratch / devices, config, 13).interrupted);

@@ -1,7 +1,4 @@
 // The rules of a run's folder, and what happens when it cannot be written.
-#include <csignal>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/train/support.hpp"
@@ -13,27 +10,6 @@ EpochRecord record(std::int64_t epoch) {
   EpochRecord r;
   r.epoch = epoch;
   return r;
-}
-
-// Runs `action` in a child process whose files may grow to `limit` bytes only, as on a full disk; its exit code.
-int exit_code_with_file_limit(rlim_t limit, const std::function<int()>& action) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    std::signal(SIGXFSZ, SIG_IGN);
-    const rlimit bound{limit, limit};
-    ::setrlimit(RLIMIT_FSIZE, &bound);
-    int code = 99;
-    try {
-      code = action();
-    } catch (const Error& error) {
-      code = static_cast<int>(error.code());
-    } catch (...) {
-    }
-    ::_exit(code);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 }  // namespace
@@ -91,26 +67,6 @@ TEST_CASE("metrics that cannot be written are an IoError") {
   const std::string message = error_of<IoError>([&] { folder.append(record(1)); });
   check_says(message, "metrics.jsonl: cannot write");
   check_says(message, "No space left");
-}
-
-TEST_CASE("a full disk ends a run with an IoError, and no file is half-written") {
-  const ScratchFolder scratch;
-  const Config config = small_config({"train.checkpoint_every=5"});
-  run_in(scratch / "whole", config);
-  const auto checkpoint = fs::file_size(checkpoint_path(scratch / "whole/checkpoints", 20));
-  // Enough for config and metrics of the first epochs, not for a checkpoint; then for checkpoints, not for metrics.
-  for (const rlim_t limit : {static_cast<rlim_t>(200), static_cast<rlim_t>(checkpoint / 4)}) {
-    INFO("limit " << limit);
-    const fs::path path = scratch / ("run" + std::to_string(limit));
-    const int code = exit_code_with_file_limit(limit, [&] {
-      run_in(path, config);
-      return 0;
-    });
-    CHECK(code == static_cast<int>(ExitCode::io));
-    CHECK_FALSE(holds_temporary_files(path));
-    CHECK_FALSE(fs::exists(path / "result.json"));
-    CHECK(fs::is_empty(path / "checkpoints"));
-  }
 }
 
 }  // namespace gamlp::test

@@ -32,13 +32,24 @@ TEST_CASE("every bad file of weights is a DataError or ConfigError that names it
       {"no config", [](SafeTensors& c) { c.metadata.erase("config"); }, "\"config\" is missing"},
       {"a config that is no JSON", [](SafeTensors& c) { c.metadata["config"] = "{"; }, "(metadata \"config\")"},
       {"a config with an unknown key", [](SafeTensors& c) { c.metadata["config"] = R"({"modle":{}})"; }, "modle"},
-      {"no layer", [](SafeTensors& c) { c.tensors = {{"x", floats({1})}}; }, "holds no layer"},
+      {"no layer",
+       [](SafeTensors& c) {
+         c.tensors = {{"x", floats({1})}};
+       },
+       "holds no layer"},
       {"no bias", [](SafeTensors& c) { c.tensors.erase("b1"); }, "layer 1 has only one of W and b"},
       {"no matrix", [](SafeTensors& c) { c.tensors.erase("W2"); }, "layer 2 has only one of W and b"},
       {"a flat matrix", [](SafeTensors& c) { c.tensors["W1"] = floats({24}); }, "layer 1: expected W"},
-      {"a bias of two dimensions", [](SafeTensors& c) { c.tensors["b1"] = floats({1, 4}); }, "layer 1: expected W"},
+      {"a bias of two dimensions",
+       [](SafeTensors& c) {
+         c.tensors["b1"] = floats({1, 4});
+       },
+       "layer 1: expected W"},
       {"a short bias", [](SafeTensors& c) { c.tensors["b2"] = floats({1}); }, "layer 2: expected W"},
-      {"layers that do not fit", [](SafeTensors& c) { c.tensors["W2"] = floats({2, 5}); },
+      {"layers that do not fit",
+       [](SafeTensors& c) {
+         c.tensors["W2"] = floats({2, 5});
+       },
        "W has 5 inputs, the layer below has 4 outputs"},
       {"another dtype", [](SafeTensors& c) { c.tensors["W1"].dtype = "I32"; }, "layer 1: expected W"},
   };
@@ -80,7 +91,8 @@ TEST_CASE("a model is not applied to a graph with other features") {
   const ScratchFolder scratch;
   run_in(scratch / "run", small_config());
   fs::remove(scratch / "run/best.safetensors");
-  check_says(error_of<DataError>([&] { cli::open_saved_run(scratch / "run", std::nullopt); }), "the run is not finished");
+  check_says(error_of<DataError>([&] { cli::open_saved_run(scratch / "run", std::nullopt); }),
+             "the run is not finished");
 }
 
 }  // namespace gamlp::test

@@ -1,16 +1,14 @@
 // Small runs for the tests of host/train: a generated graph, a recording reporter, run folders that clean up.
 #pragma once
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
