@@ -154,7 +154,8 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target
     if (packed) pack_codes(codes, first, count, format.bits, packed);
     finish(first, count, old);
   }
-  if (message) std::memcpy(message, scales, static_cast<std::size_t>(format.scale_floats(n)) * 4);
+  const std::int64_t count = format.scale_floats(n);
+  if (message && count > 0) std::memcpy(message, scales, static_cast<std::size_t>(count) * 4);
 }
 
 // The receiver's side: out ← x̂ from a message of n values; finish(first, count) after each tile.

@@ -45,11 +45,8 @@ std::string safetensors_bytes(const SafeTensors& content) {
   std::string bytes(8 + text.size() + offset, '\0');
   std::memcpy(bytes.data(), &length, 8);
   std::memcpy(bytes.data() + 8, text.data(), text.size());
-  char* to = bytes.data() + 8 + text.size();
-  for (const auto* entry : order) {
-    std::memcpy(to, entry->second.data.data(), entry->second.data.size());
-    to += entry->second.data.size();
-  }
+  auto* to = reinterpret_cast<std::byte*>(bytes.data()) + 8 + text.size();
+  for (const auto* entry : order) to = std::copy(entry->second.data.begin(), entry->second.data.end(), to);
   return bytes;
 }
 
