@@ -70,8 +70,8 @@ void StageProgram::gradient_w(Layer& l) {
 void StageProgram::gradient_zq(Layer& l, std::int64_t epoch, Bytes message) {
   const Scalar linear2 = scalar(l.index, kLinear2);
   if (l.last) {
-    enqueue(ops::SoftmaxStep{l.r, l.z, l.mean, labels_.view<std::int32_t>(1, spec_.nodes), nu_,
-                             scalar(l.index, kRisk), linear2});
+    enqueue(ops::SoftmaxStep{l.r, l.z, l.mean, labels_.view<std::int32_t>(1, spec_.nodes), nu_, scalar(l.index, kRisk),
+                             linear2});
     return;
   }
   enqueue(ops::ZStep{l.r, l.z, l.mean, l.q, spec_.activation, linear2});

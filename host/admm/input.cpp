@@ -150,7 +150,7 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
     }
     upload(c_start_, c_);
     stream.enqueue(ops::Gemm{factor(), c(), a()});
-    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), ridge_.view<double>(1, 2), nu,
+    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), ridge_.view<double>(1, 2), input.basis.cols(), nu,
                                      method.exact.kappa, mu});
     return;
   }

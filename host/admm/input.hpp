@@ -23,8 +23,8 @@ const char* input_kind_name(InputKind kind);
 
 struct TrainingInput {
   InputKind kind = InputKind::plain;
-  Matrix train;  // V × m: x, or r; kernel: K
-  Matrix basis;  // qr: q, kernel: x₀ (V × n0); plain: empty
+  Matrix train;             // V × m: x, or r; kernel: K
+  Matrix basis;             // qr: q, kernel: x₀ (V × n0); plain: empty
   std::vector<float> mean;  // kernel: mean of x's rows
 
   std::int64_t inputs() const { return train.cols(); }

@@ -58,9 +58,9 @@ Network grown(const Network& network, int layers, bool restart_head, bool identi
   const LayerWeights& head = network.back();
   const std::int64_t width = head.w.cols();
   while (result.size() + 1 < static_cast<std::size_t>(layers)) {
-    result.push_back(identity ? identity_layer(width, width)
-                              : random_layer(width, width, kPaperScale, kPaperScale,
-                                             random_key(seed, 1, result.size() + 1)));
+    result.push_back(
+        identity ? identity_layer(width, width)
+                 : random_layer(width, width, kPaperScale, kPaperScale, random_key(seed, 1, result.size() + 1)));
   }
   result.push_back(restart_head ? identity_layer(head.w.rows(), width) : head);
   return result;

@@ -14,22 +14,22 @@ struct StageProgram::Layer {
   double mu = 0.0;
 
   Buffer w_memory, b_memory, p_memory, z_memory, q_memory, u_memory;
-  Buffer r_memory, mean_memory;                        // gradient: residual W p + b − z; its column mean
-  Buffer v_memory, t_memory;                           // exact: multiplier, z − v
-  Buffer p_feedback, q_feedback, p_scales, q_scales;   // quantisation
+  Buffer r_memory, mean_memory;                       // gradient: residual W p + b − z; its column mean
+  Buffer v_memory, t_memory;                          // exact: multiplier, z − v
+  Buffer p_feedback, q_feedback, p_scales, q_scales;  // quantisation
 
   Mat w, b, p, z, q, u, r, mean, v, t;
-  ConstMat input;      // p, or the first layer's x
-  Mat q_in, u_in;      // of the boundary below
-  Mat p_next;          // p of the layer above
+  ConstMat input;  // p, or the first layer's x
+  Mat q_in, u_in;  // of the boundary below
+  Mat p_next;      // p of the layer above
 };
 
 // Copies of the neighbour's side, and the message buffers.
 struct StageProgram::Boundary {
   int peer = 0;
   std::int64_t values = 0;
-  Buffer q_copy, u_copy;  // left boundary: q and u of the layer below
-  Buffer p_copy;          // right boundary: p of the layer above
+  Buffer q_copy, u_copy;                 // left boundary: q and u of the layer below
+  Buffer p_copy;                         // right boundary: p of the layer above
   std::size_t p_bytes = 0, q_bytes = 0;  // the largest messages of the stage
   std::array<Buffer, 2> p_message, q_message;
 };

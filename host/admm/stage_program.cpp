@@ -214,8 +214,8 @@ Quantize StageProgram::quantize(const CodecConfig& codec, const WireFormat& form
   if (feedback && format.coding == Coding::value) q.feedback = feedback.mat(spec_.nodes, is_p ? l.n : l.m);
   if (scales) q.scales = scales.mat(1, format.scale_floats(values));
   if (message.data) q.message = {message.data, 1, format.message_bytes(values)};
-  q.key = static_cast<std::uint32_t>(
-      random_key(spec_.seed, 2, static_cast<std::uint64_t>(l.index) * 2 + (is_p ? 1 : 0)));
+  q.key =
+      static_cast<std::uint32_t>(random_key(spec_.seed, 2, static_cast<std::uint64_t>(l.index) * 2 + (is_p ? 1 : 0)));
   q.iteration = iteration_.view<std::uint32_t>(1, 1);
   return q;
 }
@@ -269,8 +269,8 @@ void StageProgram::receive_q(std::int64_t epoch) {
   Layer& l = *layers_.front();
   const WireFormat format = format_of(spec_.exchange.q, epoch - 1);
   context_.compute->wait(*q_exchanged_[last]);  // the q message of the last iteration
-  enqueue(ops::QReceive{left_->q_message[last].raw(static_cast<std::size_t>(format.message_bytes(left_->values))),
-                        l.p, l.q_in, l.u_in, format, rho_});
+  enqueue(ops::QReceive{left_->q_message[last].raw(static_cast<std::size_t>(format.message_bytes(left_->values))), l.p,
+                        l.q_in, l.u_in, format, rho_});
   q_pending_ = false;
 }
 
@@ -281,12 +281,12 @@ void StageProgram::exchange_p(std::int64_t epoch) {
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_left()) {
-    sends.push_back({left_->peer,
-                     left_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(left_->values)))});
+    sends.push_back(
+        {left_->peer, left_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(left_->values)))});
   }
   if (has_right()) {
-    receives.push_back({right_->peer, right_->p_message[parity].raw(
-                                          static_cast<std::size_t>(format.message_bytes(right_->values)))});
+    receives.push_back(
+        {right_->peer, right_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values)))});
   }
   context_.compute->record(*p_ready_[parity]);
   // The p message that goes left is packed; the one that came from the right two iterations ago is used up.
@@ -302,12 +302,12 @@ void StageProgram::exchange_q(std::int64_t epoch) {
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_right()) {
-    sends.push_back({right_->peer,
-                     right_->q_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values)))});
+    sends.push_back(
+        {right_->peer, right_->q_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values)))});
   }
   if (has_left()) {
-    receives.push_back({left_->peer, left_->q_message[parity].raw(
-                                         static_cast<std::size_t>(format.message_bytes(left_->values)))});
+    receives.push_back(
+        {left_->peer, left_->q_message[parity].raw(static_cast<std::size_t>(format.message_bytes(left_->values)))});
     q_pending_ = true;
   }
   context_.compute->record(*q_ready_[parity]);
@@ -340,9 +340,9 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
       const WireFormat format = format_of(spec_.exchange.p, epoch);
       if (exact_) exact_product(l);                   // needs nothing of the neighbour
       context_.compute->wait(*p_exchanged_[parity]);  // the p message of the right neighbour
-      enqueue(ops::PReceive{
-          right_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values))), l.p_next,
-          format});
+      enqueue(
+          ops::PReceive{right_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values))),
+                        l.p_next, format});
       context_.compute->wait(*q_exchanged_[parity]);  // the q message of two iterations ago has been sent
       message = right_->q_message[parity].raw(right_->q_bytes);
     }

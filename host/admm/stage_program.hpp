@@ -50,12 +50,20 @@ struct StageSpec {
 
 // Per-layer scalars in device memory (double), downloaded for metrics.
 enum LayerScalar : int {
-  kGradientP2, kImageP2, kTau, kGradientW2, kImageW2,  // step sizes
-  kLinear2,                          // ||z − W p − b||²
-  kFit2, kDualGap, kGap2, kQ2,       // ||q − f(z)||², <u, p − q>, ||p − q||², ||q||² (contiguous: QDual.sums)
-  kRisk,                             // last layer: Σ cross-entropy
-  kWeight2,                          // ||W||²
-  kRidge, kRidgeIdentity,            // θ, λ' (contiguous: WFactor.ridge)
+  kGradientP2,
+  kImageP2,
+  kTau,
+  kGradientW2,
+  kImageW2,  // step sizes
+  kLinear2,  // ||z − W p − b||²
+  kFit2,
+  kDualGap,
+  kGap2,
+  kQ2,       // ||q − f(z)||², <u, p − q>, ||p − q||², ||q||² (contiguous: QDual.sums)
+  kRisk,     // last layer: Σ cross-entropy
+  kWeight2,  // ||W||²
+  kRidge,
+  kRidgeIdentity,  // θ, λ' (contiguous: WFactor.ridge)
   kLayerScalars
 };
 
@@ -141,7 +149,7 @@ class StageProgram {
   Buffer scalars_, iteration_, labels_;
   std::vector<Buffer> workspace_;
   std::array<std::unique_ptr<Event>, 2> p_ready_, p_exchanged_, q_ready_, q_exchanged_, downloaded_;
-  bool q_pending_ = false;      // a q message of the last iteration has not been applied yet
+  bool q_pending_ = false;                        // a q message of the last iteration has not been applied yet
   std::vector<std::unique_ptr<Matrix>> staging_;  // host copies that uploads read from
 };
 

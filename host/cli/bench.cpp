@@ -18,7 +18,9 @@ namespace gamlp::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-double seconds_between(Clock::time_point a, Clock::time_point b) { return std::chrono::duration<double>(b - a).count(); }
+double seconds_between(Clock::time_point a, Clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
 
 double median(std::vector<double> values) {
   expects(!values.empty(), "a median has values");
@@ -75,9 +77,9 @@ double reference_gflops() {
 
 struct Measurement {
   int devices = 1;
-  double iteration = 0;     // median seconds of one iteration, all devices
-  double floor = 0;         // median seconds of the same products and factorisations alone
-  double gflop = 0;         // of the products
+  double iteration = 0;           // median seconds of one iteration, all devices
+  double floor = 0;               // median seconds of the same products and factorisations alone
+  double gflop = 0;               // of the products
   std::array<double, 5> phase{};  // seconds per iteration, summed over devices
   double wait = 0, exchange = 0, bytes = 0;
   std::size_t peak_memory = 0;
@@ -98,8 +100,8 @@ class Subject {
     };
     const int layers = static_cast<int>(config.stages.back().layers);
     const MethodConfig& method = config.method;
-    runner_.build(layers, initial_network(runner_.spec_of(layers).widths, method.init_scale_first,
-                                          method.identity_init, config.train.seed));
+    runner_.build(layers, initial_network(runner_.spec_of(layers).widths, method.init_scale_first, method.identity_init,
+                                          config.train.seed));
     runner_.forward();
     run(layers + 3);  // past the first gradients, which take an extra product each
     for (auto& stream : streams_) stream->recording = true;
@@ -233,9 +235,8 @@ int bench(const BenchArguments& args, bool json) {
   report["rounds"] = args.rounds;
   for (auto& measured : rounds) {
     // The round with the median ratio stands for all; the spread beside it.
-    std::sort(measured.begin(), measured.end(), [](const Measurement& a, const Measurement& b) {
-      return a.iteration / a.floor < b.iteration / b.floor;
-    });
+    std::sort(measured.begin(), measured.end(),
+              [](const Measurement& a, const Measurement& b) { return a.iteration / a.floor < b.iteration / b.floor; });
     const Measurement& middle = measured[measured.size() / 2];
     nlohmann::ordered_json entry = to_json(middle);
     entry["ratio_to_floor_range"] = {measured.front().iteration / measured.front().floor,
@@ -281,12 +282,15 @@ int bench(const BenchArguments& args, bool json) {
 
 void add_bench(CLI::App& app, Shared& shared) {
   auto args = std::make_shared<BenchArguments>();
-  CLI::App* command = app.add_subcommand("bench", "Time an iteration of a config's last stage, beside its matrix products alone");
+  CLI::App* command =
+      app.add_subcommand("bench", "Time an iteration of a config's last stage, beside its matrix products alone");
   command->add_option("config", args->config, "Config file")->required();
-  command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=500")->allow_extra_args(false);
+  command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=500")
+      ->allow_extra_args(false);
   command->add_option("--devices", args->devices, "Workers, several to compare them in turns: cpu:1,cpu:2");
   command->add_option("--iterations", args->iterations, "Iterations per round")->check(CLI::Range(1, 100000));
-  command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")->check(CLI::Range(1, 1000));
+  command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
+      ->check(CLI::Range(1, 1000));
   command->add_flag("--json", shared.json, "Print the report as JSON");
   command->footer("Example: gamlp bench configs/cora_100.json --devices cpu:1,cpu:2");
   command->callback([args, &shared] { shared.run = [args, &shared] { return bench(*args, shared.json); }; });

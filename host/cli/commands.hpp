@@ -2,11 +2,10 @@
 // main() calls when the subcommand was chosen; run returns the exit status or throws an Error.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <atomic>
 #include <functional>
 #include <string>
-
-#include <CLI/CLI.hpp>
 
 namespace gamlp::cli {
 

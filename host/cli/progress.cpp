@@ -1,9 +1,8 @@
 #include "host/cli/progress.hpp"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstdio>
+#include <unistd.h>
 
 namespace gamlp::cli {
 namespace {
@@ -63,11 +62,12 @@ void Progress::prepared(const Problem& problem, const Config& config, int device
               problem.dataset_name.c_str(), static_cast<long long>(problem.nodes),
               static_cast<long long>(problem.edges), static_cast<long long>(problem.features), problem.classes,
               problem.parts[0].nodes.size(), problem.parts[1].nodes.size(), problem.parts[2].nodes.size()));
-  line(format("inputs %lld (K = %lld), width %lld, update %s, rho = nu = %g, %d CPU worker%s; loaded in %s, augmented in %s",
-              static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
-              static_cast<long long>(config.model.width), config.method.update == Update::exact ? "exact" : "gradient",
-              *config.method.rho, devices, devices == 1 ? "" : "s", human_seconds(problem.load_seconds).c_str(),
-              human_seconds(problem.augment_seconds).c_str()));
+  line(format(
+      "inputs %lld (K = %lld), width %lld, update %s, rho = nu = %g, %d CPU worker%s; loaded in %s, augmented in %s",
+      static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
+      static_cast<long long>(config.model.width), config.method.update == Update::exact ? "exact" : "gradient",
+      *config.method.rho, devices, devices == 1 ? "" : "s", human_seconds(problem.load_seconds).c_str(),
+      human_seconds(problem.augment_seconds).c_str()));
   for (const std::string& note : problem.notes) line("  " + note);
 }
 
@@ -122,15 +122,16 @@ std::string result_table(const nlohmann::ordered_json& r) {
   row("validation accuracy", accuracy("validation_accuracy"));
   row("train accuracy", accuracy("train_accuracy"));
   row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()));
-  row("time", human_seconds(r["seconds"].get<double>()) + format(", %.2f ms per epoch", 1e3 * r["seconds_per_epoch"].get<double>()));
-  row("bytes exchanged", human_bytes(r["bytes_sent"].get<double>()) + ", " + human_bytes(r["bytes_per_epoch"].get<double>()) +
-                             " per epoch; one device per layer: " +
+  row("time", human_seconds(r["seconds"].get<double>()) +
+                  format(", %.2f ms per epoch", 1e3 * r["seconds_per_epoch"].get<double>()));
+  row("bytes exchanged", human_bytes(r["bytes_sent"].get<double>()) + ", " +
+                             human_bytes(r["bytes_per_epoch"].get<double>()) + " per epoch; one device per layer: " +
                              human_bytes(r["bytes_per_epoch_one_device_per_layer"].get<double>()) + " per epoch");
   const auto& timing = r["timing"];
-  row("worker time", format("products %.2f s, factors %.2f s, elementwise %.2f s, codecs %.2f s, exchange %.2f s, waiting %.2f s",
-                            timing["gemm"].get<double>(), timing["factorisation"].get<double>(),
-                            timing["elementwise"].get<double>(), timing["codec"].get<double>(),
-                            timing["exchange"].get<double>(), timing["wait"].get<double>()));
+  row("worker time",
+      format("products %.2f s, factors %.2f s, elementwise %.2f s, codecs %.2f s, exchange %.2f s, waiting %.2f s",
+             timing["gemm"].get<double>(), timing["factorisation"].get<double>(), timing["elementwise"].get<double>(),
+             timing["codec"].get<double>(), timing["exchange"].get<double>(), timing["wait"].get<double>()));
   row("evaluation", format("%.2f s, beside training", timing["evaluation"].get<double>()));
   return t;
 }

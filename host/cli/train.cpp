@@ -59,8 +59,10 @@ struct TrainArguments {
 void add_train(CLI::App& app, Shared& shared) {
   auto args = std::make_shared<TrainArguments>();
   CLI::App* command = app.add_subcommand("train", "Train from a JSON config");
-  command->add_option("config", args->config, "Config file (configs/*.json; configs/schema.json describes it)")->required();
-  command->add_option("--set", args->overrides, "Override one value, e.g. --set method.rho=1e-3 --set stages.2.epochs=50")
+  command->add_option("config", args->config, "Config file (configs/*.json; configs/schema.json describes it)")
+      ->required();
+  command
+      ->add_option("--set", args->overrides, "Override one value, e.g. --set method.rho=1e-3 --set stages.2.epochs=50")
       ->allow_extra_args(false);
   command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
   command->add_option("--devices", args->devices, "auto, cpu or cpu:N (N workers)");

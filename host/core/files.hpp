@@ -10,7 +10,8 @@
 
 namespace gamlp {
 
-// The whole file. Throws DataError naming the path when it is missing, unreadable, not a regular file or larger than `limit` bytes.
+// The whole file. Throws DataError naming the path when it is missing, unreadable, not a regular file or larger than
+// `limit` bytes.
 std::string read_file(const std::filesystem::path& path, std::uintmax_t limit = std::uintmax_t{1} << 40);
 
 // Writes beside `path`, flushes to disk, then renames over it: after an error or a crash `path` holds its

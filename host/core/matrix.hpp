@@ -60,12 +60,8 @@ class Matrix {
   const float* data() const { return values_.data(); }
   float* row(std::int64_t i) { return data() + i * cols_; }
   const float* row(std::int64_t i) const { return data() + i * cols_; }
-  float& operator()(std::int64_t i, std::int64_t j) {
-    return values_[static_cast<std::size_t>(i * cols_ + j)];
-  }
-  float operator()(std::int64_t i, std::int64_t j) const {
-    return values_[static_cast<std::size_t>(i * cols_ + j)];
-  }
+  float& operator()(std::int64_t i, std::int64_t j) { return values_[static_cast<std::size_t>(i * cols_ + j)]; }
+  float operator()(std::int64_t i, std::int64_t j) const { return values_[static_cast<std::size_t>(i * cols_ + j)]; }
   Mat view() { return {data(), rows_, cols_}; }
   ConstMat view() const { return {data(), rows_, cols_}; }
 

@@ -1,9 +1,8 @@
 #include "host/core/memory.hpp"
 
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <new>
+#include <sys/mman.h>
 
 namespace gamlp {
 

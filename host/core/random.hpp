@@ -44,7 +44,9 @@ class Random {
   // Uniform in [0, 1), 53 bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
   // Uniform integer in [0, n), n > 0 (multiply-shift; bias below n·2^-64).
-  std::uint64_t below(std::uint64_t n) { return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64); }
+  std::uint64_t below(std::uint64_t n) {
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64);
+  }
   // Standard normal (Box–Muller).
   double normal() {
     const double u = 1.0 - uniform();

@@ -44,8 +44,8 @@ void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float be
   expects((tb ? b.cols : b.rows) == k && c.rows == m && c.cols == n, "gemm: shapes agree");
   if (m == 0 || n == 0) return;
 #ifdef GAMLP_GEMM_ONEDNN
-  const dnnl_status_t status = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a.data, a.cols, b.data,
-                                          b.cols, beta, c.data, c.cols);
+  const dnnl_status_t status =
+      dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a.data, a.cols, b.data, b.cols, beta, c.data, c.cols);
   if (status != dnnl_success) throw DeviceError("oneDNN: sgemm failed with status " + std::to_string(status));
 #else
   cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, as_int(m), as_int(n),
@@ -81,8 +81,8 @@ void gram(ConstMat x, Mat out) {
     gemm(x, true, x, false, out);
     return;
   }
-  cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, as_int(x.cols), as_int(x.rows), 1.0f, x.data, as_int(x.cols),
-              0.0f, out.data, as_int(out.cols));
+  cblas_ssyrk(CblasRowMajor, CblasLower, CblasTrans, as_int(x.cols), as_int(x.rows), 1.0f, x.data, as_int(x.cols), 0.0f,
+              out.data, as_int(out.cols));
   mirror_lower(out);
 }
 

@@ -1,5 +1,5 @@
-// Dense linear algebra on the host: float32 products by oneDNN (or OpenBLAS, CMake's GAMLP_GEMM), factorisations by LAPACK.
-// All matrices row-major. Threads: those of the calling thread, see set_blas_threads().
+// Dense linear algebra on the host: float32 products by oneDNN (or OpenBLAS, CMake's GAMLP_GEMM), factorisations by
+// LAPACK. All matrices row-major. Threads: those of the calling thread, see set_blas_threads().
 #pragma once
 
 #include <cstdint>

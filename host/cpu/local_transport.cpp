@@ -177,7 +177,8 @@ class LocalTransport final : public Transport {
 
   void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
     for (const Send& send : sends) expects(send.peer >= 0 && send.peer < size(), "exchange: peer exists");
-    for (const Receive& receive : receives) expects(receive.peer >= 0 && receive.peer < size(), "exchange: peer exists");
+    for (const Receive& receive : receives)
+      expects(receive.peer >= 0 && receive.peer < size(), "exchange: peer exists");
     for (const Send& send : sends) {  // when enqueued, so that the count after an iteration is always the same
       counters_.bytes_sent += static_cast<std::uint64_t>(send.message.size());
       counters_.messages_sent += 1;

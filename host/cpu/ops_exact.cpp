@@ -92,7 +92,7 @@ void run(const ops::KernelFactor& op, Scratch&) {
   const std::int64_t n = op.factor.rows;
   double trace = 0.0;
   for (std::int64_t i = 0; i < n; ++i) trace += static_cast<double>(op.factor.row(i)[i]);
-  const double theta = op.kappa * op.nu * trace / static_cast<double>(n);
+  const double theta = op.kappa * op.nu * trace / static_cast<double>(op.inputs);
   op.ridge.data[0] = theta;
   op.ridge.data[1] = 0.0;
   const float nu = static_cast<float>(op.nu), ridge = static_cast<float>(std::max(theta + op.mu, 1e-30));

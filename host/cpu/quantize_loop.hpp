@@ -23,7 +23,7 @@ inline UniformGrid grid_of(const WireFormat& format, const float* scales) {
   return grid_from_range(scales[0], scales[1], format.levels());
 }
 
-// Running range of one group; NaN leaves it as it is.
+// Running range of one group. NaN in the first value makes the group NaN, which the driver's checks then see.
 struct GroupRange {
   float low = 0.0f, high = 0.0f;
   double sum = 0.0;  // of magnitudes, for 1-bit differences

@@ -36,11 +36,11 @@ struct ActivationRule {
 struct Quantize {
   WireFormat format;
   Rounding rounding = Rounding::nearest;
-  Mat feedback;                           // error feedback e (x ← x + e, e ← x − x̂); empty: none
-  MatView<float> scales;                  // scratch for format.scale_floats() values
-  Bytes message;                          // the packed message; empty when no other device wants it
-  std::uint32_t key = 0;                  // of stochastic rounding: fixed per tensor
-  MatView<const std::uint32_t> iteration; // its counter in device memory, advanced by Tick
+  Mat feedback;                            // error feedback e (x ← x + e, e ← x − x̂); empty: none
+  MatView<float> scales;                   // scratch for format.scale_floats() values
+  Bytes message;                           // the packed message; empty when no other device wants it
+  std::uint32_t key = 0;                   // of stochastic rounding: fixed per tensor
+  MatView<const std::uint32_t> iteration;  // its counter in device memory, advanced by Tick
 };
 
 // Exact step length from two squared norms (prox.hpp: inverse_step): 1/τ, τ = (ν·image2 + c·gradient2)/gradient2.
@@ -346,13 +346,14 @@ struct WSolve {
 };
 
 // Layer 1 with fewer nodes than inputs, W = cᵀ X₀ in the span of the centred inputs X₀ (V × n):
-// factor ← Cholesky factor of ν K + (θ + μ) I, K = X₀X₀ᵀ given in `factor` on entry, θ = κν trace(K)/V;
+// factor ← Cholesky factor of ν K + (θ + μ) I, K = X₀X₀ᵀ given in `factor` on entry, θ = κν trace(K)/inputs;
 // ridge ← (θ, 0).
 struct KernelFactor {
   static constexpr const char* name = "kernel_factor";
   static constexpr Phase phase = Phase::factor;
   Mat factor;
   MatView<double> ridge;
+  std::int64_t inputs = 0;  // n, the width of X₀
   double nu = 0, kappa = 0, mu = 0;
   void views(auto&& f) const { f("factor", factor), f("ridge", ridge); }
 };
@@ -409,8 +410,8 @@ struct SoftmaxExact {
 }  // namespace ops
 
 using OpVariant =
-    std::variant<ops::Gemm, ops::Gram, ops::Upload, ops::Download, ops::Copy, ops::Zero, ops::Tick, ops::Forward, ops::Dot,
-                 ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent, ops::PProject, ops::ResidualAdd,
+    std::variant<ops::Gemm, ops::Gram, ops::Upload, ops::Download, ops::Copy, ops::Zero, ops::Tick, ops::Forward,
+                 ops::Dot, ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent, ops::PProject, ops::ResidualAdd,
                  ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep, ops::SoftmaxStep, ops::QDual,
                  ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean, ops::WFactor, ops::WSolve,
                  ops::KernelFactor, ops::KernelSolve, ops::ZqExact, ops::SoftmaxExact>;

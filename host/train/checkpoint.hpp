@@ -30,12 +30,12 @@ struct Checkpoint {
   int stage = 1;                 // 1-based
   std::int64_t stage_epoch = 0;  // epochs done in the stage
   bool stage_complete = false;
-  std::int64_t epoch = 0;        // epochs done in the run
-  double seconds = 0;            // of training, evaluation_seconds of it beside
+  std::int64_t epoch = 0;  // epochs done in the run
+  double seconds = 0;      // of training, evaluation_seconds of it beside
   double evaluation_seconds = 0;
   std::uint64_t bytes_sent = 0;
   std::vector<double> recent_objectives;  // for stopping on convergence
-  std::string config;            // the resolved config, JSON
+  std::string config;                     // the resolved config, JSON
   BestWeights best;
   std::vector<StageBest> best_of_stages;  // of the stages before this one
   TrainingState state;

@@ -1,7 +1,6 @@
 #include "host/train/metrics.hpp"
 
 #include <cmath>
-
 #include <nlohmann/json.hpp>
 
 #include "host/core/error.hpp"
@@ -18,17 +17,26 @@ struct NamedScalar {
   const char* name;
 };
 // In the order in which a layer's step computes them, so that the first bad one names the cause.
-constexpr NamedScalar kChecked[] = {
-    {kGradientP2, "the gradient of p"}, {kGradientW2, "the gradient of W"}, {kLinear2, "z − W p − b"},
-    {kRisk, "the risk of z"},           {kFit2, "q − f(z)"},                {kDualGap, "u"},
-    {kGap2, "p − q"},                   {kWeight2, "W"}};
+constexpr NamedScalar kChecked[] = {{kGradientP2, "the gradient of p"},
+                                    {kGradientW2, "the gradient of W"},
+                                    {kLinear2, "z − W p − b"},
+                                    {kRisk, "the risk of z"},
+                                    {kFit2, "q − f(z)"},
+                                    {kDualGap, "u"},
+                                    {kGap2, "p − q"},
+                                    {kWeight2, "W"}};
 
 }  // namespace
 
 nlohmann::ordered_json to_json(const EpochRecord& r) {
-  nlohmann::ordered_json json = {{"epoch", r.epoch},         {"stage", r.stage},       {"stage_epoch", r.stage_epoch},
-                                 {"layers", r.layers},       {"objective", r.objective}, {"residual", r.residual},
-                                 {"relative_residual", r.relative_residual}, {"risk", r.risk}};
+  nlohmann::ordered_json json = {{"epoch", r.epoch},
+                                 {"stage", r.stage},
+                                 {"stage_epoch", r.stage_epoch},
+                                 {"layers", r.layers},
+                                 {"objective", r.objective},
+                                 {"residual", r.residual},
+                                 {"relative_residual", r.relative_residual},
+                                 {"risk", r.risk}};
   const double nan = std::nan("");
   json["train_accuracy"] = fraction_or_null(r.accuracy ? r.accuracy->train : nan);
   json["validation_accuracy"] = fraction_or_null(r.accuracy ? r.accuracy->validation : nan);

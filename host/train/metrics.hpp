@@ -3,11 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "host/admm/stage_program.hpp"
 
@@ -22,14 +21,14 @@ struct EpochRecord {
   int stage = 1;                 // 1-based
   std::int64_t stage_epoch = 0;  // 1-based
   int layers = 0;
-  double objective = 0;  // augmented Lagrangian L_ρ (algorithm.md §2), with the weight decay
-  double residual = 0;   // Σ_l ||p_{l+1} − q_l||²
-  double relative_residual = 0;  // residual / Σ_l ||q_l||²
-  double risk = 0;       // Σ over training nodes of the cross-entropy
+  double objective = 0;                // augmented Lagrangian L_ρ (algorithm.md §2), with the weight decay
+  double residual = 0;                 // Σ_l ||p_{l+1} − q_l||²
+  double relative_residual = 0;        // residual / Σ_l ||q_l||²
+  double risk = 0;                     // Σ over training nodes of the cross-entropy
   std::optional<Accuracies> accuracy;  // when the epoch was evaluated
   bool awaits_evaluation = false;      // an evaluation is under way (not part of the line)
-  double seconds = 0;    // training time since the start of the run
-  std::uint64_t bytes_sent = 0;  // by all devices, since the start of the run
+  double seconds = 0;                  // training time since the start of the run
+  std::uint64_t bytes_sent = 0;        // by all devices, since the start of the run
   int bits_p = 32, bits_q = 32;
 };
 

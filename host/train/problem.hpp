@@ -14,9 +14,9 @@ namespace gamlp {
 
 // The nodes of one part with their inputs, as the evaluator reads them.
 struct EvaluationPart {
-  std::vector<std::int32_t> nodes;   // ascending
+  std::vector<std::int32_t> nodes;  // ascending
   std::vector<std::int32_t> labels;
-  Matrix inputs;                     // nodes × TrainingInput::inputs(); empty for the train part of plain and kernel
+  Matrix inputs;  // nodes × TrainingInput::inputs(); empty for the train part of plain and kernel
 };
 
 struct Problem {
@@ -30,9 +30,7 @@ struct Problem {
   double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
 
   const std::vector<std::int32_t>& train_labels() const { return parts[0].labels; }
-  ConstMat part_inputs(std::size_t part) const {
-    return part == 0 ? input.train.view() : parts[part].inputs.view();
-  }
+  ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
 // Loads, splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on the shape.

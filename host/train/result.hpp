@@ -2,10 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "host/admm/partition.hpp"
 #include "host/config/config.hpp"
@@ -21,7 +20,7 @@ struct RunFigures {
   double evaluation_seconds = 0;  // on the evaluator's thread, beside training
   std::uint64_t bytes_sent = 0;   // by all devices
   int devices = 1;
-  CpuTimes times;                 // summed over devices (of this process, if resumed)
+  CpuTimes times;  // summed over devices (of this process, if resumed)
   std::vector<MemoryUse> memory;
   std::vector<LayerRange> last_ranges;
   std::vector<StageBest> best_of_stages;

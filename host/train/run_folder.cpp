@@ -1,13 +1,11 @@
 #include "host/train/run_folder.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
-#include <sstream>
-
+#include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <unistd.h>
 
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"

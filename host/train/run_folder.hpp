@@ -8,9 +8,8 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
-
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "host/admm/network.hpp"
 #include "host/config/config.hpp"

@@ -72,8 +72,8 @@ TrainingState StageRunner::save() {
 Network StageRunner::empty_network() const {
   Network network;
   for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
-    network.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
-                       std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+    network.push_back(
+        {Matrix(spec_.widths[l], spec_.widths[l - 1]), std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
   }
   return network;
 }

@@ -25,11 +25,11 @@ class StageRunner {
   // Allocates and uploads a stage of `layers` layers that starts from `network`; frees the one before. Layer 1's
   // input is uploaded the first time.
   void build(int layers, const Network& network);
-  void forward();                           // see StageProgram::enqueue_forward
+  void forward();  // see StageProgram::enqueue_forward
   void restore(const TrainingState& state);
   TrainingState save();
-  Network fetch();                          // the current weights, W_1 in the problem's coordinates
-  Network empty_network() const;            // of the stage's shape
+  Network fetch();                // the current weights, W_1 in the problem's coordinates
+  Network empty_network() const;  // of the stage's shape
 
   StageSpec spec_of(int layers) const;
   const StageSpec& spec() const { return spec_; }

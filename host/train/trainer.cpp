@@ -122,9 +122,8 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
 void Trainer::complete_epoch() {
   Slot& slot = in_flight_.front();
   const std::int64_t epoch = slot.record.stage_epoch - 1;
-  const std::uint64_t ticket = runner_.fleet().post_all(runner_.active(), [this, epoch](int rank) {
-    runner_.program(rank).finish_downloads(epoch);
-  });
+  const std::uint64_t ticket = runner_.fleet().post_all(
+      runner_.active(), [this, epoch](int rank) { runner_.program(rank).finish_downloads(epoch); });
   runner_.fleet().wait(ticket);
   EpochRecord record = slot.record;
   record.seconds = seconds_before_ + seconds_since(start_);
@@ -247,7 +246,8 @@ void check_best_fits(const Checkpoint& from, const Network& stage) {
   for (std::size_t l = 0; fits && l < best.size(); ++l) {
     fits = best[l].w.rows() == stage[l].w.rows() && best[l].w.cols() == stage[l].w.cols();
   }
-  if (!fits) throw DataError("checkpoint: the best weights are not of the shape of stage " + std::to_string(from.stage));
+  if (!fits)
+    throw DataError("checkpoint: the best weights are not of the shape of stage " + std::to_string(from.stage));
 }
 
 TrainResult Trainer::run(const Checkpoint* from) {
@@ -269,8 +269,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   }
   // A resumed stage restores its weights over these.
   const int first_layers = static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers);
-  network_ = initial_network(runner_.spec_of(first_layers).widths,
-                             method.init_scale_first, method.identity_init, seed);
+  network_ = initial_network(runner_.spec_of(first_layers).widths, method.init_scale_first, method.identity_init, seed);
   for (int stage = first_stage; stage <= static_cast<int>(config_.stages.size()); ++stage) {
     const int layers = static_cast<int>(config_.stages[static_cast<std::size_t>(stage) - 1].layers);
     if (stage > first_stage) {
@@ -341,8 +340,8 @@ int device_count(const Config& config) {
   const int count = std::stoi(devices.substr(devices.find(':') + 1));
   if (count > layers) {
     throw ConfigError("devices: \"" + devices + "\" asks for " + std::to_string(count) + " devices for " +
-                      std::to_string(layers) + " layers; each device owns at least one layer: use at most cpu:" +
-                      std::to_string(layers));
+                      std::to_string(layers) +
+                      " layers; each device owns at least one layer: use at most cpu:" + std::to_string(layers));
   }
   return count;
 }
@@ -378,7 +377,8 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   const std::int64_t stage_epochs = config.stages[static_cast<std::size_t>(from.stage) - 1].epochs;
   if (from.stage_epoch < 0 || from.stage_epoch > stage_epochs || from.epoch < from.stage_epoch) {
     throw DataError(folder.checkpoints().string() + ": stage_epoch " + std::to_string(from.stage_epoch) +
-                    " is not in stage " + std::to_string(from.stage) + " of " + std::to_string(stage_epochs) + " epochs");
+                    " is not in stage " + std::to_string(from.stage) + " of " + std::to_string(stage_epochs) +
+                    " epochs");
   }
   folder.truncate_metrics(from.epoch);
   const int devices = device_count(config);

@@ -6,9 +6,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <string>
-
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "host/config/config.hpp"
 #include "host/train/checkpoint.hpp"

@@ -139,8 +139,8 @@ TEST_CASE("the kernel form is the n x n form in the span of the inputs") {
       reference::Rules rules;
       rules.nu = nu;
       const MatView<double> ridge = bench.make<double>(1, 2);
-      bench.run(ops::KernelFactor{factor, ridge, nu, kappa, mu});
-      CHECK(ridge.data[0] == Approx(kappa * nu * trace / static_cast<double>(v)));
+      bench.run(ops::KernelFactor{factor, ridge, n, nu, kappa, mu});
+      CHECK(ridge.data[0] == Approx(kappa * nu * trace / static_cast<double>(n)));
       CHECK(ridge.data[1] == 0.0);
       const double condition = 1.0 + nu * trace / (std::max(ridge.data[0] + mu, 1e-30));
       if (v == 1) continue;                         // one centred node is 0: nothing to learn
