@@ -133,7 +133,7 @@ part_tidy() {
   fi
   echo "${#files[@]} files"
   ((${#files[@]} == 0)) || printf '%s\0' "${files[@]}" \
-    | xargs -0 -n 1 -P "$jobs" clang-tidy -p build --quiet --warnings-as-errors='*'
+    | xargs -0 -n 1 -P "$jobs" clang-tidy -p build --quiet --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*'
 }
 
 part_tools() {
