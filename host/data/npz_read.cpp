@@ -140,7 +140,7 @@ void NpzReader::check_members(std::uint64_t archive_bytes) {
     }
     members_.emplace_back(stat.name);
   }
-  guard.release();
+  (void)guard.release();
 }
 
 std::vector<std::string> NpzReader::keys() const {

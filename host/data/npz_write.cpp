@@ -63,7 +63,7 @@ std::string npz_bytes(const std::vector<std::pair<std::string, std::string>>& me
     if (zip_file_set_dostime(archive.get(), at, 0, 0x21, 0) != 0) fail(zip_strerror(archive.get()));
   }
   if (zip_close(archive.get()) != 0) fail(zip_strerror(archive.get()));
-  archive.release();
+  (void)archive.release();
   return content_of(target.get());
 }
 

@@ -105,7 +105,7 @@ void Fleet::work(Worker& worker) {
   }
 }
 
-void Fleet::fail(Worker& worker, std::exception_ptr error, const std::string& what) {
+void Fleet::fail(Worker& worker, const std::exception_ptr& error, const std::string& what) {
   const std::string name = worker.device->name();
   {
     const std::lock_guard lock(mutex_);

@@ -54,7 +54,7 @@ class Fleet {
   };
 
   void work(Worker& worker);
-  void fail(Worker& worker, std::exception_ptr error, const std::string& what);
+  void fail(Worker& worker, const std::exception_ptr& error, const std::string& what);
 
   std::mutex mutex_;
   std::condition_variable changed_;
