@@ -45,6 +45,12 @@ class Hub {
     return offer;
   }
 
+  // Takes an offer back. False when its receiver has it already, and is copying or has copied.
+  bool withdraw(int from, int to, const std::shared_ptr<std::atomic<bool>>& taken) {
+    const std::lock_guard lock(mutex_);
+    return std::erase_if(queue(from, to), [&](const Offer& offer) { return offer.taken == taken; }) != 0;
+  }
+
   void changed() {
     version_.fetch_add(1, std::memory_order_release);
     // Taking the lock orders this change before a sleeper's last look.
@@ -109,7 +115,26 @@ class LocalGroup final : public ExchangeTask {
         counters_(counters),
         device_(device) {}
 
+  ~LocalGroup() override { withdraw(); }
+
   bool progress() override {
+    try {
+      return step();
+    } catch (...) {
+      withdraw();  // who catches this may free the messages
+      throw;
+    }
+  }
+
+  void block() override { hub_.wait_beyond(seen_); }
+
+ private:
+  struct Pending {
+    int peer;
+    std::shared_ptr<std::atomic<bool>> taken;
+  };
+
+  bool step() {
     hub_.check(rank_);
     seen_ = hub_.version();
     if (!offered_) {
@@ -117,7 +142,7 @@ class LocalGroup final : public ExchangeTask {
       for (const Send& send : sends_) {
         auto taken = std::make_shared<std::atomic<bool>>(false);
         hub_.offer(rank_, send.peer, {send.message, taken});
-        pending_.push_back(std::move(taken));
+        pending_.push_back({send.peer, std::move(taken)});
       }
     }
     // Receives of one peer match in order, so a later one must not overtake an earlier one.
@@ -132,19 +157,27 @@ class LocalGroup final : public ExchangeTask {
       copy(receives_[i], offer);
       receives_.erase(receives_.begin() + static_cast<std::ptrdiff_t>(i));
     }
-    std::erase_if(pending_, [](const auto& taken) { return taken->load(std::memory_order_acquire); });
+    std::erase_if(pending_, [](const Pending& p) { return p.taken->load(std::memory_order_acquire); });
+    hub_.check(rank_);  // a message that was refused counts as taken
     return receives_.empty() && pending_.empty();
   }
 
-  void block() override { hub_.wait_beyond(seen_); }
+  // Afterwards no peer reads this group's messages.
+  void withdraw() noexcept {
+    for (const Pending& pending : pending_) {
+      if (hub_.withdraw(rank_, pending.peer, pending.taken)) continue;
+      while (!pending.taken->load(std::memory_order_acquire)) std::this_thread::yield();
+    }
+    pending_.clear();
+  }
 
- private:
   void copy(const Receive& receive, const Offer& offer) {
     if (receive.message.size() != offer.message.size()) {
       const std::string what = "cpu:" + std::to_string(rank_) + " expects " + std::to_string(receive.message.size()) +
                                " bytes from cpu:" + std::to_string(receive.peer) + ", which sends " +
                                std::to_string(offer.message.size());
       hub_.abort(what);
+      offer.taken->store(true, std::memory_order_release);
       throw DeviceError(what);
     }
     const auto start = std::chrono::steady_clock::now();
@@ -165,7 +198,7 @@ class LocalGroup final : public ExchangeTask {
   CpuDevice& device_;
   bool offered_ = false;
   std::uint64_t seen_ = 0;
-  std::vector<std::shared_ptr<std::atomic<bool>>> pending_;
+  std::vector<Pending> pending_;
 };
 
 class LocalTransport final : public Transport {

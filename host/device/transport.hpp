@@ -4,7 +4,8 @@
 //   - exchange() enqueues ONE group on a stream: all of its sends and receives progress together, and the
 //     stream goes on when all of them are complete;
 //   - messages between one pair of devices match in the order of enqueueing; there are no tags;
-//   - both sides name the same size; a buffer must stay untouched until the group is complete (order by event);
+//   - both sides name the same size; a buffer must stay untouched until the group is complete (order by event), or
+//     until the wait for it has thrown: after that no peer touches it;
 //   - after abort(), or when a peer fails, every pending and later call throws DeviceError naming the cause.
 #pragma once
 
