@@ -106,9 +106,9 @@ struct Counters {
 
 class LocalGroup final : public ExchangeTask {
  public:
-  LocalGroup(Hub& hub, int rank, std::span<const Send> sends, std::span<const Receive> receives, Counters& counters,
+  LocalGroup(std::shared_ptr<Hub> hub, int rank, std::span<const Send> sends, std::span<const Receive> receives, Counters& counters,
              CpuDevice& device)
-      : hub_(hub),
+      : hub_(std::move(hub)),
         rank_(rank),
         sends_(sends.begin(), sends.end()),
         receives_(receives.begin(), receives.end()),
@@ -126,7 +126,7 @@ class LocalGroup final : public ExchangeTask {
     }
   }
 
-  void block() override { hub_.wait_beyond(seen_); }
+  void block() override { hub_->wait_beyond(seen_); }
 
  private:
   struct Pending {
@@ -135,13 +135,13 @@ class LocalGroup final : public ExchangeTask {
   };
 
   bool step() {
-    hub_.check(rank_);
-    seen_ = hub_.version();
+    hub_->check(rank_);
+    seen_ = hub_->version();
     if (!offered_) {
       offered_ = true;
       for (const Send& send : sends_) {
         auto taken = std::make_shared<std::atomic<bool>>(false);
-        hub_.offer(rank_, send.peer, {send.message, taken});
+        hub_->offer(rank_, send.peer, {send.message, taken});
         pending_.push_back({send.peer, std::move(taken)});
       }
     }
@@ -149,7 +149,7 @@ class LocalGroup final : public ExchangeTask {
     for (std::size_t i = 0; i < receives_.size();) {
       bool earlier = false;
       for (std::size_t k = 0; k < i; ++k) earlier = earlier || receives_[k].peer == receives_[i].peer;
-      const Offer offer = earlier ? Offer{} : hub_.take(receives_[i].peer, rank_);
+      const Offer offer = earlier ? Offer{} : hub_->take(receives_[i].peer, rank_);
       if (!offer.taken) {
         ++i;
         continue;
@@ -158,14 +158,14 @@ class LocalGroup final : public ExchangeTask {
       receives_.erase(receives_.begin() + static_cast<std::ptrdiff_t>(i));
     }
     std::erase_if(pending_, [](const Pending& p) { return p.taken->load(std::memory_order_acquire); });
-    hub_.check(rank_);  // a message that was refused counts as taken
+    hub_->check(rank_);  // a message that was refused counts as taken
     return receives_.empty() && pending_.empty();
   }
 
   // Afterwards no peer reads this group's messages.
   void withdraw() noexcept {
     for (const Pending& pending : pending_) {
-      if (hub_.withdraw(rank_, pending.peer, pending.taken)) continue;
+      if (hub_->withdraw(rank_, pending.peer, pending.taken)) continue;
       while (!pending.taken->load(std::memory_order_acquire)) std::this_thread::yield();
     }
     pending_.clear();
@@ -176,7 +176,7 @@ class LocalGroup final : public ExchangeTask {
       const std::string what = "cpu:" + std::to_string(rank_) + " expects " + std::to_string(receive.message.size()) +
                                " bytes from cpu:" + std::to_string(receive.peer) + ", which sends " +
                                std::to_string(offer.message.size());
-      hub_.abort(what);
+      hub_->abort(what);
       offer.taken->store(true, std::memory_order_release);
       throw DeviceError(what);
     }
@@ -186,11 +186,11 @@ class LocalGroup final : public ExchangeTask {
     }
     counters_.bytes_received += static_cast<std::uint64_t>(receive.message.size());
     offer.taken->store(true, std::memory_order_release);
-    hub_.changed();
+    hub_->changed();
     device_.times().exchange += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
-  Hub& hub_;
+  std::shared_ptr<Hub> hub_;  // an end may be gone before a stream that still holds its group
   int rank_;
   std::vector<Send> sends_;
   std::vector<Receive> receives_;
@@ -218,7 +218,7 @@ class LocalTransport final : public Transport {
     }
     auto& exchange_stream = dynamic_cast<CpuExchangeStream&>(stream);
     exchange_stream.add(
-        std::make_unique<LocalGroup>(*hub_, rank_, sends, receives, counters_, exchange_stream.device()));
+        std::make_unique<LocalGroup>(hub_, rank_, sends, receives, counters_, exchange_stream.device()));
   }
 
   TransportCounters counters() const override {
