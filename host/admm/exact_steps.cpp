@@ -36,6 +36,10 @@ void StageProgram::exact_w(Layer& l) {
                              input_->c(), l.b, nu, l.mu});
     return;
   }
+  if (!l.first && v < l.n) {
+    exact_w_kernel(l);
+    return;
+  }
   const Mat rhs = workspace(2, l.m, l.n);
   enqueue(ops::Gemm{l.t, l.input, rhs, true, false});
   if (l.first) {
@@ -49,6 +53,26 @@ void StageProgram::exact_w(Layer& l) {
   enqueue(ops::Gram{l.p, factor});
   enqueue(ops::WFactor{factor, p_mean, ridge, v, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
   enqueue(ops::WSolve{factor, p_mean, t_mean, ridge, rhs, l.w, l.b, v, nu});
+}
+
+// The same minimiser with a V × V factor. t̄ is in the layer's mean already.
+void StageProgram::exact_w_kernel(Layer& l) {
+  const std::int64_t v = spec_.nodes;
+  const double nu = *spec_.method.nu;
+  const Mat t_mean{l.mean.data, 1, l.m}, p_mean{l.mean.data + l.m, 1, l.n};
+  const Mat error = workspace(0, v, l.m), centred = workspace(1, v, l.n), factor = workspace(3, v, v);
+  const MatView<double> ridge = scalars(l.index, kRidge, 2);
+  const auto& exact = spec_.method.exact;
+  enqueue(ops::ColumnMean{l.p, p_mean});
+  enqueue(ops::Centre{l.p, p_mean, centred});
+  enqueue(ops::OuterGram{centred, factor});
+  enqueue(ops::KernelFactor{factor, p_mean, ridge, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
+  enqueue(ops::WAnchor{l.w, ridge, l.mu});
+  enqueue(ops::Centre{l.t, t_mean, error});
+  enqueue(ops::Gemm{centred, l.w, error, false, true, -1.0f, 1.0f});
+  enqueue(ops::FactorSolve{factor, error});
+  enqueue(ops::Gemm{error, centred, l.w, true, false, nu_, 1.0f});
+  enqueue(ops::BiasOfMeans{l.w, p_mean, t_mean, l.b});
 }
 
 void StageProgram::exact_product(Layer& l) {

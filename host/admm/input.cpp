@@ -136,6 +136,9 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
     ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
     a_ = floats(nodes_ * width_, "a of layer 1", MemoryKind::variables);
     c_ = floats(nodes_ * width_, "c of layer 1", MemoryKind::weights);
+    mean_ = floats(input.basis.cols(), "the mean input", MemoryKind::data);
+    const ConstMat mean(input.mean.data(), 1, input.basis.cols());
+    stream.enqueue(ops::Upload{reinterpret_cast<const std::byte*>(mean.data), mean_.raw(mean_.bytes())});
     upload(input.train, factor_);
     // c starts so that the entries of W = cᵀ x₀ have the scale that network's first layer has: its columns
     // are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
@@ -150,8 +153,8 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
     }
     upload(c_start_, c_);
     stream.enqueue(ops::Gemm{factor(), c(), a()});
-    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), ridge_.view<double>(1, 2), input.basis.cols(), nu,
-                                     method.exact.kappa, mu});
+    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), mean_.mat(1, input.basis.cols()),
+                                     ridge_.view<double>(1, 2), nu, method.exact.kappa, 0.0, mu});
     return;
   }
   x_ = floats(nodes_ * inputs_, "the inputs of layer 1", MemoryKind::data);

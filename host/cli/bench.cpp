@@ -58,6 +58,9 @@ double flops_of(const Op& op) {
   if (const auto* gram = std::get_if<ops::Gram>(&op.variant())) {
     return static_cast<double>(gram->out.size()) * static_cast<double>(gram->x.rows);
   }
+  if (const auto* gram = std::get_if<ops::OuterGram>(&op.variant())) {
+    return static_cast<double>(gram->out.size()) * static_cast<double>(gram->x.cols);
+  }
   return 0.0;
 }
 

@@ -29,6 +29,7 @@ class Scratch {
 
 void run(const ops::Gemm&, Scratch&);
 void run(const ops::Gram&, Scratch&);
+void run(const ops::OuterGram&, Scratch&);
 void run(const ops::Upload&, Scratch&);
 void run(const ops::Download&, Scratch&);
 void run(const ops::Copy&, Scratch&);
@@ -55,6 +56,10 @@ void run(const ops::ColumnMean&, Scratch&);
 void run(const ops::WFactor&, Scratch&);
 void run(const ops::WSolve&, Scratch&);
 void run(const ops::KernelFactor&, Scratch&);
+void run(const ops::Centre&, Scratch&);
+void run(const ops::WAnchor&, Scratch&);
+void run(const ops::FactorSolve&, Scratch&);
+void run(const ops::BiasOfMeans&, Scratch&);
 void run(const ops::KernelSolve&, Scratch&);
 void run(const ops::ZqExact&, Scratch&);
 void run(const ops::SoftmaxExact&, Scratch&);

@@ -106,8 +106,8 @@ struct Counters {
 
 class LocalGroup final : public ExchangeTask {
  public:
-  LocalGroup(std::shared_ptr<Hub> hub, int rank, std::span<const Send> sends, std::span<const Receive> receives, Counters& counters,
-             CpuDevice& device)
+  LocalGroup(std::shared_ptr<Hub> hub, int rank, std::span<const Send> sends, std::span<const Receive> receives,
+             Counters& counters, CpuDevice& device)
       : hub_(std::move(hub)),
         rank_(rank),
         sends_(sends.begin(), sends.end()),

@@ -85,6 +85,7 @@ void unpack_codes(const std::byte* packed, std::int64_t first, std::int64_t coun
 
 void run(const ops::Gemm& op, Scratch&) { gemm(op.a, op.ta, op.b, op.tb, op.c, op.alpha, op.beta); }
 void run(const ops::Gram& op, Scratch&) { gram(op.x, op.out); }
+void run(const ops::OuterGram& op, Scratch&) { outer_gram(op.x, op.out); }
 
 void run(const ops::Upload& op, Scratch&) {
   std::memcpy(op.out.data, op.host, static_cast<std::size_t>(op.out.size()));

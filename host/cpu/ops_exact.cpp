@@ -9,6 +9,34 @@
 #include "host/math/softmax_prox.hpp"
 
 namespace gamlp::cpu {
+namespace {
+
+// Without any signal (all inputs 0) only a ridge keeps a system solvable.
+constexpr double kLeastRidge = 1e-30;
+
+double diagonal_sum(ConstMat x) {
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < x.rows; ++i) sum += static_cast<double>(x.row(i)[i]);
+  return sum;
+}
+
+// θ and λ' from the mean square g of an input, into op.ridge; returns the sum of all ridges.
+float set_ridge(const auto& op, double g) {
+  const double theta = op.kappa * op.nu * g, lambda = op.lambda * op.nu * g;
+  op.ridge.data[0] = theta;
+  op.ridge.data[1] = lambda;
+  return static_cast<float>(std::max(theta + lambda + op.mu, kLeastRidge));
+}
+
+float bias_of_means(const float* w, ConstMat p_mean, float t_mean) {
+  double shift = 0.0;
+  for (std::int64_t j = 0; j < p_mean.cols; ++j) {
+    shift += static_cast<double>(w[j]) * static_cast<double>(p_mean.data[j]);
+  }
+  return static_cast<float>(static_cast<double>(t_mean) - shift);
+}
+
+}  // namespace
 
 void run(const ops::POperators& op, Scratch&) {
   const std::int64_t n = op.k2.rows;
@@ -43,14 +71,7 @@ void run(const ops::PTarget& op, Scratch&) {
 
 void run(const ops::WFactor& op, Scratch&) {
   const std::int64_t n = op.factor.rows;
-  double trace = 0.0;
-  for (std::int64_t i = 0; i < n; ++i) trace += static_cast<double>(op.factor.row(i)[i]);
-  const double g = trace / static_cast<double>(n);
-  const double theta = op.kappa * op.nu * g, lambda = op.lambda * op.nu * g;
-  op.ridge.data[0] = theta;
-  op.ridge.data[1] = lambda;
-  // Without any signal (all inputs 0) only a ridge keeps the system solvable.
-  const double ridge = std::max(theta + lambda + op.mu, 1e-30);
+  const float ridge = set_ridge(op, diagonal_sum(op.factor) / static_cast<double>(n));
   const float nodes = static_cast<float>(op.nodes), nu = static_cast<float>(op.nu);
   const float* mean = op.p_mean.data;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -58,7 +79,7 @@ void run(const ops::WFactor& op, Scratch&) {
     const float weight = nodes * mean[i];
 #pragma omp simd
     for (std::int64_t j = 0; j <= i; ++j) row[j] = nu * (row[j] - weight * mean[j]);
-    row[i] += static_cast<float>(ridge);
+    row[i] += ridge;
   }
   if (!cholesky(op.factor)) std::fill_n(op.factor.data, op.factor.size(), NAN);
 }
@@ -78,25 +99,20 @@ void run(const ops::WSolve& op, Scratch&) {
   cholesky_solve_rows(op.factor, op.rhs);
   for (std::int64_t i = 0; i < op.w.rows; ++i) {
     const float* c = op.rhs.row(i);
-    float* w = op.w.row(i);
-    double shift = 0.0;
-    for (std::int64_t j = 0; j < op.w.cols; ++j) {
-      w[j] = c[j];
-      shift += static_cast<double>(c[j]) * static_cast<double>(mean[j]);
-    }
-    op.b.data[i] = static_cast<float>(static_cast<double>(op.t_mean.data[i]) - shift);
+    std::memcpy(op.w.row(i), c, static_cast<std::size_t>(op.w.cols) * 4);
+    op.b.data[i] = bias_of_means(c, op.p_mean, op.t_mean.data[i]);
   }
 }
 
 void run(const ops::KernelFactor& op, Scratch&) {
-  const std::int64_t n = op.factor.rows;
-  double trace = 0.0;
-  for (std::int64_t i = 0; i < n; ++i) trace += static_cast<double>(op.factor.row(i)[i]);
-  const double theta = op.kappa * op.nu * trace / static_cast<double>(op.inputs);
-  op.ridge.data[0] = theta;
-  op.ridge.data[1] = 0.0;
-  const float nu = static_cast<float>(op.nu), ridge = static_cast<float>(std::max(theta + op.mu, 1e-30));
-  for (std::int64_t i = 0; i < n; ++i) {
+  const std::int64_t v = op.factor.rows, n = op.p_mean.cols;
+  double mean2 = 0.0;
+  for (std::int64_t j = 0; j < n; ++j) {
+    mean2 += static_cast<double>(op.p_mean.data[j]) * static_cast<double>(op.p_mean.data[j]);
+  }
+  const double trace = diagonal_sum(op.factor) + static_cast<double>(v) * mean2;
+  const float ridge = set_ridge(op, trace / static_cast<double>(n)), nu = static_cast<float>(op.nu);
+  for (std::int64_t i = 0; i < v; ++i) {
     float* row = op.factor.row(i);
 #pragma omp simd
     for (std::int64_t j = 0; j <= i; ++j) row[j] *= nu;
@@ -105,8 +121,38 @@ void run(const ops::KernelFactor& op, Scratch&) {
   if (!cholesky(op.factor)) std::fill_n(op.factor.data, op.factor.size(), NAN);
 }
 
+void run(const ops::Centre& op, Scratch&) {
+  const float* mean = op.mean.data;
+  for (std::int64_t i = 0; i < op.x.rows; ++i) {
+    const float* x = op.x.row(i);
+    float* out = op.out.row(i);
+#pragma omp simd
+    for (std::int64_t j = 0; j < op.x.cols; ++j) out[j] = x[j] - mean[j];
+  }
+}
+
+void run(const ops::WAnchor& op, Scratch&) {
+  const double theta = op.ridge.data[0], lambda = op.ridge.data[1];
+  const double sum = std::max(theta + lambda + op.mu, kLeastRidge);
+  const float keep = static_cast<float>(theta / sum), identity = static_cast<float>(lambda / sum);
+  for (std::int64_t i = 0; i < op.w.rows; ++i) {
+    float* w = op.w.row(i);
+#pragma omp simd
+    for (std::int64_t j = 0; j < op.w.cols; ++j) w[j] *= keep;
+    if (i < op.w.cols) w[i] += identity;
+  }
+}
+
+void run(const ops::FactorSolve& op, Scratch&) { cholesky_solve_columns(op.factor, op.x); }
+
+void run(const ops::BiasOfMeans& op, Scratch&) {
+  for (std::int64_t i = 0; i < op.w.rows; ++i) {
+    op.b.data[i] = bias_of_means(op.w.row(i), op.p_mean, op.t_mean.data[i]);
+  }
+}
+
 void run(const ops::KernelSolve& op, Scratch&) {
-  const double theta = op.ridge.data[0], sum = std::max(theta + op.mu, 1e-30);
+  const double theta = op.ridge.data[0], sum = std::max(theta + op.mu, kLeastRidge);
   const float decay = static_cast<float>(theta / sum), ridge = static_cast<float>(sum);
   const float nu = static_cast<float>(op.nu);
   const float* mean = op.t_mean.data;

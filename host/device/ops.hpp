@@ -71,6 +71,15 @@ struct Gram {
   void views(auto&& f) const { f("x", x), f("out", out); }
 };
 
+// out ← x xᵀ (v × v, full).
+struct OuterGram {
+  static constexpr const char* name = "outer_gram";
+  static constexpr Phase phase = Phase::gemm;
+  ConstMat x;
+  Mat out;
+  void views(auto&& f) const { f("x", x), f("out", out); }
+};
+
 // ---- memory ----------------------------------------------------------------------------------------
 struct Upload {  // host memory must stay valid until the stream has passed this op
   static constexpr const char* name = "upload";
@@ -345,20 +354,59 @@ struct WSolve {
   }
 };
 
-// Layer 1 with fewer nodes than inputs, W = cᵀ X₀ in the span of the centred inputs X₀ (V × n):
-// factor ← Cholesky factor of ν K + (θ + μ) I, K = X₀X₀ᵀ given in `factor` on entry, θ = κν trace(K)/inputs;
-// ridge ← (θ, 0).
+// With fewer nodes than inputs (V < n) the same minimiser by a V × V factor, from the centred inputs X₀ = P − 1 p̄:
+//   W ← W̄ + ν (T − t̄ − X₀ W̄ᵀ)ᵀ M⁻¹ X₀,  W̄ = (θ W + λ' I)/(θ + λ' + μ),  M = ν K + (θ + λ' + μ) I,  K = X₀X₀ᵀ.
+// factor ← Cholesky factor of M, K given in `factor` on entry; θ, λ' and ridge as WFactor, whose trace(G) is
+// trace(K) + V ||p̄||².
 struct KernelFactor {
   static constexpr const char* name = "kernel_factor";
   static constexpr Phase phase = Phase::factor;
   Mat factor;
+  ConstMat p_mean;  // 1 × n
   MatView<double> ridge;
-  std::int64_t inputs = 0;  // n, the width of X₀
-  double nu = 0, kappa = 0, mu = 0;
-  void views(auto&& f) const { f("factor", factor), f("ridge", ridge); }
+  double nu = 0, kappa = 0, lambda = 0, mu = 0;
+  void views(auto&& f) const { f("factor", factor), f("p_mean", p_mean), f("ridge", ridge); }
 };
 
-// The same minimiser in those coordinates, a = K c carried along (V × m each), d = θ/(θ+μ):
+// out ← x − mean, for every row.
+struct Centre {
+  static constexpr const char* name = "centre";
+  static constexpr Phase phase = Phase::elementwise;
+  ConstMat x, mean;
+  Mat out;
+  void views(auto&& f) const { f("x", x), f("mean", mean), f("out", out); }
+};
+
+// w ← W̄ above.
+struct WAnchor {
+  static constexpr const char* name = "w_anchor";
+  static constexpr Phase phase = Phase::elementwise;
+  Mat w;
+  MatView<const double> ridge;
+  double mu = 0;
+  void views(auto&& f) const { f("w", w), f("ridge", ridge); }
+};
+
+// x ← M⁻¹ x (V × m) by the Cholesky factor of M.
+struct FactorSolve {
+  static constexpr const char* name = "factor_solve";
+  static constexpr Phase phase = Phase::factor;
+  ConstMat factor;
+  Mat x;
+  void views(auto&& f) const { f("factor", factor), f("x", x); }
+};
+
+// b ← t̄ − W p̄.
+struct BiasOfMeans {
+  static constexpr const char* name = "bias_of_means";
+  static constexpr Phase phase = Phase::elementwise;
+  ConstMat w, p_mean, t_mean;
+  Mat b;
+  void views(auto&& f) const { f("w", w), f("p_mean", p_mean), f("t_mean", t_mean), f("b", b); }
+};
+
+// Layer 1, whose inputs never change, in the coordinates W = cᵀ X₀, with a = K c carried along (V × m each), λ' = 0,
+// d = θ/(θ+μ):
 // s = factor⁻¹ (t − t̄ − d a);  c ← d c + ν s;  a ← t − t̄ − (θ+μ) s;  b ← t̄. (Because K s = (e − (θ+μ) s)/ν.)
 struct KernelSolve {
   static constexpr const char* name = "kernel_solve";
@@ -410,11 +458,12 @@ struct SoftmaxExact {
 }  // namespace ops
 
 using OpVariant =
-    std::variant<ops::Gemm, ops::Gram, ops::Upload, ops::Download, ops::Copy, ops::Zero, ops::Tick, ops::Forward,
-                 ops::Dot, ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent, ops::PProject, ops::ResidualAdd,
-                 ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep, ops::SoftmaxStep, ops::QDual,
-                 ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean, ops::WFactor, ops::WSolve,
-                 ops::KernelFactor, ops::KernelSolve, ops::ZqExact, ops::SoftmaxExact>;
+    std::variant<ops::Gemm, ops::Gram, ops::OuterGram, ops::Upload, ops::Download, ops::Copy, ops::Zero, ops::Tick,
+                 ops::Forward, ops::Dot, ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent, ops::PProject,
+                 ops::ResidualAdd, ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep, ops::SoftmaxStep,
+                 ops::QDual, ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean, ops::WFactor, ops::WSolve,
+                 ops::KernelFactor, ops::Centre, ops::WAnchor, ops::FactorSolve, ops::BiasOfMeans, ops::KernelSolve,
+                 ops::ZqExact, ops::SoftmaxExact>;
 
 struct Op : OpVariant {
   using OpVariant::OpVariant;

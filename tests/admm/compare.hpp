@@ -153,8 +153,8 @@ void check_against_reference(const TrainingState& got, reference::State state, c
 
 // 1 node, 1 neuron, odd widths, deep and shallow.
 inline std::vector<std::pair<std::vector<std::int64_t>, std::int64_t>> net_shapes() {
-  return {{{1, 1, 2}, 1},         {{3, 2}, 4},        {{4, 1, 1, 3}, 5}, {{7, 5, 5, 3}, 1}, {{13, 9, 7, 5, 3}, 41},
-          {{20, 17, 17, 4}, 150}, {{30, 8, 8, 2}, 12}};
+  return {{{1, 1, 2}, 1},         {{3, 2}, 4},         {{4, 1, 1, 3}, 5},   {{7, 5, 5, 3}, 1}, {{13, 9, 7, 5, 3}, 41},
+          {{20, 17, 17, 4}, 150}, {{30, 8, 8, 2}, 12}, {{5, 24, 24, 3}, 11}};
 }
 
 }  // namespace gamlp::test

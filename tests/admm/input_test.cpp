@@ -67,11 +67,7 @@ TEST_CASE("the kernel form of layer 1 equals the n x n update in the span of the
   Training training(s, input, start.labels, shape, 2);
   training.forward();
   start.network.front() = input.expanded(training.network().front());
-  // θ as the method defines it, κν trace(K)/n.
-  reference::Rules rules = rules_of(s);
-  double trace = 0.0;
-  for (std::int64_t i = 0; i < s.nodes; ++i) trace += static_cast<double>(input.train(i, i));
-  rules.theta_first = s.method.exact.kappa * rules.nu * trace / static_cast<double>(input.basis.cols());
+  const reference::Rules rules = rules_of(s);
   const reference::State state = reference_start(s, start, rules);
   int done = 0;
   for (const int iterations : {1, 10}) {

@@ -34,6 +34,27 @@ std::pair<double, double> solve_weights(OpBench& bench, const WeightProblem& x, 
   return {ridge.data[0], ridge.data[1]};
 }
 
+// The same step by the V × V factor.
+std::pair<double, double> solve_weights_by_kernel(OpBench& bench, const WeightProblem& x, double nu, double kappa,
+                                                  double lambda, double mu) {
+  const std::int64_t v = x.p.rows, n = x.p.cols, m = x.t.cols;
+  const Mat p_mean = bench.zeros(1, n), t_mean = bench.zeros(1, m), centred = bench.zeros(v, n);
+  const Mat factor = bench.zeros(v, v), error = bench.zeros(v, m);
+  const MatView<double> ridge = bench.make<double>(1, 2);
+  bench.run(ops::ColumnMean{x.p, p_mean});
+  bench.run(ops::ColumnMean{x.t, t_mean});
+  bench.run(ops::Centre{x.p, p_mean, centred});
+  bench.run(ops::OuterGram{centred, factor});
+  bench.run(ops::KernelFactor{factor, p_mean, ridge, nu, kappa, lambda, mu});
+  bench.run(ops::WAnchor{x.w, ridge, mu});
+  bench.run(ops::Centre{x.t, t_mean, error});
+  bench.run(ops::Gemm{centred, x.w, error, false, true, -1.0f, 1.0f});
+  bench.run(ops::FactorSolve{factor, error});
+  bench.run(ops::Gemm{error, centred, x.w, true, false, static_cast<float>(nu), 1.0f});
+  bench.run(ops::BiasOfMeans{x.w, p_mean, t_mean, x.b});
+  return {ridge.data[0], ridge.data[1]};
+}
+
 }  // namespace
 
 TEST_CASE("p_operators and p_inputs give the minimising p") {
@@ -64,8 +85,9 @@ TEST_CASE("p_operators and p_inputs give the minimising p") {
   }
 }
 
-TEST_CASE("w_factor and w_solve give the joint minimiser in W and b") {
+TEST_CASE("the n x n and the V x V form give the joint minimiser in W and b") {
   OpBench bench;
+  const auto solve = GENERATE(&solve_weights, &solve_weights_by_kernel);
   for (const Shape& s : shapes()) {
     for (const auto& [lambda, mu] : {std::pair{0.0, 0.0}, std::pair{10.0, 0.0}, std::pair{0.0, 3.0}}) {
       const double nu = 0.4, kappa = 0.05;
@@ -76,8 +98,8 @@ TEST_CASE("w_factor and w_solve give the joint minimiser in W and b") {
       layer.p = dense(x.p), layer.w = dense(x.w), layer.b.resize(static_cast<std::size_t>(s.m));
       reference::Rules rules;
       rules.nu = nu, rules.kappa = kappa, rules.lambda = lambda;
-      reference::exact_weights(layer, dense(x.t), rules, mu, lambda > 0.0, std::nullopt);
-      const auto [theta, identity] = solve_weights(bench, x, nu, kappa, lambda, mu);
+      reference::exact_weights(layer, dense(x.t), rules, mu, lambda > 0.0);
+      const auto [theta, identity] = solve(bench, x, nu, kappa, lambda, mu);
       const double g = reference::norm2(layer.p) / static_cast<double>(s.n);
       CHECK(theta == Approx(kappa * nu * g).epsilon(1e-5));
       CHECK(identity == Approx(lambda * nu * g).epsilon(1e-5));
@@ -95,8 +117,9 @@ TEST_CASE("w_factor and w_solve give the joint minimiser in W and b") {
 
 TEST_CASE("a layer without any signal keeps a solvable system") {
   OpBench bench;
+  const auto solve = GENERATE(&solve_weights, &solve_weights_by_kernel);
   const WeightProblem x{bench.zeros(9, 4), bench.normal(9, 3), bench.normal(3, 4), bench.normal(1, 3)};
-  solve_weights(bench, x, 1e-3, 1e-3, 0.0, 0.0);
+  solve(bench, x, 1e-3, 1e-3, 0.0, 0.0);
   for (const float value : x.w.flat()) CHECK(std::isfinite(value));
   const std::vector<double> means = reference::column_means(dense(x.t));
   for (std::size_t j = 0; j < 3; ++j) CHECK(x.b.data[j] == Approx(means[j]).margin(1e-6));
@@ -104,13 +127,14 @@ TEST_CASE("a layer without any signal keeps a solvable system") {
 
 TEST_CASE("NaN in the weights reaches the results instead of stopping the worker") {
   OpBench bench;
+  const auto solve = GENERATE(&solve_weights, &solve_weights_by_kernel);
   const Mat w = bench.normal(3, 4), k1 = bench.zeros(3, 4), k2 = bench.zeros(4, 4);
   w.data[5] = NAN;
   bench.run(ops::POperators{w, k1, k2, 0.1f, 0.1f});
   CHECK(std::isnan(k2.data[0]));
   const WeightProblem x{bench.normal(9, 4), bench.normal(9, 3), bench.normal(3, 4), bench.normal(1, 3)};
   x.p.data[3] = NAN;
-  solve_weights(bench, x, 1e-3, 1e-3, 0.0, 0.0);
+  solve(bench, x, 1e-3, 1e-3, 0.0, 0.0);
   CHECK(std::isnan(x.w.data[0]));
 }
 
@@ -137,15 +161,15 @@ TEST_CASE("the kernel form is the n x n form in the span of the inputs") {
       layer.w = reference::product(reference::transposed(dense(c)), dense(x));
       layer.b.resize(static_cast<std::size_t>(m));
       reference::Rules rules;
-      rules.nu = nu;
+      rules.nu = nu, rules.kappa = kappa;
       const MatView<double> ridge = bench.make<double>(1, 2);
-      bench.run(ops::KernelFactor{factor, ridge, n, nu, kappa, mu});
+      bench.run(ops::KernelFactor{factor, bench.zeros(1, n), ridge, nu, kappa, 0.0, mu});
       CHECK(ridge.data[0] == Approx(kappa * nu * trace / static_cast<double>(n)));
       CHECK(ridge.data[1] == 0.0);
       const double condition = 1.0 + nu * trace / (std::max(ridge.data[0] + mu, 1e-30));
       if (v == 1) continue;                         // one centred node is 0: nothing to learn
       for (int repeat = 0; repeat < 3; ++repeat) {  // a and c are carried along
-        reference::exact_weights(layer, dense(t), rules, mu, false, ridge.data[0]);
+        reference::exact_weights(layer, dense(t), rules, mu, false);
         bench.run(ops::KernelSolve{factor, t, t_mean, ridge, bench.zeros(v, m), a, c, b, nu, mu});
         const Dense w = reference::product(reference::transposed(dense(c)), dense(x));
         const double eps = sum_eps(v) * condition * (repeat + 1.0), size = reference::largest(layer.w) + 1.0;

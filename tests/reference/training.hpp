@@ -3,7 +3,6 @@
 #pragma once
 
 #include <functional>
-#include <optional>
 #include <vector>
 
 #include "tests/reference/prox.hpp"
@@ -25,7 +24,6 @@ struct Rules {
   std::vector<double> mu;                                     // per layer
   double beta = 0.9, nu2 = 4.0, kappa = 1e-3, lambda = 10.0;  // exact update; nu2 relative to rho
   std::function<void(Dense&)> jitter;                         // called on every linear system and right-hand side
-  std::optional<double> theta_first;                          // exact update, layer 1: θ given instead of κνg
 };
 
 struct State {
@@ -148,15 +146,14 @@ inline void gradient_iteration(State& s, const Rules& rules) {
 
 // Layer l's W and b: W minimises (ν/2)||T − PWᵀ − 1bᵀ||² + (θ/2)||W − W_old||² + (λ'/2)||W − I||² + (μ/2)||W||² jointly
 // with a free b. One (n+1) × (n+1) system with the bias as last column, whose ridge is 0.
-inline void exact_weights(Layer& l, const Dense& t, const Rules& rules, double mu, bool inner_layer,
-                          std::optional<double> theta_given) {
+inline void exact_weights(Layer& l, const Dense& t, const Rules& rules, double mu, bool inner_layer) {
   const Index n = l.w.cols, m = l.w.rows, nodes = l.p.rows;
   Dense p1(nodes, n + 1, 1.0);
   for (Index i = 0; i < nodes; ++i) {
     for (Index j = 0; j < n; ++j) p1(i, j) = l.p(i, j);
   }
   const double g = norm2(l.p) / static_cast<double>(n);
-  const double theta = theta_given ? *theta_given : rules.kappa * rules.nu * g;
+  const double theta = rules.kappa * rules.nu * g;
   const double identity = inner_layer ? rules.lambda * rules.nu * g : 0.0;
   Dense a = product(transposed(p1), p1), rhs = product(transposed(p1), t);
   for (double& x : a.values) x *= rules.nu;
@@ -201,8 +198,7 @@ inline void exact_iteration(State& s, const Rules& rules) {
   for (std::size_t l = 0; l < s.layers.size(); ++l) {
     Layer& layer = s.layers[l];
     const bool first = l == 0, last = l + 1 == s.layers.size();
-    exact_weights(layer, sum(layer.z, layer.v, -1.0), rules, rules.mu[l], !first && !last,
-                  first ? rules.theta_first : std::nullopt);
+    exact_weights(layer, sum(layer.z, layer.v, -1.0), rules, rules.mu[l], !first && !last);
     const Dense target = sum(linear(layer), layer.v);
     if (last) {
       layer.z = softmax_rows(target, s.labels, nu);
