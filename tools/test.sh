@@ -5,7 +5,7 @@
 #   tools/test.sh --only NAME     only part NAME (may be repeated)
 #   tools/test.sh --no-setup      installs nothing
 # Parts: release  Release build in build/, all tests
-#        asan     AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/, all tests
+#        asan     clang with AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/, all tests
 #        tsan     ThreadSanitizer in build-tsan/, tests labelled "threads"
 #        fuzz     clang and libFuzzer in build-fuzz/, tests labelled "fuzz"
 #        format   clang-format over the C++ sources
@@ -90,13 +90,15 @@ part_release() {
 }
 
 part_asan() {
-  configure build-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_SANITIZE=address,undefined
+  # clang compiles instrumented templates several times as fast as GCC.
+  CC=clang CXX=clang++ configure build-asan -DCMAKE_BUILD_TYPE=Debug -DGAMLP_SANITIZE=address,undefined
   build build-asan
-  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_stack_use_after_return=1 run_tests build-asan
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 ASAN_OPTIONS=detect_stack_use_after_return=1:allocator_may_return_null=1 \
+    run_tests build-asan
 }
 
 part_tsan() {
-  configure build-tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DGAMLP_SANITIZE=thread
+  configure build-tsan -DCMAKE_BUILD_TYPE=Debug -DGAMLP_SANITIZE=thread
   build build-tsan threads_targets
   # ThreadSanitizer cannot place its shadow memory under the address randomisation of newer kernels.
   local fixed=()

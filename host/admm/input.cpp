@@ -137,7 +137,7 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
     a_ = floats(nodes_ * width_, "a of layer 1", MemoryKind::variables);
     c_ = floats(nodes_ * width_, "c of layer 1", MemoryKind::weights);
     mean_ = floats(input.basis.cols(), "the mean input", MemoryKind::data);
-    const ConstMat mean(input.mean.data(), 1, input.basis.cols());
+    const ConstMat mean{input.mean.data(), 1, input.basis.cols()};
     stream.enqueue(ops::Upload{reinterpret_cast<const std::byte*>(mean.data), mean_.raw(mean_.bytes())});
     upload(input.train, factor_);
     // c starts so that the entries of W = cᵀ x₀ have the scale that network's first layer has: its columns

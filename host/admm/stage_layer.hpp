@@ -5,6 +5,13 @@
 
 namespace gamlp {
 
+inline Bytes as_bytes(Mat m) {
+  return {reinterpret_cast<std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+}
+inline ConstBytes as_bytes(ConstMat m) {
+  return {reinterpret_cast<const std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+}
+
 // n inputs, m outputs. q, u and what the layer reads of its neighbours are views: into its own buffers,
 // into the neighbouring layer of the same device, or into the boundary's copies.
 struct StageProgram::Layer {

@@ -90,7 +90,7 @@ class StageProgram {
   // out: kLayerScalars doubles for each layer of the stage; fills those of this device's layers.
   void enqueue_scalars(double* out);
   // Downloads this device's layers into a network of the stage's shape.
-  void enqueue_weights(Network& network);
+  void enqueue_weights(Network& network);  // this and the state: stage_state.cpp
   // Marks the downloads enqueued so far as those of `epoch`; finish_downloads() waits on the host for them.
   // At most two epochs may be marked and not finished.
   void mark_downloads(std::int64_t epoch);
@@ -120,7 +120,13 @@ class StageProgram {
   Quantize quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p, Bytes message) const;
   WireFormat format_of(const CodecConfig& codec, std::int64_t epoch) const;
 
+  // stage_memory.cpp
   void allocate(const Network& network, const std::vector<std::int32_t>& labels);
+  void allocate_variables(Layer& l);
+  void allocate_codecs(Layer& l);
+  void allocate_boundaries();
+  void allocate_workspace();
+
   void enqueue(const Op& op) { context_.compute->enqueue(op); }
   void receive_q(std::int64_t epoch);
   void exchange_p(std::int64_t epoch);

@@ -15,8 +15,9 @@ GAMLP_HD inline float fast_exp(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
   const float t = x * 1.44269504f;
-  const float rounded = (t + 12582912.0f) - 12582912.0f;  // nearest integer, for |t| < 2^22
-  const float hi = x - rounded * 0.693359375f;            // ln 2 in two parts
+  const float shifted = t + 12582912.0f;        // 1.5 · 2^23: its last bits are the nearest integer
+  const float rounded = shifted - 12582912.0f;  // for |t| < 2^22
+  const float hi = x - rounded * 0.693359375f;  // ln 2 in two parts
   const float r = hi + rounded * 2.12194440e-4f;
   // Taylor polynomial on |r| <= ln(2)/2
   float y = 1.0f / 5040.0f;
@@ -27,8 +28,9 @@ GAMLP_HD inline float fast_exp(float x) {
   y = y * r + 0.5f;
   y = y * r + 1.0f;
   y = y * r + 1.0f;
-  const std::int32_t exponent = static_cast<std::int32_t>(rounded);
-  return y * std::bit_cast<float>((exponent + 127) << 23);
+  // 2^rounded from those bits; unsigned, so that NaN, which y carries on, is defined too.
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) - 0x4B400000u;
+  return y * std::bit_cast<float>((exponent + 127u) << 23);
 }
 
 // tanh(x) through fast_exp, absolute error below 3e-7.

@@ -24,8 +24,8 @@ TEST_CASE("a worker that throws ends the run with its name, at any rank and epoc
       const Config config =
           small_config({"devices=cpu:4", std::string("method.update=") + update, "train.checkpoint_every=5"});
       const auto start = std::chrono::steady_clock::now();
-      const std::string message =
-          error_of<DeviceError>([&] { run_in(scratch / "run", config, throwing_at(rank, epoch)); });
+      const std::string message = error_of<DeviceError>(
+          [&, rank = rank, epoch = epoch] { run_in(scratch / "run", config, throwing_at(rank, epoch)); });
       check_says(message, "worker cpu:" + std::to_string(rank) + " failed: injected");
       CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
       CHECK_FALSE(fs::exists(scratch / "run/result.json"));

@@ -1,0 +1,180 @@
+// What a stage program allocates on its device, and what it uploads at its start.
+#include <algorithm>
+
+#include "host/admm/stage_layer.hpp"
+
+namespace gamlp {
+namespace {
+
+Buffer floats(Device& device, std::int64_t count, const std::string& what, MemoryKind kind) {
+  return device.allocate(static_cast<std::size_t>(count) * sizeof(float), what, kind);
+}
+
+// The largest value of `measure` over the formats of the stage.
+template <class Measure>
+std::int64_t largest(const CodecConfig& codec, const ExchangeConfig& exchange, Measure measure) {
+  std::int64_t size = measure(wire_format(codec));
+  for (const auto& entry : exchange.schedule) size = std::max(size, measure(wire_format(codec, entry.bits)));
+  return size;
+}
+
+}  // namespace
+
+void StageProgram::allocate(const Network& network, const std::vector<std::int32_t>& labels) {
+  Device& device = *context_.device;
+  scalars_ = device.allocate(static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double), "scalars",
+                             MemoryKind::variables);
+  iteration_ = device.allocate(sizeof(std::uint32_t), "iteration", MemoryKind::variables);
+  for (int index = range_.first; index <= range_.last; ++index) {
+    auto l = std::make_unique<Layer>();
+    l->index = index;
+    l->first = index == 1;
+    l->last = index == spec_.layers();
+    l->n = spec_.widths[static_cast<std::size_t>(index) - 1];
+    l->m = spec_.widths[static_cast<std::size_t>(index)];
+    l->mu = weight_decay_of(spec_.method, index, spec_.layers());
+    allocate_variables(*l);
+    allocate_codecs(*l);
+    layers_.push_back(std::move(l));
+  }
+  for (std::size_t i = 0; i + 1 < layers_.size(); ++i) {
+    layers_[i + 1]->q_in = layers_[i]->q;
+    layers_[i + 1]->u_in = layers_[i]->u;
+    layers_[i]->p_next = layers_[i + 1]->p;
+  }
+  allocate_boundaries();
+  allocate_workspace();
+  for (std::size_t i = 0; i < 2; ++i) {
+    p_ready_[i] = device.create_event("p ready");
+    p_exchanged_[i] = device.create_event("p exchanged");
+    q_ready_[i] = device.create_event("q ready");
+    q_exchanged_[i] = device.create_event("q exchanged");
+    downloaded_[i] = device.create_event("downloaded");
+  }
+
+  for (const auto& l : layers_) {
+    const LayerWeights& weights = network.at(static_cast<std::size_t>(l->index) - 1);
+    auto staged = std::make_unique<Matrix>(1, weights.w.size() + static_cast<std::int64_t>(weights.b.size()));
+    std::copy_n(weights.w.data(), weights.w.size(), staged->data());
+    std::copy(weights.b.begin(), weights.b.end(), staged->data() + weights.w.size());
+    const auto* host = reinterpret_cast<const std::byte*>(staged->data());
+    if (l->w.data) enqueue(ops::Upload{host, as_bytes(l->w)});
+    enqueue(ops::Upload{host + weights.w.size() * 4, as_bytes(l->b)});
+    staging_.push_back(std::move(staged));
+  }
+  if (layers_.back()->last) {
+    labels_ = device.allocate(labels.size() * sizeof(std::int32_t), "labels", MemoryKind::data);
+    enqueue(ops::Upload{reinterpret_cast<const std::byte*>(labels.data()), labels_.raw(labels_.bytes())});
+  }
+}
+
+void StageProgram::allocate_variables(Layer& l) {
+  const std::int64_t v = spec_.nodes;
+  const std::string id = std::to_string(l.index);
+  const auto allocate = [&](Buffer& memory, Mat& view, std::int64_t rows, std::int64_t cols, const char* name,
+                            MemoryKind kind = MemoryKind::variables) {
+    memory = floats(*context_.device, rows * cols, name + id, kind);
+    view = memory.mat(rows, cols);
+  };
+  const bool kernel = l.first && input_->kind() == InputKind::kernel;
+  if (!kernel) allocate(l.w_memory, l.w, l.m, l.n, "W", MemoryKind::weights);
+  allocate(l.b_memory, l.b, 1, l.m, "b", MemoryKind::weights);
+  if (!l.first) allocate(l.p_memory, l.p, v, l.n, "p");
+  allocate(l.z_memory, l.z, v, l.m, "z");
+  if (!l.last) {
+    allocate(l.q_memory, l.q, v, l.m, "q");
+    allocate(l.u_memory, l.u, v, l.m, "u");
+  }
+  if (exact_) {
+    allocate(l.v_memory, l.v, v, l.m, "v");
+    allocate(l.t_memory, l.t, v, l.m, "t");
+  } else {
+    allocate(l.r_memory, l.r, v, l.m, "r");
+  }
+  allocate(l.mean_memory, l.mean, 1, exact_ ? l.m + l.n : l.m, "mean");
+  if (!l.first) {
+    l.input = l.p;
+  } else if (!kernel) {
+    l.input = input_->x();
+  }
+}
+
+void StageProgram::allocate_codecs(Layer& l) {
+  const auto allocate = [&](const CodecConfig& codec, std::int64_t values, const std::string& name, Buffer& scales,
+                            Buffer& feedback) {
+    if (codec.bits >= 32) return;
+    const std::int64_t count =
+        largest(codec, spec_.exchange, [&](const WireFormat& format) { return format.scale_floats(values); });
+    scales = floats(*context_.device, count, "scales of " + name, MemoryKind::exchange);
+    if (codec.error_feedback) {
+      feedback = floats(*context_.device, values, "feedback of " + name, MemoryKind::exchange);
+    }
+  };
+  const std::string id = std::to_string(l.index);
+  if (!l.first) allocate(spec_.exchange.p, spec_.nodes * l.n, "p" + id, l.p_scales, l.p_feedback);
+  if (!l.last) allocate(spec_.exchange.q, spec_.nodes * l.m, "q" + id, l.q_scales, l.q_feedback);
+}
+
+void StageProgram::allocate_boundaries() {
+  Device& device = *context_.device;
+  const std::int64_t v = spec_.nodes;
+  const auto messages = [&](Boundary& boundary) {
+    const auto bytes = [&](const CodecConfig& codec) {
+      return static_cast<std::size_t>(largest(codec, spec_.exchange, [&](const WireFormat& format) {
+        return format.message_bytes(boundary.values);
+      }));
+    };
+    boundary.p_bytes = bytes(spec_.exchange.p);
+    boundary.q_bytes = bytes(spec_.exchange.q);
+    for (std::size_t i = 0; i < 2; ++i) {
+      boundary.p_message[i] = device.allocate(boundary.p_bytes, "p message", MemoryKind::exchange);
+      boundary.q_message[i] = device.allocate(boundary.q_bytes, "q message", MemoryKind::exchange);
+    }
+  };
+  const auto copy = [&](const Boundary& boundary, const char* variable, int index) {
+    return floats(device, boundary.values, std::string("copy of ") + variable + std::to_string(index),
+                  MemoryKind::exchange);
+  };
+  if (has_left()) {
+    Layer& l = *layers_.front();
+    left_ = std::make_unique<Boundary>();
+    left_->peer = rank_ - 1;
+    left_->values = v * l.n;
+    left_->q_copy = copy(*left_, "q", l.index - 1);
+    left_->u_copy = copy(*left_, "u", l.index - 1);
+    l.q_in = left_->q_copy.mat(v, l.n);
+    l.u_in = left_->u_copy.mat(v, l.n);
+    messages(*left_);
+  }
+  if (has_right()) {
+    Layer& l = *layers_.back();
+    right_ = std::make_unique<Boundary>();
+    right_->peer = rank_ + 1;
+    right_->values = v * l.m;
+    right_->p_copy = copy(*right_, "p", l.index + 1);
+    l.p_next = right_->p_copy.mat(v, l.m);
+    messages(*right_);
+  }
+}
+
+// Shared by the layers, which run one after the other; who uses which part: workspace().
+void StageProgram::allocate_workspace() {
+  const std::int64_t v = spec_.nodes;
+  const bool p_quantized = spec_.exchange.p.bits < 32;
+  std::array<std::int64_t, 5> sizes{};
+  const auto grow = [&](std::size_t which, std::int64_t count) { sizes[which] = std::max(sizes[which], count); };
+  for (const auto& l : layers_) {
+    grow(0, v * l->m);
+    grow(1, v * l->m);
+    if (!(l->first && input_->kind() == InputKind::kernel)) grow(2, l->m * l->n);
+    if (l->first) continue;
+    grow(exact_ ? 1 : 0, v * l->n);
+    if (exact_) grow(3, l->n * l->n);
+    if (exact_ && p_quantized) grow(4, v * l->n);
+  }
+  for (const std::int64_t size : sizes) {
+    workspace_.push_back(floats(*context_.device, size, "workspace", MemoryKind::workspace));
+  }
+}
+
+}  // namespace gamlp
