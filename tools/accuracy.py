@@ -90,8 +90,8 @@ def main() -> None:
                 print(line, flush=True)
             report["datasets"][name] = entry
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    args.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    args.output.with_name(args.output.name + ".json").write_text(json.dumps(report, indent=1) + "\n")
+    args.output.with_name(args.output.name + ".md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -109,8 +109,8 @@ def main() -> None:
             lines.append(f"| exact, {label} | {entry['test_accuracy']:.4f} | {entry['test_accuracy'] - target_equal:+.4f} | "
                          + (f"{reached:.1f} | {reached / report['adam']['gflop_to_minus_3']:.2f} |" if reached else "not reached | |"))
             print(lines[-1], flush=True)
-    args.output.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    args.output.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    args.output.with_name(args.output.name + ".json").write_text(json.dumps(report, indent=1) + "\n")
+    args.output.with_name(args.output.name + ".md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "host/cli/commands.hpp"
+#include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
@@ -205,8 +206,8 @@ int bench(const BenchArguments& args, bool json) {
     counts.push_back(device_count(load_config(args.config, overrides)));
     at = comma + 1;
   }
-  const Problem problem = make_problem(config, std::filesystem::path(args.config).parent_path(),
-                                       std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  locate_dataset(config.dataset, args.config);
+  const Problem problem = make_problem(config, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   set_blas_threads(1);
   const double reference = reference_gflops();
   std::vector<std::unique_ptr<Subject>> subjects;

@@ -8,6 +8,7 @@
 #include "host/cli/run_summary.hpp"
 #include "host/cli/table.hpp"
 #include "host/config/check.hpp"
+#include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/data/load.hpp"
@@ -52,8 +53,10 @@ double stage_memory(const std::vector<std::int64_t>& widths, const Config& confi
   return 4.0 * floats;
 }
 
-ConfigCost cost_of(Config& config, const std::filesystem::path& folder) {
-  const Dataset dataset = load_dataset(config.dataset, folder);
+ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
+  DatasetConfig source = config.dataset;
+  locate_dataset(source, file);
+  const Dataset dataset = load_dataset(source);
   const Split split = make_split(dataset, config.dataset.split);
   ConfigCost cost;
   cost.train = static_cast<std::int64_t>(split.train.size());
@@ -127,11 +130,11 @@ std::string cost_text(const ConfigCost& cost) {
 
 }  // namespace
 
-ConfigSummary summarize_config(Config config, const std::string& path, const std::filesystem::path& folder) {
+ConfigSummary summarize_config(Config config, const std::string& path) {
   ConfigSummary summary;
   summary.path = path;
   try {
-    summary.cost = cost_of(config, folder);
+    summary.cost = cost_of(config, path);
   } catch (const DataError& error) {
     summary.missing = error.what();
   }

@@ -40,7 +40,7 @@ struct ConfigSummary {
   std::string missing;  // why there is no cost
 };
 
-ConfigSummary summarize_config(Config config, const std::string& path, const std::filesystem::path& folder);
+ConfigSummary summarize_config(Config config, const std::string& path);
 
 nlohmann::ordered_json to_json(const ConfigSummary& summary);
 std::string to_text(const ConfigSummary& summary);

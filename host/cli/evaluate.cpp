@@ -7,6 +7,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/saved_run.hpp"
 #include "host/cli/table.hpp"
+#include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
 #include "host/data/split.hpp"
 #include "host/train/evaluator.hpp"
@@ -67,10 +68,6 @@ Evaluation evaluate_run(const SavedRun& run) {
     result.confusion = confusion_of(scores, labels);
   }
   return result;
-}
-
-nlohmann::ordered_json number_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
 }
 
 nlohmann::ordered_json to_json(const SavedRun& run, const Evaluation& e) {

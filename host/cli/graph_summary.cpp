@@ -5,6 +5,7 @@
 #include <span>
 
 #include "host/cli/table.hpp"
+#include "host/config/json_number.hpp"
 #include "host/graph/normalize.hpp"
 
 namespace gamlp::cli {
@@ -117,8 +118,7 @@ nlohmann::ordered_json to_json(const GraphSummary& s) {
                                  {"isolated_nodes", s.isolated},
                                  {"mean_degree", s.mean_degree},
                                  {"max_degree", s.max_degree}};
-  json["edge_homophily"] =
-      std::isfinite(s.homophily) ? nlohmann::ordered_json(s.homophily) : nlohmann::ordered_json(nullptr);
+  json["edge_homophily"] = number_or_null(s.homophily);
   json["features"] = s.features;
   json["features_stored"] = s.sparse_features ? "sparse" : "dense";
   json["feature_values"] = s.feature_values;

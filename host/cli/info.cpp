@@ -22,7 +22,7 @@ std::string describe(const fs::path& path, bool json) {
   const auto form = [&](const auto& summary) { return json ? to_json(summary).dump() + "\n" : to_text(summary); };
   if (fs::is_directory(status)) return form(summarize_run(path));
   if (path.extension() == ".npz") return form(summarize(load_npz_dataset(path)));
-  if (path.extension() == ".json") return form(summarize_config(load_config(path), path.string(), path.parent_path()));
+  if (path.extension() == ".json") return form(summarize_config(load_config(path), path.string()));
   throw DataError(path.string() + ": is neither a dataset (.npz), a config (.json) nor a run folder");
 }
 

@@ -7,6 +7,7 @@
 
 #include "host/admm/network.hpp"
 #include "host/admm/settings.hpp"
+#include "host/config/locate.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/cpu/blas.hpp"
@@ -31,7 +32,8 @@ SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& o
     source.text.reset();
     source.generate.reset();
   }
-  saved.dataset = load_dataset(source, run);
+  locate_dataset(source, folder.config_path());
+  saved.dataset = load_dataset(source);
   const std::int64_t inputs = source.hops * saved.dataset.features();
   const std::int64_t expected = saved.model.network.front().w.cols();
   if (inputs != expected) {

@@ -44,8 +44,8 @@ Dataset parse_text_dataset(const TextSource& edges, const TextSource& features, 
 void save_npz_dataset(const std::filesystem::path& path, const Dataset& dataset);
 
 // What a config asks for: loads or generates, then symmetrises, drops self-loops, binarises and row-normalises the
-// features as configured. Relative paths are looked up in `config_folder`, then in the working folder.
-Dataset load_dataset(const DatasetConfig& config, const std::filesystem::path& config_folder);
+// features as configured. Paths are used as they are: see locate_dataset() of host/config.
+Dataset load_dataset(const DatasetConfig& config);
 
 // Features ≠ 0 become 1. / Each node's features are divided by the sum of their absolute values (zero rows stay).
 void binarize_features(Dataset& dataset);

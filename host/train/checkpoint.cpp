@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/train/safetensors.hpp"
@@ -50,7 +51,6 @@ SafeTensor tensor_of(const float* data, std::int64_t rows, std::int64_t cols) {
   return tensor;
 }
 
-nlohmann::json number_or_null(double x) { return std::isfinite(x) ? nlohmann::json(x) : nlohmann::json(nullptr); }
 double from_number_or_null(const nlohmann::json& x) { return x.is_null() ? std::nan("") : x.get<double>(); }
 
 }  // namespace

@@ -3,14 +3,11 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
 
 namespace gamlp {
 namespace {
-
-nlohmann::ordered_json fraction_or_null(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
-}
 
 struct NamedScalar {
   LayerScalar which;
@@ -38,9 +35,9 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
                                  {"relative_residual", r.relative_residual},
                                  {"risk", r.risk}};
   const double nan = std::nan("");
-  json["train_accuracy"] = fraction_or_null(r.accuracy ? r.accuracy->train : nan);
-  json["validation_accuracy"] = fraction_or_null(r.accuracy ? r.accuracy->validation : nan);
-  json["test_accuracy"] = fraction_or_null(r.accuracy ? r.accuracy->test : nan);
+  json["train_accuracy"] = number_or_null(r.accuracy ? r.accuracy->train : nan);
+  json["validation_accuracy"] = number_or_null(r.accuracy ? r.accuracy->validation : nan);
+  json["test_accuracy"] = number_or_null(r.accuracy ? r.accuracy->test : nan);
   json["seconds"] = r.seconds;
   json["bytes_sent"] = r.bytes_sent;
   json["bits"] = {{"p", r.bits_p}, {"q", r.bits_q}};

@@ -38,10 +38,10 @@ Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std:
   return augment(propagation, dataset, nodes, options);
 }
 
-Problem make_problem(Config& config, const std::filesystem::path& config_folder, int threads) {
+Problem make_problem(Config& config, int threads) {
   Problem problem;
   Stopwatch watch;
-  const Dataset dataset = load_dataset(config.dataset, config_folder);
+  const Dataset dataset = load_dataset(config.dataset);
   const Split split = make_split(dataset, config.dataset.split);
   problem.dataset_name = dataset.name;
   problem.nodes = dataset.nodes();

@@ -33,9 +33,9 @@ struct Problem {
   ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
-// Loads, splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on the shape.
-// `threads`: for the augmentation and the reduction.
-Problem make_problem(Config& config, const std::filesystem::path& config_folder, int threads);
+// Loads (paths as they are), splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on
+// the shape. `threads`: for the augmentation and the reduction.
+Problem make_problem(Config& config, int threads);
 
 // The augmented inputs (nodes.size() × n0) of any nodes: what a saved model is applied to.
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,

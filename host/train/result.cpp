@@ -2,15 +2,12 @@
 
 #include <cmath>
 
+#include "host/config/json_number.hpp"
 #include "host/core/version.hpp"
 #include "host/train/evaluator.hpp"
 
 namespace gamlp {
 namespace {
-
-nlohmann::ordered_json number_or_null(double x) {
-  return std::isfinite(x) ? nlohmann::ordered_json(x) : nlohmann::ordered_json(nullptr);
-}
 
 double ratio(std::int64_t a, std::int64_t b) { return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : NAN; }
 

@@ -323,9 +323,8 @@ TrainResult Trainer::run(const Checkpoint* from) {
   return result;
 }
 
-Problem prepare(Config& config, const std::filesystem::path& config_folder) {
-  const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return make_problem(config, config_folder, threads);
+Problem prepare(Config& config) {
+  return make_problem(config, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
 }
 
 }  // namespace
@@ -352,7 +351,7 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
   const int devices = device_count(config);
   config.devices = "cpu:" + std::to_string(devices);
   locate_dataset(config.dataset, config_folder / "config");
-  Problem problem = prepare(config, config_folder);
+  Problem problem = prepare(config);
   folder.write_config(config);
   reporter.prepared(problem, config, devices);
   Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
@@ -380,9 +379,10 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
                     " is not in stage " + std::to_string(from.stage) + " of " + std::to_string(stage_epochs) +
                     " epochs");
   }
+  locate_dataset(config.dataset, folder.config_path());
   folder.truncate_metrics(from.epoch);
   const int devices = device_count(config);
-  Problem problem = prepare(config, folder.path());
+  Problem problem = prepare(config);
   reporter.prepared(problem, config, devices);
   reporter.message("resuming after epoch " + std::to_string(from.epoch));
   Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);

@@ -88,13 +88,13 @@ TEST_CASE("dataset files are found beside the config, then in the working folder
 
   const std::string here = "gamlp_locate_test." + std::to_string(::getpid());
   write_file_atomic(here, "x");
-  CHECK(locate_file(here, folder / "") == fs::current_path() / here);
+  CHECK(locate_file("dataset.path", here, folder / "") == fs::current_path() / here);
   fs::remove(here);
   try {
-    locate_file("absent.npz", folder / "");
+    locate_file("dataset.path", "absent.npz", folder / "");
     FAIL("expected a DataError");
   } catch (const DataError& error) {
-    CHECK(contains(error.what(), "absent.npz: no such file"));
+    CHECK(contains(error.what(), "absent.npz: no such file (dataset.path): neither "));
     CHECK(contains(error.what(), (folder / "absent.npz").string()));
     CHECK(contains(error.what(), (fs::current_path() / "absent.npz").string()));
   }

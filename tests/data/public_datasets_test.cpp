@@ -40,7 +40,7 @@ TEST_CASE("public datasets have the counts of their documentation") {
     DatasetConfig config;
     config.path = path.string();
     config.symmetrize = false;
-    const Dataset raw = load_dataset(config, {});
+    const Dataset raw = load_dataset(config);
     CHECK(raw.nodes() == e.nodes);
     CHECK(raw.adjacency.entries() == e.entries);
     CHECK(raw.features() == e.features);
@@ -51,7 +51,7 @@ TEST_CASE("public datasets have the counts of their documentation") {
     CHECK(split.validation.size() == e.validation);
     CHECK(split.test.size() == e.test);
     config.symmetrize = config.drop_self_loops = true;
-    const Dataset clean = load_dataset(config, {});
+    const Dataset clean = load_dataset(config);
     CHECK(clean.adjacency.entries() == e.symmetrized_without_loops);
     const Csr propagation = propagation_matrix(clean.adjacency, PropagationOperator::symmetric);
     const Matrix x = augment(propagation, clean, split.train, {.hops = 3, .threads = 2});
