@@ -123,8 +123,7 @@ part_format() {
 }
 
 part_tidy() {
-  # The compile commands of build/ serve; configuring again is cheap and keeps its options.
-  [[ -f build/compile_commands.json ]] || configure build -DCMAKE_BUILD_TYPE=Release
+  configure build-tidy -DCMAKE_BUILD_TYPE=Release -DGAMLP_UNITY=OFF > /dev/null  # a command for each source
   local files changed
   mapfile -t files < <(sources 'host/*.cpp')
   if [[ -n ${GAMLP_TIDY_BASE:-} ]] && changed=$(git diff --name-only "$GAMLP_TIDY_BASE" --); then
@@ -135,7 +134,7 @@ part_tidy() {
   fi
   echo "${#files[@]} files"
   ((${#files[@]} == 0)) || printf '%s\0' "${files[@]}" \
-    | xargs -0 -n 1 -P "$jobs" clang-tidy -p build --quiet --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*'
+    | xargs -0 -n 1 -P "$jobs" clang-tidy -p build-tidy --quiet --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*'
 }
 
 part_tools() {

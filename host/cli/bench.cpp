@@ -1,4 +1,5 @@
 // gamlp bench: the time of an iteration, by phase, beside the same products and factorisations alone.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>

@@ -1,11 +1,14 @@
 // The subcommands of gamlp. Each add_* function describes its options to the parser and sets `run`, which
-// main() calls when the subcommand was chosen; run returns the exit status or throws an Error.
+// run_program() calls when the subcommand was chosen; run returns the exit status or throws an Error.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <functional>
 #include <string>
+
+namespace CLI {
+class App;
+}
 
 namespace gamlp::cli {
 
@@ -14,6 +17,9 @@ struct Shared {
   bool json = false;
   std::function<int()> run;
 };
+
+// The whole program; returns its exit status.
+int run_program(int argc, char** argv);
 
 void add_train(CLI::App& app, Shared& shared);
 void add_resume(CLI::App& app, Shared& shared);

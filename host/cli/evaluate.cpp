@@ -1,4 +1,5 @@
 // gamlp evaluate: a trained model's accuracy, per class and as a confusion matrix.
+#include <CLI/CLI.hpp>
 #include <array>
 #include <cmath>
 #include <memory>

@@ -1,6 +1,7 @@
 // gamlp generate: a labelled graph of any size from a seed, as a .npz file.
 #include "host/data/generate.hpp"
 
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,5 @@
 // gamlp info: what a dataset, a run or a config holds.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 

@@ -1,4 +1,5 @@
 // gamlp predict: class and probabilities of chosen nodes.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>

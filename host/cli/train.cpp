@@ -1,4 +1,5 @@
 // gamlp train, gamlp resume.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
