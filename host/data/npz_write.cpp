@@ -58,7 +58,10 @@ std::string npz_bytes(const std::vector<std::pair<std::string, std::string>>& me
     }
     const auto at = static_cast<zip_uint64_t>(index);
     const zip_int32_t method = compression == NpzCompression::stored ? ZIP_CM_STORE : ZIP_CM_DEFLATE;
-    if (zip_set_file_compression(archive.get(), at, method, 0) != 0) fail(zip_strerror(archive.get()));
+    // Level 1: the default level takes twice as long for a graph of real features, and saves half a percent.
+    if (zip_set_file_compression(archive.get(), at, method, method == ZIP_CM_STORE ? 0 : 1) != 0) {
+      fail(zip_strerror(archive.get()));
+    }
     // 1 January 1980, the first date that zip knows: the same content gives the same bytes.
     if (zip_file_set_dostime(archive.get(), at, 0, 0x21, 0) != 0) fail(zip_strerror(archive.get()));
   }

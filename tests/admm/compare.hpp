@@ -151,6 +151,19 @@ void check_against_reference(const TrainingState& got, reference::State state, c
   }
 }
 
+// Trains `s` on `workers` workers and holds every variable against the reference of its update.
+inline void compare_with_reference(const Setup& s, int iterations, int workers) {
+  const Start start = start_of(s);
+  const reference::Rules rules = rules_of(s);
+  const bool exact = s.method.update == Update::exact;
+  Training training(s, start, workers);
+  training.forward();
+  training.iterate(0, iterations);
+  INFO("layers " << s.widths.size() - 1 << " nodes " << s.nodes << " nu " << rules.nu << " workers " << workers);
+  check_against_reference(training.state(), reference_start(s, start, rules), rules, iterations, exact,
+                          exact ? reference::exact_iteration : reference::gradient_iteration);
+}
+
 // 1 node, 1 neuron, odd widths, deep and shallow.
 inline std::vector<std::pair<std::vector<std::int64_t>, std::int64_t>> net_shapes() {
   return {{{1, 1, 2}, 1},         {{3, 2}, 4},         {{4, 1, 1, 3}, 5},   {{7, 5, 5, 3}, 1}, {{13, 9, 7, 5, 3}, 41},

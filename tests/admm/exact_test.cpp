@@ -4,21 +4,6 @@
 using namespace gamlp;
 using namespace gamlp::test;
 
-namespace {
-
-void compare(const Setup& s, int iterations, int workers) {
-  const Start start = start_of(s);
-  const reference::Rules rules = rules_of(s);
-  Training training(s, start, workers);
-  training.forward();
-  training.iterate(0, iterations);
-  INFO("layers " << s.widths.size() - 1 << " nodes " << s.nodes << " nu " << rules.nu << " workers " << workers);
-  check_against_reference(training.state(), reference_start(s, start, rules), rules, iterations, true,
-                          reference::exact_iteration);
-}
-
-}  // namespace
-
 TEST_CASE("one and ten exact iterations equal the reference") {
   for (const auto& [widths, nodes] : net_shapes()) {
     for (const int iterations : {1, 10}) {
@@ -27,7 +12,7 @@ TEST_CASE("one and ten exact iterations equal the reference") {
       s.method.weight_decay_first = 0.5;
       s.method.weight_decay = 0.05;
       s.method.exact.kappa = 0.05;
-      compare(s, iterations, iterations == 1 ? 1 : 2);
+      compare_with_reference(s, iterations, iterations == 1 ? 1 : 2);
     }
   }
 }
@@ -37,7 +22,7 @@ TEST_CASE("the default ridges of the exact update follow the reference where the
     Setup s = setup_of(Update::exact, 0.05, 0.05);
     s.widths = {10, 8, 8, 4}, s.nodes = 40, s.seed = 2;
     s.method.weight_decay_first = 0.5;
-    compare(s, iterations, 3);
+    compare_with_reference(s, iterations, 3);
   }
 }
 
@@ -49,7 +34,7 @@ TEST_CASE("leaky ReLU and tanh follow the reference of the exact update") {
       s.widths = {6, 5, 5, 3}, s.nodes = 40;
       s.method.exact.kappa = 0.05;
       s.activation = f;
-      compare(s, iterations, 1);
+      compare_with_reference(s, iterations, 1);
     }
   }
 }

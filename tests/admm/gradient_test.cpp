@@ -4,21 +4,6 @@
 using namespace gamlp;
 using namespace gamlp::test;
 
-namespace {
-
-void compare(Setup s, int iterations, int workers) {
-  const Start start = start_of(s);
-  const reference::Rules rules = rules_of(s);
-  Training training(s, start, workers);
-  training.forward();
-  training.iterate(0, iterations);
-  INFO("layers " << s.widths.size() - 1 << " nodes " << s.nodes << " nu " << rules.nu << " workers " << workers);
-  check_against_reference(training.state(), reference_start(s, start, rules), rules, iterations, false,
-                          reference::gradient_iteration);
-}
-
-}  // namespace
-
 TEST_CASE("one and ten gradient iterations equal the reference") {
   for (const auto& [widths, nodes] : net_shapes()) {
     for (const int iterations : {1, 10}) {
@@ -27,7 +12,7 @@ TEST_CASE("one and ten gradient iterations equal the reference") {
         s.widths = widths, s.nodes = nodes;
         s.method.weight_decay_first = 3.0 * nu;
         s.method.weight_decay = 0.1 * nu;
-        compare(s, iterations, iterations == 1 ? 1 : 2);
+        compare_with_reference(s, iterations, iterations == 1 ? 1 : 2);
       }
     }
   }
@@ -40,7 +25,7 @@ TEST_CASE("leaky ReLU and tanh follow the reference") {
       Setup s = setup_of(Update::gradient, 0.2, 0.2);
       s.widths = {6, 5, 5, 3}, s.nodes = 13;
       s.activation = f;
-      compare(s, iterations, 1);
+      compare_with_reference(s, iterations, 1);
     }
   }
 }
