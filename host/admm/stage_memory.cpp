@@ -120,9 +120,8 @@ void StageProgram::allocate_boundaries() {
   const std::int64_t v = spec_.nodes;
   const auto messages = [&](Boundary& boundary) {
     const auto bytes = [&](const CodecConfig& codec) {
-      return static_cast<std::size_t>(largest(codec, spec_.exchange, [&](const WireFormat& format) {
-        return format.message_bytes(boundary.values);
-      }));
+      return static_cast<std::size_t>(largest(
+          codec, spec_.exchange, [&](const WireFormat& format) { return format.message_bytes(boundary.values); }));
     };
     boundary.p_bytes = bytes(spec_.exchange.p);
     boundary.q_bytes = bytes(spec_.exchange.q);

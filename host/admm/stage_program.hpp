@@ -140,7 +140,7 @@ class StageProgram {
   void exact_p(Layer& l, std::int64_t epoch, Bytes message);
   void exact_w(Layer& l);
   void exact_w_kernel(Layer& l);  // its form for fewer nodes than inputs
-  void exact_product(Layer& l);  // W p; its zq step must follow at once
+  void exact_product(Layer& l);   // W p; its zq step must follow at once
   void exact_zq(Layer& l, std::int64_t epoch, Bytes message);
 
   DeviceContext context_;
