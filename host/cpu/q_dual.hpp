@@ -10,14 +10,14 @@ namespace gamlp::cpu {
 
 // Op: QDual or ZqExact.
 template <class Op, class F>
-void q_dual(const Op &op, F f) {
+void q_dual(const Op& op, F f) {
   const float rho = op.rho, nu2 = op.nu2, inverse = 1.0f / (rho + nu2);
   const float *p = op.p.data, *z = op.z.data;
   float *q = op.q.data, *u = op.u.data;
   double sums[4] = {};
   quantize_store(
       op.quantize, q, op.q.size(),
-      [&](std::int64_t first, std::int64_t count, float *x) {
+      [&](std::int64_t first, std::int64_t count, float* x) {
         // Copies, so that the compiler need not reload them after every store.
         const float rho_v = rho, nu2_v = nu2, inverse_v = inverse;
         const F rule = f;
@@ -25,11 +25,11 @@ void q_dual(const Op &op, F f) {
 #pragma omp simd
         for (std::int64_t i = 0; i < count; ++i) x[i] = q_target(ps[i], us[i], rule(zs[i]), rho_v, nu2_v, inverse_v);
       },
-      [&](std::int64_t first, std::int64_t count, const float *) {
+      [&](std::int64_t first, std::int64_t count, const float*) {
         const float rho_v = rho;
         const F rule = f;
         const float *ps = p + first, *zs = z + first, *qs = q + first;
-        float *us = u + first;
+        float* us = u + first;
         float fit = 0.0f, dual = 0.0f, gap2 = 0.0f, norm = 0.0f;
 #pragma omp simd reduction(+ : fit, dual, gap2, norm)
         for (std::int64_t i = 0; i < count; ++i) {
