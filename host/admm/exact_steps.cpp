@@ -21,8 +21,7 @@ void StageProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
   if (format.quantized()) {
     enqueue(ops::PTarget{target, l.p, quantize(spec_.exchange.p, format, l, true, message)});
   } else if (message.data) {
-    enqueue(ops::Copy{{reinterpret_cast<const std::byte*>(l.p.data), 1, l.p.size() * 4},
-                      {message.data, 1, l.p.size() * 4}});
+    enqueue(ops::Copy{as_bytes(ConstMat(l.p)), {message.data, 1, as_bytes(l.p).size()}});
   }
 }
 
@@ -31,7 +30,7 @@ void StageProgram::exact_w(Layer& l) {
   const double nu = *spec_.method.nu;
   const Mat t_mean{l.mean.data, 1, l.m}, p_mean{l.mean.data + l.m, 1, l.n};
   enqueue(ops::ColumnMean{l.t, t_mean});
-  if (l.first && input_->kind() == InputKind::kernel) {
+  if (l.kernel) {
     enqueue(ops::KernelSolve{input_->factor(), l.t, t_mean, input_->ridge(), workspace(0, v, l.m), input_->a(),
                              input_->c(), l.b, nu, l.mu});
     return;
@@ -76,13 +75,12 @@ void StageProgram::exact_w_kernel(Layer& l) {
 }
 
 void StageProgram::exact_product(Layer& l) {
-  if (l.first && input_->kind() == InputKind::kernel) return;  // carried along as input_->a()
+  if (l.kernel) return;  // carried along as input_->a()
   enqueue(ops::Gemm{l.input, l.w, workspace(0, spec_.nodes, l.m), false, true});
 }
 
 void StageProgram::exact_zq(Layer& l, std::int64_t epoch, Bytes message) {
-  const bool kernel = l.first && input_->kind() == InputKind::kernel;
-  const Mat product = kernel ? input_->a() : workspace(0, spec_.nodes, l.m);
+  const Mat product = l.kernel ? input_->a() : workspace(0, spec_.nodes, l.m);
   const Scalar linear2 = scalar(l.index, kLinear2);
   const float beta = static_cast<float>(spec_.method.exact.beta);
   if (l.last) {

@@ -30,8 +30,7 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
     enqueue(ops::Descent{step, image, l.r, tau});
     enqueue(ops::Descent{step, g, l.p, {}});
     if (message.data) {
-      enqueue(ops::Copy{{reinterpret_cast<const std::byte*>(l.p.data), 1, l.p.size() * 4},
-                        {message.data, 1, l.p.size() * 4}});
+      enqueue(ops::Copy{as_bytes(ConstMat(l.p)), {message.data, 1, as_bytes(l.p).size()}});
     }
     return;
   }

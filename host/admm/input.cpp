@@ -25,10 +25,6 @@ std::vector<float> row_mean(const Matrix& x) {
   return mean;
 }
 
-ConstBytes bytes_of(const Matrix& m) {
-  return {reinterpret_cast<const std::byte*>(m.data()), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
-}
-
 }  // namespace
 
 const char* input_kind_name(InputKind kind) {
@@ -126,8 +122,8 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
   const auto floats = [&](std::int64_t count, const char* what, MemoryKind kind) {
     return device.allocate(static_cast<std::size_t>(count) * sizeof(float), what, kind);
   };
-  const auto upload = [&](const Matrix& from, const Buffer& to) {
-    const ConstBytes bytes = bytes_of(from);
+  const auto upload = [&](ConstMat from, const Buffer& to) {
+    const ConstBytes bytes = as_bytes(from);
     stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
   };
   const double nu = *method.nu, mu = weight_decay_of(method, 1, static_cast<int>(network.size()));
@@ -137,9 +133,8 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
     a_ = floats(nodes_ * width_, "a of layer 1", MemoryKind::variables);
     c_ = floats(nodes_ * width_, "c of layer 1", MemoryKind::weights);
     mean_ = floats(input.basis.cols(), "the mean input", MemoryKind::data);
-    const ConstMat mean{input.mean.data(), 1, input.basis.cols()};
-    stream.enqueue(ops::Upload{reinterpret_cast<const std::byte*>(mean.data), mean_.raw(mean_.bytes())});
-    upload(input.train, factor_);
+    upload({input.mean.data(), 1, input.basis.cols()}, mean_);
+    upload(input.train.view(), factor_);
     // c starts so that the entries of W = cᵀ x₀ have the scale that network's first layer has: its columns
     // are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
     double trace = 0.0;
@@ -151,14 +146,14 @@ InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& inpu
     for (std::int64_t i = 0; i < nodes_; ++i) {
       for (std::int64_t j = 0; j < width_; ++j) c_start_(i, j) = scale * w(j, i);
     }
-    upload(c_start_, c_);
+    upload(c_start_.view(), c_);
     stream.enqueue(ops::Gemm{factor(), c(), a()});
-    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), mean_.mat(1, input.basis.cols()),
-                                     ridge_.view<double>(1, 2), nu, method.exact.kappa, 0.0, mu});
+    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), mean(), ridge_.view<double>(1, 2), nu,
+                                     method.exact.kappa, 0.0, mu});
     return;
   }
   x_ = floats(nodes_ * inputs_, "the inputs of layer 1", MemoryKind::data);
-  upload(input.train, x_);
+  upload(input.train.view(), x_);
   if (method.update == Update::exact) {
     mean_ = floats(inputs_, "the mean input", MemoryKind::data);
     factor_ = floats(inputs_ * inputs_, "the factor of layer 1", MemoryKind::data);

@@ -52,7 +52,8 @@ class InputLayer {
 
   InputKind kind() const { return kind_; }
   ConstMat x() const { return x_.mat(nodes_, inputs_); }
-  ConstMat mean() const { return mean_.mat(1, inputs_); }
+  // Of the original inputs' rows, 1 × n0; exact update only.
+  ConstMat mean() const { return mean_.mat(1, static_cast<std::int64_t>(mean_.bytes() / sizeof(float))); }
   ConstMat factor() const { return factor_.mat(inputs_, inputs_); }
   MatView<const double> ridge() const { return ridge_.view<double>(1, 2); }
   // Kernel form: a = K c and c, V × width.

@@ -5,18 +5,12 @@
 
 namespace gamlp {
 
-inline Bytes as_bytes(Mat m) {
-  return {reinterpret_cast<std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
-}
-inline ConstBytes as_bytes(ConstMat m) {
-  return {reinterpret_cast<const std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
-}
-
 // n inputs, m outputs. q, u and what the layer reads of its neighbours are views: into its own buffers,
 // into the neighbouring layer of the same device, or into the boundary's copies.
 struct StageProgram::Layer {
   int index = 0;
   bool first = false, last = false;
+  bool kernel = false;  // layer 1 in the V × V form: its weights are input_->c(), its product input_->a()
   std::int64_t n = 0, m = 0;
   double mu = 0.0;
 

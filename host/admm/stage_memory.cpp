@@ -30,6 +30,7 @@ void StageProgram::allocate(const Network& network, const std::vector<std::int32
     l->index = index;
     l->first = index == 1;
     l->last = index == spec_.layers();
+    l->kernel = l->first && input_->kind() == InputKind::kernel;
     l->n = spec_.widths[static_cast<std::size_t>(index) - 1];
     l->m = spec_.widths[static_cast<std::size_t>(index)];
     l->mu = weight_decay_of(spec_.method, index, spec_.layers());
@@ -76,8 +77,7 @@ void StageProgram::allocate_variables(Layer& l) {
     memory = floats(*context_.device, rows * cols, name + id, kind);
     view = memory.mat(rows, cols);
   };
-  const bool kernel = l.first && input_->kind() == InputKind::kernel;
-  if (!kernel) allocate(l.w_memory, l.w, l.m, l.n, "W", MemoryKind::weights);
+  if (!l.kernel) allocate(l.w_memory, l.w, l.m, l.n, "W", MemoryKind::weights);
   allocate(l.b_memory, l.b, 1, l.m, "b", MemoryKind::weights);
   if (!l.first) allocate(l.p_memory, l.p, v, l.n, "p");
   allocate(l.z_memory, l.z, v, l.m, "z");
@@ -94,7 +94,7 @@ void StageProgram::allocate_variables(Layer& l) {
   allocate(l.mean_memory, l.mean, 1, exact_ ? l.m + l.n : l.m, "mean");
   if (!l.first) {
     l.input = l.p;
-  } else if (!kernel) {
+  } else if (!l.kernel) {
     l.input = input_->x();
   }
 }
@@ -165,7 +165,7 @@ void StageProgram::allocate_workspace() {
   for (const auto& l : layers_) {
     grow(0, v * l->m);
     grow(1, v * l->m);
-    if (!(l->first && input_->kind() == InputKind::kernel)) grow(2, l->m * l->n);
+    if (!l->kernel) grow(2, l->m * l->n);
     if (l->first) continue;
     grow(exact_ ? 1 : 0, v * l->n);
     if (exact_) grow(3, l->n * l->n);

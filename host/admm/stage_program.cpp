@@ -72,12 +72,11 @@ void StageProgram::enqueue_forward() {
     context_.compute->wait(*q_exchanged_[0]);  // p_first
   }
   for (auto& l : layers_) {
-    const bool kernel = l->first && input_->kind() == InputKind::kernel;
     if (!l->first) {
       enqueue(ops::Copy{as_bytes(ConstMat(l->p)), as_bytes(l->q_in)});
       enqueue(ops::Zero{as_bytes(l->u_in)});
     }
-    if (kernel) {
+    if (l->kernel) {
       enqueue(ops::Copy{as_bytes(ConstMat(input_->a())), as_bytes(l->z)});
     } else {
       enqueue(ops::Gemm{l->input, l->w, l->z, false, true});
@@ -195,9 +194,8 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   if (!metrics) return;
   for (auto& l : layers_) {
     if (l->mu == 0.0) continue;
-    const bool kernel = l->first && input_->kind() == InputKind::kernel;
-    const ConstMat a = kernel ? ConstMat(input_->a()) : ConstMat(l->w);
-    const ConstMat b = kernel ? ConstMat(input_->c()) : ConstMat(l->w);
+    const ConstMat a = l->kernel ? ConstMat(input_->a()) : ConstMat(l->w);
+    const ConstMat b = l->kernel ? ConstMat(input_->c()) : ConstMat(l->w);
     enqueue(ops::Dot{a, b, scalar(l->index, kWeight2)});
   }
 }

@@ -7,8 +7,7 @@ namespace gamlp {
 void StageProgram::enqueue_weights(Network& network) {
   for (auto& l : layers_) {
     LayerWeights& out = network.at(static_cast<std::size_t>(l->index) - 1);
-    const bool kernel = l->first && input_->kind() == InputKind::kernel;
-    const ConstMat w = kernel ? ConstMat(input_->c()) : ConstMat(l->w);
+    const ConstMat w = l->kernel ? ConstMat(input_->c()) : ConstMat(l->w);
     enqueue(ops::Download{as_bytes(w), reinterpret_cast<std::byte*>(out.w.data())});
     enqueue(ops::Download{as_bytes(ConstMat(l->b)), reinterpret_cast<std::byte*>(out.b.data())});
   }
@@ -35,7 +34,7 @@ std::vector<StageProgram::Entry> StageProgram::entries() const {
     const MatView<double> s = scalars(l->index, static_cast<LayerScalar>(0), kLayerScalars);
     list.push_back({"scalars" + id, {reinterpret_cast<std::byte*>(s.data), 1, s.size() * 8}, 1, s.size(), 8});
   }
-  if (input_ && input_->kind() == InputKind::kernel) {
+  if (layers_.front()->kernel) {
     add("input.a", input_->a());
     add("input.c", input_->c());
   }

@@ -207,7 +207,7 @@ int bench(const BenchArguments& args, bool json) {
     counts.push_back(device_count(load_config(args.config, overrides)));
     at = comma + 1;
   }
-  locate_dataset(config.dataset, args.config);
+  locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
   const Problem problem = make_problem(config, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   set_blas_threads(1);
   const double reference = reference_gflops();

@@ -55,7 +55,7 @@ double stage_memory(const std::vector<std::int64_t>& widths, const Config& confi
 
 ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
   DatasetConfig source = config.dataset;
-  locate_dataset(source, file);
+  locate_dataset(source, file.parent_path());
   const Dataset dataset = load_dataset(source);
   const Split split = make_split(dataset, config.dataset.split);
   ConfigCost cost;

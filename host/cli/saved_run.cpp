@@ -32,7 +32,7 @@ SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& o
     source.text.reset();
     source.generate.reset();
   }
-  locate_dataset(source, folder.config_path());
+  locate_dataset(source, run);
   saved.dataset = load_dataset(source);
   const std::int64_t inputs = source.hops * saved.dataset.features();
   const std::int64_t expected = saved.model.network.front().w.cols();

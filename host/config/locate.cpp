@@ -22,9 +22,10 @@ fs::path locate_file(const std::string& key, const std::string& file, const fs::
                   "; data/README.md says how to get the public datasets");
 }
 
-void locate_dataset(DatasetConfig& dataset, const fs::path& config_file) {
-  const fs::path folder = config_file.parent_path();
-  const auto locate = [&](const char* key, std::string& file) { file = locate_file(key, file, folder).string(); };
+void locate_dataset(DatasetConfig& dataset, const fs::path& config_folder) {
+  const auto locate = [&](const char* key, std::string& file) {
+    file = locate_file(key, file, config_folder).string();
+  };
   if (dataset.path) locate("dataset.path", *dataset.path);
   if (dataset.text) {
     locate("dataset.text.edges", dataset.text->edges);

@@ -15,6 +15,6 @@ std::filesystem::path locate_file(const std::string& key, const std::string& fil
 
 // Replaces dataset.path and the three files of dataset.text by absolute paths, so that the resolved config
 // means the same files from any folder.
-void locate_dataset(DatasetConfig& dataset, const std::filesystem::path& config_file);
+void locate_dataset(DatasetConfig& dataset, const std::filesystem::path& config_folder);
 
 }  // namespace gamlp

@@ -20,12 +20,16 @@ double diagonal_sum(ConstMat x) {
   return sum;
 }
 
+// θ + λ' + μ, ridge = (θ, λ').
+double total_ridge(MatView<const double> ridge, double mu) {
+  return std::max(ridge.data[0] + ridge.data[1] + mu, kLeastRidge);
+}
+
 // θ and λ' from the mean square g of an input, into op.ridge; returns the sum of all ridges.
 float set_ridge(const auto& op, double g) {
-  const double theta = op.kappa * op.nu * g, lambda = op.lambda * op.nu * g;
-  op.ridge.data[0] = theta;
-  op.ridge.data[1] = lambda;
-  return static_cast<float>(std::max(theta + lambda + op.mu, kLeastRidge));
+  op.ridge.data[0] = op.kappa * op.nu * g;
+  op.ridge.data[1] = op.lambda * op.nu * g;
+  return static_cast<float>(total_ridge(op.ridge, op.mu));
 }
 
 float bias_of_means(const float* w, ConstMat p_mean, float t_mean) {
@@ -132,9 +136,9 @@ void run(const ops::Centre& op, Scratch&) {
 }
 
 void run(const ops::WAnchor& op, Scratch&) {
-  const double theta = op.ridge.data[0], lambda = op.ridge.data[1];
-  const double sum = std::max(theta + lambda + op.mu, kLeastRidge);
-  const float keep = static_cast<float>(theta / sum), identity = static_cast<float>(lambda / sum);
+  const double sum = total_ridge(op.ridge, op.mu);
+  const float keep = static_cast<float>(op.ridge.data[0] / sum);
+  const float identity = static_cast<float>(op.ridge.data[1] / sum);
   for (std::int64_t i = 0; i < op.w.rows; ++i) {
     float* w = op.w.row(i);
 #pragma omp simd
@@ -152,8 +156,8 @@ void run(const ops::BiasOfMeans& op, Scratch&) {
 }
 
 void run(const ops::KernelSolve& op, Scratch&) {
-  const double theta = op.ridge.data[0], sum = std::max(theta + op.mu, kLeastRidge);
-  const float decay = static_cast<float>(theta / sum), ridge = static_cast<float>(sum);
+  const double sum = total_ridge(op.ridge, op.mu);
+  const float decay = static_cast<float>(op.ridge.data[0] / sum), ridge = static_cast<float>(sum);
   const float nu = static_cast<float>(op.nu);
   const float* mean = op.t_mean.data;
   const std::int64_t cols = op.t.cols;

@@ -24,6 +24,13 @@ using Bytes = MatView<std::byte>;
 using ConstBytes = MatView<const std::byte>;
 using Labels = MatView<const std::int32_t>;  // 1 × V
 
+inline Bytes as_bytes(Mat m) {
+  return {reinterpret_cast<std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+}
+inline ConstBytes as_bytes(ConstMat m) {
+  return {reinterpret_cast<const std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+}
+
 // What an op's time is counted as.
 enum class Phase { gemm, factor, elementwise, codec, copy };
 

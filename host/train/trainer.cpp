@@ -350,7 +350,7 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
   // config.json repeats the run wherever it lies, with the same number of workers.
   const int devices = device_count(config);
   config.devices = "cpu:" + std::to_string(devices);
-  locate_dataset(config.dataset, config_folder / "config");
+  locate_dataset(config.dataset, config_folder);
   Problem problem = prepare(config);
   folder.write_config(config);
   reporter.prepared(problem, config, devices);
@@ -379,7 +379,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
                     " is not in stage " + std::to_string(from.stage) + " of " + std::to_string(stage_epochs) +
                     " epochs");
   }
-  locate_dataset(config.dataset, folder.config_path());
+  locate_dataset(config.dataset, folder.path());
   folder.truncate_metrics(from.epoch);
   const int devices = device_count(config);
   Problem problem = prepare(config);

@@ -81,14 +81,16 @@ TEST_CASE("dataset files are found beside the config, then in the working folder
   write_file_atomic(folder / "g.npz", "x");
   DatasetConfig dataset;
   dataset.path = "g.npz";
-  locate_dataset(dataset, folder / "c.json");
+  locate_dataset(dataset, folder / "");
   CHECK(*dataset.path == (folder / "g.npz").string());
-  locate_dataset(dataset, "elsewhere/c.json");  // absolute by now
+  locate_dataset(dataset, "elsewhere");  // absolute by now
   CHECK(*dataset.path == (folder / "g.npz").string());
 
   const std::string here = "gamlp_locate_test." + std::to_string(::getpid());
   write_file_atomic(here, "x");
   CHECK(locate_file("dataset.path", here, folder / "") == fs::current_path() / here);
+  write_file_atomic(folder / here.c_str(), "x");
+  CHECK(locate_file("dataset.path", here, folder / "") == folder / here.c_str());  // in both: the one beside the config
   fs::remove(here);
   try {
     locate_file("dataset.path", "absent.npz", folder / "");
