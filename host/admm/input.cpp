@@ -113,54 +113,56 @@ LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
   return full;
 }
 
-InputLayer::InputLayer(Device& device, Stream& stream, const TrainingInput& input,
-                       const std::vector<std::int32_t>& labels, const MethodConfig& method, const Network& network)
-    : kind_(input.kind),
-      nodes_(static_cast<std::int64_t>(labels.size())),
-      inputs_(input.inputs()),
-      width_(network.front().w.rows()) {
+InputLayer::InputLayer(Device& device, const InputShape& shape, Update update) : shape_(shape) {
   const auto floats = [&](std::int64_t count, const char* what, MemoryKind kind) {
     return device.allocate(static_cast<std::size_t>(count) * sizeof(float), what, kind);
   };
+  if (shape.kind != InputKind::kernel)
+    x_ = floats(shape.nodes * shape.inputs, "the inputs of layer 1", MemoryKind::data);
+  if (update != Update::exact) return;
+  mean_ = floats(shape.features, "the mean input", MemoryKind::data);
+  factor_ = floats(shape.inputs * shape.inputs, "the factor of layer 1", MemoryKind::data);
+  ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
+  if (shape.kind == InputKind::kernel) {
+    a_ = floats(shape.nodes * shape.width, "a of layer 1", MemoryKind::variables);
+    c_ = floats(shape.nodes * shape.width, "c of layer 1", MemoryKind::weights);
+  }
+}
+
+void InputLayer::enqueue_upload(Stream& stream, const TrainingInput& input, const MethodConfig& method,
+                                const Network& network) {
+  stream.label({"input", 1, 0});
   const auto upload = [&](ConstMat from, const Buffer& to) {
     const ConstBytes bytes = as_bytes(from);
     stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
   };
   const double nu = *method.nu, mu = weight_decay_of(method, 1, static_cast<int>(network.size()));
-  if (kind_ == InputKind::kernel) {
-    factor_ = floats(inputs_ * inputs_, "the factor of layer 1", MemoryKind::data);
-    ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
-    a_ = floats(nodes_ * width_, "a of layer 1", MemoryKind::variables);
-    c_ = floats(nodes_ * width_, "c of layer 1", MemoryKind::weights);
-    mean_ = floats(input.basis.cols(), "the mean input", MemoryKind::data);
+  const auto factor_memory = [&] { return factor_.mat(shape_.inputs, shape_.inputs); };
+  if (shape_.kind == InputKind::kernel) {
     upload({input.mean.data(), 1, input.basis.cols()}, mean_);
     upload(input.train.view(), factor_);
     // c starts so that the entries of W = cᵀ x₀ have the scale that network's first layer has: its columns
     // are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
     double trace = 0.0;
-    for (std::int64_t i = 0; i < inputs_; ++i) trace += static_cast<double>(input.train(i, i));
+    for (std::int64_t i = 0; i < shape_.inputs; ++i) trace += static_cast<double>(input.train(i, i));
     const double column2 = trace / static_cast<double>(input.basis.cols());
     const float scale = column2 > 0.0 ? static_cast<float>(1.0 / std::sqrt(column2)) : 0.0f;
     const Matrix& w = network.front().w;
-    c_start_ = Matrix(nodes_, width_);
-    for (std::int64_t i = 0; i < nodes_; ++i) {
-      for (std::int64_t j = 0; j < width_; ++j) c_start_(i, j) = scale * w(j, i);
+    c_start_ = Matrix(shape_.nodes, shape_.width);
+    for (std::int64_t i = 0; i < shape_.nodes; ++i) {
+      for (std::int64_t j = 0; j < shape_.width; ++j) c_start_(i, j) = scale * w(j, i);
     }
     upload(c_start_.view(), c_);
     stream.enqueue(ops::Gemm{factor(), c(), a()});
-    stream.enqueue(ops::KernelFactor{factor_.mat(inputs_, inputs_), mean(), ridge_.view<double>(1, 2), nu,
-                                     method.exact.kappa, 0.0, mu});
+    stream.enqueue(
+        ops::KernelFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), nu, method.exact.kappa, 0.0, mu});
     return;
   }
-  x_ = floats(nodes_ * inputs_, "the inputs of layer 1", MemoryKind::data);
   upload(input.train.view(), x_);
   if (method.update == Update::exact) {
-    mean_ = floats(inputs_, "the mean input", MemoryKind::data);
-    factor_ = floats(inputs_ * inputs_, "the factor of layer 1", MemoryKind::data);
-    ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
-    stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, inputs_)});
-    stream.enqueue(ops::Gram{x(), factor_.mat(inputs_, inputs_)});
-    stream.enqueue(ops::WFactor{factor_.mat(inputs_, inputs_), mean(), ridge_.view<double>(1, 2), nodes_, nu,
+    stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, shape_.inputs)});
+    stream.enqueue(ops::Gram{x(), factor_memory()});
+    stream.enqueue(ops::WFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), shape_.nodes, nu,
                                 method.exact.kappa, 0.0, mu});
   }
 }

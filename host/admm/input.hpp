@@ -21,6 +21,15 @@ namespace gamlp {
 enum class InputKind { plain, qr, kernel };
 const char* input_kind_name(InputKind kind);
 
+// Sizes of layer 1's input in the coordinates of `kind`.
+struct InputShape {
+  InputKind kind = InputKind::plain;
+  std::int64_t nodes = 0;     // training nodes V
+  std::int64_t inputs = 0;    // coordinates: n0, or V for qr and kernel
+  std::int64_t features = 0;  // n0
+  std::int64_t width = 0;     // outputs of layer 1
+};
+
 struct TrainingInput {
   InputKind kind = InputKind::plain;
   Matrix train;             // V × m: x, or r; kernel: K
@@ -32,6 +41,9 @@ struct TrainingInput {
   Matrix coordinates(Matrix x) const;
   // Layer 1 as StageProgram::enqueue_weights() leaves it (kernel: c, V × width) → outputs × inputs.
   void to_host_layout(LayerWeights& layer) const;
+  InputShape shape(std::int64_t width) const {
+    return {kind, train.rows(), inputs(), kind == InputKind::plain ? inputs() : basis.cols(), width};
+  }
   // Layer 1 for the original inputs.
   LayerWeights expanded(const LayerWeights& layer) const;
 };
@@ -45,24 +57,24 @@ TrainingInput make_training_input(Matrix x, InputKind kind);
 // across stages.
 class InputLayer {
  public:
+  // Allocates; `update` resolved.
+  InputLayer(Device& device, const InputShape& shape, Update update);
   // Uploads; for the exact update computes the factor, and for the kernel form starts c at the first layer
-  // of `network`. `input` must stay alive until the stream has been synchronised.
-  InputLayer(Device& device, Stream& stream, const TrainingInput& input, const std::vector<std::int32_t>& labels,
-             const MethodConfig& method, const Network& network);
+  // of `network`, `input` must stay alive until the stream has been synchronised.
+  void enqueue_upload(Stream& stream, const TrainingInput& input, const MethodConfig& method, const Network& network);
 
-  InputKind kind() const { return kind_; }
-  ConstMat x() const { return x_.mat(nodes_, inputs_); }
+  InputKind kind() const { return shape_.kind; }
+  ConstMat x() const { return x_.mat(shape_.nodes, shape_.inputs); }
   // Of the original inputs' rows, 1 × n0; exact update only.
-  ConstMat mean() const { return mean_.mat(1, static_cast<std::int64_t>(mean_.bytes() / sizeof(float))); }
-  ConstMat factor() const { return factor_.mat(inputs_, inputs_); }
+  ConstMat mean() const { return mean_.mat(1, shape_.features); }
+  ConstMat factor() const { return factor_.mat(shape_.inputs, shape_.inputs); }
   MatView<const double> ridge() const { return ridge_.view<double>(1, 2); }
   // Kernel form: a = K c and c, V × width.
-  Mat a() const { return a_.mat(nodes_, width_); }
-  Mat c() const { return c_.mat(nodes_, width_); }
+  Mat a() const { return a_.mat(shape_.nodes, shape_.width); }
+  Mat c() const { return c_.mat(shape_.nodes, shape_.width); }
 
  private:
-  InputKind kind_;
-  std::int64_t nodes_, inputs_, width_;
+  InputShape shape_;
   Matrix c_start_;
   Buffer x_, mean_, factor_, ridge_, a_, c_;
 };

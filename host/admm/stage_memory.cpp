@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "host/admm/stage_layer.hpp"
+#include "host/core/error.hpp"
 
 namespace gamlp {
 namespace {
@@ -20,7 +21,7 @@ std::int64_t largest(const CodecConfig& codec, const ExchangeConfig& exchange, M
 
 }  // namespace
 
-void StageProgram::allocate(const Network& network, const std::vector<std::int32_t>& labels) {
+void StageProgram::allocate() {
   Device& device = *context_.device;
   scalars_ = device.allocate(static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double), "scalars",
                              MemoryKind::variables);
@@ -52,7 +53,12 @@ void StageProgram::allocate(const Network& network, const std::vector<std::int32
     q_exchanged_[i] = device.create_event("q exchanged");
     downloaded_[i] = device.create_event("downloaded");
   }
+  if (layers_.back()->last) {
+    labels_ = device.allocate(static_cast<std::size_t>(spec_.nodes) * sizeof(std::int32_t), "labels", MemoryKind::data);
+  }
+}
 
+void StageProgram::enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels) {
   for (const auto& l : layers_) {
     const LayerWeights& weights = network.at(static_cast<std::size_t>(l->index) - 1);
     auto staged = std::make_unique<Matrix>(1, weights.w.size() + static_cast<std::int64_t>(weights.b.size()));
@@ -63,8 +69,8 @@ void StageProgram::allocate(const Network& network, const std::vector<std::int32
     enqueue(ops::Upload{host + weights.w.size() * 4, as_bytes(l->b)});
     staging_.push_back(std::move(staged));
   }
-  if (layers_.back()->last) {
-    labels_ = device.allocate(labels.size() * sizeof(std::int32_t), "labels", MemoryKind::data);
+  if (labels_) {
+    expects(static_cast<std::int64_t>(labels.size()) == spec_.nodes, "a label for each node");
     enqueue(ops::Upload{reinterpret_cast<const std::byte*>(labels.data()), labels_.raw(labels_.bytes())});
   }
 }

@@ -5,9 +5,17 @@
 #include "host/core/random.hpp"
 
 namespace gamlp {
+namespace {
 
-StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input,
-                           const std::vector<std::int32_t>& labels, const Network& network)
+Bytes message_of(const Buffer& buffer, const WireFormat& format, std::int64_t values) {
+  return buffer.raw(static_cast<std::size_t>(format.message_bytes(values)));
+}
+
+WireType wire_type(const WireFormat& format) { return format.quantized() ? WireType::bytes : WireType::float32; }
+
+}  // namespace
+
+StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
     : context_(context),
       spec_(spec),
       rank_(rank),
@@ -18,7 +26,7 @@ StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, 
       rho_(static_cast<float>(*spec.method.rho)),
       nu2_(exact_ ? static_cast<float>(spec.method.exact.nu2 * *spec.method.rho) : nu_) {
   expects((range_.first == 1) == (input != nullptr), "the first device, and no other, holds the input");
-  allocate(network, labels);
+  allocate();
 }
 
 StageProgram::~StageProgram() = default;
@@ -65,13 +73,16 @@ void StageProgram::enqueue_forward() {
   q_pending_ = false;
   if (has_left()) {
     // Into p itself: the left neighbour's q, in float32.
-    const Receive receive{left_->peer, as_bytes(layers_.front()->p)};
-    context_.exchange->wait(*p_ready_[0]);  // p of a new program is free: nothing was recorded, passes at once
+    const int below = range_.first - 1;
+    const Receive receive{left_->peer, as_bytes(layers_.front()->p), {"q", below, 0, WireType::float32}};
+    context_.compute->record(*p_ready_[0]);
+    context_.exchange->wait(*p_ready_[0], "p of the first layer, which the forward pass's q overwrites");
     context_.transport->exchange(*context_.exchange, {}, {&receive, 1});
     context_.exchange->record(*q_exchanged_[0]);
-    context_.compute->wait(*q_exchanged_[0]);  // p_first
+    context_.compute->wait(*q_exchanged_[0], "p of the first layer, the forward pass's q from the left");
   }
   for (auto& l : layers_) {
+    label("forward", *l, 0);
     if (!l->first) {
       enqueue(ops::Copy{as_bytes(ConstMat(l->p)), as_bytes(l->q_in)});
       enqueue(ops::Zero{as_bytes(l->u_in)});
@@ -94,12 +105,12 @@ void StageProgram::enqueue_forward() {
     }
   }
   if (has_right()) {
-    const Send send{right_->peer, as_bytes(ConstMat(layers_.back()->q))};
+    const Send send{right_->peer, as_bytes(ConstMat(layers_.back()->q)), {"q", range_.last, 0, WireType::float32}};
     context_.compute->record(*q_ready_[0]);
-    context_.exchange->wait(*q_ready_[0]);  // q_last
+    context_.exchange->wait(*q_ready_[0], "q of the last layer, the forward pass's");
     context_.transport->exchange(*context_.exchange, {&send, 1}, {});
     context_.exchange->record(*p_exchanged_[0]);
-    context_.compute->wait(*p_exchanged_[0]);  // q_last must stay until it is sent
+    context_.compute->wait(*p_exchanged_[0], "q of the last layer until the forward pass has sent it");
   }
 }
 
@@ -108,9 +119,8 @@ void StageProgram::receive_q(std::int64_t epoch) {
   const std::size_t last = static_cast<std::size_t>((epoch - 1) & 1);
   Layer& l = *layers_.front();
   const WireFormat format = format_of(spec_.exchange.q, epoch - 1);
-  context_.compute->wait(*q_exchanged_[last]);  // the q message of the last iteration
-  enqueue(ops::QReceive{left_->q_message[last].raw(static_cast<std::size_t>(format.message_bytes(left_->values))), l.p,
-                        l.q_in, l.u_in, format, rho_});
+  context_.compute->wait(*q_exchanged_[last], "the q message from the left");
+  enqueue(ops::QReceive{message_of(left_->q_message[last], format, left_->values), l.p, l.q_in, l.u_in, format, rho_});
   q_pending_ = false;
 }
 
@@ -121,16 +131,18 @@ void StageProgram::exchange_p(std::int64_t epoch) {
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_left()) {
-    sends.push_back(
-        {left_->peer, left_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(left_->values)))});
+    sends.push_back({left_->peer,
+                     message_of(left_->p_message[parity], format, left_->values),
+                     {"p", range_.first, epoch, wire_type(format)}});
   }
   if (has_right()) {
-    receives.push_back(
-        {right_->peer, right_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values)))});
+    receives.push_back({right_->peer,
+                        message_of(right_->p_message[parity], format, right_->values),
+                        {"p", range_.last + 1, epoch, wire_type(format)}});
   }
   context_.compute->record(*p_ready_[parity]);
-  // The p message that goes left is packed; the one that came from the right two iterations ago is used up.
-  context_.exchange->wait(*p_ready_[parity]);
+  context_.exchange->wait(*p_ready_[parity],
+                          "the p message to the left, and that of two iterations ago from the right until it is used");
   context_.transport->exchange(*context_.exchange, sends, receives);
   context_.exchange->record(*p_exchanged_[parity]);
 }
@@ -142,17 +154,19 @@ void StageProgram::exchange_q(std::int64_t epoch) {
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_right()) {
-    sends.push_back(
-        {right_->peer, right_->q_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values)))});
+    sends.push_back({right_->peer,
+                     message_of(right_->q_message[parity], format, right_->values),
+                     {"q", range_.last, epoch, wire_type(format)}});
   }
   if (has_left()) {
-    receives.push_back(
-        {left_->peer, left_->q_message[parity].raw(static_cast<std::size_t>(format.message_bytes(left_->values)))});
+    receives.push_back({left_->peer,
+                        message_of(left_->q_message[parity], format, left_->values),
+                        {"q", range_.first - 1, epoch, wire_type(format)}});
     q_pending_ = true;
   }
   context_.compute->record(*q_ready_[parity]);
-  // The q message that goes right is packed; the one that came from the left two iterations ago is used up.
-  context_.exchange->wait(*q_ready_[parity]);
+  context_.exchange->wait(*q_ready_[parity],
+                          "the q message to the right, and that of two iterations ago from the left until it is used");
   context_.transport->exchange(*context_.exchange, sends, receives);
   context_.exchange->record(*q_exchanged_[parity]);
 }
@@ -163,33 +177,38 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   for (int index = range_.last; index >= range_.first; --index) {
     Layer& l = layer(index);
     if (l.first) continue;
+    label("p", l, epoch);
     Bytes message;
     if (index == range_.first) {
-      // The p message of two iterations ago has been sent. (Never recorded in the first two: passes.)
-      context_.compute->wait(*p_exchanged_[parity]);
+      context_.compute->wait(*p_exchanged_[parity],
+                             "the p message to the left until that of two iterations ago is sent");
       message = left_->p_message[parity].raw(left_->p_bytes);
     }
     exact_ ? exact_p(l, epoch, message) : gradient_p(l, epoch, message);
   }
   exchange_p(epoch);
-  for (auto& l : layers_) exact_ ? exact_w(*l) : gradient_w(*l);
+  for (auto& l : layers_) {
+    label("W", *l, epoch);
+    exact_ ? exact_w(*l) : gradient_w(*l);
+  }
   for (int index = range_.last; index >= range_.first; --index) {
     Layer& l = layer(index);
+    label(l.last ? "z" : "zq", l, epoch);
     Bytes message;
     if (index == range_.last && has_right()) {
       const WireFormat format = format_of(spec_.exchange.p, epoch);
-      if (exact_) exact_product(l);                   // needs nothing of the neighbour
-      context_.compute->wait(*p_exchanged_[parity]);  // the p message of the right neighbour
-      enqueue(
-          ops::PReceive{right_->p_message[parity].raw(static_cast<std::size_t>(format.message_bytes(right_->values))),
-                        l.p_next, format});
-      context_.compute->wait(*q_exchanged_[parity]);  // the q message of two iterations ago has been sent
+      if (exact_) exact_product(l);  // needs nothing of the neighbour
+      context_.compute->wait(*p_exchanged_[parity], "the p message from the right");
+      enqueue(ops::PReceive{message_of(right_->p_message[parity], format, right_->values), l.p_next, format});
+      context_.compute->wait(*q_exchanged_[parity],
+                             "the q message to the right until that of two iterations ago is sent");
       message = right_->q_message[parity].raw(right_->q_bytes);
     }
     if (exact_ && message.data == nullptr) exact_product(l);
     exact_ ? exact_zq(l, epoch, message) : gradient_zq(l, epoch, message);
     if (index == range_.last) exchange_q(epoch);
   }
+  context_.compute->label({"metrics", 0, epoch});
   enqueue(ops::Tick{iteration_.view<std::uint32_t>(1, 1)});
   if (!metrics) return;
   for (auto& l : layers_) {
@@ -198,6 +217,10 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
     const ConstMat b = l->kernel ? ConstMat(input_->c()) : ConstMat(l->w);
     enqueue(ops::Dot{a, b, scalar(l->index, kWeight2)});
   }
+}
+
+void StageProgram::label(const char* step, const Layer& l, std::int64_t epoch) {
+  context_.compute->label({step, l.index, epoch});
 }
 
 void StageProgram::enqueue_scalars(double* out) {

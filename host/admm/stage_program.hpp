@@ -28,14 +28,6 @@
 
 namespace gamlp {
 
-// What a program runs on. Transport rank = position of the device among the stage's devices.
-struct DeviceContext {
-  Device* device = nullptr;
-  Stream* compute = nullptr;
-  Stream* exchange = nullptr;
-  Transport* transport = nullptr;
-};
-
 struct StageSpec {
   std::vector<std::int64_t> widths;  // layers + 1
   std::vector<LayerRange> ranges;    // per device
@@ -76,13 +68,15 @@ using TrainingState = std::map<std::string, HostTensor>;
 
 class StageProgram {
  public:
-  // Allocates and uploads this device's share. `input` is needed on the first device, `labels` on the last.
-  StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input,
-               const std::vector<std::int32_t>& labels, const Network& network);
+  // Allocates this device's share; `input` on the first device, and on no other. The only call that allocates.
+  StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input);
   ~StageProgram();
   StageProgram(const StageProgram&) = delete;
   StageProgram& operator=(const StageProgram&) = delete;
 
+  // Weights of this device's layers from a network of the stage's shape; labels (1 per node) on the last device.
+  // `labels` must stay alive until the stream is synchronised.
+  void enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels);
   // z, q, p by a forward pass, u = v = 0; the float32 activations that cross are the keyframe.
   void enqueue_forward();
   // Iteration `epoch` (0-based) of the stage. `metrics`: also sums what only the objective needs.
@@ -121,13 +115,14 @@ class StageProgram {
   WireFormat format_of(const CodecConfig& codec, std::int64_t epoch) const;
 
   // stage_memory.cpp
-  void allocate(const Network& network, const std::vector<std::int32_t>& labels);
+  void allocate();
   void allocate_variables(Layer& l);
   void allocate_codecs(Layer& l);
   void allocate_boundaries();
   void allocate_workspace();
 
   void enqueue(const Op& op) { context_.compute->enqueue(op); }
+  void label(const char* step, const Layer& l, std::int64_t epoch);
   void receive_q(std::int64_t epoch);
   void exchange_p(std::int64_t epoch);
   void exchange_q(std::int64_t epoch);

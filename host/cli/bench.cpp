@@ -13,6 +13,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/cpu/cpu_fleet.hpp"
 #include "host/train/stage_runner.hpp"
 #include "host/train/trainer.hpp"
 
@@ -37,13 +38,14 @@ class RecordingStream final : public Stream {
   explicit RecordingStream(Stream& stream) : stream_(stream) {}
   void enqueue(const Op& op) override {
     if (recording) {
-      const Phase phase = std::visit([](const auto& o) { return o.phase; }, op.variant());
+      const Phase phase = phase_of(op);
       if (phase == Phase::gemm || phase == Phase::factor) recorded.push_back(op);
     }
     stream_.enqueue(op);
   }
   void record(Event& event) override { stream_.record(event); }
-  void wait(Event& event) override { stream_.wait(event); }
+  void wait(Event& event, const char* protects) override { stream_.wait(event, protects); }
+  void label(const StepLabel& label) override { stream_.label(label); }
   void synchronize() override { stream_.synchronize(); }
 
   bool recording = false;
@@ -94,7 +96,8 @@ struct Measurement {
 class Subject {
  public:
   Subject(const Config& config, const Problem& problem, int devices)
-      : config_(config), runner_(config, problem, devices) {
+      : config_(config),
+        runner_(config, problem, create_cpu_fleet(devices, static_cast<int>(config.threads_per_device))) {
     for (int rank = 0; rank < devices; ++rank) {
       streams_.push_back(std::make_unique<RecordingStream>(*runner_.fleet().context(rank).compute));
     }
@@ -147,10 +150,10 @@ class Subject {
   Measurement measure(int iterations) {
     Measurement m;
     m.devices = runner_.active();
-    const CpuTimes before = runner_.fleet().times();
+    const DeviceTimes before = runner_.fleet().times();
     const std::uint64_t bytes = runner_.fleet().traffic().bytes_sent;
     m.iteration = median(run(iterations));
-    const CpuTimes after = runner_.fleet().times();
+    const DeviceTimes after = runner_.fleet().times();
     const double n = iterations;
     for (std::size_t i = 0; i < m.phase.size(); ++i) m.phase[i] = (after.phase[i] - before.phase[i]) / n;
     m.wait = (after.wait - before.wait) / n;

@@ -13,7 +13,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+// On the clock of timelines.
+double seconds() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 
 class CpuStorage final : public Buffer::Storage {
  public:
@@ -82,19 +83,25 @@ void CpuComputeStream::enqueue(const Op& op) {
     set_blas_threads(device_.threads());
     threads_set = device_.threads();
   }
-  const auto start = Clock::now();
-  const Phase phase = std::visit(
-      [&](const auto& o) {
-        cpu::run(o, device_.scratch());
-        return o.phase;
-      },
-      op.variant());
-  device_.times().phase[static_cast<std::size_t>(phase)] += seconds_since(start);
+  const double start = seconds();
+  std::visit([&](const auto& o) { cpu::run(o, device_.scratch()); }, op.variant());
+  const double end = seconds();
+  const Phase phase = phase_of(op);
+  device_.clock().phase[static_cast<std::size_t>(phase)] += end - start;
+  if (TraceSink* sink = device_.trace_sink()) {
+    sink->span({name_of(op), phase_name(phase), "", label_, Lane::compute, start, end, 0});
+  }
 }
 
 void CpuComputeStream::record(Event& event) { static_cast<CpuEvent&>(event).pending_on_ = nullptr; }
 
-void CpuComputeStream::wait(Event& event) { event.synchronize(); }
+void CpuComputeStream::wait(Event& event, const char* protects) {
+  TraceSink* sink = device_.trace_sink();
+  if (sink == nullptr) return event.synchronize();
+  const double start = seconds();
+  event.synchronize();
+  sink->span({"wait", "wait", protects, label_, Lane::compute, start, seconds(), 0});
+}
 
 // ---- exchange: lazy ----------------------------------------------------------------------------------
 
@@ -106,21 +113,26 @@ void CpuExchangeStream::record(Event& event) {
   e.ticket_ = added_;
 }
 
-void CpuExchangeStream::wait(Event& event) {
+void CpuExchangeStream::wait(Event& event, const char*) {
   // Events of the compute stream have always passed; one of an exchange stream is waited for in order.
   event.synchronize();
 }
 
 void CpuExchangeStream::synchronize() { finish(added_); }
 
-void CpuExchangeStream::add(std::unique_ptr<ExchangeTask> task) {
-  tasks_.push_back(std::move(task));
+void CpuExchangeStream::add(std::unique_ptr<ExchangeTask> task, const Span& span) {
+  tasks_.push_back({std::move(task), span});
+  tasks_.back().span.start = seconds();
   ++added_;
   progress();
 }
 
 void CpuExchangeStream::progress() {
-  while (!tasks_.empty() && tasks_.front()->progress()) {
+  while (!tasks_.empty() && tasks_.front().task->progress()) {
+    if (TraceSink* sink = device_.trace_sink()) {
+      tasks_.front().span.end = seconds();
+      sink->span(tasks_.front().span);
+    }
     tasks_.pop_front();
     ++completed_;
   }
@@ -129,14 +141,15 @@ void CpuExchangeStream::progress() {
 void CpuExchangeStream::finish(std::uint64_t ticket) {
   progress();
   if (completed_ >= ticket) return;
-  const auto start = Clock::now();
-  const double copied = device_.times().exchange;
+  const double start = seconds();
+  DeviceTimes& clock = device_.clock();
+  const double copied = clock.exchange;
   while (completed_ < ticket) {
-    tasks_.front()->block();
+    tasks_.front().task->block();
     progress();
   }
   // Copying counts as exchange, the rest of this time as waiting.
-  device_.times().wait += seconds_since(start) - (device_.times().exchange - copied);
+  clock.wait += seconds() - start - (clock.exchange - copied);
 }
 
 }  // namespace gamlp

@@ -15,15 +15,9 @@
 #include "host/cpu/cpu_ops.hpp"
 #include "host/device/device.hpp"
 #include "host/device/ops.hpp"
+#include "host/device/trace.hpp"
 
 namespace gamlp {
-
-// Seconds of a worker's thread: by phase of the ops that it ran, waiting for messages, and copying messages.
-struct CpuTimes {
-  std::array<double, 5> phase{};  // indexed by Phase
-  double wait = 0.0;
-  double exchange = 0.0;
-};
 
 // Something on a lazy exchange stream that completes later.
 class ExchangeTask {
@@ -59,7 +53,12 @@ class CpuDevice final : public Device {
   std::unique_ptr<Event> create_event(const std::string& what) override;
   MemoryUse memory() const override;
 
-  CpuTimes& times() { return times_; }
+  DeviceTimes times() const override { return times_; }
+  void trace(TraceSink* sink) override { trace_ = sink; }
+
+  // Of the thread that drives this device.
+  DeviceTimes& clock() { return times_; }
+  TraceSink* trace_sink() { return trace_; }
   cpu::Scratch& scratch() { return scratch_; }
   int threads() const { return threads_; }
 
@@ -71,7 +70,8 @@ class CpuDevice final : public Device {
  private:
   int index_, threads_;
   std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
-  CpuTimes times_;
+  DeviceTimes times_;
+  TraceSink* trace_ = nullptr;
   cpu::Scratch scratch_;
 };
 
@@ -80,11 +80,13 @@ class CpuComputeStream final : public Stream {
   explicit CpuComputeStream(CpuDevice& device) : device_(device) {}
   void enqueue(const Op& op) override;
   void record(Event& event) override;
-  void wait(Event& event) override;
+  void wait(Event& event, const char* protects) override;
+  void label(const StepLabel& label) override { label_ = label; }
   void synchronize() override {}
 
  private:
   CpuDevice& device_;
+  StepLabel label_;
 };
 
 class CpuExchangeStream final : public Stream {
@@ -92,20 +94,25 @@ class CpuExchangeStream final : public Stream {
   explicit CpuExchangeStream(CpuDevice& device) : device_(device) {}
   void enqueue(const Op& op) override;
   void record(Event& event) override;
-  void wait(Event& event) override;
+  void wait(Event& event, const char* protects) override;
   void synchronize() override;
 
-  // For transports: adds a task behind everything enqueued before.
-  void add(std::unique_ptr<ExchangeTask> task);
+  // For transports: adds a task behind everything enqueued before. `span`: how a timeline shows it.
+  void add(std::unique_ptr<ExchangeTask> task, const Span& span);
   // Blocks until the task with this ticket (and all before it) is complete.
   void finish(std::uint64_t ticket);
   CpuDevice& device() { return device_; }
 
  private:
+  struct Pending {
+    std::unique_ptr<ExchangeTask> task;
+    Span span;
+  };
+
   void progress();
 
   CpuDevice& device_;
-  std::deque<std::unique_ptr<ExchangeTask>> tasks_;
+  std::deque<Pending> tasks_;
   std::uint64_t added_ = 0, completed_ = 0;
 };
 

@@ -187,7 +187,7 @@ class LocalGroup final : public ExchangeTask {
     counters_.bytes_received += static_cast<std::uint64_t>(receive.message.size());
     offer.taken->store(true, std::memory_order_release);
     hub_->changed();
-    device_.times().exchange += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    device_.clock().exchange += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
   std::shared_ptr<Hub> hub_;  // an end may be gone before a stream that still holds its group
@@ -217,8 +217,8 @@ class LocalTransport final : public Transport {
       counters_.messages_sent += 1;
     }
     auto& exchange_stream = dynamic_cast<CpuExchangeStream&>(stream);
-    exchange_stream.add(
-        std::make_unique<LocalGroup>(hub_, rank_, sends, receives, counters_, exchange_stream.device()));
+    exchange_stream.add(std::make_unique<LocalGroup>(hub_, rank_, sends, receives, counters_, exchange_stream.device()),
+                        span_of_exchange(sends, receives));
   }
 
   TransportCounters counters() const override {

@@ -20,6 +20,7 @@
 namespace gamlp {
 
 struct Op;
+class TraceSink;
 
 // What memory is for: the accounting of every allocation is reported by kind.
 enum class MemoryKind { weights, variables, exchange, workspace, data };
@@ -65,6 +66,20 @@ class Buffer {
   std::unique_ptr<Storage> storage_;
 };
 
+// Seconds that a device spent: by phase of the ops that it ran, waiting for messages, and copying messages.
+struct DeviceTimes {
+  std::array<double, 5> phase{};  // indexed by Phase (ops.hpp)
+  double wait = 0.0;
+  double exchange = 0.0;
+};
+
+// What a program is about to enqueue: "p" of layer 3 in epoch 7. Strings live as long as the program (literals).
+struct StepLabel {
+  const char* step = "";
+  int layer = 0;           // 1-based; 0: of no layer
+  std::int64_t epoch = 0;  // 0-based within the stage
+};
+
 // A point in a stream's order. Belongs to the device that created it.
 class Event {
  public:
@@ -78,8 +93,12 @@ class Stream {
   virtual ~Stream() = default;
   virtual void enqueue(const Op& op) = 0;
   virtual void record(Event& event) = 0;
-  // Later ops of this stream start after the point that `event` had recorded when wait() was called.
-  virtual void wait(Event& event) = 0;
+  // Later ops of this stream start after the point that `event` had recorded when wait() was called; at once when it
+  // had recorded none. `protects`: the memory that this order protects, for reports; unique to the place in the
+  // program.
+  virtual void wait(Event& event, const char* protects) = 0;
+  // Names the ops enqueued from here on, for reports and timelines.
+  virtual void label(const StepLabel&) {}
   // Waits on the host until everything enqueued has run. Driver only.
   virtual void synchronize() = 0;
 };
@@ -95,6 +114,10 @@ class Device {
   virtual std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) = 0;
   virtual std::unique_ptr<Event> create_event(const std::string& what) = 0;
   virtual MemoryUse memory() const = 0;
+  virtual DeviceTimes times() const = 0;
+  // From now on every op, wait and group of messages is told to `sink`, which outlives the device; null: none is.
+  // Only while the device is idle.
+  virtual void trace(TraceSink* sink) = 0;
 };
 
 }  // namespace gamlp

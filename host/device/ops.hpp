@@ -33,6 +33,10 @@ inline ConstBytes as_bytes(ConstMat m) {
 
 // What an op's time is counted as.
 enum class Phase { gemm, factor, elementwise, codec, copy };
+inline const char* phase_name(Phase phase) {
+  constexpr const char* kNames[] = {"gemm", "factor", "elementwise", "codec", "copy"};
+  return kNames[static_cast<std::size_t>(phase)];
+}
 
 struct ActivationRule {
   Activation kind = Activation::relu;
@@ -476,5 +480,12 @@ struct Op : OpVariant {
   using OpVariant::OpVariant;
   const OpVariant& variant() const { return *this; }
 };
+
+inline Phase phase_of(const Op& op) {
+  return std::visit([](const auto& o) { return o.phase; }, op.variant());
+}
+inline const char* name_of(const Op& op) {
+  return std::visit([](const auto& o) { return o.name; }, op.variant());
+}
 
 }  // namespace gamlp

@@ -18,13 +18,24 @@
 
 namespace gamlp {
 
+// What a message carries. It does not travel: checkers and timelines read it, and both sides must name the same.
+enum class WireType { bytes, float32 };
+struct MessageLabel {
+  const char* what = "";
+  int layer = 0;
+  std::int64_t epoch = 0;
+  WireType type = WireType::bytes;
+};
+
 struct Send {
   int peer;
   MatView<const std::byte> message;
+  MessageLabel label = {};
 };
 struct Receive {
   int peer;
   MatView<std::byte> message;
+  MessageLabel label = {};
 };
 
 // Counted by the transport itself, from the sizes of the messages that it carried.
@@ -44,6 +55,14 @@ class Transport {
   virtual TransportCounters counters() const = 0;
   // Makes every end fail with `reason`; the first reason stays. Callable from any thread.
   virtual void abort(const std::string& reason) noexcept = 0;
+};
+
+// What a program runs on. Transport rank = position of the device among those of the run.
+struct DeviceContext {
+  Device* device = nullptr;
+  Stream* compute = nullptr;
+  Stream* exchange = nullptr;
+  Transport* transport = nullptr;
 };
 
 }  // namespace gamlp

@@ -20,7 +20,7 @@ struct RunFigures {
   double evaluation_seconds = 0;  // on the evaluator's thread, beside training
   std::uint64_t bytes_sent = 0;   // by all devices
   int devices = 1;
-  CpuTimes times;  // summed over devices (of this process, if resumed)
+  DeviceTimes times;  // summed over devices (of this process, if resumed)
   std::vector<MemoryUse> memory;
   std::vector<LayerRange> last_ranges;
   std::vector<StageBest> best_of_stages;

@@ -1,12 +1,14 @@
 #include "host/train/stage_runner.hpp"
 
+#include <utility>
+
 namespace gamlp {
 
-StageRunner::StageRunner(const Config& config, const Problem& problem, int devices)
-    : context([this](int rank) { return fleet_.context(rank); }),
+StageRunner::StageRunner(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet)
+    : context([this](int rank) { return fleet_->context(rank); }),
       config_(config),
       problem_(problem),
-      fleet_(devices, static_cast<int>(config.threads_per_device)) {}
+      fleet_(std::move(fleet)) {}
 
 StageSpec StageRunner::spec_of(int layers) const {
   StageSpec spec;
@@ -17,23 +19,22 @@ StageSpec StageRunner::spec_of(int layers) const {
   spec.exchange = config_.exchange;
   spec.seed = config_.train.seed;
   const bool kernel = problem_.input.kind == InputKind::kernel;
-  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config_.method.update, kernel), fleet_.size());
+  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config_.method.update, kernel), fleet_->size());
   return spec;
 }
 
 void StageRunner::settle() noexcept {
   try {
-    fleet_.wait();
+    fleet_->wait();
+    run_all([this](int rank) { fleet_->context(rank).exchange->synchronize(); });
   } catch (...) {  // told already, by the call that failed
   }
 }
 
 void StageRunner::run_all(const std::function<void(int)>& task) {
-  fleet_.post_all(active(), [&](int rank) {
-    task(rank);
-    fleet_.context(rank).compute->synchronize();
-  });
-  fleet_.wait();
+  fleet_->post_all(active(), task);
+  fleet_->post_all(active(), [this](int rank) { fleet_->context(rank).compute->synchronize(); });
+  fleet_->wait();
 }
 
 void StageRunner::build(int layers, const Network& network) {
@@ -45,11 +46,12 @@ void StageRunner::build(int layers, const Network& network) {
   run_all([&](int rank) {
     const DeviceContext on = context(rank);
     if (rank == 0 && !input_) {
-      input_ = std::make_unique<InputLayer>(*on.device, *on.compute, problem_.input, problem_.train_labels(),
-                                            config_.method, network);
+      input_ = std::make_unique<InputLayer>(*on.device, problem_.input.shape(spec_.widths[1]), config_.method.update);
+      input_->enqueue_upload(*on.compute, problem_.input, config_.method, network);
     }
-    programs_[static_cast<std::size_t>(rank)] = std::make_unique<StageProgram>(
-        on, spec_, rank, rank == 0 ? input_.get() : nullptr, problem_.train_labels(), network);
+    auto& program = programs_[static_cast<std::size_t>(rank)];
+    program = std::make_unique<StageProgram>(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
+    program->enqueue_upload(network, problem_.train_labels());
   });
 }
 
@@ -62,7 +64,7 @@ void StageRunner::restore(const TrainingState& state) {
 }
 
 TrainingState StageRunner::save() {
-  fleet_.wait();
+  fleet_->wait();
   TrainingState state;
   for (const auto& program : programs_) program->describe_state(state);
   run_all([&](int rank) { program(rank).enqueue_save(state); });

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "host/admm/stage_program.hpp"
-#include "host/train/fleet.hpp"
+#include "host/device/fleet.hpp"
 #include "host/train/problem.hpp"
 
 namespace gamlp {
@@ -14,7 +14,7 @@ namespace gamlp {
 class StageRunner {
  public:
   // `problem` must outlive the runner. `config` is resolved.
-  StageRunner(const Config& config, const Problem& problem, int devices);
+  StageRunner(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet);
   ~StageRunner() { settle(); }
   StageRunner(const StageRunner&) = delete;
   StageRunner& operator=(const StageRunner&) = delete;
@@ -33,10 +33,10 @@ class StageRunner {
 
   StageSpec spec_of(int layers) const;
   const StageSpec& spec() const { return spec_; }
-  Fleet& fleet() { return fleet_; }
+  Fleet& fleet() { return *fleet_; }
   int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
-  // Waits until no task runs any more, whether they failed or not.
+  // Waits until no task and no message is under way any more, whether they failed or not.
   void settle() noexcept;
   // Runs the task on every active device's thread, then waits for the compute streams.
   void run_all(const std::function<void(int rank)>& task);
@@ -45,7 +45,7 @@ class StageRunner {
   Config config_;
   const Problem& problem_;
   StageSpec spec_;
-  Fleet fleet_;  // device memory, below, is released before the devices
+  std::unique_ptr<Fleet> fleet_;  // device memory, below, is released before the devices
   std::unique_ptr<InputLayer> input_;
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };

@@ -12,6 +12,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/cpu/cpu_fleet.hpp"
 #include "host/train/evaluator.hpp"
 #include "host/train/result.hpp"
 #include "host/train/stage_runner.hpp"
@@ -22,6 +23,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::unique_ptr<Fleet> fleet_for(const Config& config, const TrainOptions& options) {
+  const int devices = device_count(config);
+  if (options.create_fleet) return options.create_fleet(devices);
+  return create_cpu_fleet(devices, static_cast<int>(config.threads_per_device));
+}
 
 // An epoch that has been enqueued: what it downloads, and the ticket of the tasks that complete it.
 struct Slot {
@@ -40,7 +47,7 @@ class Trainer {
         reporter_(reporter),
         options_(options),
         activation_(activation_rule(config_.model)),
-        runner_(config_, problem_, device_count(config_)),
+        runner_(config_, problem_, fleet_for(config_, options)),
         evaluator_(problem_, activation_, static_cast<int>(config_.threads_per_device)) {
     for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
   }

@@ -9,7 +9,7 @@
 #include "host/admm/stage_program.hpp"
 #include "host/core/error.hpp"
 #include "host/core/random.hpp"
-#include "host/train/fleet.hpp"
+#include "host/cpu/cpu_fleet.hpp"
 
 namespace gamlp::test {
 
@@ -63,7 +63,7 @@ class Training {
   // `network`: in the coordinates of `input`.
   Training(const Setup& setup, const TrainingInput& input, const std::vector<std::int32_t>& labels,
            const Network& network, int workers)
-      : setup_(setup), input_(input), labels_(labels), fleet_(workers, 1) {
+      : setup_(setup), input_(input), labels_(labels), fleet_(create_cpu_fleet(workers, 1)) {
     spec_.widths = setup.widths;
     spec_.widths.front() = input.inputs();
     spec_.nodes = setup.nodes;
@@ -74,13 +74,14 @@ class Training {
     spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), workers);
     programs_.resize(spec_.ranges.size());
     everywhere([&](int rank) {
-      const DeviceContext& context = fleet_.context(rank);
+      const DeviceContext& context = fleet_->context(rank);
       if (rank == 0) {
-        layer_ =
-            std::make_unique<InputLayer>(*context.device, *context.compute, input_, labels_, spec_.method, network);
+        layer_ = std::make_unique<InputLayer>(*context.device, input_.shape(spec_.widths[1]), spec_.method.update);
+        layer_->enqueue_upload(*context.compute, input_, spec_.method, network);
       }
-      programs_[static_cast<std::size_t>(rank)] =
-          std::make_unique<StageProgram>(context, spec_, rank, rank == 0 ? layer_.get() : nullptr, labels_, network);
+      auto& program = programs_[static_cast<std::size_t>(rank)];
+      program = std::make_unique<StageProgram>(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
+      program->enqueue_upload(network, labels_);
     });
   }
   Training(const Setup& setup, const Start& start, int workers)
@@ -100,7 +101,7 @@ class Training {
     for (std::int64_t epoch = first; epoch < first + count; ++epoch) {
       post([this, epoch](int rank) { program(rank).enqueue_iteration(epoch, true); });
     }
-    fleet_.wait();
+    fleet_->wait();
   }
   TrainingState state() {
     TrainingState saved;
@@ -140,11 +141,11 @@ class Training {
     }
     return value;
   }
-  std::uint64_t bytes_sent() const { return fleet_.traffic().bytes_sent; }
+  std::uint64_t bytes_sent() const { return fleet_->traffic().bytes_sent; }
   int workers() const { return static_cast<int>(programs_.size()); }
   // Lets the last exchange end.
   void settle() {
-    everywhere([&](int rank) { fleet_.context(rank).exchange->synchronize(); });
+    everywhere([&](int rank) { fleet_->context(rank).exchange->synchronize(); });
   }
 
  private:
@@ -154,17 +155,17 @@ class Training {
     return make_training_input(std::move(x), InputKind::plain);
   }
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
-  void post(const std::function<void(int)>& task) { fleet_.post_all(static_cast<int>(programs_.size()), task); }
+  void post(const std::function<void(int)>& task) { fleet_->post_all(static_cast<int>(programs_.size()), task); }
   void everywhere(const std::function<void(int)>& task) {
     post(task);
-    fleet_.wait();
+    fleet_->wait();
   }
 
   Setup setup_;
   TrainingInput input_;
   std::vector<std::int32_t> labels_;
   StageSpec spec_;
-  Fleet fleet_;  // before what lives in its memory
+  std::unique_ptr<Fleet> fleet_;  // before what lives in its memory
   std::unique_ptr<InputLayer> layer_;
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };

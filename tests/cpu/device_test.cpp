@@ -50,7 +50,7 @@ TEST_CASE("ops count as the phase that they name, and events of a compute stream
   CpuDevice device(0, 1);
   const auto stream = device.create_stream("compute", StreamKind::compute);
   const auto event = device.create_event("event");
-  stream->wait(*event);  // never recorded: passes
+  stream->wait(*event, "nothing");  // never recorded: passes
   const Buffer a = device.allocate(4 << 20, "a", MemoryKind::data);
   for (int i = 0; i < 3; ++i) stream->enqueue(ops::Zero{a.raw(a.bytes())});
   stream->record(*event);

@@ -50,7 +50,7 @@ struct Worker {
       swap(rank - 1, p_codec.message, below, rank + 1, p_in, above);
       exchange->record(*event);
       for (float& x : z) x *= 0.99f;  // work meanwhile
-      compute->wait(*event);
+      compute->wait(*event, "messages");
       if (above) {
         compute->enqueue(ops::PReceive{bytes(p_in), view(p_copy), format});
         compute->enqueue(

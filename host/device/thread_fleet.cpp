@@ -1,28 +1,26 @@
-#include "host/train/fleet.hpp"
+#include "host/device/thread_fleet.hpp"
 
 #include <utility>
 
 #include "host/core/error.hpp"
-#include "host/cpu/local_transport.hpp"
 
 namespace gamlp {
 
-Fleet::Fleet(int devices, int threads_per_device) {
-  expects(devices >= 1, "a fleet has a device");
-  auto ends = create_local_transports(devices);
-  for (int rank = 0; rank < devices; ++rank) {
+ThreadFleet::ThreadFleet(std::vector<Member> members) {
+  expects(!members.empty(), "a fleet has a device");
+  for (Member& member : members) {
     auto worker = std::make_unique<Worker>();
-    worker->device = std::make_unique<CpuDevice>(rank, threads_per_device);
+    worker->device = std::move(member.device);
     worker->compute = worker->device->create_stream("compute", StreamKind::compute);
     worker->exchange = worker->device->create_stream("exchange", StreamKind::exchange);
-    worker->transport = std::move(ends[static_cast<std::size_t>(rank)]);
+    worker->transport = std::move(member.transport);
     worker->context = {worker->device.get(), worker->compute.get(), worker->exchange.get(), worker->transport.get()};
     workers_.push_back(std::move(worker));
   }
   for (auto& worker : workers_) worker->thread = std::thread([this, &w = *worker] { work(w); });
 }
 
-Fleet::~Fleet() {
+ThreadFleet::~ThreadFleet() {
   {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return unfinished_ == 0; });
@@ -32,10 +30,9 @@ Fleet::~Fleet() {
   for (auto& worker : workers_) worker->thread.join();
 }
 
-void Fleet::post(int rank, std::function<void()> task) {
+void ThreadFleet::post(int rank, std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
-    if (failure_) std::rethrow_exception(failure_);
     Worker& worker = *workers_[static_cast<std::size_t>(rank)];
     worker.tasks.push_back(std::move(task));
     ++worker.posted;
@@ -44,7 +41,7 @@ void Fleet::post(int rank, std::function<void()> task) {
   changed_.notify_all();
 }
 
-std::uint64_t Fleet::post_all(int count, const std::function<void(int)>& task) {
+std::uint64_t ThreadFleet::post_all(int count, const std::function<void(int)>& task) {
   for (int rank = 0; rank < count; ++rank) post(rank, [task, rank] { task(rank); });
   const std::lock_guard lock(mutex_);
   std::vector<std::uint64_t> wanted;
@@ -53,7 +50,7 @@ std::uint64_t Fleet::post_all(int count, const std::function<void(int)>& task) {
   return last_ticket_;
 }
 
-void Fleet::wait(std::uint64_t ticket) {
+void ThreadFleet::wait(std::uint64_t ticket) {
   std::unique_lock lock(mutex_);
   while (!tickets_.empty() && tickets_.front().first < ticket) tickets_.pop_front();
   expects(!tickets_.empty() && tickets_.front().first == ticket, "tickets are waited for in order, once");
@@ -69,13 +66,13 @@ void Fleet::wait(std::uint64_t ticket) {
   if (failure_) std::rethrow_exception(failure_);
 }
 
-void Fleet::wait() {
+void ThreadFleet::wait() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return unfinished_ == 0; });
   if (failure_) std::rethrow_exception(failure_);
 }
 
-void Fleet::work(Worker& worker) {
+void ThreadFleet::work(Worker& worker) {
   for (;;) {
     std::function<void()> task;
     bool failed = false;
@@ -105,7 +102,7 @@ void Fleet::work(Worker& worker) {
   }
 }
 
-void Fleet::fail(Worker& worker, const std::exception_ptr& error, const std::string& what) {
+void ThreadFleet::fail(Worker& worker, const std::exception_ptr& error, const std::string& what) {
   const std::string name = worker.device->name();
   {
     const std::lock_guard lock(mutex_);
@@ -123,34 +120,6 @@ void Fleet::fail(Worker& worker, const std::exception_ptr& error, const std::str
     }
   }
   worker.transport->abort("worker " + name + " failed: " + what);
-}
-
-TransportCounters Fleet::traffic() const {
-  TransportCounters sum;
-  for (const auto& worker : workers_) {
-    const TransportCounters one = worker->transport->counters();
-    sum.bytes_sent += one.bytes_sent;
-    sum.bytes_received += one.bytes_received;
-    sum.messages_sent += one.messages_sent;
-  }
-  return sum;
-}
-
-CpuTimes Fleet::times() const {
-  CpuTimes sum;
-  for (const auto& worker : workers_) {
-    const CpuTimes& one = worker->device->times();
-    for (std::size_t i = 0; i < sum.phase.size(); ++i) sum.phase[i] += one.phase[i];
-    sum.wait += one.wait;
-    sum.exchange += one.exchange;
-  }
-  return sum;
-}
-
-std::vector<MemoryUse> Fleet::memory() const {
-  std::vector<MemoryUse> all;
-  for (const auto& worker : workers_) all.push_back(worker->device->memory());
-  return all;
 }
 
 }  // namespace gamlp

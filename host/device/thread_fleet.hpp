@@ -1,0 +1,64 @@
+// A fleet whose devices are each driven by a thread of its own, on two streams. When a task throws, the other devices
+// are stopped through the transport.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "host/device/fleet.hpp"
+
+namespace gamlp {
+
+class ThreadFleet final : public Fleet {
+ public:
+  struct Member {
+    std::unique_ptr<Device> device;
+    std::unique_ptr<Transport> transport;
+  };
+
+  explicit ThreadFleet(std::vector<Member> members);
+  // Waits for running tasks (after stopping them through the transport when there was a failure).
+  ~ThreadFleet() override;
+  ThreadFleet(const ThreadFleet&) = delete;
+  ThreadFleet& operator=(const ThreadFleet&) = delete;
+
+  int size() const override { return static_cast<int>(workers_.size()); }
+  const DeviceContext& context(int rank) const override { return workers_[static_cast<std::size_t>(rank)]->context; }
+  void post(int rank, std::function<void()> task) override;
+  std::uint64_t post_all(int count, const std::function<void(int rank)>& task) override;
+  void wait() override;
+  void wait(std::uint64_t ticket) override;
+
+ private:
+  struct Worker {
+    std::unique_ptr<Device> device;
+    std::unique_ptr<Stream> compute, exchange;
+    std::unique_ptr<Transport> transport;
+    DeviceContext context;
+    std::deque<std::function<void()>> tasks;
+    std::uint64_t posted = 0, finished = 0;
+    std::thread thread;
+  };
+
+  void work(Worker& worker);
+  void fail(Worker& worker, const std::exception_ptr& error, const std::string& what);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::size_t unfinished_ = 0;
+  std::uint64_t last_ticket_ = 0;
+  std::deque<std::pair<std::uint64_t, std::vector<std::uint64_t>>> tickets_;  // what each worker must have finished
+  bool closing_ = false;
+  std::exception_ptr failure_;
+};
+
+}  // namespace gamlp

@@ -1,0 +1,42 @@
+// A fleet of simulated devices. Tasks run at once, on the caller's thread, and only enqueue; what they enqueue runs
+// when something waits. A task that waits must be posted after everything that it waits for (fleet.hpp).
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <vector>
+
+#include "host/device/fleet.hpp"
+#include "host/sim/simulator.hpp"
+
+namespace gamlp {
+
+class SimFleet final : public Fleet {
+ public:
+  SimFleet(int devices, const sim::SimulatorOptions& options);
+  ~SimFleet() override;
+
+  int size() const override { return static_cast<int>(members_.size()); }
+  const DeviceContext& context(int rank) const override { return members_[static_cast<std::size_t>(rank)].context; }
+  void post(int rank, std::function<void()> task) override;
+  std::uint64_t post_all(int count, const std::function<void(int rank)>& task) override;
+  void wait() override;
+  void wait(std::uint64_t ticket) override;
+
+  sim::Simulator& simulator() { return *simulator_; }
+
+ private:
+  struct Member {
+    std::unique_ptr<Device> device;
+    std::unique_ptr<Stream> compute, exchange;
+    std::unique_ptr<Transport> transport;
+    DeviceContext context;
+  };
+
+  std::shared_ptr<sim::Simulator> simulator_;  // buffers share it
+  std::vector<Member> members_;
+  std::uint64_t last_ticket_ = 0;
+  std::exception_ptr failure_;
+};
+
+}  // namespace gamlp

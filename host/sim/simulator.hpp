@@ -1,0 +1,222 @@
+// A simulator of devices: the same program runs on devices that are not there, single-threaded and deterministic.
+//
+// Every stream is a queue, and a scheduler runs the front of any queue that can go on: one drawn from the seed, or,
+// with a cost model, the one that is earliest in simulated time. Nothing runs when it is enqueued; a wait of the
+// driver runs the queues until what it waits for has passed.
+//
+// Checks (always on; the first fault is thrown as a SimulationFault by the call that finds it and by every later one):
+//   race          two accesses to the same bytes, one of them a write, that no event, message or wait of the driver
+//                 orders: vector clocks over the byte ranges that the ops' const and mutable views name
+//   deadlock      the driver waits and no queue can go on: every blocked stream is named with what it waits for
+//   mismatch      the two sides of a message name other sizes, types or contents
+//   lost message  finish() finds a message that nobody received or sent
+//   use of memory that is freed, freed while ops still use it, out of bounds, of another device or of no device
+//
+// Messages keep NCCL's rules: a group is one op of its stream, which stays at it until all of its messages are
+// complete; messages of a pair match in order; a message passes when the groups of both sides have come to the front. A
+// receive is ordered after its send; a send is not ordered after its receive (NCCL may buffer it).
+//
+// Each device has a host thread of its own in the simulated program (see SimFleet): what one of them knows to have
+// passed, because it waited, the ops that it enqueues later know too; the driver's waits and posts pass it on.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "host/core/error.hpp"
+#include "host/core/random.hpp"
+#include "host/cpu/cpu_ops.hpp"
+#include "host/device/ops.hpp"
+#include "host/device/trace.hpp"
+#include "host/device/transport.hpp"
+#include "host/sim/cost_model.hpp"
+#include "host/sim/memory_map.hpp"
+
+namespace gamlp::sim {
+
+enum class FaultKind { race, deadlock, mismatch, lost_message, memory };
+
+struct SimulationFault : DeviceError {
+  SimulationFault(FaultKind k, const std::string& message) : DeviceError(message), kind(k) {}
+  FaultKind kind;
+};
+
+struct SimulatorOptions {
+  std::uint64_t seed = 0;
+  bool arithmetic = true;            // run the ops (as a CPU worker does); false: memory is addresses only
+  const CostModel* costs = nullptr;  // keeps simulated time; outlives the simulator
+};
+
+// Of one device, in simulated seconds (with a cost model).
+struct DeviceClock {
+  DeviceTimes times;            // busy by phase; wait: the compute stream stood; exchange: messages under way
+  double exposed = 0;           // part of wait in which a message was being moved; the rest waited for a neighbour
+  double compute_end = 0;       // time of the compute stream
+  double copied_on_worker = 0;  // part of the compute stream's time spent copying messages (CPU workers)
+};
+
+class Simulator {
+ public:
+  Simulator(int devices, const SimulatorOptions& options);
+  Simulator(const Simulator&) = delete;
+  Simulator& operator=(const Simulator&) = delete;
+
+  int devices() const { return static_cast<int>(clocks_.size()); }
+
+  // ---- what devices, streams, events and transports call -------------------------------------------
+  std::shared_ptr<Allocation> allocate(int device, std::size_t bytes, const std::string& what, MemoryKind kind);
+  void release(Allocation& allocation) noexcept;
+  MemoryUse memory(int device) const { return memory_.use(device); }
+
+  std::size_t add_stream(int device, const std::string& what, StreamKind kind);
+  void label(std::size_t stream, const StepLabel& label) { streams_[stream].label = label; }
+  void enqueue(std::size_t stream, const Op& op);
+
+  // When the messages of a group moved, in simulated time.
+  struct GroupTiming {
+    double arrival = 0;         // of this side
+    double ready = 0, end = 0;  // all peers there; all messages moved
+    double worker_seconds = 0;  // copying that this device's compute stream has yet to pay for (CPU workers)
+  };
+  // The state of an event at one record(): waits refer to the record that was the last when they were called.
+  struct Point {
+    std::string event;
+    bool passed = false;
+    VectorClock clock;
+    double time = 0;
+    std::size_t stream = 0;
+    std::shared_ptr<GroupTiming> group;  // the last that the stream had completed
+  };
+  void record(std::size_t stream, const std::shared_ptr<Point>& point);
+  void wait(std::size_t stream, const std::shared_ptr<Point>& point, const char* protects);
+  void exchange(int device, std::size_t stream, std::span<const Send> sends, std::span<const Receive> receives);
+  void abort(const std::string& reason) noexcept;
+  TransportCounters counters(int device) const { return counters_[static_cast<std::size_t>(device)]; }
+
+  // ---- the driver -----------------------------------------------------------------------------------
+  void synchronize_stream(std::size_t stream);
+  void synchronize_point(const Point& point);
+  // Runs everything, and checks that no message is left. Call when the program is over.
+  void finish();
+  // Throws the first fault again, if there was one.
+  void check() const;
+
+  // The host thread on whose behalf calls are made: a device's, or the driver's (-1). Entering a device's passes on
+  // what the driver knows; collect() gives the driver what they all know.
+  void enter_host(int device);
+  void leave_host() { host_ = hosts_.size() - 1; }
+  void collect_hosts();
+
+  // ---- results ---------------------------------------------------------------------------------------
+  const DeviceClock& clock(int device) const { return clocks_[static_cast<std::size_t>(device)]; }
+  double time() const;  // of the latest stream
+  void trace(int device, TraceSink* sink) { sinks_[static_cast<std::size_t>(device)] = sink; }
+  std::uint64_t ops_run() const { return ops_run_; }
+
+ private:
+  using Host = std::shared_ptr<const VectorClock>;
+
+  struct OpEntry {
+    Op op;
+    std::vector<Access> accesses;
+  };
+  struct RecordEntry {
+    std::shared_ptr<Point> point;
+  };
+  struct WaitEntry {
+    std::shared_ptr<Point> point;
+    const char* protects;
+  };
+  struct Message {
+    int peer = 0;
+    MatView<const std::byte> out;  // of a send
+    MatView<std::byte> in;         // of a receive
+    std::size_t bytes = 0;
+    MessageLabel label;
+    bool is_send = false, complete = false;
+  };
+  struct Group {
+    std::vector<Message> messages;
+    std::vector<Access> accesses;
+    int device = 0;
+    bool arrived = false;
+    VectorClock clock;   // of this side at its arrival
+    VectorClock joined;  // of the peers whose sends were received
+    std::shared_ptr<GroupTiming> timing = std::make_shared<GroupTiming>();
+  };
+  struct GroupEntry {
+    std::shared_ptr<Group> group;
+  };
+  struct Entry {
+    std::variant<OpEntry, RecordEntry, WaitEntry, GroupEntry> what;
+    Host host;
+    StepLabel label;
+  };
+  struct StreamState {
+    std::string name;
+    int device = 0;
+    StreamKind kind = StreamKind::compute;
+    std::deque<Entry> queue;
+    VectorClock clock;
+    StepLabel label;
+    double time = 0;
+    std::shared_ptr<GroupTiming> last_group;
+    double weight = 1;  // how eagerly the seeded scheduler picks it
+  };
+  // The messages of one direction of a pair that have come to the front, in order.
+  struct Channel {
+    std::deque<std::pair<std::shared_ptr<Group>, std::size_t>> sends, receives;
+  };
+
+  bool can_run(const StreamState& stream) const;
+  void run_front(StreamState& stream);
+  void run(StreamState& stream, OpEntry& entry, const StepLabel& label);
+  void run(StreamState& stream, WaitEntry& entry, const StepLabel& label);
+  void run(StreamState& stream, RecordEntry& entry, const StepLabel& label);
+  void run(StreamState& stream, GroupEntry& entry, const StepLabel& label);
+  void arrive(StreamState& stream, const std::shared_ptr<Group>& group);
+  void match(int from, int to);
+  void deliver(Group& sender, Message& send, Group& receiver, Message& receive);
+  template <class Done>
+  void run_until(Done done, const char* what);
+  std::size_t pick(const std::vector<std::size_t>& ready);
+
+  Access access_of(std::size_t stream, const void* data, std::size_t bytes, bool write, const char* view,
+                   const char* op);
+  void touch(const StreamState& stream, std::span<const Access> accesses, const char* name, const StepLabel& label,
+             std::uint32_t clock);
+  std::string describe(const StreamState& stream, const char* name, const StepLabel& label) const;
+  std::string describe(const Toucher& who) const;
+  std::string waits_for(const StreamState& stream) const;
+  std::string describe(const Message& message) const;
+  std::string deadlock(const char* what) const;
+  [[noreturn]] void fail(FaultKind kind, const std::string& text);
+  Channel& channel(int from, int to);
+  VectorClock& host() { return hosts_[host_]; }
+  Host host_snapshot();
+
+  SimulatorOptions options_;
+  MemoryMap memory_;
+  Random random_;
+  std::vector<StreamState> streams_;
+  std::vector<DeviceClock> clocks_;
+  std::vector<TransportCounters> counters_;
+  std::vector<TraceSink*> sinks_;
+  std::map<std::pair<int, int>, Channel> channels_;
+  std::vector<VectorClock> hosts_;  // of the devices, then of the driver
+  std::vector<Host> snapshots_;
+  std::size_t host_ = 0;
+  cpu::Scratch scratch_;
+  std::optional<SimulationFault> fault_;
+  std::string aborted_;
+  std::uint64_t ops_run_ = 0;
+};
+
+}  // namespace gamlp::sim
