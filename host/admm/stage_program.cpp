@@ -198,10 +198,9 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
     if (index == range_.last && has_right()) {
       const WireFormat format = format_of(spec_.exchange.p, epoch);
       if (exact_) exact_product(l);  // needs nothing of the neighbour
+      // With it every earlier group has passed: the q message of two iterations ago is sent, its buffer free.
       context_.compute->wait(*p_exchanged_[parity], "the p message from the right");
       enqueue(ops::PReceive{message_of(right_->p_message[parity], format, right_->values), l.p_next, format});
-      context_.compute->wait(*q_exchanged_[parity],
-                             "the q message to the right until that of two iterations ago is sent");
       message = right_->q_message[parity].raw(right_->q_bytes);
     }
     if (exact_ && message.data == nullptr) exact_product(l);

@@ -60,10 +60,12 @@ inline Start start_of(const Setup& s) {
 
 class Training {
  public:
-  // `network`: in the coordinates of `input`.
-  Training(const Setup& setup, const TrainingInput& input, const std::vector<std::int32_t>& labels,
-           const Network& network, int workers)
-      : setup_(setup), input_(input), labels_(labels), fleet_(create_cpu_fleet(workers, 1)) {
+  // `network`: in the coordinates of `input`. `wrap`: what programs see of a device's context.
+  Training(
+      const Setup& setup, const TrainingInput& input, const std::vector<std::int32_t>& labels, const Network& network,
+      std::unique_ptr<Fleet> fleet,
+      const std::function<DeviceContext(DeviceContext)>& wrap = [](DeviceContext c) { return c; })
+      : setup_(setup), input_(input), labels_(labels), fleet_(std::move(fleet)) {
     spec_.widths = setup.widths;
     spec_.widths.front() = input.inputs();
     spec_.nodes = setup.nodes;
@@ -71,10 +73,10 @@ class Training {
     spec_.activation = setup.activation;
     spec_.exchange = setup.exchange;
     spec_.seed = setup.seed;
-    spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), workers);
+    spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size());
     programs_.resize(spec_.ranges.size());
     everywhere([&](int rank) {
-      const DeviceContext& context = fleet_->context(rank);
+      const DeviceContext context = wrap(fleet_->context(rank));
       if (rank == 0) {
         layer_ = std::make_unique<InputLayer>(*context.device, input_.shape(spec_.widths[1]), spec_.method.update);
         layer_->enqueue_upload(*context.compute, input_, spec_.method, network);
@@ -84,8 +86,15 @@ class Training {
       program->enqueue_upload(network, labels_);
     });
   }
+  Training(const Setup& setup, const TrainingInput& input, const std::vector<std::int32_t>& labels,
+           const Network& network, int workers)
+      : Training(setup, input, labels, network, create_cpu_fleet(workers, 1)) {}
   Training(const Setup& setup, const Start& start, int workers)
       : Training(setup, plain(start), start.labels, start.network, workers) {}
+  Training(
+      const Setup& setup, const Start& start, std::unique_ptr<Fleet> fleet,
+      const std::function<DeviceContext(DeviceContext)>& wrap = [](DeviceContext c) { return c; })
+      : Training(setup, plain(start), start.labels, start.network, std::move(fleet), wrap) {}
   ~Training() {
     try {
       settle();
@@ -93,8 +102,11 @@ class Training {
     }
   }
 
-  void forward() {
-    everywhere([&](int rank) { program(rank).enqueue_forward(); });
+  // Several `times` without a wait of the host in between.
+  void forward(int times = 1) {
+    everywhere([&](int rank) {
+      for (int i = 0; i < times; ++i) program(rank).enqueue_forward();
+    });
   }
   // Iterations first … first + count − 1.
   void iterate(std::int64_t first, std::int64_t count) {
@@ -111,6 +123,19 @@ class Training {
   }
   void restore(const TrainingState& saved) {
     everywhere([&](int rank) { program(rank).enqueue_restore(saved); });
+  }
+  // Restores and iterates, or starts again from the weights of a state: the host waits for nothing in between.
+  void go_on_from(const TrainingState& saved, std::int64_t first, std::int64_t count) {
+    post([&](int rank) { program(rank).enqueue_restore(saved); });
+    iterate(first, count);
+    everywhere([](int) {});
+  }
+  void restart(const TrainingState& saved) {
+    post([&](int rank) {
+      program(rank).enqueue_restore(saved);
+      program(rank).enqueue_forward();
+    });
+    everywhere([](int) {});
   }
   std::vector<double> scalars() {
     std::vector<double> out((setup_.widths.size() - 1) * kLayerScalars);
@@ -141,6 +166,7 @@ class Training {
     }
     return value;
   }
+  Fleet& fleet() { return *fleet_; }
   std::uint64_t bytes_sent() const { return fleet_->traffic().bytes_sent; }
   int workers() const { return static_cast<int>(programs_.size()); }
   // Lets the last exchange end.
@@ -158,6 +184,7 @@ class Training {
   void post(const std::function<void(int)>& task) { fleet_->post_all(static_cast<int>(programs_.size()), task); }
   void everywhere(const std::function<void(int)>& task) {
     post(task);
+    post([this](int rank) { fleet_->context(rank).compute->synchronize(); });
     fleet_->wait();
   }
 

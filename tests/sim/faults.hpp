@@ -1,0 +1,118 @@
+// Contexts with a planted fault: they pass everything on to a simulated device but for what the fault takes away.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "host/sim/sim_fleet.hpp"
+#include "tests/support/catch.hpp"
+
+namespace gamlp::test {
+
+class FaultyStream final : public Stream {
+ public:
+  explicit FaultyStream(Stream& stream) : stream_(stream) {}
+  void enqueue(const Op& op) override { stream_.enqueue(op); }
+  void record(Event& event) override {
+    if (drop_record && drop_record(records_++)) return;
+    stream_.record(event);
+  }
+  void wait(Event& event, const char* protects) override {
+    if (drop_wait && drop_wait(protects)) return;
+    stream_.wait(event, protects);
+  }
+  void label(const StepLabel& label) override { stream_.label(label); }
+  void synchronize() override { stream_.synchronize(); }
+  Stream& inner() { return stream_; }
+
+  std::function<bool(const std::string& protects)> drop_wait;
+  std::function<bool(int number)> drop_record;
+
+ private:
+  Stream& stream_;
+  int records_ = 0;
+};
+
+class FaultyTransport final : public Transport {
+ public:
+  using Sends = std::vector<Send>;
+  using Receives = std::vector<Receive>;
+  explicit FaultyTransport(Transport& transport) : transport_(transport) {}
+  int rank() const override { return transport_.rank(); }
+  int size() const override { return transport_.size(); }
+  void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
+    Stream& inner = dynamic_cast<FaultyStream&>(stream).inner();
+    Sends out(sends.begin(), sends.end());
+    Receives in(receives.begin(), receives.end());
+    const int number = groups_++;
+    if (change) change(number, out, in);
+    if (hold == number) {  // comes after the next group
+      held_.emplace(std::move(out), std::move(in));
+      return;
+    }
+    transport_.exchange(inner, out, in);
+    if (held_) transport_.exchange(inner, held_->first, held_->second);
+    held_.reset();
+  }
+  TransportCounters counters() const override { return transport_.counters(); }
+  void abort(const std::string& reason) noexcept override { transport_.abort(reason); }
+
+  std::function<void(int number, Sends&, Receives&)> change;
+  int hold = -1;
+
+ private:
+  Transport& transport_;
+  int groups_ = 0;
+  std::optional<std::pair<Sends, Receives>> held_;
+};
+
+// Wraps the contexts of a fleet; owns the wrappers.
+class FaultyContexts {
+ public:
+  struct Device {
+    FaultyStream compute, exchange;
+    FaultyTransport transport;
+    explicit Device(const DeviceContext& c) : compute(*c.compute), exchange(*c.exchange), transport(*c.transport) {}
+  };
+
+  // Called for every device when it is wrapped.
+  std::function<void(int rank, Device&)> plant;
+
+  DeviceContext operator()(DeviceContext context) {
+    auto& device = devices_->emplace_back(std::make_shared<Device>(context));
+    if (plant) plant(context.transport->rank(), *device);
+    return {context.device, &device->compute, &device->exchange, &device->transport};
+  }
+
+ private:
+  // Shared by copies: a training copies this, and the wrappers live as long as any copy does.
+  std::shared_ptr<std::vector<std::shared_ptr<Device>>> devices_ =
+      std::make_shared<std::vector<std::shared_ptr<Device>>>();
+};
+
+// The fault that `action` ends with.
+inline std::optional<sim::SimulationFault> fault_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const sim::SimulationFault& fault) {
+    return fault;
+  }
+  return std::nullopt;
+}
+
+inline void check_fault(const std::optional<sim::SimulationFault>& fault, sim::FaultKind kind,
+                        const std::vector<std::string>& parts) {
+  REQUIRE(fault.has_value());
+  INFO(fault->what());
+  CHECK(fault->kind == kind);
+  for (const std::string& part : parts) {
+    INFO("expected part: " << part);
+    CHECK(std::string(fault->what()).find(part) != std::string::npos);
+  }
+}
+
+}  // namespace gamlp::test

@@ -1,0 +1,192 @@
+// Faults planted into the real program, permanently: the simulator must catch every one.
+#include "tests/sim/faults.hpp"
+
+#include "tests/admm/training.hpp"
+
+using namespace gamlp;
+using namespace gamlp::test;
+using sim::FaultKind;
+
+namespace {
+
+// Everything that a stage does, twice: forward passes, iterations, a save, a restore.
+std::optional<sim::SimulationFault> run(Update update, int devices, FaultyContexts contexts, std::uint64_t seed = 1) {
+  Setup s = setup_of(update, 0.05, 0.05);
+  s.widths = {6, 5, 4, 5, 4, 3};
+  for (CodecConfig* c : {&s.exchange.p, &s.exchange.q}) c->bits = 8;
+  const Start start = start_of(s);
+  sim::SimulatorOptions options;
+  options.seed = seed;
+  auto fleet = std::make_unique<SimFleet>(devices, options);
+  SimFleet& simulated = *fleet;
+  return fault_of([&] {
+    Training training(s, start, std::move(fleet), contexts);
+    training.forward(2);
+    training.iterate(0, 5);
+    const TrainingState state = training.state();
+    training.restore(state);
+    training.iterate(5, 3);
+    training.go_on_from(state, 5, 3);
+    training.restart(state);
+    training.iterate(0, 4);
+    training.settle();
+    simulated.simulator().finish();
+  });
+}
+
+using Change = std::function<void(int, FaultyTransport::Sends&, FaultyTransport::Receives&)>;
+
+FaultyContexts changed(int rank, const Change& change) {
+  FaultyContexts contexts;
+  contexts.plant = [=](int at, FaultyContexts::Device& device) {
+    if (at == rank) device.transport.change = change;
+  };
+  return contexts;
+}
+
+}  // namespace
+
+TEST_CASE("the program without a fault is clean") {
+  for (const Update update : {Update::gradient, Update::exact}) {
+    for (int devices = 1; devices <= 5; ++devices) CHECK_FALSE(run(update, devices, {}).has_value());
+  }
+}
+
+TEST_CASE("every wait that is removed is found as a race on what it protects") {
+  std::set<std::string> waits;
+  FaultyContexts listening;
+  listening.plant = [&](int, FaultyContexts::Device& device) {
+    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
+      waits.insert(protects);
+      return false;
+    };
+  };
+  REQUIRE_FALSE(run(Update::gradient, 3, listening).has_value());
+  CHECK(waits.size() == 9);  // a wait more or less in the program: look whether this test still covers each
+  for (const Update update : {Update::gradient, Update::exact}) {
+    for (const std::string& removed : waits) {
+      for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+        FaultyContexts contexts;
+        contexts.plant = [&](int, FaultyContexts::Device& device) {
+          device.compute.drop_wait =
+              device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
+        };
+        INFO("without the wait for " << removed << ", seed " << seed);
+        check_fault(run(update, 3, contexts, seed), FaultKind::race, {"race on"});
+      }
+    }
+  }
+}
+
+TEST_CASE("every record of an event that is removed is found") {
+  // Records of a middle device: p and q of two forward passes on each stream, then p and q of every iteration. Left out
+  // are those of a forward pass that another record of the same device implies; the end devices have those alone.
+  struct Place {
+    int rank;
+    bool on_exchange;
+    std::vector<int> numbers;
+  };
+  const Place places[] = {{1, false, {1, 3, 4, 5, 6, 7, 8, 9, 10, 11}},
+                          {1, true, {0, 2, 4, 5, 6, 7, 8, 9, 10, 11}},
+                          {0, true, {0}},
+                          {2, false, {1}}};
+  for (const Place& place : places) {
+    for (const int number : place.numbers) {
+      FaultyContexts contexts;
+      contexts.plant = [&](int rank, FaultyContexts::Device& device) {
+        if (rank != place.rank) return;
+        (place.on_exchange ? device.exchange : device.compute).drop_record = [=](int n) { return n == number; };
+      };
+      INFO("rank " << place.rank << (place.on_exchange ? ", exchange" : ", compute") << ", record " << number);
+      check_fault(run(Update::gradient, 3, contexts), FaultKind::race, {"race on"});
+    }
+  }
+}
+
+TEST_CASE("a lost message is found, whichever it is") {
+  for (const int rank : {0, 1, 2}) {
+    for (int group = 0; group < 14; ++group) {
+      for (const bool sent : {true, false}) {
+        bool lost = false;
+        const auto fault = run(Update::exact, 3, changed(rank, [&](int number, auto& sends, auto& receives) {
+                                 if (number != group || (sent ? sends.empty() : receives.empty())) return;
+                                 sent ? sends.pop_back() : receives.pop_back();
+                                 lost = true;
+                               }));
+        INFO("rank " << rank << ", group " << group << (sent ? ", sent" : ", received"));
+        REQUIRE(fault.has_value() == lost);
+        if (lost) CHECK((fault->kind == FaultKind::deadlock || fault->kind == FaultKind::mismatch));
+      }
+    }
+  }
+}
+
+TEST_CASE("a message of the wrong size, type or content is found") {
+  for (const int rank : {0, 1, 2}) {
+    for (const int group : {0, 1, 2, 5}) {
+      bool changes = false;
+      const auto shorter = run(Update::gradient, 3, changed(rank, [&](int number, auto& sends, auto&) {
+                                 if (number != group || sends.empty()) return;
+                                 sends[0].message.cols -= 1;
+                                 changes = true;
+                               }));
+      const auto typed = run(Update::gradient, 3, changed(rank, [&](int number, auto&, auto& receives) {
+                               if (number != group || receives.empty()) return;
+                               WireType& type = receives[0].label.type;
+                               type = type == WireType::bytes ? WireType::float32 : WireType::bytes;
+                             }));
+      INFO("rank " << rank << ", group " << group);
+      REQUIRE(shorter.has_value() == changes);
+      if (changes) check_fault(shorter, FaultKind::mismatch, {"sizes differ"});
+      if (typed) check_fault(typed, FaultKind::mismatch, {"types differ"});
+    }
+  }
+  // The message of another iteration, as when a buffer's parity is wrong.
+  check_fault(run(Update::gradient, 3,
+                  changed(1,
+                          [](int number, auto& sends, auto&) {
+                            if (number > 4) sends[0].label.epoch -= 1;
+                          })),
+              FaultKind::mismatch, {"out of order"});
+}
+
+TEST_CASE("groups in another order are found") {
+  for (const int rank : {0, 1, 2}) {
+    for (int group = 4; group < 12; ++group) {  // of the iterations
+      FaultyContexts contexts;
+      contexts.plant = [&](int at, FaultyContexts::Device& device) {
+        if (at == rank) device.transport.hold = group;
+      };
+      INFO("rank " << rank << ", group " << group);
+      const auto fault = run(Update::gradient, 3, contexts);
+      REQUIRE(fault.has_value());
+      CHECK(fault->kind != FaultKind::memory);
+    }
+  }
+}
+
+TEST_CASE("buffers that are freed under way are found") {
+  for (const bool settled : {false, true}) {
+    const Setup s = setup_of(Update::gradient, 0.05, 0.05);
+    SimFleet fleet(2, sim::SimulatorOptions{});
+    StageSpec spec;
+    spec.widths = s.widths;
+    spec.nodes = s.nodes;
+    spec.method = s.method;
+    spec.exchange = s.exchange;
+    spec.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
+    const auto fault = fault_of([&] {
+      InputLayer input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5}, Update::gradient);
+      StageProgram left(fleet.context(0), spec, 0, &input), right(fleet.context(1), spec, 1, nullptr);
+      for (StageProgram* program : {&left, &right}) program->enqueue_iteration(0, true);
+      if (settled) fleet.simulator().finish();
+    });
+    CHECK_FALSE(fault.has_value());  // destructors do not throw
+    const auto later = fault_of([&] { fleet.simulator().finish(); });
+    if (settled) {
+      CHECK_FALSE(later.has_value());
+    } else {
+      check_fault(later, FaultKind::memory, {"is freed while"});
+    }
+  }
+}
