@@ -127,13 +127,8 @@ class Figure:
     """The four panels; `unit` divides byte counts, on either axis."""
 
     def __init__(self, runs: list[Run], kind: str, title: str | None) -> None:
-        import matplotlib
-        matplotlib.use("Agg")
-        from matplotlib import pyplot, rcParams
-        rcParams.update({"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
-                         "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": .6, "axes.axisbelow": True,
-                         "axes.edgecolor": "#666666", "lines.linewidth": 1.5, "legend.frameon": False,
-                         "svg.fonttype": "none", "svg.hashsalt": "gamlp"})
+        draw_in_house_style()
+        from matplotlib import pyplot
         self.runs, self.kind = runs, kind
         self.unit, self.unit_name = byte_unit(max(run.columns["bytes_sent"][-1] for run in runs))
         self.scale = self.unit if kind == "bytes" else 1.0
@@ -238,18 +233,29 @@ class Figure:
         self.figure.get_layout_engine().set(rect=(0, 0, 1, 1 - .035 * rows - (.045 if title else .01)))
         return self.figure.legend(handles=handles, loc="upper center", ncol=columns, bbox_to_anchor=(.5, 1.0))
 
-    def save(self, path: Path, dpi: int) -> None:
-        """Writes beside `path` and renames, so that an error leaves no broken picture."""
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        try:
-            metadata = {"Date": None} if path.suffix == ".svg" else None
-            self.figure.savefig(name, dpi=dpi, metadata=metadata)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+def save_figure(figure: Any, path: Path, dpi: int) -> None:
+    """Writes beside `path` and renames, so that an error leaves no broken picture."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(name, dpi=dpi, metadata=metadata)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def draw_in_house_style() -> None:
+    """Before the first figure; no display needed."""
+    import matplotlib
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({
+        "font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": .6, "axes.axisbelow": True,
+        "axes.edgecolor": "#666666", "lines.linewidth": 1.5, "legend.frameon": False,
+        "svg.fonttype": "none", "svg.hashsalt": "gamlp"})
 
 
 def matplotlib_version() -> tuple[int, ...]:
@@ -278,7 +284,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         labels = args.labels or [run.resolve().name for run in args.runs]
         runs = [read_run(run, label) for run, label in zip(args.runs, labels)]
-        Figure(runs, args.x, args.title).save(args.output, args.dpi)
+        save_figure(Figure(runs, args.x, args.title).figure, args.output, args.dpi)
     except ImportError as error:
         print(f"plot.py: needs matplotlib: apt-get install python3-matplotlib ({error})", file=sys.stderr)
         return 1

@@ -18,7 +18,6 @@
 
 namespace gamlp {
 
-enum class InputKind { plain, qr, kernel };
 const char* input_kind_name(InputKind kind);
 
 // Sizes of layer 1's input in the coordinates of `kind`.

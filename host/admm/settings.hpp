@@ -9,11 +9,21 @@
 
 namespace gamlp {
 
+// Coordinates of layer 1's inputs (input.hpp).
+enum class InputKind { plain, qr, kernel };
+
 // What the choice of update depends on. V training nodes, n0 inputs.
 struct ProblemShape {
   std::int64_t train_nodes = 0;
   std::int64_t inputs = 0;
   std::int64_t classes = 0;
+};
+
+// The same with the coordinates that layer 1 trains in (input.hpp): all that a program's sizes depend on.
+struct TrainingShape {
+  ProblemShape problem;
+  InputKind kind = InputKind::plain;
+  std::int64_t input_width() const { return kind == InputKind::plain ? problem.inputs : problem.train_nodes; }
 };
 
 // Replaces every null of `config.method` and update "auto" by the value used. `why` (optional) receives a

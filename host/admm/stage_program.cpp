@@ -15,6 +15,28 @@ WireType wire_type(const WireFormat& format) { return format.quantized() ? WireT
 
 }  // namespace
 
+StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices) {
+  StageSpec spec;
+  spec.widths = layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes);
+  spec.nodes = shape.problem.train_nodes;
+  spec.method = config.method;
+  spec.activation = activation_rule(config.model);
+  spec.exchange = config.exchange;
+  spec.seed = config.train.seed;
+  const auto& chosen = config.partition;
+  if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
+    int last = 0;
+    for (const std::int64_t count : *chosen) {
+      spec.ranges.push_back({last + 1, last + static_cast<int>(count)});
+      last += static_cast<int>(count);
+    }
+    return spec;
+  }
+  const bool kernel = shape.kind == InputKind::kernel;
+  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config.method.update, kernel), devices);
+  return spec;
+}
+
 StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
     : context_(context),
       spec_(spec),

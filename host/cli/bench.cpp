@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -12,8 +14,12 @@
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/core/files.hpp"
+#include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/plan/calibrate.hpp"
+#include "host/plan/op_shape.hpp"
 #include "host/train/stage_runner.hpp"
 #include "host/train/trainer.hpp"
 
@@ -55,17 +61,19 @@ class RecordingStream final : public Stream {
   Stream& stream_;
 };
 
-double flops_of(const Op& op) {
-  if (const auto* gemm = std::get_if<ops::Gemm>(&op.variant())) {
-    return 2.0 * static_cast<double>(gemm->c.size()) * static_cast<double>(gemm->ta ? gemm->a.rows : gemm->a.cols);
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(std::min(line.find(':') + 2, line.size()));
   }
-  if (const auto* gram = std::get_if<ops::Gram>(&op.variant())) {
-    return static_cast<double>(gram->out.size()) * static_cast<double>(gram->x.rows);
-  }
-  if (const auto* gram = std::get_if<ops::OuterGram>(&op.variant())) {
-    return static_cast<double>(gram->out.size()) * static_cast<double>(gram->x.cols);
-  }
-  return 0.0;
+  return "unknown processor";
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
+  return text;
 }
 
 // Seconds of a 2048³ product on one thread: what the machine can do right now.
@@ -160,7 +168,9 @@ class Subject {
     m.exchange = (after.exchange - before.exchange) / n;
     m.bytes = static_cast<double>(runner_.fleet().traffic().bytes_sent - bytes) / n;
     for (const auto& stream : streams_) {
-      for (const Op& op : stream->recorded) m.gflop += flops_of(op) * 1e-9;
+      for (const Op& op : stream->recorded) {
+        if (phase_of(op) == Phase::gemm) m.gflop += shape_of(op).flops * 1e-9;
+      }
     }
     for (const MemoryUse& use : runner_.fleet().memory()) m.peak_memory = std::max(m.peak_memory, use.peak);
     return m;
@@ -194,10 +204,29 @@ nlohmann::ordered_json to_json(const Measurement& m) {
 }
 
 struct BenchArguments {
-  std::string config, devices, output;
+  std::string config, devices, machine;
   std::vector<std::string> overrides;
-  int iterations = 10, rounds = 3;
+  int iterations = 10, rounds = 3, threads = 1;
+  bool quick = false;
 };
+
+int measure(const BenchArguments& args) {
+  const std::filesystem::path file = args.machine;
+  if (!std::filesystem::is_directory(file.has_parent_path() ? file.parent_path() : ".")) {
+    throw IoError(args.machine + ": its folder does not exist");
+  }
+  Machine machine = measure_machine(args.threads, args.quick,
+                                    [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+  const std::string processor = processor_name();
+  machine.name = std::to_string(machine.devices) + " CPU workers, " + processor;
+  write_file_atomic(file, machine_text(machine, {{"processor", processor},
+                                                 {"date", today()},
+                                                 {"version", kVersion},
+                                                 {"sources", {{"seconds", "gamlp bench --machine"}}}}));
+  std::printf("%s: %zu kinds of op, copies at %.1f GB/s\n", args.machine.c_str(),
+              machine.seconds.begin()->second.size(), machine.copy_bandwidth * 1e-9);
+  return 0;
+}
 
 int bench(const BenchArguments& args, bool json) {
   Config config = load_config(args.config, args.overrides);
@@ -292,7 +321,12 @@ void add_bench(CLI::App& app, Shared& shared) {
   auto args = std::make_shared<BenchArguments>();
   CLI::App* command =
       app.add_subcommand("bench", "Time an iteration of a config's last stage, beside its matrix products alone");
-  command->add_option("config", args->config, "Config file")->required();
+  command->add_option("config", args->config, "Config file");
+  command->add_option(
+      "--machine", args->machine,
+      "Instead: measure the ops of this machine's CPU workers, and write them to this file for gamlp plan");
+  command->add_option("--threads", args->threads, "With --machine: threads per worker")->check(CLI::Range(1, 1024));
+  command->add_flag("--quick", args->quick, "With --machine: few and small sizes, to try it out");
   command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=500")
       ->allow_extra_args(false);
   command->add_option("--devices", args->devices, "Workers, several to compare them in turns: cpu:1,cpu:2");
@@ -300,8 +334,15 @@ void add_bench(CLI::App& app, Shared& shared) {
   command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
       ->check(CLI::Range(1, 1000));
   command->add_flag("--json", shared.json, "Print the report as JSON");
-  command->footer("Example: gamlp bench configs/cora_100.json --devices cpu:1,cpu:2");
-  command->callback([args, &shared] { shared.run = [args, &shared] { return bench(*args, shared.json); }; });
+  command->footer(
+      "Examples:  gamlp bench configs/cora_100.json --devices cpu:1,cpu:2\n"
+      "           gamlp bench --machine configs/machines/local.json");
+  command->callback([args, &shared] {
+    if (args->config.empty() == args->machine.empty()) {
+      throw CLI::ValidationError("bench", "expected a config file or --machine FILE");
+    }
+    shared.run = [args, &shared] { return args->machine.empty() ? bench(*args, shared.json) : measure(*args); };
+  });
 }
 
 }  // namespace gamlp::cli

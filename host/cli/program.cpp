@@ -34,6 +34,7 @@ int run_program(int argc, char** argv) {
   add_info(app, shared);
   add_generate(app, shared);
   add_bench(app, shared);
+  add_plan(app, shared);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -50,8 +50,16 @@ int finish(const TrainResult& result, const RunFolder& folder, const Shared& sha
   return 0;
 }
 
+void write_trace(const TraceLog& trace, const std::string& path, Progress& progress) {
+  trace.write(path, "gamlp train");
+  if (trace.dropped() > 0) {
+    progress.warning(path + ": holds the first " + std::to_string(trace.spans()) + " of " +
+                     std::to_string(trace.spans() + trace.dropped()) + " spans; train fewer epochs for a whole one");
+  }
+}
+
 struct TrainArguments {
-  std::string config, run, devices;
+  std::string config, run, devices, trace;
   std::vector<std::string> overrides;
 };
 
@@ -67,6 +75,7 @@ void add_train(CLI::App& app, Shared& shared) {
       ->allow_extra_args(false);
   command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
   command->add_option("--devices", args->devices, "auto, cpu or cpu:N (N workers)");
+  command->add_option("--trace", args->trace, "Write the run's timeline to this file, for ui.perfetto.dev");
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
   command->callback([args, &shared] {
@@ -81,8 +90,15 @@ void add_train(CLI::App& app, Shared& shared) {
       install_signal_handlers();
       TrainOptions options;
       options.stop = &stop_flag();
+      TraceLog trace;
+      if (!args->trace.empty()) {
+        trace.write(args->trace, "gamlp");  // a file that cannot be written is told before the run
+        options.trace = &trace;
+      }
       try {
-        return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
+        const TrainResult result = train(std::move(config), path.parent_path(), folder, progress, options);
+        if (options.trace != nullptr) write_trace(trace, args->trace, progress);
+        return finish(result, folder, shared);
       } catch (...) {
         remove_if_unused(folder);
         throw;

@@ -49,6 +49,16 @@ std::vector<std::int64_t> bits_used(const Config& c, const CodecConfig& codec) {
   return used;
 }
 
+// N of "cpu:N", 1 otherwise.
+std::int64_t cpu_devices(std::string_view devices) {
+  std::int64_t count = 1;
+  constexpr std::string_view prefix = "cpu:";
+  if (devices.starts_with(prefix)) {
+    std::from_chars(devices.data() + prefix.size(), devices.data() + devices.size(), count);
+  }
+  return count;
+}
+
 void check_dataset(const DatasetConfig& d, Lines& out) {
   const int sources = int{d.path.has_value()} + int{d.text.has_value()} + int{d.generate.has_value()};
   if (sources != 1) {
@@ -145,6 +155,27 @@ void check_codec(const Config& c, const NamedCodec& named, Lines& out) {
   }
 }
 
+void check_partition(const Config& c, Lines& out) {
+  if (!c.partition || c.stages.empty()) return;
+  std::int64_t layers = 0;
+  for (std::size_t i = 0; i < c.partition->size(); ++i) {
+    const std::int64_t mine = (*c.partition)[i];
+    if (mine < 1) {
+      out.push_back("`partition." + std::to_string(i) + "` is " + std::to_string(mine) + ": must be at least 1");
+    }
+    layers += mine;
+  }
+  if (layers != c.stages.back().layers) {
+    out.push_back("`partition` adds up to " + std::to_string(layers) + " layers: must be the " +
+                  std::to_string(c.stages.back().layers) + " of the last stage");
+  }
+  if (c.devices.find(':') != std::string::npos &&
+      cpu_devices(c.devices) != static_cast<std::int64_t>(c.partition->size())) {
+    out.push_back("`partition` has " + std::to_string(c.partition->size()) +
+                  " entries: must have one for each device of `devices`, \"" + c.devices + "\"");
+  }
+}
+
 void check_schedule(const ExchangeConfig& e, Lines& out) {
   for (std::size_t i = 1; i < e.schedule.size(); ++i) {
     if (e.schedule[i].epoch <= e.schedule[i - 1].epoch) {
@@ -196,16 +227,6 @@ void warn_shape(const GenerateConfig& g, Lines& out) {
                 "\" replaces nodes, classes, features and mean_degree: the values given have no effect");
 }
 
-// N of "cpu:N", 1 otherwise.
-std::int64_t cpu_devices(std::string_view devices) {
-  std::int64_t count = 1;
-  constexpr std::string_view prefix = "cpu:";
-  if (devices.starts_with(prefix)) {
-    std::from_chars(devices.data() + prefix.size(), devices.data() + devices.size(), count);
-  }
-  return count;
-}
-
 bool decays_inner_layers(const MethodConfig& m) {
   if (!m.weight_decay_layers) return m.weight_decay > 0.0;
   const auto& decay = *m.weight_decay_layers;
@@ -221,6 +242,7 @@ std::vector<std::string> config_problems(const Config& config) {
   check_method(config, out);
   for (const NamedCodec& named : codecs(config)) check_codec(config, named, out);
   check_schedule(config.exchange, out);
+  check_partition(config, out);
   return out;
 }
 

@@ -148,6 +148,7 @@ void fields(T& c, Visit&& visit) {
   visit("train", c.train);
   visit("devices", c.devices);
   visit("threads_per_device", c.threads_per_device);
+  visit("partition", c.partition);
 }
 
 }  // namespace gamlp

@@ -190,16 +190,22 @@ void draw_masks(Dataset& dataset, std::uint64_t seed, const std::vector<std::int
   for (; sizes.test > 0; --sizes.test) dataset.test_mask[*next++] = 1;
 }
 
+// Training nodes of a class, and the masks of the rest, where no shape says otherwise.
+std::int64_t default_train_nodes(std::int64_t class_nodes) { return std::clamp<std::int64_t>(class_nodes / 3, 1, 20); }
+MaskSizes default_rest(std::int64_t rest) {
+  const std::int64_t validation = std::min<std::int64_t>(500, rest / 3);
+  return {0, validation, std::min<std::int64_t>(1000, rest - validation)};
+}
+
 void draw_default_masks(Dataset& dataset, std::uint64_t seed) {
   const ClassLists lists = class_lists(dataset.labels, dataset.classes);
   std::vector<std::int64_t> per_class;
   std::int64_t rest = dataset.nodes();
   for (std::int64_t c = 0; c < dataset.classes; ++c) {
-    per_class.push_back(std::clamp<std::int64_t>((lists.start[c + 1] - lists.start[c]) / 3, 1, 20));
+    per_class.push_back(default_train_nodes(lists.start[c + 1] - lists.start[c]));
     rest -= per_class.back();
   }
-  const std::int64_t validation = std::min<std::int64_t>(500, rest / 3);
-  draw_masks(dataset, seed, per_class, {0, validation, std::min<std::int64_t>(1000, rest - validation)});
+  draw_masks(dataset, seed, per_class, default_rest(rest));
 }
 
 }  // namespace
@@ -235,6 +241,30 @@ Dataset generate_csbm(const GenerateConfig& given) {
     draw_masks(dataset, config.seed, {}, {shape->train, shape->validation, shape->test});
   }
   return dataset;
+}
+
+GraphCounts count_csbm(const GenerateConfig& given) {
+  const GraphShape* shape = find_shape(given);
+  const GenerateConfig config = with_shape(given, shape);
+  check(config);
+  GraphCounts counts;
+  counts.nodes = config.nodes;
+  counts.edges = 2 * std::llround(static_cast<double>(config.nodes) * config.mean_degree / 2);
+  counts.features = config.features;
+  std::int64_t rest = config.nodes;
+  for (std::int64_t c = 0; c < config.classes; ++c) {  // draw_labels deals them out in turn
+    counts.class_nodes.push_back(config.nodes / config.classes + (c < config.nodes % config.classes ? 1 : 0));
+    counts.train += default_train_nodes(counts.class_nodes.back());
+  }
+  rest -= counts.train;
+  counts.validation = default_rest(rest).validation;
+  counts.test = default_rest(rest).test;
+  if (shape != nullptr) {
+    counts.train = shape->balanced_train ? shape->train / shape->classes * shape->classes : shape->train;
+    counts.validation = shape->validation;
+    counts.test = shape->test;
+  }
+  return counts;
 }
 
 }  // namespace gamlp

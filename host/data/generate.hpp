@@ -35,4 +35,12 @@ const std::vector<GraphShape>& graph_shapes();
 // defines exactly. ConfigError for impossible values and unknown shapes.
 Dataset generate_csbm(const GenerateConfig& config);
 
+// What generate_csbm() would give, without generating it.
+struct GraphCounts {
+  std::int64_t nodes = 0, edges = 0, features = 0;  // edges: entries of the adjacency (both directions), at most
+  std::vector<std::int64_t> class_nodes;
+  std::int64_t train = 0, validation = 0, test = 0;  // of the masks
+};
+GraphCounts count_csbm(const GenerateConfig& config);
+
 }  // namespace gamlp

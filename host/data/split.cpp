@@ -71,6 +71,16 @@ Split per_class(const Dataset& dataset, const SplitConfig& config) {
   return split;
 }
 
+struct ClassParts {
+  std::int64_t train, known;  // training nodes; training and validation nodes
+};
+ClassParts class_parts(std::int64_t nodes, const SplitConfig& config) {
+  const double count = static_cast<double>(nodes), both = config.train_fraction + config.validation_fraction;
+  const auto rounded = [&](double fraction) { return std::min<std::int64_t>(std::llround(count * fraction), nodes); };
+  const std::int64_t train = std::max<std::int64_t>(1, rounded(config.train_fraction));
+  return {train, std::max(train, rounded(both))};
+}
+
 Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
   const double both = config.train_fraction + config.validation_fraction;
   // A rounding error of 0.7 + 0.3 is no error of the user's.
@@ -85,10 +95,7 @@ Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
     std::vector<std::int32_t>& nodes = classes[c];
     if (nodes.empty()) continue;
     shuffle(std::span(nodes), random_key(config.seed, c));
-    const auto count = static_cast<double>(nodes.size());
-    const auto train =
-        std::max<std::int64_t>(1, std::min(std::llround(count * config.train_fraction), std::llround(count)));
-    const auto known = std::max<std::int64_t>(train, std::min(std::llround(count * both), std::llround(count)));
+    const auto [train, known] = class_parts(static_cast<std::int64_t>(nodes.size()), config);
     split.train.insert(split.train.end(), nodes.begin(), nodes.begin() + train);
     split.validation.insert(split.validation.end(), nodes.begin() + train, nodes.begin() + known);
     split.test.insert(split.test.end(), nodes.begin() + known, nodes.end());
@@ -104,6 +111,22 @@ Split make_split(const Dataset& dataset, const SplitConfig& config) {
                                                       : by_fraction(dataset, config);
   for (auto* part : {&split.train, &split.validation, &split.test}) std::sort(part->begin(), part->end());
   return split;
+}
+
+std::array<std::int64_t, 3> split_sizes(const std::vector<std::int64_t>& class_nodes, const SplitConfig& config) {
+  expects(config.kind != SplitKind::file, "a split that is drawn");
+  std::array<std::int64_t, 3> sizes{};
+  if (config.kind == SplitKind::per_class) {
+    return {config.train_per_class * static_cast<std::int64_t>(class_nodes.size()), config.validation, config.test};
+  }
+  for (const std::int64_t nodes : class_nodes) {
+    if (nodes == 0) continue;
+    const auto [train, known] = class_parts(nodes, config);
+    sizes[0] += train;
+    sizes[1] += known - train;
+    sizes[2] += nodes - known;
+  }
+  return sizes;
 }
 
 }  // namespace gamlp

@@ -6,6 +6,7 @@
 
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/data/generate.hpp"
 #include "host/data/load.hpp"
 #include "host/data/split.hpp"
 #include "host/graph/augment.hpp"
@@ -36,6 +37,27 @@ Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std:
   options.hops = config.dataset.hops;
   options.threads = threads;
   return augment(propagation, dataset, nodes, options);
+}
+
+ProblemCounts count_problem(const DatasetConfig& config) {
+  ProblemCounts counts;
+  std::int64_t classes = 0;
+  if (config.generate) {
+    const GraphCounts graph = count_csbm(*config.generate);
+    counts.nodes = graph.nodes, counts.edges = graph.edges, counts.features = graph.features;
+    classes = static_cast<std::int64_t>(graph.class_nodes.size());
+    counts.parts = config.split.kind == SplitKind::file ? std::array{graph.train, graph.validation, graph.test}
+                                                        : split_sizes(graph.class_nodes, config.split);
+  } else {
+    const Dataset dataset = load_dataset(config);
+    const Split split = make_split(dataset, config.split);
+    counts.nodes = dataset.nodes(), counts.edges = dataset.adjacency.entries(), counts.features = dataset.features();
+    classes = dataset.classes;
+    const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
+    for (std::size_t i = 0; i < 3; ++i) counts.parts[i] = static_cast<std::int64_t>(ids[i]->size());
+  }
+  counts.shape = {counts.parts[0], config.hops * counts.features, classes};
+  return counts;
 }
 
 Problem make_problem(Config& config, int threads) {

@@ -29,6 +29,9 @@ struct Problem {
   std::vector<std::string> notes;       // what was chosen automatically, for the log
   double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
 
+  TrainingShape shape() const {
+    return {{static_cast<std::int64_t>(train_labels().size()), inputs, classes}, input.kind};
+  }
   const std::vector<std::int32_t>& train_labels() const { return parts[0].labels; }
   ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
@@ -36,6 +39,15 @@ struct Problem {
 // Loads (paths as they are), splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on
 // the shape. `threads`: for the augmentation and the reduction.
 Problem make_problem(Config& config, int threads);
+
+// How many nodes of everything a config's problem has, without augmenting it.
+struct ProblemCounts {
+  ProblemShape shape;
+  std::array<std::int64_t, 3> parts{};  // train, validation, test
+  std::int64_t nodes = 0, edges = 0, features = 0;
+};
+// A generated graph is not generated; a file is read (paths as they are).
+ProblemCounts count_problem(const DatasetConfig& config);
 
 // The augmented inputs (nodes.size() × n0) of any nodes: what a saved model is applied to.
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,

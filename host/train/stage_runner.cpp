@@ -11,16 +11,7 @@ StageRunner::StageRunner(const Config& config, const Problem& problem, std::uniq
       fleet_(std::move(fleet)) {}
 
 StageSpec StageRunner::spec_of(int layers) const {
-  StageSpec spec;
-  spec.widths = layer_widths(layers, problem_.input.inputs(), config_.model.width, problem_.classes);
-  spec.nodes = static_cast<std::int64_t>(problem_.train_labels().size());
-  spec.method = config_.method;
-  spec.activation = activation_rule(config_.model);
-  spec.exchange = config_.exchange;
-  spec.seed = config_.train.seed;
-  const bool kernel = problem_.input.kind == InputKind::kernel;
-  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config_.method.update, kernel), fleet_->size());
-  return spec;
+  return make_stage_spec(config_, problem_.shape(), layers, fleet_->size());
 }
 
 void StageRunner::settle() noexcept {

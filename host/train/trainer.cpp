@@ -50,6 +50,9 @@ class Trainer {
         runner_(config_, problem_, fleet_for(config_, options)),
         evaluator_(problem_, activation_, static_cast<int>(config_.threads_per_device)) {
     for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
+    for (int rank = 0; options_.trace != nullptr && rank < runner_.fleet().size(); ++rank) {
+      runner_.fleet().context(rank).device->trace(&options_.trace->sink(rank));
+    }
   }
   ~Trainer() { runner_.settle(); }  // after an error workers may still be writing into in_flight_
   Trainer(const Trainer&) = delete;
@@ -339,6 +342,7 @@ Problem prepare(Config& config) {
 int device_count(const Config& config) {
   const int layers = static_cast<int>(config.stages.back().layers);
   const std::string& devices = config.devices;
+  if (config.partition) return static_cast<int>(config.partition->size());
   if (devices == "auto" || devices == "cpu") {
     const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     return std::max(1, std::min(layers, cores / static_cast<int>(config.threads_per_device)));
@@ -372,10 +376,12 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   for (const std::string& warning : warnings) reporter.warning(warning);
   const Config saved = parse_config_text(from.config, folder.checkpoints().string());
   Config comparable = config;
-  comparable.devices = saved.devices;  // layers may move to another number of workers
+  comparable.devices = saved.devices;  // layers may move to other workers
+  comparable.partition = saved.partition;
   if (to_json(comparable) != to_json(saved)) {
-    throw ConfigError(folder.config_path().string() +
-                      ": differs from the config that its checkpoint was made with; only devices may change");
+    throw ConfigError(
+        folder.config_path().string() +
+        ": differs from the config that its checkpoint was made with; only devices and partition may change");
   }
   if (from.stage < 1 || from.stage > static_cast<int>(config.stages.size())) {
     throw DataError(folder.checkpoints().string() + ": stage " + std::to_string(from.stage) + " is not in the config");

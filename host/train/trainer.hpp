@@ -12,6 +12,7 @@
 
 #include "host/config/config.hpp"
 #include "host/device/fleet.hpp"
+#include "host/device/trace_log.hpp"
 #include "host/train/checkpoint.hpp"
 #include "host/train/metrics.hpp"
 #include "host/train/problem.hpp"
@@ -34,6 +35,8 @@ struct TrainOptions {
   const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint, then return
   // For tests: called on the worker's thread before it enqueues an iteration; may throw.
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
+  // Receives the run's timeline; outlives the run.
+  TraceLog* trace = nullptr;
   // The devices to train on; default: CPU workers.
   std::function<std::unique_ptr<Fleet>(int devices)> create_fleet;
 };

@@ -7,7 +7,7 @@ TEST_CASE("help and version") {
   const Outcome all = run(work, {"--help"});
   CHECK(all.status == 0);
   check_says(all.out, "Exit status");
-  for (const char* name : {"train", "resume", "evaluate", "predict", "info", "generate", "bench"}) {
+  for (const char* name : {"train", "resume", "evaluate", "predict", "info", "generate", "bench", "plan"}) {
     INFO(name);
     check_says(all.out, name);
     const Outcome one = run(work, {name, "--help"});

@@ -49,6 +49,7 @@ json base(const std::string& source) {
   document["exchange"]["schedule"] = {{{"epoch", 3}, {"bits", 16}}};
   document["method"]["weight_decay_layers"] = {0.5, 0.25};
   document["stages"] = {{{"layers", 2}, {"epochs", 5}}};
+  document["partition"] = {1, 1};
   return json::parse(to_json(parse_config(document, "base")).dump());
 }
 
@@ -64,14 +65,18 @@ void vary_one_key(const std::string& source) {
     }
     const json& node = *schema_node(path);
     const json type = node.value("type", json());
-    if (node.contains("properties") || type == "array" || name == "method.weight_decay_layers") continue;
+    if (node.contains("properties") || type == "array" || name == "method.weight_decay_layers" ||
+        name == "partition") {
+      continue;
+    }
     if (path.size() == 2 && path[0] == "dataset" && name == "dataset.path" && source != "path") continue;
     json* value = find(document, path);
     const json replacement = another_value(node, *value);
     if (replacement.is_null()) continue;
     *value = replacement;
     // Partners that the cross-field rules ask for.
-    if (name == "stages.0.layers") document["method"]["weight_decay_layers"] = nullptr;
+    if (name == "stages.0.layers") document["method"]["weight_decay_layers"] = document["partition"] = nullptr;
+    if (name == "partition.0") document["partition"][1] = 2 - value->get<int>();
     if (name == "dataset.generate.classes") document["dataset"]["generate"]["nodes"] = 20000;
     if (name == "dataset.generate.nodes") document["dataset"]["generate"]["features"] = 3;
     if (name == "dataset.split.kind") *value = "fraction";  // possible with every source
@@ -105,7 +110,7 @@ TEST_CASE("the resolved form keeps the order of the sections and leaves out unus
   const auto document = to_json(test::parsed(test::with_dataset("")));
   std::string keys;
   for (const auto& [key, value] : document.items()) keys += key + " ";
-  CHECK(keys == "dataset model stages method exchange train devices threads_per_device ");
+  CHECK(keys == "dataset model stages method exchange train devices threads_per_device partition ");
   CHECK(document.at("dataset").contains("path"));
   CHECK_FALSE(document.at("dataset").contains("generate"));
 }

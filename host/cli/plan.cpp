@@ -1,0 +1,274 @@
+// gamlp plan: the forecast of a config on N devices of a machine.
+#include "host/plan/plan.hpp"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/table.hpp"
+#include "host/config/locate.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+#include "host/train/trainer.hpp"
+
+namespace gamlp::cli {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kDefaultMachine = "cpu";
+
+struct PlanArguments {
+  std::string config, machine = kDefaultMachine, sweep, trace, output, problem;
+  int devices = 0, iterations = 8;
+  std::vector<std::string> overrides;
+};
+
+// "first..last" of --sweep devices=first..last.
+std::pair<int, int> sweep_range(const std::string& text) {
+  int first = 0, last = 0;
+  constexpr std::string_view prefix = "devices=";
+  const std::size_t dots = text.find("..");
+  bool valid = text.starts_with(prefix) && dots != std::string::npos;
+  const auto number = [&](std::string_view digits, int& value) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    valid = valid && error == std::errc() && end == digits.data() + digits.size();
+  };
+  if (valid) {
+    number(std::string_view(text).substr(prefix.size(), dots - prefix.size()), first);
+    number(std::string_view(text).substr(dots + 2), last);
+  }
+  if (!valid || first < 1 || last < first) {
+    throw ConfigError("--sweep " + text + ": expected devices=FIRST..LAST, e.g. devices=1..16");
+  }
+  return {first, last};
+}
+
+// "V,N0,C" of --problem.
+ProblemCounts counts_of(const std::string& text) {
+  ProblemCounts counts;
+  std::int64_t* const values[] = {&counts.shape.train_nodes, &counts.shape.inputs, &counts.shape.classes};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto [next, error] = std::from_chars(at, end, *values[i]);
+    const bool more = i < 2;
+    if (error != std::errc() || *values[i] < 1 || *values[i] > 1'000'000'000 ||
+        (more ? next == end || *next != ',' : next != end)) {
+      throw ConfigError("--problem " + text +
+                        ": expected training nodes, inputs (hops × features) and classes, e.g. 44625,2000,7");
+    }
+    at = next + 1;
+  }
+  counts.parts[0] = counts.nodes = counts.shape.train_nodes;
+  return counts;
+}
+
+std::string milliseconds(double seconds) { return short_number(1e3 * seconds); }
+std::string megabytes(double bytes) { return short_number(bytes * 1e-6); }
+std::string bytes_text(double bytes) {
+  return bytes < 1e9 ? megabytes(bytes) + " MB" : short_number(bytes * 1e-9) + " GB";
+}
+
+std::string duration(double seconds) {
+  if (seconds < 120) return short_number(seconds) + " s";
+  return seconds < 7200 ? short_number(seconds / 60) + " min" : short_number(seconds / 3600) + " h";
+}
+
+std::string partition_text(const std::vector<LayerRange>& ranges) {
+  std::string text = "[";
+  for (const LayerRange& range : ranges) text += (text.size() > 1 ? ", " : "") + std::to_string(range.count());
+  return text + "]";
+}
+
+std::string head(const PlanSubject& subject, const Machine& machine) {
+  const Config& c = subject.config;
+  const ProblemShape& p = subject.shape.problem;
+  std::string out = "forecast for " + machine.name + "  (" + machine.origin + ")\n";
+  out += std::to_string(c.stages.back().layers) + " layers × " + grouped(c.model.width) + ", " + grouped(p.inputs) +
+         " inputs (" + input_kind_name(subject.shape.kind) + "), " + grouped(p.train_nodes) + " training nodes, " +
+         std::to_string(p.classes) + " classes, update " + (c.method.update == Update::exact ? "exact" : "gradient") +
+         ", p/q " + std::to_string(c.exchange.p.bits) + "/" + std::to_string(c.exchange.q.bits) + " bits\n\n";
+  return out;
+}
+
+std::string memory_line(const Plan& plan, const Machine& machine) {
+  std::string text = bytes_text(plan.memory_needed) + " of " + bytes_text(plan.memory_available);
+  if (machine.gpu) return text + " on the fullest device";
+  return text + ", of which " + bytes_text(plan.host_memory) + " for the inputs and their augmentation";
+}
+
+std::string details(const Plan& plan, const Machine& machine) {
+  const Forecast& f = plan.forecast;
+  std::string out;
+  out += summary_line("step", milliseconds(f.step) + " ms" +
+                                  (f.devices > 1 ? ", " + short_number(plan.speedup()) + " × one device (" +
+                                                       milliseconds(plan.one_device) + " ms)"
+                                                 : ""));
+  if (f.devices > 1) {
+    out += summary_line("exchange", megabytes(static_cast<double>(f.boundary_p)) + " MB of p and " +
+                                        megabytes(static_cast<double>(f.boundary_q)) +
+                                        " MB of q per boundary and epoch, " + std::to_string(f.devices - 1) +
+                                        " boundaries");
+  }
+  out += summary_line("memory", memory_line(plan, machine));
+  std::string partition = partition_text(f.ranges()) + " layers";
+  if (plan.best_step < f.step) {
+    partition += "; better: partition=" + partition_text(plan.best) + ", " + milliseconds(plan.best_step) + " ms";
+  }
+  out += summary_line("partition", partition);
+  std::string run;
+  for (const StagePlan& stage : plan.stages) {
+    run += (run.empty() ? "" : ", ") + std::to_string(stage.layers) + " layers × " + grouped(stage.epochs) +
+           " epochs at " + milliseconds(stage.step) + " ms";
+  }
+  out += summary_line("run", duration(plan.run_seconds) + ": " + run);
+  out += summary_line("limit", plan.limit()) + "\n";
+
+  Table times({"device", "layers", "products", "factors", "elementw.", "codec", "copy", "messages", "exposed", "idle"});
+  for (std::size_t i = 0; i < f.per_device.size(); ++i) {
+    const DeviceForecast& d = f.per_device[i];
+    const auto of = [&](Phase p) { return milliseconds(d.phase[static_cast<std::size_t>(p)]); };
+    times.row({std::to_string(i), std::to_string(d.layers.first) + "-" + std::to_string(d.layers.last), of(Phase::gemm),
+               of(Phase::factor), of(Phase::elementwise), of(Phase::codec), of(Phase::copy),
+               milliseconds(d.exchange + d.copying), milliseconds(d.exposed + d.copying),
+               percent_text(f.step > 0 ? d.waiting / f.step : 0.0)});
+  }
+  out += "ms per iteration\n" + times.text() + "\n";
+  Table memory({"device", "weights", "variables", "exchange", "workspace", "data", "total"});
+  for (std::size_t i = 0; i < f.per_device.size(); ++i) {
+    std::vector<std::string> row = {std::to_string(i)};
+    for (const std::size_t bytes : f.per_device[i].memory.bytes) row.push_back(megabytes(static_cast<double>(bytes)));
+    row.push_back(megabytes(static_cast<double>(f.per_device[i].memory.peak)));
+    memory.row(std::move(row));
+  }
+  return out + "MB\n" + memory.text();
+}
+
+std::string sweep_table(const std::vector<Plan>& plans) {
+  Table table({"devices", "step ms", "speedup", "efficiency", "balance", "exposed", "idle", "best ms", "fullest device",
+               "fits", "partition"});
+  for (const Plan& plan : plans) {
+    const Forecast& f = plan.forecast;
+    double exposed = 0, idle = 0, fullest = 0;
+    for (const DeviceForecast& d : f.per_device) {
+      exposed = std::max(exposed, (d.exposed + d.copying) / f.step);
+      idle += d.waiting / f.step / f.devices;
+      fullest = std::max(fullest, static_cast<double>(d.memory.peak));
+    }
+    table.row({std::to_string(f.devices), milliseconds(f.step), short_number(plan.speedup()),
+               percent_text(plan.speedup() / f.devices), percent_text(f.balance()), percent_text(exposed),
+               percent_text(idle), milliseconds(plan.best_step), bytes_text(fullest), plan.fits() ? "yes" : "no",
+               partition_text(f.ranges())});
+  }
+  return table.text();
+}
+
+[[noreturn]] void refuse(const PlanSubject& subject, const Machine& machine, const Plan& plan) {
+  std::string text = "does not fit " + machine.name + " on " + std::to_string(plan.forecast.devices) + " device" +
+                     (plan.forecast.devices == 1 ? "" : "s") + ": needs " + memory_line(plan, machine);
+  const std::vector<std::string> ways = what_would_fit(subject, machine, plan.forecast.devices);
+  for (const std::string& way : ways) text += (&way == &ways.front() ? "; would fit: " : ", or ") + way;
+  if (ways.empty()) text += "; no number of devices and no width would fit";
+  throw ConfigError(text);
+}
+
+int plan(const PlanArguments& args, const Shared& shared) {
+  const fs::path path = args.config;
+  Config config = load_config(path, args.overrides);
+  const Machine machine = load_machine(args.machine, path);
+  if (!machine.gpu && config.threads_per_device != machine.threads_per_device) {
+    throw ConfigError("threads_per_device is " + std::to_string(config.threads_per_device) + ", but " + machine.origin +
+                      " was measured with " + std::to_string(machine.threads_per_device) +
+                      "; measure again: gamlp bench --machine FILE --threads " +
+                      std::to_string(config.threads_per_device));
+  }
+  std::optional<ProblemCounts> counts;
+  if (!args.problem.empty()) {
+    counts = counts_of(args.problem);
+  } else {
+    locate_dataset(config.dataset, path.parent_path());
+  }
+  PlanSubject subject;
+  try {
+    subject = plan_subject(std::move(config), counts);
+  } catch (const DataError& error) {
+    throw DataError(std::string(error.what()) +
+                    "\nA forecast needs its sizes only: give them with --problem TRAINING_NODES,INPUTS,CLASSES");
+  }
+
+  std::vector<Plan> plans;
+  if (!args.sweep.empty()) {
+    const auto [first, last] = sweep_range(args.sweep);
+    for (int n = first; n <= last; ++n) {
+      PlanSubject open = subject;
+      open.config.partition.reset();
+      plans.push_back(make_plan(open, machine, n, args.iterations));
+    }
+  } else {
+    const int wanted = args.devices > 0           ? args.devices
+                       : subject.config.partition ? static_cast<int>(subject.config.partition->size())
+                       : subject.config.devices == "auto"
+                           ? std::min(machine.devices, static_cast<int>(subject.config.stages.back().layers))
+                           : device_count(subject.config);
+    plans.push_back(make_plan(subject, machine, wanted, args.iterations));
+    if (!plans.front().fits()) refuse(subject, machine, plans.front());
+  }
+  nlohmann::ordered_json json = {{"machine", machine.name}, {"machine_file", machine.origin}, {"config", args.config}};
+  json["problem"] = {{"training_nodes", subject.shape.problem.train_nodes},
+                     {"inputs", subject.shape.problem.inputs},
+                     {"classes", subject.shape.problem.classes}};
+  json["width"] = subject.config.model.width;
+  json["update"] = subject.config.method.update == Update::exact ? "exact" : "gradient";
+  json["bits"] = {{"p", subject.config.exchange.p.bits}, {"q", subject.config.exchange.q.bits}};
+  for (const Plan& one : plans) json["plans"].push_back(to_json(one));
+  if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");
+  if (!args.trace.empty()) {
+    TraceLog log;
+    trace_plan(subject, machine, plans.back().forecast.devices, args.iterations, log);
+    log.write(args.trace, "gamlp plan");
+  }
+  if (shared.json) {
+    write_stdout(json.dump() + "\n");
+    return 0;
+  }
+  std::string out = head(subject, machine);
+  out += args.sweep.empty() ? details(plans.front(), machine) : sweep_table(plans);
+  write_stdout(out);
+  return 0;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Shared& shared) {
+  auto args = std::make_shared<PlanArguments>();
+  CLI::App* command = app.add_subcommand(
+      "plan", "Forecast step time, memory and exchange of a config on N devices of a machine, without training");
+  command->add_option("config", args->config, "Config file")->required();
+  CLI::Option* devices =
+      command->add_option("--devices", args->devices, "Number of devices (default: the config's, or all)")
+          ->check(CLI::Range(1, 999));
+  command->add_option(
+      "--machine", args->machine,
+      "Name of a file in configs/machines, or a path (default: cpu; gamlp bench --machine measures yours)");
+  command->add_option("--sweep", args->sweep, "A table over numbers of devices: devices=1..16")->excludes(devices);
+  command->add_option("--problem", args->problem,
+                      "Training nodes, inputs and classes, instead of reading the dataset: V,N0,C");
+  command->add_option("--iterations", args->iterations, "Simulated iterations (8)")->check(CLI::Range(1, 100000));
+  command->add_option("--trace", args->trace, "Write the forecast timeline to this file, for ui.perfetto.dev");
+  command->add_option("--output", args->output, "Write the forecast as JSON to this file");
+  command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=4000")
+      ->allow_extra_args(false);
+  command->add_flag("--json", shared.json, "Print the forecast as JSON");
+  command->footer(
+      "Examples:  gamlp plan configs/quickstart.json --devices 2\n"
+      "           gamlp plan configs/flickr_500.json --set dataset.generate.shape=flickr --machine dgx_h100 --sweep "
+      "devices=1..8");
+  command->callback([args, &shared] { shared.run = [args, &shared] { return plan(*args, shared); }; });
+}
+
+}  // namespace gamlp::cli

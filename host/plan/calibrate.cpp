@@ -1,0 +1,229 @@
+#include "host/plan/calibrate.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <unistd.h>
+
+#include "host/admm/stage_program.hpp"
+#include "host/core/random.hpp"
+#include "host/cpu/blas.hpp"
+#include "host/cpu/cpu_fleet.hpp"
+#include "host/plan/op_shape.hpp"
+
+namespace gamlp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_between(Clock::time_point a, Clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+// Times of each op shape, in the order met.
+using Samples = std::map<std::pair<std::string, std::array<double, 3>>, std::vector<double>>;
+
+// Passes ops on to a CPU worker's compute stream, which runs them at once, and times each.
+class TimingStream final : public Stream {
+ public:
+  explicit TimingStream(Stream& stream) : stream_(stream) {}
+  void enqueue(const Op& op) override {
+    const auto start = Clock::now();
+    stream_.enqueue(op);
+    const double seconds = seconds_between(start, Clock::now());
+    if (!recording) return;
+    const OpShape shape = shape_of(op);
+    samples[{shape.family, shape.dims}].push_back(seconds);
+  }
+  void record(Event& event) override { stream_.record(event); }
+  void wait(Event& event, const char* protects) override { stream_.wait(event, protects); }
+  void label(const StepLabel& label) override { stream_.label(label); }
+  void synchronize() override { stream_.synchronize(); }
+
+  bool recording = false;
+  Samples samples;
+
+ private:
+  Stream& stream_;
+};
+
+struct Setting {
+  std::int64_t nodes, width;
+  Update update;
+  CodecConfig codec;
+  std::int64_t classes = 7;
+};
+
+constexpr std::int64_t kInputs = 600;
+
+// As deep as the paper's networks where that takes no time, so that caches hold what they hold in training.
+int layers_of(const Setting& setting) { return setting.nodes * setting.width <= 200'000 ? 10 : 6; }
+
+struct Messages {
+  double copy_seconds = 0, bytes = 0;
+};
+
+// Iterations of one setting on `workers` workers; adds what they measured.
+void measure(const Setting& setting, int workers, int threads, bool quick, MeasuredOps& ops, Messages& messages) {
+  Config config;
+  config.model.width = setting.width;
+  const int layers = layers_of(setting);
+  config.stages = {{layers, 100}};
+  config.method.update = setting.update;
+  config.exchange.p = config.exchange.q = setting.codec;
+  TrainingShape shape{{setting.nodes, kInputs, setting.classes}, InputKind::plain};
+  resolve_method(config, shape.problem);
+  shape.kind = choose_input_kind(shape.problem, setting.update, setting.width, 100);
+  const StageSpec spec = make_stage_spec(config, shape, layers, workers);
+
+  Random random(7);
+  Matrix x(setting.nodes, kInputs);
+  for (float& value : x.view().flat()) value = static_cast<float>(random.normal());
+  std::vector<std::int32_t> labels;
+  for (std::int64_t i = 0; i < setting.nodes; ++i) {
+    labels.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(setting.classes))));
+  }
+  const TrainingInput input = make_training_input(std::move(x), shape.kind);
+  const Network network = initial_network(spec.widths, 0.01, true, 1);
+
+  const auto fleet = create_cpu_fleet(workers, threads);
+  std::vector<std::unique_ptr<TimingStream>> streams;
+  std::unique_ptr<InputLayer> layer;
+  std::vector<std::unique_ptr<StageProgram>> programs(static_cast<std::size_t>(workers));
+  for (int rank = 0; rank < workers; ++rank)
+    streams.push_back(std::make_unique<TimingStream>(*fleet->context(rank).compute));
+  const auto everywhere = [&](const std::function<void(int)>& task) {
+    fleet->post_all(workers, task);
+    fleet->wait();
+  };
+  everywhere([&](int rank) {
+    DeviceContext context = fleet->context(rank);
+    context.compute = streams[static_cast<std::size_t>(rank)].get();
+    if (rank == 0) {
+      layer = std::make_unique<InputLayer>(*context.device, input.shape(spec.widths[1]), config.method.update);
+      layer->enqueue_upload(*context.compute, input, config.method, network);
+    }
+    auto& program = programs[static_cast<std::size_t>(rank)];
+    program = std::make_unique<StageProgram>(context, spec, rank, rank == 0 ? layer.get() : nullptr);
+    program->enqueue_upload(network, labels);
+    program->enqueue_forward();
+  });
+  std::int64_t epoch = 0;
+  const auto iterate = [&](int count) {
+    const auto start = Clock::now();
+    everywhere([&](int rank) {
+      for (int i = 0; i < count; ++i) programs[static_cast<std::size_t>(rank)]->enqueue_iteration(epoch + i, true);
+    });
+    epoch += count;
+    return seconds_between(start, Clock::now()) / count;
+  };
+  const double first = iterate(2);
+  // Half a second for each setting, but at least three iterations.
+  const int count = quick ? 3 : static_cast<int>(std::clamp(0.5 / std::max(first, 1e-6), 3.0, 100.0));
+  const DeviceTimes before = fleet->times();
+  const TransportCounters sent_before = fleet->traffic();
+  for (auto& stream : streams) stream->recording = true;
+  iterate(count);
+  everywhere([&](int rank) {
+    for (int i = 0; i < 3; ++i) programs[static_cast<std::size_t>(rank)]->enqueue_forward();
+    fleet->context(rank).exchange->synchronize();
+  });
+  messages.copy_seconds += fleet->times().exchange - before.exchange;
+  messages.bytes += static_cast<double>(fleet->traffic().bytes_received - sent_before.bytes_received);
+
+  Samples all;
+  for (auto& stream : streams) {
+    for (auto& [key, seconds] : stream->samples) {
+      auto& into = all[key];
+      into.insert(into.end(), seconds.begin(), seconds.end());
+    }
+  }
+  for (auto& [key, seconds] : all) {
+    std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
+    std::vector<MeasuredOp>& points = ops[key.first];
+    const auto same =
+        std::find_if(points.begin(), points.end(), [&](const MeasuredOp& p) { return p.dims == key.second; });
+    const double median = std::max(seconds[seconds.size() / 2], 1e-9);
+    if (same == points.end()) points.push_back({key.second, median});
+  }
+  programs.clear();
+}
+
+void measure_copy(Messages& messages) {
+  Matrix from(1, 4 << 20), to(1, 4 << 20);
+  for (int i = 0; i < 3; ++i) {
+    const auto start = Clock::now();
+    std::memcpy(to.data(), from.data(), static_cast<std::size_t>(from.size()) * sizeof(float));
+    if (i == 0) continue;  // the first touches the pages
+    messages.copy_seconds += seconds_between(start, Clock::now());
+    messages.bytes += static_cast<double>(from.size()) * sizeof(float);
+  }
+}
+
+std::vector<Setting> settings(bool quick) {
+  std::vector<Setting> all;
+  const CodecConfig bits8;
+  for (const Update update : {Update::gradient, Update::exact}) {
+    for (const std::int64_t nodes :
+         quick ? std::vector<std::int64_t>{40, 120} : std::vector<std::int64_t>{140, 500, 1500, 5000}) {
+      for (const std::int64_t width : quick ? std::vector<std::int64_t>{8, 24}
+                                            : std::vector<std::int64_t>{32, 64, 100, 200, 300, 500, 700, 1000}) {
+        all.push_back({nodes, width, update, bits8});
+      }
+    }
+    if (!quick) {
+      for (const std::int64_t width : {100, 300}) all.push_back({20000, width, update, bits8, 40});
+    }
+    // Other codecs at one size: their ratio to the one above.
+    const std::int64_t nodes = quick ? 40 : 1500, width = quick ? 8 : 300;
+    for (const std::int64_t bits : {1, 2, 4, 8, 16, 32}) {
+      for (const Coding coding : {Coding::value, Coding::difference}) {
+        for (const Range range : {Range::tensor, Range::block, Range::fixed}) {
+          for (const Rounding rounding : {Rounding::nearest, Rounding::stochastic}) {
+            CodecConfig codec;
+            codec.bits = bits, codec.coding = coding, codec.range = range, codec.rounding = rounding;
+            codec.grid.levels = std::int64_t{1} << std::min<std::int64_t>(bits, 4);
+            if (range == Range::fixed && (coding == Coding::difference || bits < 2)) continue;
+            if (bits == 32 && (coding != Coding::value || range != Range::tensor || rounding != Rounding::nearest))
+              continue;
+            if (bits == 8 && coding == Coding::value && range == Range::tensor && rounding == Rounding::nearest)
+              continue;
+            all.push_back({nodes, width, update, codec});
+          }
+        }
+      }
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+Machine measure_machine(int threads_per_device, bool quick, const std::function<void(const std::string&)>& progress) {
+  Machine machine;
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  machine.devices = std::max(1, cores / threads_per_device);
+  machine.threads_per_device = threads_per_device;
+  machine.library = blas_description();
+  machine.memory_total = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  const std::vector<Setting> list = settings(quick);
+  Messages messages;
+  const int all = std::min(machine.devices, 6);  // no more than the fewest layers
+  std::vector<int> counts = {1};
+  if (all > 1) counts.push_back(all);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    progress(std::to_string(i + 1) + "/" + std::to_string(list.size()) + ": " + std::to_string(list[i].nodes) +
+             " nodes × " + std::to_string(list[i].width) + ", " +
+             (list[i].update == Update::exact ? "exact" : "gradient") + ", " +
+             codec_name(wire_format(list[i].codec), list[i].codec.rounding));
+    for (const int workers : counts)
+      measure(list[i], workers, threads_per_device, quick, machine.seconds[workers], messages);
+  }
+  // One worker exchanges with nobody: a plain copy stands in.
+  if (all == 1) measure_copy(messages);
+  machine.copy_bandwidth = messages.bytes / messages.copy_seconds;
+  return machine;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,150 @@
+// Cost models from machine files: figures measured per op, and rates.
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "host/core/error.hpp"
+#include "host/plan/machine.hpp"
+#include "host/plan/op_shape.hpp"
+
+namespace gamlp {
+namespace {
+
+// Rates between measured sizes: the mean of the nearest ones, weighted by distance, sizes and rates on logarithmic
+// scales. Rates change slowly with size, and level out beyond the largest.
+double interpolated_rate(const std::vector<MeasuredOp>& points, const OpShape& shape,
+                         double (*work)(const MeasuredOp&, const OpShape&)) {
+  constexpr std::size_t kNearest = 5;
+  std::vector<std::pair<double, double>> near;  // squared distance, log rate
+  for (const MeasuredOp& point : points) {
+    double distance = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const double step = std::log(std::max(point.dims[i], 1.0) / std::max(shape.dims[i], 1.0));
+      distance += step * step;
+    }
+    near.emplace_back(distance, std::log(work(point, shape) / point.seconds));
+  }
+  const std::size_t count = std::min(kNearest, near.size());
+  std::partial_sort(near.begin(), near.begin() + static_cast<std::ptrdiff_t>(count), near.end());
+  double sum = 0, weights = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double weight = 1.0 / std::pow(near[i].first + 1e-4, 1.5);
+    sum += weight * near[i].second;
+    weights += weight;
+  }
+  return std::exp(sum / weights);
+}
+
+// The work of a measured point: as the op's own, from its sizes.
+double work_at(const MeasuredOp& point, const OpShape& shape) {
+  const auto& p = point.dims;
+  if (shape.flops <= 0) return p[0] * p[1];
+  const std::string_view family = shape.family;
+  if (family.starts_with("gemm")) return 2.0 * p[0] * p[1] * p[2];
+  if (family.starts_with("gram") || family.starts_with("outer_gram")) return p[0] * p[0] * p[1];
+  if (family == "p_operators") return 4.0 * p[0] * p[0] * p[1] + p[0] * p[0] * p[0];
+  if (family == "w_factor" || family == "kernel_factor") return p[0] * p[0] * p[0] / 3.0;
+  return 2.0 * p[0] * p[0] * p[1];
+}
+
+class MeasuredCosts final : public sim::CostModel {
+ public:
+  MeasuredCosts(const Machine& machine, int busy) : machine_(machine) {
+    // One worker alone, or all of them busy.
+    const auto& sets = machine.seconds;
+    sets_.push_back(busy == 1 ? &sets.begin()->second : &sets.rbegin()->second);
+    sets_.push_back(busy == 1 ? &sets.rbegin()->second : &sets.begin()->second);  // what the first lacks
+  }
+
+  double op_seconds(const Op& op) const override {
+    const OpShape shape = shape_of(op);
+    std::string key = shape.family;
+    for (const double dim : shape.dims) key += "," + std::to_string(static_cast<std::int64_t>(dim));
+    const auto known = known_.find(key);
+    if (known != known_.end()) return known->second;
+    const double value = seconds(shape);
+    known_.emplace(std::move(key), value);
+    return value;
+  }
+  double message_seconds(int, int, std::size_t bytes) const override {
+    return machine_.message_seconds + static_cast<double>(bytes) / machine_.copy_bandwidth;
+  }
+  bool copies_on_worker() const override { return true; }
+
+ private:
+  static const std::vector<MeasuredOp>* points(const MeasuredOps& ops, const std::string& family) {
+    const auto found = ops.find(family);
+    return found == ops.end() ? nullptr : &found->second;
+  }
+
+  double seconds(const OpShape& shape) const {
+    constexpr std::size_t kEnough = 6;  // sizes, for a family to be interpolated by itself
+    for (const MeasuredOps* ops : sets_) {
+      const auto* own = points(*ops, shape.family);
+      if (own != nullptr && own->size() >= kEnough) return shape.work / interpolated_rate(*own, shape, work_at);
+      // Measured at one size: its ratio there to the codec that was measured at all of them.
+      const std::size_t colon = shape.family.find(':'), plus = shape.family.find('+');
+      const std::string reference = shape.family.substr(0, colon) + ":8/value/tensor" +
+                                    (plus == std::string::npos ? "" : shape.family.substr(plus));
+      const auto* all = points(*ops, reference);
+      if (all != nullptr && own != nullptr && reference != shape.family) {
+        double ratio = 0;
+        for (const MeasuredOp& point : *own) {
+          OpShape there = shape;
+          there.dims = point.dims;
+          there.work = work_at(point, shape);
+          ratio += point.seconds * interpolated_rate(*all, there, work_at) / there.work;
+        }
+        return ratio / static_cast<double>(own->size()) * shape.work / interpolated_rate(*all, shape, work_at);
+      }
+      if (own != nullptr) return shape.work / interpolated_rate(*own, shape, work_at);
+    }
+    throw DataError(machine_.origin + ": seconds: no figures for " + shape.family +
+                    "; measure the machine again: gamlp bench --machine FILE");
+  }
+
+  const Machine& machine_;
+  std::vector<const MeasuredOps*> sets_;
+  mutable std::unordered_map<std::string, double> known_;
+};
+
+class RateCosts final : public sim::CostModel {
+ public:
+  explicit RateCosts(const Machine& machine) : m_(machine) {}
+
+  double op_seconds(const Op& op) const override {
+    const OpShape shape = shape_of(op);
+    const double moved = shape.bytes / m_.memory_bandwidth;
+    const double peak = m_.gemm_tflops * 1e12;
+    switch (phase_of(op)) {
+      case Phase::gemm: {
+        const bool gram = std::string_view(shape.family).find("gram") != std::string_view::npos;
+        const double x = shape.dims[0] * (gram ? shape.dims[0] : shape.dims[1]) / m_.multiprocessors;
+        return m_.op_seconds + std::max(moved, shape.flops / (peak * x / (x + m_.gemm_saturation)));
+      }
+      case Phase::factor:
+        return m_.op_seconds + shape.columns * m_.factor_column_seconds +
+               std::max(moved, shape.flops / (peak * m_.factor_share));
+      default:
+        return m_.op_seconds + moved;
+    }
+  }
+  double message_seconds(int from, int to, std::size_t bytes) const override {
+    const bool apart = m_.link_between_islands && from / m_.island != to / m_.island;
+    const Link& link = apart ? *m_.link_between_islands : m_.link;
+    return link.latency + static_cast<double>(bytes) / link.bandwidth;
+  }
+  bool copies_on_worker() const override { return false; }
+
+ private:
+  const Machine& m_;
+};
+
+}  // namespace
+
+std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, int busy) {
+  if (machine.gpu) return std::make_unique<RateCosts>(machine);
+  return std::make_unique<MeasuredCosts>(machine, busy);
+}
+
+}  // namespace gamlp

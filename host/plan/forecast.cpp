@@ -1,0 +1,191 @@
+#include "host/plan/forecast.hpp"
+
+#include <algorithm>
+#include <memory>
+
+#include "host/sim/sim_fleet.hpp"
+
+namespace gamlp {
+namespace {
+
+// A stage on simulated devices without memory.
+class Run {
+ public:
+  Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel& costs)
+      : fleet_(static_cast<int>(spec.ranges.size()), options(costs)) {
+    for (int rank = 0; rank < fleet_.size(); ++rank) {
+      const DeviceContext& context = fleet_.context(rank);
+      if (rank == 0) {
+        const InputShape input{shape.kind, spec.nodes, shape.input_width(), shape.problem.inputs, spec.widths[1]};
+        input_ = std::make_unique<InputLayer>(*context.device, input, spec.method.update);
+      }
+      programs_.push_back(std::make_unique<StageProgram>(context, spec, rank, rank == 0 ? input_.get() : nullptr));
+    }
+    for (const auto& program : programs_) program->enqueue_forward();
+  }
+  void iterate(int count) {
+    for (int i = 0; i < count; ++i, ++epoch_) {
+      for (const auto& program : programs_) program->enqueue_iteration(epoch_, true);
+    }
+    simulator().finish();
+  }
+  SimFleet& fleet() { return fleet_; }
+  sim::Simulator& simulator() { return fleet_.simulator(); }
+
+ private:
+  static sim::SimulatorOptions options(const sim::CostModel& costs) {
+    sim::SimulatorOptions o;
+    o.arithmetic = false;
+    o.costs = &costs;
+    return o;
+  }
+
+  SimFleet fleet_;
+  std::unique_ptr<InputLayer> input_;
+  std::vector<std::unique_ptr<StageProgram>> programs_;
+  std::int64_t epoch_ = 0;
+};
+
+// Sums up spans by layer.
+struct LayerSums final : TraceSink {
+  explicit LayerSums(int layers) : seconds(static_cast<std::size_t>(layers) + 1) {}
+  void span(const Span& span) override {
+    if (span.lane == Lane::compute) seconds[static_cast<std::size_t>(span.label.layer)] += span.end - span.start;
+  }
+  std::vector<double> seconds;
+};
+
+StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges) {
+  spec.ranges = std::move(ranges);
+  return spec;
+}
+
+}  // namespace
+
+double DeviceForecast::busy() const {
+  double sum = copying;
+  for (const double seconds : phase) sum += seconds;
+  return sum;
+}
+
+std::vector<LayerRange> Forecast::ranges() const {
+  std::vector<LayerRange> all;
+  for (const DeviceForecast& device : per_device) all.push_back(device.layers);
+  return all;
+}
+
+double Forecast::balance() const {
+  double sum = 0, most = 0;
+  for (const DeviceForecast& device : per_device) {
+    sum += device.busy();
+    most = std::max(most, device.busy());
+  }
+  return most > 0 ? sum / (most * static_cast<double>(per_device.size())) : 1.0;
+}
+
+Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
+                        const ForecastOptions& options) {
+  const int devices = static_cast<int>(spec.ranges.size());
+  const auto costs = make_costs(machine, devices);
+  Run run(spec, shape, *costs);
+  run.iterate(options.warm_up > 0 ? options.warm_up : spec.layers() + 3);
+  std::vector<sim::DeviceClock> before;
+  for (int rank = 0; rank < devices; ++rank) before.push_back(run.simulator().clock(rank));
+  const auto latest = [&] {
+    double end = 0;
+    for (int rank = 0; rank < devices; ++rank) end = std::max(end, run.simulator().clock(rank).compute_end);
+    return end;
+  };
+  const double start = latest();
+  for (std::size_t rank = 0; rank < options.sinks.size(); ++rank) {
+    run.simulator().trace(static_cast<int>(rank), options.sinks[rank]);
+  }
+  run.iterate(options.iterations);
+
+  const double n = options.iterations;
+  Forecast forecast;
+  forecast.devices = devices;
+  forecast.layers = spec.layers();
+  forecast.nodes = spec.nodes;
+  forecast.step = (latest() - start) / n;
+  for (int rank = 0; rank < devices; ++rank) {
+    const sim::DeviceClock &then = before[static_cast<std::size_t>(rank)], &now = run.simulator().clock(rank);
+    DeviceForecast device;
+    device.layers = spec.ranges[static_cast<std::size_t>(rank)];
+    for (std::size_t i = 0; i < device.phase.size(); ++i) {
+      device.phase[i] = (now.times.phase[i] - then.times.phase[i]) / n;
+    }
+    device.copying = (now.copied_on_worker - then.copied_on_worker) / n;
+    device.exposed = (now.exposed - then.exposed) / n;
+    device.exchange = (now.times.exchange - then.times.exchange) / n;
+    // Also at the end of the last iteration, when a faster device is done.
+    device.waiting = std::max(0.0, forecast.step - device.busy());
+    device.memory = run.fleet().context(rank).device->memory();
+    forecast.per_device.push_back(device);
+  }
+  if (devices > 1) {
+    const std::int64_t values = spec.nodes * spec.widths[1];
+    std::int64_t bits = 0;
+    for (const auto& entry : spec.exchange.schedule) bits = entry.bits;
+    forecast.boundary_p = static_cast<std::uint64_t>(wire_format(spec.exchange.p, bits).message_bytes(values));
+    forecast.boundary_q = static_cast<std::uint64_t>(wire_format(spec.exchange.q, bits).message_bytes(values));
+  }
+  return forecast;
+}
+
+std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& shape, const Machine& machine) {
+  LayerSums sums(spec.layers());
+  ForecastOptions options;
+  options.sinks = {&sums};
+  forecast_stage(with_ranges(spec, {{1, spec.layers()}}), shape, machine, options);
+  std::vector<double> seconds(sums.seconds.begin() + 1, sums.seconds.end());
+  for (double& value : seconds) value /= options.iterations;
+  return seconds;
+}
+
+std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
+                                       int devices) {
+  std::vector<LayerRange> best = partition_layers(layer_seconds(spec, shape, machine), devices);
+  Forecast forecast = forecast_stage(with_ranges(spec, best), shape, machine);
+  for (bool improved = true; improved;) {
+    improved = false;
+    std::size_t slowest = 0;
+    for (std::size_t i = 1; i < best.size(); ++i) {
+      if (forecast.per_device[i].busy() > forecast.per_device[slowest].busy()) slowest = i;
+    }
+    for (const int side : {-1, 1}) {  // its first layer to the left, its last to the right
+      const std::size_t other = slowest + static_cast<std::size_t>(side);  // wraps below 0
+      if (other >= best.size() || best[slowest].count() < 2) continue;
+      std::vector<LayerRange> ranges = best;
+      (side < 0 ? ranges[slowest].first : ranges[other].first) -= side;
+      (side < 0 ? ranges[other].last : ranges[slowest].last) -= side;
+      const Forecast moved = forecast_stage(with_ranges(spec, ranges), shape, machine);
+      if (moved.step >= forecast.step * 0.999) continue;
+      best = std::move(ranges);
+      forecast = moved;
+      improved = true;
+      break;
+    }
+  }
+  return best;
+}
+
+double host_memory(const Config& config, const ProblemCounts& counts, InputKind kind) {
+  constexpr double kProgram = 20e6;  // the program and what its libraries keep
+  // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator and with it, the best,
+  // fetched at the end, being written.
+  constexpr double kWeightCopies = 9;
+  const auto d = [](std::int64_t value) { return static_cast<double>(value); };
+  const double rows = d(counts.parts[0] + counts.parts[1] + counts.parts[2]), inputs = d(counts.shape.inputs);
+  const double v = d(counts.shape.train_nodes), width = d(config.model.width), value = sizeof(float);
+  const double graph = d(counts.nodes) * d(counts.features) * value + d(counts.edges) * 12;
+  const double augmented = rows * inputs * value, buffers = 2 * d(counts.nodes) * 256 * value;
+  const double loading = graph + augmented + std::max(augmented, buffers);
+  const bool plain = kind == InputKind::plain;
+  const double parts = plain ? augmented : (rows + inputs) * v * value;
+  const double weights = value * (width * (plain ? inputs : v) + d(config.stages.back().layers - 2) * width * width);
+  const double evaluation = 2 * value * width * d(*std::max_element(counts.parts.begin(), counts.parts.end()));
+  return kProgram + std::max(loading, parts + kWeightCopies * weights + evaluation);
+}
+
+}  // namespace gamlp

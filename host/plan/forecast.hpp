@@ -1,0 +1,62 @@
+// The forecast of a run: the stage program itself, on simulated devices with a machine's costs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/admm/stage_program.hpp"
+#include "host/device/trace.hpp"
+#include "host/plan/machine.hpp"
+#include "host/train/problem.hpp"
+
+namespace gamlp {
+
+struct DeviceForecast {
+  LayerRange layers;
+  // Seconds of one iteration: the compute stream at work by phase (ops.hpp), copying messages (CPU workers), and
+  // standing still, of which `exposed` while a message was moving and the rest for a neighbour that was not ready.
+  std::array<double, 5> phase{};
+  double copying = 0, waiting = 0, exposed = 0;
+  double exchange = 0;  // messages under way, hidden or not
+  MemoryUse memory;
+  double busy() const;
+};
+
+struct Forecast {
+  int devices = 1;
+  int layers = 0;
+  std::int64_t nodes = 0;
+  double step = 0;                               // seconds of one iteration
+  std::vector<DeviceForecast> per_device;        // those that own layers
+  std::uint64_t boundary_p = 0, boundary_q = 0;  // bytes per boundary and iteration
+  std::vector<LayerRange> ranges() const;
+  // Σ busy / (devices · the busiest): 1 when all devices work equally long.
+  double balance() const;
+};
+
+struct ForecastOptions {
+  int warm_up = 0;                // iterations before the measured ones; 0: enough to pass a stage's first ones
+  int iterations = 8;             // measured
+  std::vector<TraceSink*> sinks;  // per device, empty or null: none; see only the measured iterations
+};
+
+// One stage of `spec` (its ranges one per device).
+Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
+                        const ForecastOptions& options = {});
+
+// Seconds of an iteration of each layer on one device.
+std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& shape, const Machine& machine);
+
+// The contiguous partition with the shortest step: balanced by the layers' seconds, then improved by moving layers over
+// the ends of the slowest device as long as that helps.
+std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
+                                       int devices);
+
+// Bytes of the process of CPU workers at its peak, beside their device memory: inputs, the graph while it is augmented,
+// copies of weights under way.
+double host_memory(const Config& config, const ProblemCounts& counts, InputKind kind);
+
+}  // namespace gamlp

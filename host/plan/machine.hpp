@@ -1,0 +1,78 @@
+// Machine files (configs/machines/*.json): what a forecast knows of the machine.
+//
+// Common keys
+//   name, kind        kind "cpu": CPU workers, costs measured per op; "gpu": costs from rates
+//   devices           how many there are
+//   sources           for every figure where it comes from (text, by key); kept, not read
+// kind "gpu"
+//   memory_per_device bytes that buffers may take
+//   gemm_tflops       float32 rate of large products; an m × n product reaches x/(x + gemm_saturation) of it, where x
+//   is gemm_saturation   m·n per multiprocessor multiprocessors factor_column_seconds, factor_share   a factorisation
+//   takes that much per column, and runs its flops at that share of
+//                     gemm_tflops
+//   memory_bandwidth  bytes per second of large copies (read + written)
+//   op_seconds        launch overhead of an op
+//   link              {bandwidth, latency}: bytes per second in one direction between two devices; seconds per group
+//   island, link_between_islands   devices of one switch, and the link from one island to the next (optional)
+// kind "cpu"
+//   memory_total      bytes of the machine, shared by all workers
+//   threads_per_device, library   what was measured
+//   copy_bandwidth    bytes per second at which a worker copies a message, message_seconds per group of messages
+//   seconds           {"1": {family: [[dims…, seconds], …]}, "N": …}: ops with one worker and with all of them busy
+// Not modelled: what message kernels take from the multiprocessors, messages that share a switch, clock rates that fall
+// under load, the host's time to enqueue (iterations are enqueued ahead), evaluation and checkpoints.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/sim/cost_model.hpp"
+
+namespace gamlp {
+
+struct Link {
+  double bandwidth = 0, latency = 0;
+};
+
+struct MeasuredOp {
+  std::array<double, 3> dims{};
+  double seconds = 0;
+};
+using MeasuredOps = std::map<std::string, std::vector<MeasuredOp>>;  // by family (op_shape.hpp)
+
+struct Machine {
+  std::string name, origin;  // origin: the file
+  bool gpu = false;
+  int devices = 1;
+  double memory_per_device = 0;  // gpu
+  double memory_total = 0;       // cpu
+  // gpu
+  double gemm_tflops = 0, gemm_saturation = 0, multiprocessors = 0, factor_column_seconds = 0, factor_share = 0;
+  double memory_bandwidth = 0, op_seconds = 0;
+  Link link;
+  int island = 0;
+  std::optional<Link> link_between_islands;
+  // cpu
+  int threads_per_device = 1;
+  std::string library;
+  double copy_bandwidth = 0, message_seconds = 0;
+  std::map<int, MeasuredOps> seconds;  // by busy workers
+};
+
+// Throws DataError naming the file and key. `where`: a path, or the name of a file in configs/machines, looked up in
+// the working folder and beside `config`.
+Machine load_machine(const std::string& where, const std::filesystem::path& config);
+Machine parse_machine(const std::string& text, const std::string& origin);
+// A measured CPU machine as a file's text. `about`: further keys at the top.
+std::string machine_text(const Machine& machine, const nlohmann::ordered_json& about);
+
+// The cost model of `busy` devices working at the same time. `machine` must outlive it.
+std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, int busy);
+
+}  // namespace gamlp

@@ -1,0 +1,25 @@
+// An op as a cost model sees it: what kind, how large, how much work.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "host/device/ops.hpp"
+
+namespace gamlp {
+
+struct OpShape {
+  std::string family;            // "gemm:nt", "z_step", "q_dual:8/value/tensor+message"
+  std::array<double, 3> dims{};  // of products and factorisations their sizes, else rows and columns; unused: 1
+  double work = 0;               // what the time is proportional to at one rate: flops, or values
+  double flops = 0;              // of products and factorisations
+  double columns = 0;            // of factorisations: columns eliminated one after the other
+  double bytes = 0;              // memory read and written, each view counted once
+};
+
+OpShape shape_of(const Op& op);
+
+// Of an op that quantises or dequantises: "8/value/tensor".
+std::string codec_name(const WireFormat& format, Rounding rounding = Rounding::nearest);
+
+}  // namespace gamlp

@@ -1,0 +1,225 @@
+#include "host/plan/plan.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "host/core/error.hpp"
+
+namespace gamlp {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct MemoryNeed {
+  double needed = 0, available = 0, host = 0;
+};
+
+MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const Forecast& forecast) {
+  MemoryNeed need;
+  double most = 0, sum = 0;
+  for (const DeviceForecast& device : forecast.per_device) {
+    most = std::max(most, static_cast<double>(device.memory.peak));
+    sum += static_cast<double>(device.memory.peak);
+  }
+  if (machine.gpu) return {most, machine.memory_per_device, 0};
+  need.host = host_memory(subject.config, subject.counts, subject.shape.kind);
+  return {sum + need.host, machine.memory_total, need.host};
+}
+
+StageSpec last_stage(const PlanSubject& subject, int devices) {
+  return make_stage_spec(subject.config, subject.shape, static_cast<int>(subject.config.stages.back().layers), devices);
+}
+
+// Whether another config would fit, by its memory alone.
+bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
+  PlanSubject other = plan_subject(config, subject.counts);
+  ForecastOptions options;
+  options.warm_up = options.iterations = 1;
+  const Forecast forecast = forecast_stage(last_stage(other, devices), other.shape, machine, options);
+  const MemoryNeed need = memory_need(other, machine, forecast);
+  return need.needed <= need.available;
+}
+
+std::string printed(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+Json ranges_json(const std::vector<LayerRange>& ranges) {
+  Json json = Json::array();
+  for (const LayerRange& range : ranges) json.push_back(range.count());
+  return json;
+}
+
+}  // namespace
+
+PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& counts) {
+  PlanSubject subject;
+  subject.counts = counts ? *counts : count_problem(config.dataset);
+  subject.shape.problem = subject.counts.shape;
+  std::string why;
+  resolve_method(config, subject.counts.shape, &why);
+  if (!why.empty()) subject.notes.push_back(std::exchange(why, {}));
+  std::int64_t epochs = 0;
+  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
+  subject.shape.kind = choose_input_kind(subject.counts.shape, config.method.update, config.model.width, epochs, &why);
+  if (!why.empty()) subject.notes.push_back(why);
+  subject.config = std::move(config);
+  return subject;
+}
+
+Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations) {
+  const int layers = static_cast<int>(subject.config.stages.back().layers);
+  if (devices > machine.devices) {
+    throw ConfigError("--devices " + std::to_string(devices) + ": " + machine.name + " (" + machine.origin + ") has " +
+                      std::to_string(machine.devices));
+  }
+  if (devices > layers) {
+    throw ConfigError("--devices " + std::to_string(devices) + ": the last stage has " + std::to_string(layers) +
+                      " layers, and each device owns at least one");
+  }
+  Plan plan;
+  const StageSpec spec = last_stage(subject, devices);
+  ForecastOptions options;
+  options.iterations = iterations;
+  plan.forecast = forecast_stage(spec, subject.shape, machine, options);
+  plan.one_device =
+      devices == 1 ? plan.forecast.step : forecast_stage(last_stage(subject, 1), subject.shape, machine).step;
+  plan.best = best_partition(spec, subject.shape, machine, devices);
+  if (plan.best == spec.ranges) {
+    plan.best_step = plan.forecast.step;
+  } else {
+    StageSpec other = spec;
+    other.ranges = plan.best;
+    plan.best_step = forecast_stage(other, subject.shape, machine).step;
+    if (plan.best_step > plan.forecast.step * 0.999) plan.best = spec.ranges, plan.best_step = plan.forecast.step;
+  }
+  for (std::size_t i = 0; i < subject.config.stages.size(); ++i) {
+    const StageConfig& stage = subject.config.stages[i];
+    const bool last = i + 1 == subject.config.stages.size();
+    const double step =
+        last ? plan.forecast.step
+             : forecast_stage(make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices),
+                              subject.shape, machine)
+                   .step;
+    plan.stages.push_back({static_cast<int>(stage.layers), stage.epochs, step});
+    plan.run_seconds += step * static_cast<double>(stage.epochs);
+  }
+  const MemoryNeed need = memory_need(subject, machine, plan.forecast);
+  plan.memory_needed = need.needed;
+  plan.memory_available = need.available;
+  plan.host_memory = need.host;
+  return plan;
+}
+
+std::string Plan::limit() const {
+  const double n = forecast.devices;
+  const DeviceForecast* slowest = &forecast.per_device.front();
+  for (const DeviceForecast& device : forecast.per_device) {
+    if (device.busy() > slowest->busy()) slowest = &device;
+  }
+  // The step is the slowest device's work and what it waits for; its work is what balance and overhead leave.
+  double sum = 0;
+  for (const DeviceForecast& device : forecast.per_device) sum += device.busy();
+  const double imbalance = slowest->busy() - sum / n, extra = sum / n - one_device / n, wait = slowest->waiting;
+  const double exposed = std::min(slowest->exposed + slowest->copying, forecast.step);
+  const auto share = [&](double seconds) { return printed("%.0f %%", 100 * std::max(0.0, seconds) / forecast.step); };
+  const auto& phase = slowest->phase;
+  const auto of = [&](Phase p) { return phase[static_cast<std::size_t>(p)]; };
+  const double moved = of(Phase::elementwise) + of(Phase::codec) + of(Phase::copy);
+  std::string text = "the busiest device spends " + share(of(Phase::gemm)) + " of a step on products, " +
+                     share(of(Phase::factor)) + " on factorisations, " + share(moved) + " on elementwise passes";
+  if (forecast.devices == 1) return text;
+  text += "; lost to uneven layers " + share(imbalance) + ", to exchange in sight " + share(exposed) +
+          ", to waiting for neighbours " + share(wait - slowest->exposed) + ", to work that one device does not have " +
+          share(extra - slowest->copying);
+  return text;
+}
+
+std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machine& machine, int devices) {
+  std::vector<std::string> found;
+  const Config& config = subject.config;
+  const int most = std::min(machine.devices, static_cast<int>(config.stages.back().layers));
+  Config open = config;
+  open.partition.reset();
+  for (int n = devices + 1; machine.gpu && n <= most; ++n) {
+    if (!fits(open, subject, machine, n)) continue;
+    found.push_back(std::to_string(n) + " devices");
+    break;
+  }
+  const auto try_config = [&](const std::string& what, auto change) {
+    Config other = config;
+    change(other);
+    if (fits(other, subject, machine, devices)) found.push_back(what);
+  };
+  std::int64_t fitting = 0, low = 1, high = config.model.width;
+  while (low <= high) {
+    const std::int64_t width = (low + high) / 2;
+    Config other = config;
+    other.model.width = width;
+    if (fits(other, subject, machine, devices)) {
+      fitting = width;
+      low = width + 1;
+    } else {
+      high = width - 1;
+    }
+  }
+  if (fitting > 0) found.push_back("model.width=" + std::to_string(fitting));
+  if (config.method.update == Update::exact) {
+    try_config("method.update=gradient", [](Config& c) { c.method.update = Update::gradient; });
+  }
+  if (config.exchange.p.bits > 8 || config.exchange.q.bits > 8) {
+    try_config("exchange.p.bits=8 and exchange.q.bits=8", [](Config& c) { c.exchange.p.bits = c.exchange.q.bits = 8; });
+  }
+  return found;
+}
+
+void trace_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations, TraceLog& log) {
+  ForecastOptions options;
+  options.iterations = iterations;
+  for (int rank = 0; rank < devices; ++rank) options.sinks.push_back(&log.sink(rank));
+  forecast_stage(last_stage(subject, devices), subject.shape, machine, options);
+}
+
+Json to_json(const Plan& plan) {
+  const Forecast& f = plan.forecast;
+  Json json = {{"devices", f.devices},
+               {"layers", f.layers},
+               {"step_seconds", f.step},
+               {"one_device_step_seconds", plan.one_device},
+               {"speedup", plan.speedup()},
+               {"balance", f.balance()},
+               {"bytes_per_boundary", {{"p", f.boundary_p}, {"q", f.boundary_q}}},
+               {"bytes_per_epoch", (f.boundary_p + f.boundary_q) * static_cast<std::uint64_t>(f.devices - 1)},
+               {"partition", ranges_json(f.ranges())},
+               {"best_partition", ranges_json(plan.best)},
+               {"best_step_seconds", plan.best_step},
+               {"memory_needed", plan.memory_needed},
+               {"memory_available", plan.memory_available},
+               {"fits", plan.fits()},
+               {"limit", plan.limit()},
+               {"run_seconds", plan.run_seconds}};
+  if (plan.host_memory > 0) json["host_memory"] = plan.host_memory;
+  for (const StagePlan& stage : plan.stages) {
+    json["stages"].push_back({{"layers", stage.layers}, {"epochs", stage.epochs}, {"step_seconds", stage.step}});
+  }
+  for (const DeviceForecast& device : f.per_device) {
+    Json entry = {{"layers", {device.layers.first, device.layers.last}}, {"busy_seconds", device.busy()}};
+    for (std::size_t i = 0; i < device.phase.size(); ++i) {
+      entry[std::string(phase_name(static_cast<Phase>(i))) + "_seconds"] = device.phase[i];
+    }
+    entry["copying_seconds"] = device.copying;
+    entry["exchange_seconds"] = device.exchange;
+    entry["exposed_exchange_seconds"] = device.exposed;
+    entry["idle_share"] = f.step > 0 ? device.waiting / f.step : 0.0;
+    Json memory = {{"total", device.memory.peak}};
+    for (std::size_t i = 0; i < kMemoryKindNames.size(); ++i) memory[kMemoryKindNames[i]] = device.memory.bytes[i];
+    entry["memory"] = memory;
+    json["per_device"].push_back(entry);
+  }
+  return json;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,59 @@
+// gamlp plan: a config on N devices of a machine — time, memory, exchange, partition — and whether it fits.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/config/config.hpp"
+#include "host/device/trace_log.hpp"
+#include "host/plan/forecast.hpp"
+#include "host/plan/machine.hpp"
+
+namespace gamlp {
+
+// The config's problem on a machine, resolved once for any number of devices.
+struct PlanSubject {
+  Config config;  // resolved
+  ProblemCounts counts;
+  TrainingShape shape;
+  std::vector<std::string> notes;  // what was chosen automatically
+};
+// `counts`: of the problem when it is not the dataset's. Dataset paths are used as they are.
+PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& counts = {});
+
+struct StagePlan {
+  int layers = 0;
+  std::int64_t epochs = 0;
+  double step = 0;
+};
+
+struct Plan {
+  Forecast forecast;             // of the last stage
+  double one_device = 0;         // seconds of its iteration on one device, whether it fits or not
+  std::vector<LayerRange> best;  // partition
+  double best_step = 0;
+  std::vector<StagePlan> stages;
+  double run_seconds = 0;                          // all epochs of all stages, without loading and evaluation
+  double memory_needed = 0, memory_available = 0;  // gpu: of the fullest device; cpu: of the process
+  double host_memory = 0;                          // cpu: part of memory_needed that is no device's
+  bool fits() const { return memory_needed <= memory_available; }
+  double speedup() const { return one_device / forecast.step; }
+  std::string limit() const;  // what keeps the speedup below the number of devices
+};
+
+// Throws ConfigError when the machine or the config has no such number of devices.
+// `iterations`: simulated ones whose mean is the step.
+Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
+
+// What would make it fit, one per line; empty when nothing that was tried does.
+std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machine& machine, int devices);
+
+// The timeline of some iterations of the last stage.
+void trace_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations, TraceLog& log);
+
+nlohmann::ordered_json to_json(const Plan& plan);
+
+}  // namespace gamlp

@@ -1,0 +1,133 @@
+// gamlp plan, gamlp bench --machine and gamlp train --trace from the command line.
+#include "tests/cli/program.hpp"
+
+namespace gamlp::test {
+namespace {
+
+nlohmann::json json_in(const WorkFolder& work, const std::string& name) {
+  return nlohmann::json::parse(file_text(work / name));
+}
+
+// Options of a forecast on a machine of the project.
+std::vector<std::string> on(const std::string& machine, std::vector<std::string> more = {}) {
+  std::vector<std::string> arguments = {"plan", "small.json", "--machine",
+                                        std::string(GAMLP_SOURCE_DIR) + "/configs/machines/" + machine + ".json"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+}  // namespace
+
+TEST_CASE("a forecast as text, as JSON and as a file") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const Outcome text = run(work, on("dgx_h100", {"--devices", "2", "--output", "plan.json"}));
+  INFO(text.err);
+  REQUIRE(text.status == 0);
+  for (const char* part : {"DGX H100", "step", "exchange", "memory", "partition", "limit", "idle"})
+    check_says(text.out, part);
+  const nlohmann::json file = json_in(work, "plan.json");
+  REQUIRE(file["plans"].size() == 1);
+  CHECK(file["plans"][0]["devices"] == 2);
+  CHECK(file["plans"][0]["per_device"].size() == 2);
+  const Outcome json = run(work, on("dgx_h100", {"--devices", "2", "--json"}));
+  CHECK(nlohmann::json::parse(json.out) == file);
+}
+
+TEST_CASE("a sweep over devices") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const Outcome sweep = run(work, on("dgx_2", {"--sweep", "devices=1..4", "--output", "sweep.json", "--set",
+                                               R"(stages=[{"layers": 6, "epochs": 9}])"}));
+  INFO(sweep.err);
+  REQUIRE(sweep.status == 0);
+  check_says(sweep.out, "efficiency");
+  const nlohmann::json plans = json_in(work, "sweep.json")["plans"];
+  REQUIRE(plans.size() == 4);
+  CHECK(plans[0]["speedup"] == 1.0);
+  for (const char* wrong : {"devices=0..4", "devices=4..2", "devices=1-4", "width=1..4", "devices=1..x"}) {
+    const Outcome outcome = run(work, on("dgx_2", {"--sweep", wrong}));
+    INFO(wrong);
+    CHECK(outcome.status == 3);
+    check_says(outcome.err, "expected devices=FIRST..LAST");
+  }
+  CHECK(run(work, on("dgx_2", {"--sweep", "devices=1..2", "--devices", "2"})).status == 2);
+}
+
+TEST_CASE("sizes instead of a dataset") {
+  const WorkFolder work;
+  work.write("missing.json", R"({"dataset": {"path": "nowhere.npz"}, "model": {"width": 4000},
+                                 "stages": [{"layers": 16, "epochs": 100}]})");
+  const std::string machine = std::string(GAMLP_SOURCE_DIR) + "/configs/machines/a2_megagpu_16g.json";
+  const Outcome missing = run(work, {"plan", "missing.json", "--machine", machine});
+  CHECK(missing.status == 4);
+  check_says(missing.err, "nowhere.npz");
+  check_says(missing.err, "--problem");
+  const Outcome given =
+      run(work, {"plan", "missing.json", "--machine", machine, "--problem", "44625,2000,7", "--devices", "16"});
+  INFO(given.err);
+  CHECK(given.status == 0);
+  check_says(given.out, "44,625 training nodes");
+  for (const char* wrong : {"44625", "44625,2000", "44625,2000,0", "44625,2000,7,1", "a,b,c"}) {
+    INFO(wrong);
+    CHECK(run(work, {"plan", "missing.json", "--machine", machine, "--problem", wrong}).status == 3);
+  }
+}
+
+TEST_CASE("what does not fit is refused, with what would") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const Outcome outcome =
+      run(work, on("aws_p2_16xlarge", {"--problem", "90941,512,40", "--devices", "1", "--set", "model.width=4000",
+                                       "--set", R"(stages=[{"layers": 16, "epochs": 9}])"}));
+  CHECK(outcome.status == 3);
+  CHECK(outcome.out.empty());
+  check_says(outcome.err, "does not fit AWS p2.16xlarge");
+  check_says(outcome.err, "would fit: ");
+  check_says(outcome.err, "model.width=");
+}
+
+TEST_CASE("a wrong machine is told by file and key") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  work.write("bad.json", R"({"name": "x", "kind": "gpu", "devices": 2})");
+  const Outcome bad = run(work, {"plan", "small.json", "--machine", "bad.json"});
+  CHECK(bad.status == 4);
+  check_says(bad.err, "bad.json: memory_per_device: missing");
+  CHECK(run(work, {"plan", "small.json", "--machine", "no_such"}).status == 4);
+  const Outcome many = run(work, on("dgx_h100", {"--devices", "9"}));
+  CHECK(many.status == 3);
+  check_says(many.err, "has 8");
+}
+
+TEST_CASE("this machine, measured: its forecast, and both timelines") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const Outcome measured = run(work, {"bench", "--machine", "mine.json", "--quick"});
+  INFO(measured.err);
+  REQUIRE(measured.status == 0);
+  const nlohmann::json machine = json_in(work, "mine.json");
+  CHECK(machine["kind"] == "cpu");
+  CHECK(machine["seconds"]["1"].contains("gemm:nt"));
+  const Outcome plan =
+      run(work, {"plan", "small.json", "--machine", "mine.json", "--devices", "1", "--trace", "forecast.json"});
+  INFO(plan.err);
+  REQUIRE(plan.status == 0);
+  CHECK(json_in(work, "forecast.json")["traceEvents"].size() > 50);
+  const Outcome threads = run(work, {"plan", "small.json", "--machine", "mine.json", "--set", "threads_per_device=3"});
+  CHECK(threads.status == 3);
+  check_says(threads.err, "--threads 3");
+
+  const Outcome train = run(work, {"train", "small.json", "--quiet", "--trace", "real.json"});
+  INFO(train.err);
+  REQUIRE(train.status == 0);
+  CHECK(json_in(work, "real.json")["traceEvents"].size() > 50);
+  const Outcome nowhere = run(work, {"train", "small.json", "--run", "again", "--trace", "no/such/folder.json"});
+  CHECK(nowhere.status == 5);
+  CHECK_FALSE(fs::exists(work / "again/config.json"));
+  CHECK(run(work, {"bench"}).status == 2);
+  CHECK(run(work, {"bench", "small.json", "--machine", "x.json"}).status == 2);
+  CHECK(run(work, {"bench", "--machine", "no/such/folder.json"}).status == 5);
+}
+
+}  // namespace gamlp::test

@@ -1,0 +1,148 @@
+// Forecasts against what CPU workers do, and against times that can be worked out.
+#include "host/cpu/cpu_fleet.hpp"
+#include "host/train/stage_runner.hpp"
+#include "tests/plan/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+Config wide_config(const std::vector<std::string>& overrides = {}) {
+  return small_config(joined({"model.width=64", R"(stages=[{"layers": 6, "epochs": 10}])", "devices=auto"}, overrides));
+}
+
+}  // namespace
+
+TEST_CASE("memory and bytes of a forecast are those of the workers, by device and kind") {
+  const std::vector<std::vector<std::string>> cases = {
+      {"method.update=gradient"},
+      {"method.update=exact"},
+      {"method.update=exact", "dataset.hops=9"},  // fewer training nodes than inputs: layer 1 by its kernel
+      {"method.update=gradient", "dataset.hops=9"},
+      {"method.update=exact", "model.width=30", "dataset.split.kind=fraction"},
+      {"exchange.p.bits=2", "exchange.q.bits=2", "exchange.p.coding=difference", "exchange.q.coding=difference",
+       "exchange.p.range=block", "exchange.q.range=block"},
+      {"exchange.p.bits=32", "exchange.q.bits=4", "exchange.q.error_feedback=true"}};
+  for (const auto& overrides : cases) {
+    for (const int devices : {1, 2, 5}) {
+      Config config = wide_config(overrides);
+      const Problem problem = make_problem(config, 1);
+      StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
+      runner.build(6, initial_network(runner.spec_of(6).widths, 0.01, true, 0));
+      runner.forward();
+      runner.run_all([&](int rank) { runner.program(rank).enqueue_iteration(0, true); });
+      runner.settle();
+      const TransportCounters before = runner.fleet().traffic();
+      runner.run_all([&](int rank) { runner.program(rank).enqueue_iteration(1, true); });
+      runner.settle();
+
+      const Machine machine = machine_of(simple_gpus(5));
+      const Forecast forecast =
+          forecast_stage(make_stage_spec(config, problem.shape(), 6, devices), problem.shape(), machine);
+      REQUIRE(forecast.per_device.size() == static_cast<std::size_t>(devices));
+      INFO(overrides.front() << ", " << devices << " devices");
+      CHECK(forecast.ranges() == runner.spec().ranges);
+      const std::vector<MemoryUse> used = runner.fleet().memory();
+      for (std::size_t rank = 0; rank < used.size(); ++rank) {
+        CHECK(forecast.per_device[rank].memory.bytes == used[rank].bytes);
+        CHECK(forecast.per_device[rank].memory.peak == used[rank].peak);
+      }
+      CHECK((forecast.boundary_p + forecast.boundary_q) * static_cast<std::uint64_t>(devices - 1) ==
+            runner.fleet().traffic().bytes_sent - before.bytes_sent);
+    }
+  }
+}
+
+TEST_CASE("the sizes of a problem are known without it") {
+  for (const auto& overrides : std::vector<std::vector<std::string>>{
+           {},
+           {"dataset.split.kind=fraction"},
+           {"dataset.split.kind=file"},
+           {"dataset.split.kind=file", "dataset.generate.nodes=31", "dataset.generate.classes=4"},
+           {"dataset.split.kind=fraction", "dataset.generate.nodes=50", "dataset.generate.classes=7",
+            "dataset.split.train_fraction=0.33"},
+           {"dataset.split.kind=file", "dataset.generate.shape=cora"}}) {
+    Config config = small_config(overrides);
+    const ProblemCounts counts = count_problem(config.dataset);
+    const Problem problem = make_problem(config, 1);
+    INFO((overrides.empty() ? "default" : overrides.back()));
+    CHECK(counts.shape.train_nodes == problem.shape().problem.train_nodes);
+    CHECK(counts.shape.inputs == problem.inputs);
+    CHECK(counts.shape.classes == problem.classes);
+    CHECK(counts.nodes == problem.nodes);
+    CHECK(counts.features == problem.features);
+    for (std::size_t i = 0; i < 3; ++i)
+      CHECK(counts.parts[i] == static_cast<std::int64_t>(problem.parts[i].nodes.size()));
+  }
+}
+
+TEST_CASE("with messages that cost nothing the busiest device sets the pace") {
+  nlohmann::ordered_json json = simple_gpus(6);
+  json["link"]["bandwidth"] = 1e18;
+  const Machine machine = machine_of(json);
+  const PlanSubject subject = plan_subject(wide_config({"model.width=300"}), counts_of(400, 300, 3));
+  for (int devices = 1; devices <= 6; ++devices) {
+    const Forecast f =
+        forecast_stage(make_stage_spec(subject.config, subject.shape, 6, devices), subject.shape, machine);
+    double busiest = 0;
+    for (const DeviceForecast& d : f.per_device) {
+      busiest = std::max(busiest, d.busy());
+      CHECK(d.exposed == Approx(0.0).margin(1e-12));
+    }
+    INFO(devices << " devices");
+    CHECK(f.step == Approx(busiest).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("a slow link shows, and fewer bits make up for it") {
+  nlohmann::ordered_json json = simple_gpus(6);
+  json["link"]["bandwidth"] = 2e8;
+  const Machine machine = machine_of(json);
+  const auto step = [&](const std::vector<std::string>& overrides) {
+    const PlanSubject subject =
+        plan_subject(wide_config(joined({"model.width=300"}, overrides)), counts_of(400, 300, 3));
+    return forecast_stage(make_stage_spec(subject.config, subject.shape, 6, 6), subject.shape, machine);
+  };
+  const Forecast full = step({"exchange.p.bits=32", "exchange.q.bits=32"});
+  const Forecast few =
+      step({"exchange.p.bits=2", "exchange.q.bits=2", "exchange.p.coding=difference", "exchange.q.coding=difference"});
+  // 480,000 bytes of p, then of q, one after the other: 2.4 ms each.
+  CHECK(full.step >= 4.8e-3);
+  CHECK(full.per_device[2].exposed > 0.5 * full.step);
+  CHECK(few.step < 0.2 * full.step);
+}
+
+TEST_CASE("the best partition is the best of all of them") {
+  const Machine machine = machine_of(simple_gpus(3));
+  // Layer 1 reads many inputs, so that layers cost differently.
+  for (const std::int64_t inputs : {20, 900, 3000}) {
+    const PlanSubject subject = plan_subject(wide_config({"model.width=80"}), counts_of(3000, inputs, 3));
+    StageSpec spec = make_stage_spec(subject.config, subject.shape, 6, 3);
+    double best = 1e9;
+    for (int first = 1; first <= 4; ++first) {
+      for (int second = 1; first + second <= 5; ++second) {
+        spec.ranges = {{1, first}, {first + 1, first + second}, {first + second + 1, 6}};
+        best = std::min(best, forecast_stage(spec, subject.shape, machine).step);
+      }
+    }
+    spec.ranges = best_partition(spec, subject.shape, machine, 3);
+    INFO(inputs << " inputs");
+    CHECK(forecast_stage(spec, subject.shape, machine).step <= best * 1.002);
+  }
+}
+
+TEST_CASE("config.partition is what runs") {
+  Config config = wide_config({"partition=[1, 4, 1]"});
+  const Problem problem = make_problem(config, 1);
+  CHECK(device_count(config) == 3);
+  StageRunner runner(config, problem, create_cpu_fleet(3, 1));
+  const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};
+  CHECK(runner.spec_of(6).ranges == wanted);
+  CHECK(runner.spec_of(3).ranges.size() == 3);  // a shorter stage is balanced by cost
+  check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }), "`partition` adds up to 2 layers");
+  check_says(error_of<ConfigError>([] {
+               wide_config({"partition=[3, 3]", "devices=cpu:3"});
+             }),
+             "`partition` has 2 entries");
+}
+
+}  // namespace gamlp::test

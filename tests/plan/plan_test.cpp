@@ -1,0 +1,99 @@
+// gamlp plan's answers: speedup, refusals, what would fit.
+#include "tests/plan/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+PlanSubject deep(const std::vector<std::string>& overrides = {}) {
+  return plan_subject(
+      small_config(
+          joined({"model.width=256", R"(stages=[{"layers": 2, "epochs": 5}, {"layers": 8, "epochs": 7}])"}, overrides)),
+      counts_of(2000, 256, 8));
+}
+
+Machine with_memory(double bytes, int devices = 8) {
+  nlohmann::ordered_json json = simple_gpus(devices);
+  json["memory_per_device"] = bytes;
+  json["link"]["bandwidth"] = 1e12;
+  return machine_of(json);
+}
+
+}  // namespace
+
+TEST_CASE("a plan adds up") {
+  const PlanSubject subject = deep();
+  const Machine machine = with_memory(1e12);
+  const Plan one = make_plan(subject, machine, 1), four = make_plan(subject, machine, 4);
+  CHECK(one.speedup() == 1.0);
+  CHECK(four.one_device == one.forecast.step);
+  CHECK(four.speedup() > 2.5);
+  CHECK(four.speedup() <= 4.0);
+  CHECK(four.best_step <= four.forecast.step);
+  REQUIRE(four.stages.size() == 2);
+  CHECK(four.run_seconds == Approx(5 * four.stages[0].step + 7 * four.stages[1].step));
+  CHECK(four.stages[1].step == four.forecast.step);
+  CHECK(four.fits());
+  const nlohmann::ordered_json json = to_json(four);
+  CHECK(json["per_device"].size() == 4);
+  CHECK(json["partition"].size() == 4);
+  CHECK(json["bytes_per_epoch"] == 3 * (four.forecast.boundary_p + four.forecast.boundary_q));
+  check_says(four.limit(), "uneven layers");
+  // A plan is a function of its inputs.
+  CHECK(to_json(make_plan(subject, machine, 4)) == json);
+}
+
+TEST_CASE("devices that are not there are refused") {
+  check_says(error_of<ConfigError>([] { make_plan(deep(), with_memory(1e12, 4), 5); }),
+             "--devices 5: made-up GPUs (test.json) has 4");
+  check_says(error_of<ConfigError>([] { make_plan(deep(), with_memory(1e12, 16), 9); }), "the last stage has 8 layers");
+}
+
+TEST_CASE("what would fit does") {
+  const PlanSubject subject = deep({"method.update=exact"});
+  const Plan one = make_plan(subject, with_memory(1e12), 1);
+  const Machine small = with_memory(one.memory_needed / 3);
+  CHECK_FALSE(make_plan(subject, small, 1).fits());
+  const std::vector<std::string> ways = what_would_fit(subject, small, 1);
+  REQUIRE(ways.size() >= 2);
+  check_says(ways[0], " devices");
+  const int enough = std::stoi(ways[0]);
+  CHECK(make_plan(subject, small, enough).fits());
+  CHECK_FALSE(make_plan(subject, small, enough - 1).fits());
+  check_says(ways[1], "model.width=");
+  const std::int64_t width = std::stoll(ways[1].substr(ways[1].find('=') + 1));
+  const auto of_width = [&](std::int64_t w) {
+    PlanSubject other = subject;
+    other.config.model.width = w;
+    return make_plan(other, small, 1);
+  };
+  CHECK(of_width(width).fits());
+  CHECK_FALSE(of_width(width + 1).fits());
+  CHECK(what_would_fit(subject, with_memory(100), 1).empty());
+}
+
+TEST_CASE("the memory of CPU workers counts together, with the inputs") {
+  nlohmann::ordered_json json = simple_workers();
+  Machine machine = machine_of(json);
+  // Figures for every op: those that the ops' families ask for, all of one rate.
+  const PlanSubject subject = deep();
+  for (;;) {
+    try {
+      const Plan plan = make_plan(subject, machine, 2);
+      double devices = 0;
+      for (const DeviceForecast& d : plan.forecast.per_device) devices += static_cast<double>(d.memory.peak);
+      CHECK(plan.host_memory > 0);
+      CHECK(plan.memory_needed == Approx(devices + plan.host_memory));
+      CHECK(plan.memory_available == 1e9);
+      break;
+    } catch (const DataError& error) {
+      const std::string text = error.what();
+      const std::string mark = "no figures for ";
+      const std::size_t at = text.find(mark);
+      REQUIRE(at != std::string::npos);
+      const std::string family = text.substr(at + mark.size(), text.find(';') - at - mark.size());
+      machine.seconds[1][family] = {{{100, 100, 100}, 1e-4}};
+    }
+  }
+}
+
+}  // namespace gamlp::test

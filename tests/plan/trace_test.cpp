@@ -1,0 +1,88 @@
+// Timelines: the file's form, and the same form from real workers and from a forecast.
+#include "tests/plan/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+nlohmann::json trace_of(const TraceLog& log, const fs::path& file) {
+  log.write(file, "a \"title\"");
+  return nlohmann::json::parse(read_file(file));
+}
+
+// Names of the compute stream's ops of one epoch of one device, in order, with step and layer.
+std::vector<std::string> ops_of(const nlohmann::json& trace, int device, std::int64_t epoch) {
+  std::vector<std::string> names;
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["ph"] != "X" || event["pid"] != device || event["tid"] != 0) continue;
+    if (event["cat"] == "step" || event["cat"] == "wait" || event["args"]["epoch"] != epoch) continue;
+    if (event["cat"] == "copy") continue;  // downloads of metrics and weights are the trainer's
+    names.push_back(event["name"].get<std::string>() + " " + event["args"]["step"].get<std::string>() + " " +
+                    event["args"]["layer"].dump());
+  }
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("a trace file holds every span, and ends where it began to be dropped") {
+  TraceLog log(3);
+  Span span{"gemm", "gemm", "", {"W", 2, 5}, Lane::compute, 10.0, 10.5, 0};
+  log.sink(1).span(span);
+  span.name = "dot", span.start = 10.5, span.end = 11;
+  log.sink(1).span(span);
+  log.sink(1).span({"exchange", "exchange", "p", {"p", 3, 5}, Lane::exchange, 10.25, 12, 77});
+  log.sink(1).span(span);
+  CHECK(log.spans() == 3);
+  CHECK(log.dropped() == 1);
+  const ScratchFolder scratch;
+  const nlohmann::json trace = trace_of(log, scratch / "trace.json");
+  CHECK(trace["otherData"]["dropped_spans"] == 1);
+  CHECK(trace["otherData"]["title"] == "a \"title\"");
+  std::map<std::string, nlohmann::json> slices;
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["ph"] == "X") slices[event["name"]] = event;
+  }
+  REQUIRE(slices.size() == 4);
+  CHECK(slices["gemm"]["ts"] == 0.0);  // from the first span on, in microseconds
+  CHECK(slices["gemm"]["dur"] == 0.5e6);
+  CHECK(slices["gemm"]["args"]["layer"] == 2);
+  CHECK(slices["W of layer 2"]["dur"] == 1e6);
+  CHECK(slices["exchange p"]["tid"] == 1);
+  CHECK(slices["exchange p"]["args"]["bytes_sent"] == 77);
+  CHECK_THROWS_AS(log.write(scratch / "no/such/folder.json", "x"), IoError);
+}
+
+TEST_CASE("training and forecast give the same steps, ops and messages, so that they can be laid side by side") {
+  const Config config = small_config({"devices=cpu:2", "method.update=exact"});
+  const ScratchFolder scratch;
+  TraceLog real, forecast;
+  TrainOptions options;
+  options.trace = &real;
+  run_in(scratch / "run", config, options);
+  const PlanSubject subject = plan_subject(config);
+  trace_plan(subject, machine_of(simple_gpus()), 2, 2, forecast);
+  const nlohmann::json a = trace_of(real, scratch / "real.json"), b = trace_of(forecast, scratch / "forecast.json");
+  for (int device = 0; device < 2; ++device) {
+    const std::int64_t epoch = 7;  // past the warm-up of the forecast, inside the last stage of both
+    const std::vector<std::string> ops = ops_of(b, device, epoch);
+    CHECK(ops.size() > 10);
+    std::vector<std::string> twice = ops_of(a, device, epoch);  // of both stages: the last one's come last
+    REQUIRE(twice.size() > ops.size());
+    twice.erase(twice.begin(), twice.end() - static_cast<std::ptrdiff_t>(ops.size()));
+    CHECK(twice == ops);
+  }
+  for (const nlohmann::json* trace : {&a, &b}) {
+    int messages = 0;
+    std::map<std::pair<int, int>, double> end;
+    for (const auto& event : (*trace)["traceEvents"]) {
+      if (event["ph"] != "X" || event["cat"] == "step") continue;
+      messages += event["cat"] == "exchange";
+      double& last = end[{event["pid"].get<int>(), event["tid"].get<int>()}];
+      if (event["tid"] == 0) CHECK(event["ts"].get<double>() >= last - 0.002);  // no two at once, but for rounding
+      last = event["ts"].get<double>() + event["dur"].get<double>();
+    }
+    CHECK(messages > 0);
+  }
+}
+
+}  // namespace gamlp::test

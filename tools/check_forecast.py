@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Compares gamlp plan with gamlp bench on this machine: step time and memory of CPU workers, over several configs.
+
+    build/gamlp bench --machine machine.json
+    check_forecast.py --machine machine.json
+
+For every config and number of workers: the iteration as measured (the median of rounds some minutes apart, and their
+range), the forecast, and by how much that is off; the same for the largest device memory of a worker; and for the whole
+process of a short training its peak resident memory beside the forecast's. Exit status: 0 all within the limits, 1 some are not, or a command failed.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+# name, layers, width, training nodes, features (× 4 hops), update, bits, blocks of differences
+CONFIGS = (
+    ("10x100, 140 nodes, gradient, 8 bits", 10, 100, 140, 50, "gradient", 8, False),
+    ("5x150, 3,000 nodes, exact, 8 bits", 5, 150, 3000, 50, "exact", 8, False),
+    ("8x250, 2,000 nodes, gradient, 2 bits", 8, 250, 2000, 125, "gradient", 2, True),
+    ("16x120, 4,000 nodes, exact, 2 bits", 16, 120, 4000, 50, "exact", 2, True),
+    ("10x400, 1,000 nodes, gradient, 8 bits", 10, 400, 1000, 250, "gradient", 8, False),
+    ("12x600, 800 nodes, exact, 8 bits", 12, 600, 800, 100, "exact", 8, False),
+    ("6x800, 3,000 nodes, exact, 2 bits", 6, 800, 3000, 100, "exact", 2, True),
+    ("10x1000, 2,500 nodes, gradient, 8 bits", 10, 1000, 2500, 50, "gradient", 8, False),
+)
+STEP_LIMIT, MEMORY_LIMIT = .15, .10
+
+
+def config_of(layers: int, width: int, nodes: int, features: int, update: str, bits: int, blocks: bool) -> dict[str, Any]:
+    codec: dict[str, Any] = {"bits": bits}
+    if blocks:
+        codec |= {"coding": "difference", "range": "block", "block": 64}
+    return {"dataset": {"generate": {"nodes": 2 * nodes, "classes": 7, "features": features},
+                        "split": {"kind": "fraction", "train_fraction": .5, "validation_fraction": .25}},
+            "model": {"width": width}, "stages": [{"layers": layers, "epochs": 3}],
+            "method": {"update": update}, "exchange": {"p": codec, "q": codec},
+            "train": {"evaluate_every": 3}}
+
+
+def output_of(command: list[str]) -> Any:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"check_forecast.py: {' '.join(command)}: {done.stderr.strip()}")
+    return json.loads(done.stdout)
+
+
+def peak_of_training(gamlp: str, config: Path, workers: int) -> int:
+    """Peak resident bytes of a training's process."""
+    run = config.with_suffix(f".run{workers}")
+    process = subprocess.Popen([gamlp, "train", str(config), "--devices", f"cpu:{workers}", "--run", str(run), "--quiet"],
+                               stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"check_forecast.py: training {config} failed")
+    return usage.ru_maxrss * 1024
+
+
+def measure(args: argparse.Namespace, config: Path, workers: int, row: dict[str, Any]) -> None:
+    # Twice: the first tells how many iterations take a second.
+    command = [args.gamlp, "bench", str(config), "--devices", f"cpu:{workers}", "--json", "--iterations"]
+    seconds = output_of(command + ["3", "--rounds", "1"])["devices"][0]["iteration_seconds"]
+    bench = output_of(command + [str(max(5, round(1 / seconds)))])["devices"][0]
+    row["steps"].append(bench["iteration_seconds"])
+    if "memory" in row:
+        return
+    plan = output_of([args.gamlp, "plan", str(config), "--machine", args.machine, "--devices", str(workers),
+                      "--json"])["plans"][0]
+    row |= {"step_forecast": plan["step_seconds"], "memory": bench["peak_device_memory"],
+            "memory_forecast": max(d["memory"]["total"] for d in plan["per_device"]),
+            "process": peak_of_training(args.gamlp, config, workers), "process_forecast": plan["memory_needed"]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--machine", required=True, help="file of gamlp bench --machine")
+    parser.add_argument("--gamlp", default="build/gamlp")
+    parser.add_argument("--workers", default="1,2")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", type=int, help="one config, by its number from 1")
+    args = parser.parse_args()
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for round_ in range(args.rounds):  # minutes apart: a shared machine is faster and slower by turns
+            for n, (_, *numbers) in enumerate(CONFIGS, start=1):
+                if args.only not in (None, n):
+                    continue
+                config = Path(folder) / f"config{n}.json"
+                config.write_text(json.dumps(config_of(*numbers)))
+                for workers in (int(w) for w in args.workers.split(",")):
+                    print(f"round {round_ + 1}, config {n}, {workers} workers", file=sys.stderr)
+                    measure(args, config, workers, rows.setdefault((n, workers), {"steps": []}))
+    print("| config | workers | measured ms (range) | forecast ms | off | worker MB | forecast | off "
+          "| process MB | forecast | off |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    worst = {"step": 0.0, "worker": 0.0, "process": 0.0}
+    for (n, workers), row in rows.items():
+        step = statistics.median(row["steps"])
+        pairs = {"step": (1e3 * row["step_forecast"], 1e3 * step),
+                 "worker": (row["memory_forecast"] / 1e6, row["memory"] / 1e6),
+                 "process": (row["process_forecast"] / 1e6, row["process"] / 1e6)}
+        cells = []
+        for key, (forecast, measured) in pairs.items():
+            off = forecast / measured - 1
+            worst[key] = max(worst[key], abs(off))
+            spread = f" ({1e3 * min(row['steps']):.4g}–{1e3 * max(row['steps']):.4g})" if key == "step" else ""
+            cells.append(f"{measured:.4g}{spread} | {forecast:.4g} | {100 * off:+.1f} %")
+        print(f"| {CONFIGS[n - 1][0]} | {workers} | " + " | ".join(cells) + " |")
+    print(f"\nworst: step {100 * worst['step']:.1f} % (limit {100 * STEP_LIMIT:.0f}), worker memory "
+          f"{100 * worst['worker']:.1f} %, process {100 * worst['process']:.1f} % (limit {100 * MEMORY_LIMIT:.0f})")
+    return 0 if worst["step"] <= STEP_LIMIT and max(worst["worker"], worst["process"]) <= MEMORY_LIMIT else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
