@@ -4,8 +4,8 @@
     gamlp plan config.json --machine dgx_h100 --sweep devices=1..8 --output sweep.json
     plot_sweep.py sweep.json other.json --labels "8 bits" "float32" --mark 8,7.9,"measured" -o sweep.png
 
-Left: speedup over one device, with the ideal line. Right: the share of a step in which the device that suffers most
-waits for messages under way. Needs matplotlib. Exit status: 0 drawn, 1 a file is missing, corrupt or cannot be written,
+Left: speedup over one device, with the ideal line; hollow points do not fit the machine's memory. Right: the share of a
+step in which the busiest device has messages in sight. Needs matplotlib. Exit status: 0 drawn, 1 a file is missing, corrupt or cannot be written,
 2 usage.
 """
 from __future__ import annotations
@@ -32,17 +32,12 @@ class Sweep:
     fits: list[bool]
 
 
-def exposed_share(plan: dict[str, Any]) -> float:
-    shares = [(d["exposed_exchange_seconds"] + d["copying_seconds"]) / plan["step_seconds"] for d in plan["per_device"]]
-    return max(shares)
-
-
 def read_sweep(path: Path, label: str | None) -> Sweep:
     try:
         document = json.loads(read_text(path))
         plans = document["plans"]
         sweep = Sweep(label or path.stem, document["machine"], [int(p["devices"]) for p in plans],
-                      [float(p["speedup"]) for p in plans], [exposed_share(p) for p in plans],
+                      [float(p["speedup"]) for p in plans], [float(p["exposed_share"]) for p in plans],
                       [bool(p["fits"]) for p in plans])
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: not a forecast of gamlp plan --output: {error!r}") from None
@@ -75,6 +70,7 @@ def draw(sweeps: list[Sweep], marks: list[tuple[float, float, str]], title: str 
         axis.set_xlabel("devices")
         axis.set_xlim(.5, most + .5)
         axis.set_ylim(bottom=0)
+    right.set_ylim(top=max(5.0, right.get_ylim()[1]))  # what is next to nothing shall look so
     if len(sweeps) > 1:
         left.legend(loc="upper left", fontsize=8)
     if title:

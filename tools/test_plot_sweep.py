@@ -20,9 +20,7 @@ if importlib.util.find_spec("matplotlib") is None:
 
 
 def plan(devices: int) -> dict[str, object]:
-    device = {"exposed_exchange_seconds": .1 * devices, "copying_seconds": .05}
-    return {"devices": devices, "step_seconds": 2.0, "speedup": .9 * devices, "fits": devices > 1,
-            "per_device": [device, {"exposed_exchange_seconds": 0.0, "copying_seconds": 0.0}]}
+    return {"devices": devices, "speedup": .9 * devices, "fits": devices > 1, "exposed_share": .05 * devices}
 
 
 class Sweeps(unittest.TestCase):
@@ -44,7 +42,7 @@ class Sweeps(unittest.TestCase):
         self.assertEqual(sweep.label, "eight")
         self.assertEqual(sweep.devices, [1, 2, 4])
         self.assertEqual(sweep.speedup, [.9, 1.8, 3.6])
-        self.assertAlmostEqual(sweep.exposed[2], .225)
+        self.assertAlmostEqual(sweep.exposed[2], .2)
         self.assertEqual(sweep.fits, [False, True, True])
 
     def test_draws(self) -> None:

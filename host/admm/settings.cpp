@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/admm/input.hpp"
 #include "host/core/error.hpp"
 
 namespace gamlp {
@@ -27,6 +28,29 @@ void resolve_method(Config& config, const ProblemShape& shape, std::string* why)
                       ": the exact update needs them equal");
   }
   if (!m.weight_decay_first) m.weight_decay_first = 10.0 * *m.nu;
+}
+
+InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {
+  std::string why;
+  const auto note = [&] {
+    if (notes != nullptr && !why.empty()) notes->push_back(why);
+    why.clear();
+  };
+  resolve_method(config, shape, &why);
+  note();
+  std::int64_t epochs = 0;
+  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
+  const InputKind kind = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
+  note();
+  return kind;
+}
+
+std::int64_t scheduled_bits(const ExchangeConfig& exchange, std::int64_t epoch) {
+  std::int64_t bits = 0;
+  for (const BitScheduleEntry& entry : exchange.schedule) {
+    if (epoch >= entry.epoch) bits = entry.bits;
+  }
+  return bits;
 }
 
 ActivationRule activation_rule(const ModelConfig& model) {

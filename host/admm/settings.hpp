@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "host/config/config.hpp"
 #include "host/device/ops.hpp"
@@ -29,6 +30,13 @@ struct TrainingShape {
 // Replaces every null of `config.method` and update "auto" by the value used. `why` (optional) receives a
 // sentence on the choice of update. Throws ConfigError when the values contradict each other.
 void resolve_method(Config& config, const ProblemShape& shape, std::string* why = nullptr);
+
+// Resolves the method, and chooses layer 1's coordinates for all epochs of the config. `notes` (optional) receives a
+// sentence on each automatic choice.
+InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes = nullptr);
+
+// The bits that the schedule gives quantised tensors in `epoch` (0-based) of a stage; 0: their own.
+std::int64_t scheduled_bits(const ExchangeConfig& exchange, std::int64_t epoch);
 
 ActivationRule activation_rule(const ModelConfig& model);
 

@@ -132,8 +132,9 @@ void StageProgram::allocate_boundaries() {
     boundary.p_bytes = bytes(spec_.exchange.p);
     boundary.q_bytes = bytes(spec_.exchange.q);
     for (std::size_t i = 0; i < 2; ++i) {
-      boundary.p_message[i] = device.allocate(boundary.p_bytes, "p message", MemoryKind::exchange);
-      boundary.q_message[i] = device.allocate(boundary.q_bytes, "q message", MemoryKind::exchange);
+      const std::string name = " message " + std::to_string(i) + " with device " + std::to_string(boundary.peer);
+      boundary.p_message[i] = device.allocate(boundary.p_bytes, "p" + name, MemoryKind::exchange);
+      boundary.q_message[i] = device.allocate(boundary.q_bytes, "q" + name, MemoryKind::exchange);
     }
   };
   const auto copy = [&](const Boundary& boundary, const char* variable, int index) {
@@ -178,7 +179,8 @@ void StageProgram::allocate_workspace() {
     if (exact_ && p_quantized) grow(4, v * l->n);
   }
   for (const std::int64_t size : sizes) {
-    workspace_.push_back(floats(*context_.device, size, "workspace", MemoryKind::workspace));
+    const std::string name = "workspace " + std::to_string(workspace_.size());
+    workspace_.push_back(floats(*context_.device, size, name, MemoryKind::workspace));
   }
 }
 

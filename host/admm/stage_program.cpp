@@ -67,11 +67,7 @@ Mat StageProgram::workspace(int which, std::int64_t rows, std::int64_t cols) con
 }
 
 WireFormat StageProgram::format_of(const CodecConfig& codec, std::int64_t epoch) const {
-  std::int64_t bits = 0;
-  for (const auto& entry : spec_.exchange.schedule) {
-    if (epoch >= entry.epoch) bits = entry.bits;
-  }
-  return wire_format(codec, bits);
+  return wire_format(codec, scheduled_bits(spec_.exchange, epoch));
 }
 
 Quantize StageProgram::quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p,

@@ -40,8 +40,8 @@ struct StageSpec {
   int layers() const { return static_cast<int>(widths.size()) - 1; }
 };
 
-// A stage of `layers` layers on `devices` devices. The method is resolved. Layers are balanced by cost, but for the last
-// stage when config.partition has an entry for each device.
+// A stage of `layers` layers on `devices` devices. The method is resolved. Layers are balanced by cost, but for the
+// last stage when config.partition has an entry for each device.
 StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices);
 
 // Per-layer scalars in device memory (double), downloaded for metrics.

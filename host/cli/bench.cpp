@@ -211,18 +211,15 @@ struct BenchArguments {
 };
 
 int measure(const BenchArguments& args) {
-  const std::filesystem::path file = args.machine;
-  if (!std::filesystem::is_directory(file.has_parent_path() ? file.parent_path() : ".")) {
-    throw IoError(args.machine + ": its folder does not exist");
-  }
+  expect_writable(args.machine);
   Machine machine = measure_machine(args.threads, args.quick,
                                     [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
   const std::string processor = processor_name();
   machine.name = std::to_string(machine.devices) + " CPU workers, " + processor;
-  write_file_atomic(file, machine_text(machine, {{"processor", processor},
-                                                 {"date", today()},
-                                                 {"version", kVersion},
-                                                 {"sources", {{"seconds", "gamlp bench --machine"}}}}));
+  write_file_atomic(args.machine, machine_text(machine, {{"processor", processor},
+                                                         {"date", today()},
+                                                         {"version", kVersion},
+                                                         {"sources", {{"seconds", "gamlp bench --machine"}}}}));
   std::printf("%s: %zu kinds of op, copies at %.1f GB/s\n", args.machine.c_str(),
               machine.seconds.begin()->second.size(), machine.copy_bandwidth * 1e-9);
   return 0;
@@ -322,7 +319,7 @@ void add_bench(CLI::App& app, Shared& shared) {
   CLI::App* command =
       app.add_subcommand("bench", "Time an iteration of a config's last stage, beside its matrix products alone");
   command->add_option("config", args->config, "Config file");
-  command->add_option(
+  CLI::Option* machine = command->add_option(
       "--machine", args->machine,
       "Instead: measure the ops of this machine's CPU workers, and write them to this file for gamlp plan");
   command->add_option("--threads", args->threads, "With --machine: threads per worker")->check(CLI::Range(1, 1024));
@@ -334,6 +331,9 @@ void add_bench(CLI::App& app, Shared& shared) {
   command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
       ->check(CLI::Range(1, 1000));
   command->add_flag("--json", shared.json, "Print the report as JSON");
+  for (const char* other : {"--set", "--devices", "--iterations", "--rounds", "--json"}) {
+    machine->excludes(command->get_option(other));
+  }
   command->footer(
       "Examples:  gamlp bench configs/cora_100.json --devices cpu:1,cpu:2\n"
       "           gamlp bench --machine configs/machines/local.json");

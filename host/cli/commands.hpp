@@ -33,6 +33,9 @@ void add_plan(CLI::App& app, Shared& shared);
 // "gamlp 0.1.0", then the features of this build, one per line.
 std::string version_text();
 
+// Throws IoError when no file can be made in the folder of `file`; for files that are written after long work.
+void expect_writable(const std::string& file);
+
 // Set by SIGINT and SIGTERM once install_signal_handlers() was called; a second signal ends the program.
 std::atomic<bool>& stop_flag();
 void install_signal_handlers();

@@ -62,39 +62,25 @@ ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
   cost.train = static_cast<std::int64_t>(split.train.size());
   cost.inputs = config.dataset.hops * dataset.features();
   cost.classes = dataset.classes;
-  const ProblemShape shape{cost.train, cost.inputs, cost.classes};
-  const auto note = [&](std::string& why) {
-    if (!why.empty()) cost.notes.push_back(std::move(why));
-    why.clear();
-  };
-  std::string why;
-  resolve_method(config, shape, &why);
-  note(why);
-  std::int64_t epochs = 0;
-  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
-  cost.input = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
-  note(why);
+  TrainingShape shape{{cost.train, cost.inputs, cost.classes}, InputKind::plain};
+  shape.kind = cost.input = resolve_problem(config, shape.problem, &cost.notes);
 
-  const std::int64_t first_inputs = cost.input == InputKind::plain ? cost.inputs : cost.train;
   const std::int64_t values = cost.train * config.model.width;
   const int devices = device_count(config);
   for (const StageConfig& stage : config.stages) {
     StageCost s;
     s.layers = stage.layers;
     s.epochs = stage.epochs;
-    std::int64_t scheduled = 0;
-    for (const BitScheduleEntry& entry : config.exchange.schedule) {
-      if (stage.epochs > entry.epoch) scheduled = entry.bits;
-    }
+    const std::int64_t scheduled = scheduled_bits(config.exchange, stage.epochs - 1);
     s.boundary_bytes = wire_format(config.exchange.p, scheduled).message_bytes(values) +
                        wire_format(config.exchange.q, scheduled).message_bytes(values);
     s.keyframe_bytes = values * static_cast<std::int64_t>(sizeof(float));
-    const auto widths = layer_widths(static_cast<int>(stage.layers), first_inputs, config.model.width, cost.classes);
+    const StageSpec spec = make_stage_spec(config, shape, static_cast<int>(stage.layers), devices);
+    const auto& widths = spec.widths;
     for (std::size_t l = 1; l < widths.size(); ++l) {
       s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method.update, cost.input);
     }
-    s.ranges = partition_layers(layer_costs(widths, cost.train, config.method.update, cost.input == InputKind::kernel),
-                                devices);
+    s.ranges = spec.ranges;
     cost.memory_bytes =
         stage_memory(widths, config, cost, static_cast<std::int64_t>(split.validation.size() + split.test.size()),
                      static_cast<int>(s.ranges.size()));

@@ -99,7 +99,7 @@ std::string head(const PlanSubject& subject, const Machine& machine) {
 std::string memory_line(const Plan& plan, const Machine& machine) {
   std::string text = bytes_text(plan.memory_needed) + " of " + bytes_text(plan.memory_available);
   if (machine.gpu) return text + " on the fullest device";
-  return text + ", of which " + bytes_text(plan.host_memory) + " for the inputs and their augmentation";
+  return text + ", of which " + bytes_text(plan.host_memory) + " are the program, its inputs and copies of the weights";
 }
 
 std::string details(const Plan& plan, const Machine& machine) {
@@ -154,14 +154,13 @@ std::string sweep_table(const std::vector<Plan>& plans) {
                "fits", "partition"});
   for (const Plan& plan : plans) {
     const Forecast& f = plan.forecast;
-    double exposed = 0, idle = 0, fullest = 0;
+    double idle = 0, fullest = 0;
     for (const DeviceForecast& d : f.per_device) {
-      exposed = std::max(exposed, (d.exposed + d.copying) / f.step);
       idle += d.waiting / f.step / f.devices;
       fullest = std::max(fullest, static_cast<double>(d.memory.peak));
     }
     table.row({std::to_string(f.devices), milliseconds(f.step), short_number(plan.speedup()),
-               percent_text(plan.speedup() / f.devices), percent_text(f.balance()), percent_text(exposed),
+               percent_text(plan.speedup() / f.devices), percent_text(f.balance()), percent_text(f.exposed_share()),
                percent_text(idle), milliseconds(plan.best_step), bytes_text(fullest), plan.fits() ? "yes" : "no",
                partition_text(f.ranges())});
   }
@@ -173,12 +172,15 @@ std::string sweep_table(const std::vector<Plan>& plans) {
                      (plan.forecast.devices == 1 ? "" : "s") + ": needs " + memory_line(plan, machine);
   const std::vector<std::string> ways = what_would_fit(subject, machine, plan.forecast.devices);
   for (const std::string& way : ways) text += (&way == &ways.front() ? "; would fit: " : ", or ") + way;
-  if (ways.empty()) text += "; no number of devices and no width would fit";
+  if (ways.empty()) text += "; neither would more devices, a smaller width or another update";
   throw ConfigError(text);
 }
 
 int plan(const PlanArguments& args, const Shared& shared) {
   const fs::path path = args.config;
+  for (const std::string* file : {&args.trace, &args.output}) {
+    if (!file->empty()) expect_writable(*file);
+  }
   Config config = load_config(path, args.overrides);
   const Machine machine = load_machine(args.machine, path);
   if (!machine.gpu && config.threads_per_device != machine.threads_per_device) {
@@ -188,13 +190,10 @@ int plan(const PlanArguments& args, const Shared& shared) {
                       std::to_string(config.threads_per_device));
   }
   std::optional<ProblemCounts> counts;
-  if (!args.problem.empty()) {
-    counts = counts_of(args.problem);
-  } else {
-    locate_dataset(config.dataset, path.parent_path());
-  }
+  if (!args.problem.empty()) counts = counts_of(args.problem);
   PlanSubject subject;
   try {
+    if (!counts) locate_dataset(config.dataset, path.parent_path());
     subject = plan_subject(std::move(config), counts);
   } catch (const DataError& error) {
     throw DataError(std::string(error.what()) +
@@ -204,17 +203,15 @@ int plan(const PlanArguments& args, const Shared& shared) {
   std::vector<Plan> plans;
   if (!args.sweep.empty()) {
     const auto [first, last] = sweep_range(args.sweep);
-    for (int n = first; n <= last; ++n) {
-      PlanSubject open = subject;
-      open.config.partition.reset();
-      plans.push_back(make_plan(open, machine, n, args.iterations));
-    }
+    subject.config.partition.reset();  // belongs to one number of devices
+    for (int n = first; n <= last; ++n) plans.push_back(make_plan(subject, machine, n, args.iterations));
   } else {
-    const int wanted = args.devices > 0           ? args.devices
-                       : subject.config.partition ? static_cast<int>(subject.config.partition->size())
-                       : subject.config.devices == "auto"
-                           ? std::min(machine.devices, static_cast<int>(subject.config.stages.back().layers))
-                           : device_count(subject.config);
+    const Config& c = subject.config;
+    const bool all = c.devices == "auto" || c.devices == "cpu";
+    const int wanted = args.devices > 0 ? args.devices
+                       : c.partition    ? static_cast<int>(c.partition->size())
+                       : all            ? std::min(machine.devices, static_cast<int>(c.stages.back().layers))
+                                        : device_count(c);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));
     if (!plans.front().fits()) refuse(subject, machine, plans.front());
   }
@@ -231,12 +228,19 @@ int plan(const PlanArguments& args, const Shared& shared) {
     TraceLog log;
     trace_plan(subject, machine, plans.back().forecast.devices, args.iterations, log);
     log.write(args.trace, "gamlp plan");
+    if (log.dropped() > 0) {
+      std::fprintf(stderr, "gamlp: %s: lacks %llu of its spans; trace fewer iterations\n", args.trace.c_str(),
+                   static_cast<unsigned long long>(log.dropped()));
+    }
   }
   if (shared.json) {
     write_stdout(json.dump() + "\n");
     return 0;
   }
   std::string out = head(subject, machine);
+  if (counts && !machine.gpu) {
+    out += "memory without the graph and the nodes that do not train: --problem says nothing of them\n\n";
+  }
   out += args.sweep.empty() ? details(plans.front(), machine) : sweep_table(plans);
   write_stdout(out);
   return 0;

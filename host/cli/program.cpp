@@ -1,6 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <filesystem>
+#include <unistd.h>
 
 #include "host/cli/commands.hpp"
 #include "host/core/error.hpp"
@@ -20,6 +24,13 @@ int fail(ExitCode code, const char* kind, const std::exception& error) {
 }
 
 }  // namespace
+
+void expect_writable(const std::string& file) {
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  if (::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) {
+    throw IoError(file + ": cannot be written: " + std::strerror(errno));
+  }
+}
 
 int run_program(int argc, char** argv) {
   CLI::App app("gamlp trains Graph-Augmented MLPs, layer-parallel, by ADMM (pdADMM-G, pdADMM-G-Q).", "gamlp");

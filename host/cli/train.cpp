@@ -83,6 +83,7 @@ void add_train(CLI::App& app, Shared& shared) {
       std::vector<std::string> overrides = args->overrides;
       if (!args->devices.empty()) overrides.push_back("devices=" + args->devices);
       const fs::path path = args->config;
+      if (!args->trace.empty()) expect_writable(args->trace);
       Config config = load_config(path, overrides);
       Progress progress(shared.quiet, shared.json);
       for (const std::string& warning : config_warnings(config)) progress.warning(warning);
@@ -91,10 +92,7 @@ void add_train(CLI::App& app, Shared& shared) {
       TrainOptions options;
       options.stop = &stop_flag();
       TraceLog trace;
-      if (!args->trace.empty()) {
-        trace.write(args->trace, "gamlp");  // a file that cannot be written is told before the run
-        options.trace = &trace;
-      }
+      if (!args->trace.empty()) options.trace = &trace;
       try {
         const TrainResult result = train(std::move(config), path.parent_path(), folder, progress, options);
         if (options.trace != nullptr) write_trace(trace, args->trace, progress);

@@ -145,8 +145,8 @@ struct Config {
   MethodConfig method;
   ExchangeConfig exchange;
   TrainConfig train;
-  std::string devices = "auto";         // "auto", "cpu", "cpu:N"
-  std::int64_t threads_per_device = 1;  // BLAS threads of each device; part of the run's arithmetic
+  std::string devices = "auto";                        // "auto", "cpu", "cpu:N"
+  std::int64_t threads_per_device = 1;                 // BLAS threads of each device; part of the run's arithmetic
   std::optional<std::vector<std::int64_t>> partition;  // layers of each device in the last stage; null: by cost
 };
 

@@ -40,29 +40,40 @@ Split from_file(const Dataset& dataset) {
   return {members(dataset.train_mask), members(dataset.validation_mask), members(dataset.test_mask)};
 }
 
-Split per_class(const Dataset& dataset, const SplitConfig& config) {
+// Throws ConfigError when the classes, or what they leave, have too few nodes. `origin`: the dataset, for messages.
+void check_per_class(const std::vector<std::int64_t>& class_nodes, const SplitConfig& config,
+                     const std::string& origin) {
   if (config.train_per_class < 1 || config.validation < 0 || config.test < 0) {
     throw ConfigError("dataset.split: expected train_per_class >= 1, validation >= 0 and test >= 0");
   }
+  std::int64_t left = 0;
+  for (std::size_t c = 0; c < class_nodes.size(); ++c) {
+    if (class_nodes[c] < config.train_per_class) {
+      throw ConfigError("dataset.split.train_per_class: found " + std::to_string(config.train_per_class) +
+                        ", but class " + std::to_string(c) + " of " + origin + " has only " +
+                        std::to_string(class_nodes[c]) + " nodes");
+    }
+    left += class_nodes[c] - config.train_per_class;
+  }
+  if (config.validation > left || config.test > left - config.validation) {
+    throw ConfigError("dataset.split: found validation " + std::to_string(config.validation) + " and test " +
+                      std::to_string(config.test) + ", but only " + std::to_string(left) + " nodes of " + origin +
+                      " are left after the training nodes");
+  }
+}
+
+Split per_class(const Dataset& dataset, const SplitConfig& config) {
   Split split;
   std::vector<std::int32_t> rest;
   auto classes = nodes_by_class(dataset);
+  std::vector<std::int64_t> class_nodes;
+  for (const auto& nodes : classes) class_nodes.push_back(static_cast<std::int64_t>(nodes.size()));
+  check_per_class(class_nodes, config, dataset.origin);
   for (std::size_t c = 0; c < classes.size(); ++c) {
     std::vector<std::int32_t>& nodes = classes[c];
-    if (static_cast<std::int64_t>(nodes.size()) < config.train_per_class) {
-      throw ConfigError("dataset.split.train_per_class: found " + std::to_string(config.train_per_class) +
-                        ", but class " + std::to_string(c) + " of " + dataset.origin + " has only " +
-                        std::to_string(nodes.size()) + " nodes");
-    }
     shuffle(std::span(nodes), random_key(config.seed, c));
     split.train.insert(split.train.end(), nodes.begin(), nodes.begin() + config.train_per_class);
     rest.insert(rest.end(), nodes.begin() + config.train_per_class, nodes.end());
-  }
-  const auto left = static_cast<std::int64_t>(rest.size());
-  if (config.validation > left || config.test > left - config.validation) {
-    throw ConfigError("dataset.split: found validation " + std::to_string(config.validation) + " and test " +
-                      std::to_string(config.test) + ", but only " + std::to_string(left) + " nodes of " +
-                      dataset.origin + " are left after the training nodes");
   }
   std::sort(rest.begin(), rest.end());
   shuffle(std::span(rest), random_key(config.seed, rest_stream));
@@ -81,7 +92,7 @@ ClassParts class_parts(std::int64_t nodes, const SplitConfig& config) {
   return {train, std::max(train, rounded(both))};
 }
 
-Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
+void check_fractions(const SplitConfig& config) {
   const double both = config.train_fraction + config.validation_fraction;
   // A rounding error of 0.7 + 0.3 is no error of the user's.
   if (!(config.train_fraction > 0.0) || !(config.validation_fraction >= 0.0) || !(both <= 1.0 + 1e-9)) {
@@ -89,6 +100,10 @@ Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
                       " and validation_fraction " + std::to_string(config.validation_fraction) +
                       ", expected a positive and a non-negative number that add up to at most 1");
   }
+}
+
+Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
+  check_fractions(config);
   Split split;
   auto classes = nodes_by_class(dataset);
   for (std::size_t c = 0; c < classes.size(); ++c) {
@@ -117,8 +132,10 @@ std::array<std::int64_t, 3> split_sizes(const std::vector<std::int64_t>& class_n
   expects(config.kind != SplitKind::file, "a split that is drawn");
   std::array<std::int64_t, 3> sizes{};
   if (config.kind == SplitKind::per_class) {
+    check_per_class(class_nodes, config, "the graph");
     return {config.train_per_class * static_cast<std::int64_t>(class_nodes.size()), config.validation, config.test};
   }
+  check_fractions(config);
   for (const std::int64_t nodes : class_nodes) {
     if (nodes == 0) continue;
     const auto [train, known] = class_parts(nodes, config);

@@ -15,7 +15,7 @@ namespace gamlp {
 // Ids are ascending; the same dataset and config give the same split on every platform.
 Split make_split(const Dataset& dataset, const SplitConfig& config);
 
-// Sizes of the parts (train, validation, test) that make_split() draws by class; kind is not file.
+// Sizes of the parts (train, validation, test) that make_split() draws by class, and its errors; kind is not file.
 std::array<std::int64_t, 3> split_sizes(const std::vector<std::int64_t>& class_nodes, const SplitConfig& config);
 
 }  // namespace gamlp

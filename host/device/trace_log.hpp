@@ -16,7 +16,7 @@ namespace gamlp {
 
 class TraceLog {
  public:
-  // Spans beyond `limit` per device are counted, not kept: a file of 100 bytes a span stays readable.
+  // Spans beyond `limit` per device are counted, not kept: each takes some 200 bytes of the file.
   explicit TraceLog(std::size_t limit = 1'000'000) : limit_(limit) {}
   // The sink of a device; valid as long as the log. Not while any device is writing.
   TraceSink& sink(int device);

@@ -50,7 +50,7 @@ double work_at(const MeasuredOp& point, const OpShape& shape) {
 class MeasuredCosts final : public sim::CostModel {
  public:
   MeasuredCosts(const Machine& machine, int busy) : machine_(machine) {
-    // One worker alone, or all of them busy.
+    // One worker alone, or several busy.
     const auto& sets = machine.seconds;
     sets_.push_back(busy == 1 ? &sets.begin()->second : &sets.rbegin()->second);
     sets_.push_back(busy == 1 ? &sets.rbegin()->second : &sets.begin()->second);  // what the first lacks
@@ -67,7 +67,7 @@ class MeasuredCosts final : public sim::CostModel {
     return value;
   }
   double message_seconds(int, int, std::size_t bytes) const override {
-    return machine_.message_seconds + static_cast<double>(bytes) / machine_.copy_bandwidth;
+    return static_cast<double>(bytes) / machine_.copy_bandwidth;
   }
   bool copies_on_worker() const override { return true; }
 

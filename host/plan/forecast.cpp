@@ -24,8 +24,10 @@ class Run {
     for (const auto& program : programs_) program->enqueue_forward();
   }
   void iterate(int count) {
+    constexpr int kAhead = 32;  // what is enqueued takes memory; simulated time does not see the pauses
     for (int i = 0; i < count; ++i, ++epoch_) {
       for (const auto& program : programs_) program->enqueue_iteration(epoch_, true);
+      if (i % kAhead == kAhead - 1) simulator().finish();
     }
     simulator().finish();
   }
@@ -55,6 +57,15 @@ struct LayerSums final : TraceSink {
   std::vector<double> seconds;
 };
 
+// The bits of `epoch` for all epochs. Message buffers keep the size that the whole schedule asks for.
+StageSpec at_epoch(StageSpec spec, std::int64_t epoch) {
+  constexpr std::int64_t kNever = std::int64_t{1} << 40;
+  const std::int64_t bits = scheduled_bits(spec.exchange, epoch);
+  for (BitScheduleEntry& entry : spec.exchange.schedule) entry.epoch += kNever;
+  if (bits > 0) spec.exchange.schedule.insert(spec.exchange.schedule.begin(), {0, bits});
+  return spec;
+}
+
 StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges) {
   spec.ranges = std::move(ranges);
   return spec;
@@ -74,12 +85,19 @@ std::vector<LayerRange> Forecast::ranges() const {
   return all;
 }
 
+const DeviceForecast& Forecast::busiest() const {
+  return *std::max_element(per_device.begin(), per_device.end(),
+                           [](const DeviceForecast& a, const DeviceForecast& b) { return a.busy() < b.busy(); });
+}
+
+double Forecast::exposed_share() const {
+  return step > 0 ? std::min(1.0, (busiest().exposed + busiest().copying) / step) : 0.0;
+}
+
 double Forecast::balance() const {
-  double sum = 0, most = 0;
-  for (const DeviceForecast& device : per_device) {
-    sum += device.busy();
-    most = std::max(most, device.busy());
-  }
+  double sum = 0;
+  for (const DeviceForecast& device : per_device) sum += device.busy();
+  const double most = busiest().busy();
   return most > 0 ? sum / (most * static_cast<double>(per_device.size())) : 1.0;
 }
 
@@ -87,7 +105,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
                         const ForecastOptions& options) {
   const int devices = static_cast<int>(spec.ranges.size());
   const auto costs = make_costs(machine, devices);
-  Run run(spec, shape, *costs);
+  Run run(at_epoch(spec, options.epoch), shape, *costs);
   run.iterate(options.warm_up > 0 ? options.warm_up : spec.layers() + 3);
   std::vector<sim::DeviceClock> before;
   for (int rank = 0; rank < devices; ++rank) before.push_back(run.simulator().clock(rank));
@@ -125,8 +143,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   }
   if (devices > 1) {
     const std::int64_t values = spec.nodes * spec.widths[1];
-    std::int64_t bits = 0;
-    for (const auto& entry : spec.exchange.schedule) bits = entry.bits;
+    const std::int64_t bits = scheduled_bits(spec.exchange, options.epoch);
     forecast.boundary_p = static_cast<std::uint64_t>(wire_format(spec.exchange.p, bits).message_bytes(values));
     forecast.boundary_q = static_cast<std::uint64_t>(wire_format(spec.exchange.q, bits).message_bytes(values));
   }

@@ -33,6 +33,9 @@ struct Forecast {
   std::vector<DeviceForecast> per_device;        // those that own layers
   std::uint64_t boundary_p = 0, boundary_q = 0;  // bytes per boundary and iteration
   std::vector<LayerRange> ranges() const;
+  const DeviceForecast& busiest() const;
+  // Share of a step in which the busiest device has messages in sight: waits for moving ones, or copies them itself.
+  double exposed_share() const;
   // Σ busy / (devices · the busiest): 1 when all devices work equally long.
   double balance() const;
 };
@@ -40,6 +43,7 @@ struct Forecast {
 struct ForecastOptions {
   int warm_up = 0;                // iterations before the measured ones; 0: enough to pass a stage's first ones
   int iterations = 8;             // measured
+  std::int64_t epoch = 0;         // whose bits the schedule gives to all of them
   std::vector<TraceSink*> sinks;  // per device, empty or null: none; see only the measured iterations
 };
 
@@ -50,8 +54,8 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
 // Seconds of an iteration of each layer on one device.
 std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& shape, const Machine& machine);
 
-// The contiguous partition with the shortest step: balanced by the layers' seconds, then improved by moving layers over
-// the ends of the slowest device as long as that helps.
+// A contiguous partition with a short step: balanced by the layers' seconds on one device, then improved by moving
+// layers over the ends of the busiest device as long as that helps.
 std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                                        int devices);
 

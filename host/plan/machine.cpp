@@ -85,7 +85,6 @@ void read_measured(const Reader& reader, Machine& m) {
   m.threads_per_device = reader.count("threads_per_device");
   m.library = reader.text("library");
   m.copy_bandwidth = reader.positive("copy_bandwidth");
-  m.message_seconds = reader.not_negative("message_seconds");
   const Json& sets = reader.at("seconds");
   if (!sets.is_object() || sets.empty()) reader.fail("seconds", "expected an object of measured ops by busy workers");
   for (const auto& [busy, families] : sets.items()) {
@@ -121,7 +120,7 @@ Machine parse_machine(const std::string& text, const std::string& origin) {
   Json json;
   try {
     json = Json::parse(text);
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {
     throw DataError(origin + ": not JSON: " + error.what());
   }
   const Reader reader(json, origin);
@@ -167,7 +166,6 @@ std::string machine_text(const Machine& m, const Json& about) {
   json["threads_per_device"] = m.threads_per_device;
   json["library"] = m.library;
   json["copy_bandwidth"] = m.copy_bandwidth;
-  json["message_seconds"] = m.message_seconds;
   // One row of figures per line keeps the file readable and its changes reviewable.
   std::string text = json.dump(2);
   text.resize(text.rfind('\n'));
@@ -183,7 +181,7 @@ std::string machine_text(const Machine& m, const Json& about) {
     between_sets = ",\n";
     const char* between = "\n";
     for (const auto& [family, points] : ops) {
-      text += between + std::string("      \"") + family + "\": [";
+      text += between + std::string("      ") + Json(family).dump() + ": [";
       between = ",\n";
       for (std::size_t i = 0; i < points.size(); ++i) {
         std::size_t used = 3;

@@ -6,10 +6,11 @@
 //   sources           for every figure where it comes from (text, by key); kept, not read
 // kind "gpu"
 //   memory_per_device bytes that buffers may take
-//   gemm_tflops       float32 rate of large products; an m × n product reaches x/(x + gemm_saturation) of it, where x
-//   is gemm_saturation   m·n per multiprocessor multiprocessors factor_column_seconds, factor_share   a factorisation
-//   takes that much per column, and runs its flops at that share of
-//                     gemm_tflops
+//   gemm_tflops       float32 rate of large products
+//   gemm_saturation   an m × n product reaches x/(x + gemm_saturation) of that rate, x = m·n per multiprocessor
+//   multiprocessors   how many a device has
+//   factor_column_seconds   a factorisation takes that much per column,
+//   factor_share      and runs its flops at that share of gemm_tflops
 //   memory_bandwidth  bytes per second of large copies (read + written)
 //   op_seconds        launch overhead of an op
 //   link              {bandwidth, latency}: bytes per second in one direction between two devices; seconds per group
@@ -17,8 +18,9 @@
 // kind "cpu"
 //   memory_total      bytes of the machine, shared by all workers
 //   threads_per_device, library   what was measured
-//   copy_bandwidth    bytes per second at which a worker copies a message, message_seconds per group of messages
-//   seconds           {"1": {family: [[dims…, seconds], …]}, "N": …}: ops with one worker and with all of them busy
+//   copy_bandwidth    bytes per second at which a worker copies a message
+//   seconds           {"1": {family: [[dims…, seconds], …]}, "N": …}: ops with one worker and with several busy, all of
+//                     them or six; other numbers take the nearer of the two
 // Not modelled: what message kernels take from the multiprocessors, messages that share a switch, clock rates that fall
 // under load, the host's time to enqueue (iterations are enqueued ahead), evaluation and checkpoints.
 #pragma once
@@ -61,7 +63,7 @@ struct Machine {
   // cpu
   int threads_per_device = 1;
   std::string library;
-  double copy_bandwidth = 0, message_seconds = 0;
+  double copy_bandwidth = 0;
   std::map<int, MeasuredOps> seconds;  // by busy workers
 };
 

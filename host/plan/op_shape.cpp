@@ -61,6 +61,7 @@ void describe(const AnyOp& op, OpShape& s) {
     s.dims = {d(view.rows), d(view.cols), 1};
   });
   if constexpr (requires { op.quantize; }) {
+    s.dims = {d(op.p.rows), d(op.p.cols), 1};  // not those of the message, which has more bytes than there are values
     s.family += ":" + codec_name(op.quantize.format, op.quantize.rounding);
     if (op.quantize.message.data != nullptr) s.family += "+message";
   } else if constexpr (requires { op.format; }) {

@@ -31,14 +31,39 @@ StageSpec last_stage(const PlanSubject& subject, int devices) {
   return make_stage_spec(subject.config, subject.shape, static_cast<int>(subject.config.stages.back().layers), devices);
 }
 
-// Whether another config would fit, by its memory alone.
-bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
-  PlanSubject other = plan_subject(config, subject.counts);
+// The memory of the stage that needs most.
+MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int devices) {
   ForecastOptions options;
   options.warm_up = options.iterations = 1;
-  const Forecast forecast = forecast_stage(last_stage(other, devices), other.shape, machine, options);
-  const MemoryNeed need = memory_need(other, machine, forecast);
+  MemoryNeed most;
+  for (const StageConfig& stage : subject.config.stages) {
+    const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
+    const MemoryNeed need = memory_need(subject, machine, forecast_stage(spec, subject.shape, machine, options));
+    if (need.needed >= most.needed) most = need;
+  }
+  return most;
+}
+
+bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
+  const MemoryNeed need = memory_need(plan_subject(config, subject.counts), machine, devices);
   return need.needed <= need.available;
+}
+
+// Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
+double mean_step(const PlanSubject& subject, const Machine& machine, const StageConfig& stage, int devices) {
+  const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
+  std::vector<std::int64_t> starts = {0};
+  for (const BitScheduleEntry& entry : subject.config.exchange.schedule) {
+    if (entry.epoch > 0 && entry.epoch < stage.epochs) starts.push_back(entry.epoch);
+  }
+  double seconds = 0;
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    ForecastOptions options;
+    options.epoch = starts[i];
+    const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : stage.epochs;
+    seconds += static_cast<double>(end - starts[i]) * forecast_stage(spec, subject.shape, machine, options).step;
+  }
+  return seconds / static_cast<double>(stage.epochs);
 }
 
 std::string printed(const char* format, double value) {
@@ -59,88 +84,84 @@ PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& coun
   PlanSubject subject;
   subject.counts = counts ? *counts : count_problem(config.dataset);
   subject.shape.problem = subject.counts.shape;
-  std::string why;
-  resolve_method(config, subject.counts.shape, &why);
-  if (!why.empty()) subject.notes.push_back(std::exchange(why, {}));
-  std::int64_t epochs = 0;
-  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
-  subject.shape.kind = choose_input_kind(subject.counts.shape, config.method.update, config.model.width, epochs, &why);
-  if (!why.empty()) subject.notes.push_back(why);
+  subject.given = config;
+  subject.shape.kind = resolve_problem(config, subject.counts.shape, &subject.notes);
   subject.config = std::move(config);
   return subject;
 }
 
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations) {
-  const int layers = static_cast<int>(subject.config.stages.back().layers);
+  const Config& config = subject.config;
+  const int layers = static_cast<int>(config.stages.back().layers);
+  const std::string asked = std::to_string(devices) + " devices: ";
   if (devices > machine.devices) {
-    throw ConfigError("--devices " + std::to_string(devices) + ": " + machine.name + " (" + machine.origin + ") has " +
-                      std::to_string(machine.devices));
+    throw ConfigError(asked + machine.name + " (" + machine.origin + ") has " + std::to_string(machine.devices) +
+                      (machine.gpu ? "" : " workers; another machine: --machine, or gamlp bench --machine FILE there"));
   }
   if (devices > layers) {
-    throw ConfigError("--devices " + std::to_string(devices) + ": the last stage has " + std::to_string(layers) +
+    throw ConfigError(asked + "the last stage has " + std::to_string(layers) +
                       " layers, and each device owns at least one");
   }
+  if (config.partition && static_cast<int>(config.partition->size()) != devices) {
+    throw ConfigError(asked + "partition has " + std::to_string(config.partition->size()) + " entries");
+  }
   Plan plan;
-  const StageSpec spec = last_stage(subject, devices);
   ForecastOptions options;
   options.iterations = iterations;
-  plan.forecast = forecast_stage(spec, subject.shape, machine, options);
-  plan.one_device =
-      devices == 1 ? plan.forecast.step : forecast_stage(last_stage(subject, 1), subject.shape, machine).step;
-  plan.best = best_partition(spec, subject.shape, machine, devices);
-  if (plan.best == spec.ranges) {
-    plan.best_step = plan.forecast.step;
-  } else {
+  options.epoch = config.stages.back().epochs - 1;
+  const StageSpec spec = last_stage(subject, devices);
+  const auto forecast = [&](const std::vector<LayerRange>& ranges) {
     StageSpec other = spec;
-    other.ranges = plan.best;
-    plan.best_step = forecast_stage(other, subject.shape, machine).step;
-    if (plan.best_step > plan.forecast.step * 0.999) plan.best = spec.ranges, plan.best_step = plan.forecast.step;
-  }
-  for (std::size_t i = 0; i < subject.config.stages.size(); ++i) {
-    const StageConfig& stage = subject.config.stages[i];
-    const bool last = i + 1 == subject.config.stages.size();
-    const double step =
-        last ? plan.forecast.step
-             : forecast_stage(make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices),
-                              subject.shape, machine)
-                   .step;
-    plan.stages.push_back({static_cast<int>(stage.layers), stage.epochs, step});
-    plan.run_seconds += step * static_cast<double>(stage.epochs);
-  }
-  const MemoryNeed need = memory_need(subject, machine, plan.forecast);
+    other.ranges = ranges;
+    return forecast_stage(other, subject.shape, machine, options);
+  };
+  plan.forecast = forecast(spec.ranges);
+  plan.one_device = devices == 1 ? plan.forecast.step : forecast({{1, layers}}).step;
+
+  const MemoryNeed need = memory_need(subject, machine, devices);
   plan.memory_needed = need.needed;
   plan.memory_available = need.available;
   plan.host_memory = need.host;
+
+  plan.best = spec.ranges;
+  plan.best_step = plan.forecast.step;
+  const std::vector<LayerRange> ranges = best_partition(spec, subject.shape, machine, devices);
+  const Forecast better = forecast(ranges);
+  const MemoryNeed better_need = memory_need(subject, machine, better);
+  if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
+    plan.best = ranges;
+    plan.best_step = better.step;
+  }
+
+  for (const StageConfig& stage : config.stages) {
+    plan.stages.push_back({static_cast<int>(stage.layers), stage.epochs, mean_step(subject, machine, stage, devices)});
+    plan.run_seconds += plan.stages.back().step * static_cast<double>(stage.epochs);
+  }
   return plan;
 }
 
 std::string Plan::limit() const {
   const double n = forecast.devices;
-  const DeviceForecast* slowest = &forecast.per_device.front();
-  for (const DeviceForecast& device : forecast.per_device) {
-    if (device.busy() > slowest->busy()) slowest = &device;
-  }
-  // The step is the slowest device's work and what it waits for; its work is what balance and overhead leave.
-  double sum = 0;
-  for (const DeviceForecast& device : forecast.per_device) sum += device.busy();
-  const double imbalance = slowest->busy() - sum / n, extra = sum / n - one_device / n, wait = slowest->waiting;
-  const double exposed = std::min(slowest->exposed + slowest->copying, forecast.step);
+  const DeviceForecast& busiest = forecast.busiest();
+  // The step is the busiest device's work and what it waits for; its work is what balance and overhead leave.
+  const double even = forecast.balance() * busiest.busy(), alone = one_device / n;
   const auto share = [&](double seconds) { return printed("%.0f %%", 100 * std::max(0.0, seconds) / forecast.step); };
-  const auto& phase = slowest->phase;
+  const auto& phase = busiest.phase;
   const auto of = [&](Phase p) { return phase[static_cast<std::size_t>(p)]; };
   const double moved = of(Phase::elementwise) + of(Phase::codec) + of(Phase::copy);
   std::string text = "the busiest device spends " + share(of(Phase::gemm)) + " of a step on products, " +
                      share(of(Phase::factor)) + " on factorisations, " + share(moved) + " on elementwise passes";
   if (forecast.devices == 1) return text;
-  text += "; lost to uneven layers " + share(imbalance) + ", to exchange in sight " + share(exposed) +
-          ", to waiting for neighbours " + share(wait - slowest->exposed) + ", to work that one device does not have " +
-          share(extra - slowest->copying);
+  text += "; lost to uneven layers " + share(busiest.busy() - even) + ", to exchange in sight " +
+          share(forecast.exposed_share() * forecast.step) + ", to waiting for neighbours " +
+          share(busiest.waiting - busiest.exposed) + ", to work that one device does not have " +
+          share(even - alone - busiest.copying);
   return text;
 }
 
 std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machine& machine, int devices) {
   std::vector<std::string> found;
-  const Config& config = subject.config;
+  const Config& config = subject.given;
   const int most = std::min(machine.devices, static_cast<int>(config.stages.back().layers));
   Config open = config;
   open.partition.reset();
@@ -167,7 +188,7 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
     }
   }
   if (fitting > 0) found.push_back("model.width=" + std::to_string(fitting));
-  if (config.method.update == Update::exact) {
+  if (subject.config.method.update == Update::exact) {
     try_config("method.update=gradient", [](Config& c) { c.method.update = Update::gradient; });
   }
   if (config.exchange.p.bits > 8 || config.exchange.q.bits > 8) {
@@ -191,6 +212,7 @@ Json to_json(const Plan& plan) {
                {"one_device_step_seconds", plan.one_device},
                {"speedup", plan.speedup()},
                {"balance", f.balance()},
+               {"exposed_share", f.exposed_share()},
                {"bytes_per_boundary", {{"p", f.boundary_p}, {"q", f.boundary_q}}},
                {"bytes_per_epoch", (f.boundary_p + f.boundary_q) * static_cast<std::uint64_t>(f.devices - 1)},
                {"partition", ranges_json(f.ranges())},

@@ -16,6 +16,7 @@ namespace gamlp {
 
 // The config's problem on a machine, resolved once for any number of devices.
 struct PlanSubject {
+  Config given;   // what is left to the program may be chosen otherwise when something changes
   Config config;  // resolved
   ProblemCounts counts;
   TrainingShape shape;
@@ -27,17 +28,17 @@ PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& coun
 struct StagePlan {
   int layers = 0;
   std::int64_t epochs = 0;
-  double step = 0;
+  double step = 0;  // mean over the epochs, whose bits a schedule may change
 };
 
 struct Plan {
-  Forecast forecast;             // of the last stage
+  Forecast forecast;             // of the last stage, with the bits of its last epoch
   double one_device = 0;         // seconds of its iteration on one device, whether it fits or not
   std::vector<LayerRange> best;  // partition
   double best_step = 0;
   std::vector<StagePlan> stages;
   double run_seconds = 0;                          // all epochs of all stages, without loading and evaluation
-  double memory_needed = 0, memory_available = 0;  // gpu: of the fullest device; cpu: of the process
+  double memory_needed = 0, memory_available = 0;  // over all stages; gpu: of the fullest device; cpu: of the process
   double host_memory = 0;                          // cpu: part of memory_needed that is no device's
   bool fits() const { return memory_needed <= memory_available; }
   double speedup() const { return one_device / forecast.step; }
@@ -48,7 +49,7 @@ struct Plan {
 // `iterations`: simulated ones whose mean is the step.
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
 
-// What would make it fit, one per line; empty when nothing that was tried does.
+// What would make it fit: more devices (GPUs), a smaller width, the gradient update, fewer bits. Empty when none does.
 std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machine& machine, int devices);
 
 // The timeline of some iterations of the last stage.

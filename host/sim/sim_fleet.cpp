@@ -34,15 +34,24 @@ void SimFleet::post(int rank, std::function<void()> task) {
 
 std::uint64_t SimFleet::post_all(int count, const std::function<void(int)>& task) {
   for (int rank = 0; rank < count; ++rank) post(rank, [&] { task(rank); });
-  return ++last_ticket_;
+  tickets_.emplace_back(++last_ticket_, simulator_->hosts_know());
+  return last_ticket_;
 }
 
-void SimFleet::wait() {
-  simulator_->collect_hosts();
+void SimFleet::wait() { learn(simulator_->hosts_know()); }
+
+void SimFleet::wait(std::uint64_t ticket) {
+  while (!tickets_.empty() && tickets_.front().first < ticket) tickets_.pop_front();
+  expects(!tickets_.empty() && tickets_.front().first == ticket, "tickets are waited for in order, once");
+  const sim::VectorClock known = std::move(tickets_.front().second);
+  tickets_.pop_front();
+  learn(known);
+}
+
+void SimFleet::learn(const sim::VectorClock& known) {
+  simulator_->driver_learns(known);
   if (failure_) std::rethrow_exception(failure_);
   simulator_->check();
 }
-
-void SimFleet::wait(std::uint64_t) { wait(); }
 
 }  // namespace gamlp

@@ -2,8 +2,10 @@
 // when something waits. A task that waits must be posted after everything that it waits for (fleet.hpp).
 #pragma once
 
+#include <deque>
 #include <exception>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "host/device/fleet.hpp"
@@ -24,6 +26,8 @@ class SimFleet final : public Fleet {
   void wait(std::uint64_t ticket) override;
 
   sim::Simulator& simulator() { return *simulator_; }
+  // To look at it when the fleet, and all that lived on it, is gone.
+  std::shared_ptr<sim::Simulator> share_simulator() const { return simulator_; }
 
  private:
   struct Member {
@@ -35,7 +39,10 @@ class SimFleet final : public Fleet {
 
   std::shared_ptr<sim::Simulator> simulator_;  // buffers share it
   std::vector<Member> members_;
+  void learn(const sim::VectorClock& known);
+
   std::uint64_t last_ticket_ = 0;
+  std::deque<std::pair<std::uint64_t, sim::VectorClock>> tickets_;  // what the devices' hosts knew at the call
   std::exception_ptr failure_;
 };
 

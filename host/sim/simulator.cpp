@@ -209,7 +209,6 @@ void Simulator::touch(const StreamState& stream, std::span<const Access> accesse
   const auto index = static_cast<std::size_t>(&stream - streams_.data());
   const auto who = std::make_shared<const Toucher>(Toucher{index, name, label});
   for (const Access& access : accesses) {
-    --access.allocation->queued;
     const Conflict conflict = MemoryMap::touch(access, who, stream.clock, clock);
     if (!conflict) continue;
     fail(FaultKind::race, "race on \"" + access.allocation->name + "\" of " + device_name(access.allocation->device) +
@@ -219,8 +218,13 @@ void Simulator::touch(const StreamState& stream, std::span<const Access> accesse
   }
 }
 
+void Simulator::release(std::span<const Access> accesses) {
+  for (const Access& access : accesses) --access.allocation->queued;
+}
+
 void Simulator::run(StreamState& stream, OpEntry& entry, const StepLabel& label) {
   const auto index = static_cast<std::size_t>(&stream - streams_.data());
+  release(entry.accesses);
   touch(stream, entry.accesses, name_of(entry.op), label, stream.clock.tick(index));
   ++ops_run_;
   if (options_.arithmetic) std::visit([&](const auto& o) { cpu::run(o, scratch_); }, entry.op.variant());
@@ -277,7 +281,10 @@ void Simulator::arrive(StreamState& stream, const std::shared_ptr<Group>& group)
   const auto index = static_cast<std::size_t>(&stream - streams_.data());
   group->arrived = true;
   group->timing->arrival = group->timing->ready = group->timing->end = stream.time;
-  touch(stream, group->accesses, "exchange", stream.queue.front().label, stream.clock.tick(index));
+  // A peer that has got one message knows that this group has begun, not that it is complete: what the group touches
+  // counts as touched at its end. Two accesses of one group to the same bytes are a race.
+  const std::uint32_t begun = stream.clock.tick(index);
+  touch(stream, group->accesses, "exchange", stream.queue.front().label, begun + 1);
   group->clock = stream.clock;
   for (std::size_t i = 0; i < group->messages.size(); ++i) {
     const Message& message = group->messages[i];
@@ -334,6 +341,8 @@ void Simulator::deliver(Group& sender, Message& send, Group& receiver, Message& 
 
 void Simulator::run(StreamState& stream, GroupEntry& entry, const StepLabel& label) {
   Group& group = *entry.group;
+  release(group.accesses);
+  stream.clock.tick(static_cast<std::size_t>(&stream - streams_.data()));
   stream.clock.join(group.joined);
   stream.last_group = group.timing;
   if (options_.costs == nullptr) return;
@@ -410,8 +419,14 @@ void Simulator::enter_host(int device) {
   snapshots_[host_].reset();
 }
 
-void Simulator::collect_hosts() {
-  for (std::size_t i = 0; i + 1 < hosts_.size(); ++i) hosts_.back().join(hosts_[i]);
+VectorClock Simulator::hosts_know() const {
+  VectorClock known;
+  for (std::size_t i = 0; i + 1 < hosts_.size(); ++i) known.join(hosts_[i]);
+  return known;
+}
+
+void Simulator::driver_learns(const VectorClock& clock) {
+  hosts_.back().join(clock);
   snapshots_.back().reset();
 }
 

@@ -7,10 +7,12 @@
 // Checks (always on; the first fault is thrown as a SimulationFault by the call that finds it and by every later one):
 //   race          two accesses to the same bytes, one of them a write, that no event, message or wait of the driver
 //                 orders: vector clocks over the byte ranges that the ops' const and mutable views name
-//   deadlock      the driver waits and no queue can go on: every blocked stream is named with what it waits for; finish()
+//   deadlock      the driver waits and no queue can go on: every blocked stream is named with what it waits for;
+//   finish()
 //                 finds messages that nobody sent or received
 //   mismatch      the two sides of a message name other sizes, types or contents
-//   memory        used after it was freed, freed while ops still use it, used out of bounds, by another device's stream,
+//   memory        used after it was freed, freed while ops still use it, used out of bounds, by another device's
+//   stream,
 //                 or twice by one op
 //
 // Messages keep NCCL's rules: a group is one op of its stream, which stays at it until all of its messages are
@@ -109,11 +111,13 @@ class Simulator {
   // Throws the first fault again, if there was one.
   void check() const;
 
-  // The host thread on whose behalf calls are made: a device's, or the driver's (-1). Entering a device's passes on
-  // what the driver knows; collect() gives the driver what they all know.
+  // The host thread on whose behalf calls are made: a device's, or the driver's. Entering a device's passes on what
+  // the driver knows.
   void enter_host(int device);
   void leave_host() { host_ = hosts_.size() - 1; }
-  void collect_hosts();
+  // What the devices' host threads know now; the driver learns it when it waits for what they have done so far.
+  VectorClock hosts_know() const;
+  void driver_learns(const VectorClock& clock);
 
   // ---- results ---------------------------------------------------------------------------------------
   const DeviceClock& clock(int device) const { return clocks_[static_cast<std::size_t>(device)]; }
@@ -191,6 +195,7 @@ class Simulator {
 
   Access access_of(std::size_t stream, const void* data, std::size_t bytes, bool write, const char* view,
                    const char* op);
+  static void release(std::span<const Access> accesses);
   void touch(const StreamState& stream, std::span<const Access> accesses, const char* name, const StepLabel& label,
              std::uint32_t clock);
   std::string describe(const StreamState& stream, const char* name, const StepLabel& label) const;

@@ -56,6 +56,7 @@ ProblemCounts count_problem(const DatasetConfig& config) {
     const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
     for (std::size_t i = 0; i < 3; ++i) counts.parts[i] = static_cast<std::int64_t>(ids[i]->size());
   }
+  if (classes < 2) throw DataError("the dataset has one class only, expected at least 2");
   counts.shape = {counts.parts[0], config.hops * counts.features, classes};
   return counts;
 }
@@ -75,13 +76,7 @@ Problem make_problem(Config& config, int threads) {
 
   if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
   const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
-  std::string why;
-  resolve_method(config, shape, &why);
-  if (!why.empty()) problem.notes.push_back(std::exchange(why, {}));
-  std::int64_t epochs = 0;
-  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
-  const InputKind kind = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
-  if (!why.empty()) problem.notes.push_back(why);
+  const InputKind kind = resolve_problem(config, shape, &problem.notes);
 
   // One augmentation for all parts, then a copy per part.
   const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};

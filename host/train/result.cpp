@@ -15,10 +15,7 @@ double ratio(std::int64_t a, std::int64_t b) { return b > 0 ? static_cast<double
 
 std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes) {
   const StageConfig& last = config.stages.back();
-  std::int64_t scheduled = 0;
-  for (const auto& entry : config.exchange.schedule) {
-    if (last.epochs > entry.epoch) scheduled = entry.bits;
-  }
+  const std::int64_t scheduled = scheduled_bits(config.exchange, last.epochs - 1);
   const std::int64_t values = nodes * config.model.width;
   const std::int64_t bytes = wire_format(config.exchange.p, scheduled).message_bytes(values) +
                              wire_format(config.exchange.q, scheduled).message_bytes(values);

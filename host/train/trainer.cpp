@@ -103,10 +103,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   slot.record.stage = stage;
   slot.record.stage_epoch = epoch + 1;
   slot.record.layers = runner_.spec().layers();
-  std::int64_t scheduled = 0;
-  for (const auto& entry : config_.exchange.schedule) {
-    if (epoch >= entry.epoch) scheduled = entry.bits;
-  }
+  const std::int64_t scheduled = scheduled_bits(config_.exchange, epoch);
   slot.record.bits_p = wire_format(config_.exchange.p, scheduled).bits;
   slot.record.bits_q = wire_format(config_.exchange.q, scheduled).bits;
   slot.scalars.resize(static_cast<std::size_t>(runner_.spec().layers()) * kLayerScalars);

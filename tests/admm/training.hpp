@@ -98,7 +98,7 @@ class Training {
   ~Training() {
     try {
       settle();
-    } catch (const Error&) {  // of a task that failed before: the test has seen it
+    } catch (...) {  // of a task that failed before: the test has seen it
     }
   }
 

@@ -44,6 +44,10 @@ TEST_CASE("a sweep over devices") {
   check_says(sweep.out, "efficiency");
   const nlohmann::json plans = json_in(work, "sweep.json")["plans"];
   REQUIRE(plans.size() == 4);
+  const Outcome uneven = run(work, on("dgx_2", {"--devices", "3", "--set", R"(stages=[{"layers": 6, "epochs": 9}])",
+                                                "--set", "partition=[5, 1]"}));
+  CHECK(uneven.status == 3);
+  check_says(uneven.err, "3 devices: partition has 2 entries");
   CHECK(plans[0]["speedup"] == 1.0);
   for (const char* wrong : {"devices=0..4", "devices=4..2", "devices=1-4", "width=1..4", "devices=1..x"}) {
     const Outcome outcome = run(work, on("dgx_2", {"--sweep", wrong}));
@@ -124,7 +128,7 @@ TEST_CASE("this machine, measured: its forecast, and both timelines") {
   CHECK(json_in(work, "real.json")["traceEvents"].size() > 50);
   const Outcome nowhere = run(work, {"train", "small.json", "--run", "again", "--trace", "no/such/folder.json"});
   CHECK(nowhere.status == 5);
-  CHECK_FALSE(fs::exists(work / "again/config.json"));
+  CHECK_FALSE(fs::exists(work / "again"));
   CHECK(run(work, {"bench"}).status == 2);
   CHECK(run(work, {"bench", "small.json", "--machine", "x.json"}).status == 2);
   CHECK(run(work, {"bench", "--machine", "no/such/folder.json"}).status == 5);

@@ -76,6 +76,7 @@ void vary_one_key(const std::string& source) {
     *value = replacement;
     // Partners that the cross-field rules ask for.
     if (name == "stages.0.layers") document["method"]["weight_decay_layers"] = document["partition"] = nullptr;
+    if (name == "devices") document["partition"] = nullptr;
     if (name == "partition.0") document["partition"][1] = 2 - value->get<int>();
     if (name == "dataset.generate.classes") document["dataset"]["generate"]["nodes"] = 20000;
     if (name == "dataset.generate.nodes") document["dataset"]["generate"]["features"] = 3;

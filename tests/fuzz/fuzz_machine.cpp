@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
            "multiprocessors":9,"factor_column_seconds":0,"factor_share":1,"memory_bandwidth":1e9,"op_seconds":0,
            "link":{"bandwidth":1,"latency":0},"island":1,"link_between_islands":{"bandwidth":1,"latency":0}})",
        R"({"name":"a","kind":"cpu","devices":2,"memory_total":1e9,"threads_per_device":1,"library":"b",
-           "copy_bandwidth":1,"message_seconds":0,"seconds":{"1":{"dot":[[1,2,3e-4],[5,6]]},"2":{}}})"});
+           "copy_bandwidth":1,"seconds":{"1":{"dot":[[1,2,3e-4],[5,6]]},"2":{}}})"});
   return 0;
 }
 

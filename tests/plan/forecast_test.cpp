@@ -130,6 +130,26 @@ TEST_CASE("the best partition is the best of all of them") {
   }
 }
 
+TEST_CASE("a schedule of bits counts epoch by epoch") {
+  nlohmann::ordered_json json = simple_gpus(6);
+  json["link"]["bandwidth"] = 2e8;
+  const Machine machine = machine_of(json);
+  const auto planned = [&](const std::string& schedule, const std::string& bits) {
+    return make_plan(plan_subject(wide_config({"model.width=300", "exchange.schedule=" + schedule,
+                                               "exchange.p.bits=" + bits, "exchange.q.bits=" + bits}),
+                                  counts_of(400, 300, 3)),
+                     machine, 6);
+  };
+  const Plan sixteen = planned("[]", "16"), four = planned("[]", "4");
+  REQUIRE(sixteen.stages[0].step > 1.5 * four.stages[0].step);
+  const Plan mixed =
+      planned(R"([{"epoch": 4, "bits": 4}, {"epoch": 900, "bits": 2}])", "16");  // 10 epochs: 2 bits never
+  CHECK(mixed.run_seconds == Approx(0.4 * sixteen.run_seconds + 0.6 * four.run_seconds).epsilon(1e-3));
+  CHECK(mixed.forecast.boundary_p == four.forecast.boundary_p);
+  CHECK(mixed.forecast.step == Approx(four.forecast.step).epsilon(1e-3));
+  CHECK(mixed.memory_needed == Approx(sixteen.memory_needed));
+}
+
 TEST_CASE("config.partition is what runs") {
   Config config = wide_config({"partition=[1, 4, 1]"});
   const Problem problem = make_problem(config, 1);

@@ -24,7 +24,6 @@ inline nlohmann::ordered_json simple_workers() {
           {"threads_per_device", 1},
           {"library", "none"},
           {"copy_bandwidth", 1e9},
-          {"message_seconds", 0.0},
           {"seconds", {{"1", {{"gemm:nn", {{100, 100, 100, 1e-3}}}}}}}};
 }
 

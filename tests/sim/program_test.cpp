@@ -54,11 +54,13 @@ TEST_CASE("no report, and the bits of one CPU worker: 1 … 16 devices, 50 seeds
       // The seeds go round between the two updates: 50 for every number of devices.
       for (std::uint64_t seed = update == Update::exact; seed < kSeeds; seed += 2) {
         auto fleet = sim_fleet(devices, seed);
-        SimFleet& simulated = *fleet;
-        Training training(s, start, std::move(fleet));
+        const auto simulator = fleet->share_simulator();
         INFO("update " << static_cast<int>(update) << ", " << devices << " devices, seed " << seed);
-        REQUIRE(first_difference(expected, run(training)) == "");
-        simulated.simulator().finish();
+        {
+          Training training(s, start, std::move(fleet));
+          REQUIRE(first_difference(expected, run(training)) == "");
+        }
+        simulator->finish();  // also of the memory that was freed meanwhile
       }
     }
   }

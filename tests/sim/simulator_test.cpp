@@ -280,6 +280,74 @@ TEST_CASE("a group is one op: sends that wait for each other need one") {
   }
 }
 
+TEST_CASE("the messages of one group touch different bytes") {
+  World world;
+  const Buffer x = world.buffer(0, 16, "x"), y = world.buffer(1, 16, "y");
+  SECTION("a send and a receive") {
+    const Send send{1, x.raw(8)};
+    const Receive receive{1, x.raw(8)};
+    world.on(0).transport->exchange(world.exchange(0), {&send, 1}, {&receive, 1});
+    check_fault(fault_of([&] { world.finish(); }), FaultKind::race, {"\"x\" of sim:0", "exchange on sim:0.exchange"});
+  }
+  SECTION("two receives") {
+    const Receive receives[] = {{0, y.raw(12)}, {0, {y.raw(16).data + 8, 1, 8}}};
+    world.on(1).transport->exchange(world.exchange(1), {}, receives);
+    check_fault(fault_of([&] { world.finish(); }), FaultKind::race, {"\"y\" of sim:1"});
+  }
+  SECTION("two sends may share") {
+    const Send sends[] = {{1, x.raw(8)}, {1, x.raw(8)}};
+    world.on(0).transport->exchange(world.exchange(0), sends, {});
+    const Receive receives[] = {{0, {y.raw(16).data, 1, 8}}, {0, {y.raw(16).data + 8, 1, 8}}};
+    world.on(1).transport->exchange(world.exchange(1), {}, receives);
+    world.finish();
+  }
+}
+
+TEST_CASE("a group of which one message has passed is not complete") {
+  // Device 1 has device 0's x, and its host has waited for it. Device 0's group still waits for y.
+  for (const bool frees : {true, false}) {
+    World world(3);
+    const Buffer x = world.buffer(0, 8, "x"), z = world.buffer(0, 8, "z"), in = world.buffer(1, 8, "in");
+    Buffer y = world.buffer(0, 8, "y");
+    const Send send{1, x.raw(8)};
+    const Receive receive{2, y.raw(8)};
+    world.on(0).transport->exchange(world.exchange(0), {&send, 1}, {&receive, 1});
+    world.fleet.post(1, [&] {
+      world.receive(1, 0, in);
+      world.exchange(1).synchronize();
+    });
+    world.fleet.wait();
+    if (frees) {
+      y = Buffer();
+      check_fault(fault_of([&] { world.finish(); }), FaultKind::memory, {"\"y\" of sim:0 is freed while 1"});
+    } else {
+      world.compute(0).enqueue(ops::Copy{y.raw(8), z.raw(8)});
+      check_fault(fault_of([&] { world.compute(0).synchronize(); }), FaultKind::race, {"\"y\" of sim:0"});
+    }
+  }
+}
+
+TEST_CASE("a ticket vouches for what was posted before it") {
+  for (const bool early : {true, false}) {
+    World world;
+    Buffer x = world.buffer(0, 8, "x");
+    std::uint64_t ticket = 0;
+    const auto zero = [&](int rank) {
+      if (rank == 0) world.compute(0).enqueue(ops::Zero{x.raw(8)});
+    };
+    const auto wait = [&](int rank) { world.compute(rank).synchronize(); };
+    ticket = world.fleet.post_all(2, zero);
+    const std::uint64_t later = world.fleet.post_all(2, wait);
+    world.fleet.wait(early ? ticket : later);
+    x = Buffer();
+    CHECK(fault_of([&] { world.finish(); }).has_value() == early);
+  }
+  World world;
+  const std::uint64_t first = world.fleet.post_all(1, [](int) {});
+  world.fleet.wait(first);
+  CHECK_THROWS_AS(world.fleet.wait(first), std::logic_error);
+}
+
 TEST_CASE("a deadlock names every blocked stream and what it waits for") {
   World world(3);
   const Buffer x = world.buffer(1, 8, "x"), y = world.buffer(1, 8, "y");

@@ -17,12 +17,15 @@ Config deep_config(const std::vector<std::string>& overrides = {}) {
   return config;
 }
 
-TrainOptions on_simulator(std::uint64_t seed) {
+// `kept` receives the simulator: when the run is over and all its memory freed, it must have nothing to report.
+TrainOptions on_simulator(std::uint64_t seed, std::shared_ptr<sim::Simulator>* kept = nullptr) {
   TrainOptions options;
-  options.create_fleet = [seed](int devices) {
+  options.create_fleet = [seed, kept](int devices) {
     sim::SimulatorOptions simulator;
     simulator.seed = seed;
-    return std::make_unique<SimFleet>(devices, simulator);
+    auto fleet = std::make_unique<SimFleet>(devices, simulator);
+    if (kept != nullptr) *kept = fleet->share_simulator();
+    return fleet;
   };
   return options;
 }
@@ -46,7 +49,9 @@ TEST_CASE("training on 1 … 16 simulated devices, 50 seeds, three stages: no re
       for (std::uint64_t seed = exact; seed < kSeeds; seed += 2) {  // the two updates take turns
         const ScratchFolder run;
         INFO("update " << exact << ", " << devices << " devices, seed " << seed);
-        run_in(run / "run", config, on_simulator(seed));
+        std::shared_ptr<sim::Simulator> simulator;
+        run_in(run / "run", config, on_simulator(seed, &simulator));
+        REQUIRE_NOTHROW(simulator->finish());
         REQUIRE(metrics_of(run / "run") == metrics);
         REQUIRE(weights_of(run / "run") == weights);
       }
