@@ -4,7 +4,7 @@
     build/gamlp bench --machine machine.json
     check_forecast.py --machine machine.json
 
-For every config and number of workers: the iteration as measured (the median of rounds some minutes apart, and their
+For every config and number of workers: the iteration as measured (the median of rounds over all configs, and their
 range), the forecast, and by how much that is off; the same for the largest device memory of a worker; and for the whole
 process of a short training its peak resident memory beside the forecast's. Exit status: 0 all within the limits, 1 some are not, or a command failed.
 """

@@ -63,7 +63,7 @@ def draw(sweeps: list[Sweep], marks: list[tuple[float, float, str]], title: str 
             left.plot(*zip(*short), "o", markersize=4.5, color="white", markeredgecolor=style["color"], zorder=4)
     for x, y, name in marks:
         left.plot(x, y, "k*", markersize=9, zorder=5)
-        left.annotate(name, (x, y), xytext=(6, -10), textcoords="offset points", fontsize=8)
+        left.annotate(name, (x, y), xytext=(-6, 6), textcoords="offset points", ha="right", fontsize=8)
     left.set_title("speedup over one device", loc="left")
     right.set_title("exchange in sight (% of a step)", loc="left")
     for axis in (left, right):

@@ -113,7 +113,7 @@ std::string details(const Plan& plan, const Machine& machine) {
     out += summary_line("exchange", megabytes(static_cast<double>(f.boundary_p)) + " MB of p and " +
                                         megabytes(static_cast<double>(f.boundary_q)) +
                                         " MB of q per boundary and epoch, " + std::to_string(f.devices - 1) +
-                                        " boundaries");
+                                        (f.devices == 2 ? " boundary" : " boundaries"));
   }
   out += summary_line("memory", memory_line(plan, machine));
   std::string partition = partition_text(f.ranges()) + " layers";

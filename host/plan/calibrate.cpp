@@ -24,6 +24,12 @@ double seconds_between(Clock::time_point a, Clock::time_point b) {
 // Times of each op shape, in the order met.
 using Samples = std::map<std::pair<std::string, std::array<double, 3>>, std::vector<double>>;
 
+double median(std::vector<double>& values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 // Passes ops on to a CPU worker's compute stream, which runs them at once, and times each.
 class TimingStream final : public Stream {
  public:
@@ -58,14 +64,15 @@ struct Setting {
 constexpr std::int64_t kInputs = 600;
 
 // As deep as the paper's networks where that takes no time, so that caches hold what they hold in training.
-int layers_of(const Setting& setting) { return setting.nodes * setting.width <= 200'000 ? 10 : 6; }
+constexpr std::int64_t kSmall = 200'000;
+int layers_of(const Setting& setting) { return setting.nodes * setting.width <= kSmall ? 10 : 6; }
 
 struct Messages {
   double copy_seconds = 0, bytes = 0;
 };
 
-// Iterations of one setting on `workers` workers; adds what they measured.
-void measure(const Setting& setting, int workers, int threads, bool quick, MeasuredOps& ops, Messages& messages) {
+// Iterations of one setting on `workers` workers, for about `budget` seconds; adds the median of every op's times.
+void measure(const Setting& setting, int workers, int threads, double budget, Samples& medians, Messages& messages) {
   Config config;
   config.model.width = setting.width;
   const int layers = layers_of(setting);
@@ -119,8 +126,7 @@ void measure(const Setting& setting, int workers, int threads, bool quick, Measu
     return seconds_between(start, Clock::now()) / count;
   };
   const double first = iterate(2);
-  // Half a second for each setting, but at least three iterations.
-  const int count = quick ? 3 : static_cast<int>(std::clamp(0.5 / std::max(first, 1e-6), 3.0, 100.0));
+  const int count = static_cast<int>(std::clamp(budget / std::max(first, 1e-6), 3.0, 100.0));
   const DeviceTimes before = fleet->times();
   const TransportCounters sent_before = fleet->traffic();
   for (auto& stream : streams) stream->recording = true;
@@ -139,14 +145,7 @@ void measure(const Setting& setting, int workers, int threads, bool quick, Measu
       into.insert(into.end(), seconds.begin(), seconds.end());
     }
   }
-  for (auto& [key, seconds] : all) {
-    std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
-    std::vector<MeasuredOp>& points = ops[key.first];
-    const auto same =
-        std::find_if(points.begin(), points.end(), [&](const MeasuredOp& p) { return p.dims == key.second; });
-    const double median = std::max(seconds[seconds.size() / 2], 1e-9);
-    if (same == points.end()) points.push_back({key.second, median});
-  }
+  for (auto& [key, seconds] : all) medians[key].push_back(median(seconds));
   programs.clear();
 }
 
@@ -209,6 +208,7 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
   machine.memory_total = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   const std::vector<Setting> list = settings(quick);
   Messages messages;
+  std::map<int, Samples> medians;                // by workers
   const int all = std::min(machine.devices, 6);  // no more than the fewest layers
   std::vector<int> counts = {1};
   if (all > 1) counts.push_back(all);
@@ -217,8 +217,19 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
              " nodes × " + std::to_string(list[i].width) + ", " +
              (list[i].update == Update::exact ? "exact" : "gradient") + ", " +
              codec_name(wire_format(list[i].codec), list[i].codec.rounding));
-    for (const int workers : counts)
-      measure(list[i], workers, threads_per_device, quick, machine.seconds[workers], messages);
+    // Small ones depend on where their memory happens to lie: several times, in fresh memory.
+    const bool small = list[i].nodes * list[i].width <= kSmall;
+    const int repeats = small && !quick ? 5 : 1;
+    for (const int workers : counts) {
+      for (int k = 0; k < repeats; ++k) {
+        measure(list[i], workers, threads_per_device, quick ? 0 : 0.5 / repeats, medians[workers], messages);
+      }
+    }
+  }
+  for (auto& [workers, ops] : medians) {
+    for (auto& [key, seconds] : ops) {
+      machine.seconds[workers][key.first].push_back({key.second, std::max(median(seconds), 1e-9)});
+    }
   }
   // One worker exchanges with nobody: a plain copy stands in.
   if (all == 1) measure_copy(messages);
