@@ -28,7 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   (void)gamlp::make_costs(machine, 1);
   if (machine.gpu) return 0;
-  const gamlp::Machine again = gamlp::parse_machine(gamlp::machine_text(machine, {}), "again.json");
+  const gamlp::Machine again =
+      gamlp::parse_machine(gamlp::machine_text(machine, nlohmann::ordered_json::object()), "again.json");
   if (again.seconds.size() != machine.seconds.size()) std::abort();
   return 0;
 }
