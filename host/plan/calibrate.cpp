@@ -80,8 +80,7 @@ void measure(const Setting& setting, int workers, int threads, double budget, Sa
   config.method.update = setting.update;
   config.exchange.p = config.exchange.q = setting.codec;
   TrainingShape shape{{setting.nodes, kInputs, setting.classes}, InputKind::plain};
-  resolve_method(config, shape.problem);
-  shape.kind = choose_input_kind(shape.problem, setting.update, setting.width, 100);
+  shape.kind = resolve_problem(config, shape.problem);
   const StageSpec spec = make_stage_spec(config, shape, layers, workers);
 
   Random random(7);

@@ -37,14 +37,8 @@ double interpolated_rate(const std::vector<MeasuredOp>& points, const OpShape& s
 
 // The work of a measured point: as the op's own, from its sizes.
 double work_at(const MeasuredOp& point, const OpShape& shape) {
-  const auto& p = point.dims;
-  if (shape.flops <= 0) return p[0] * p[1];
-  const std::string_view family = shape.family;
-  if (family.starts_with("gemm")) return 2.0 * p[0] * p[1] * p[2];
-  if (family.starts_with("gram") || family.starts_with("outer_gram")) return p[0] * p[0] * p[1];
-  if (family == "p_operators") return 4.0 * p[0] * p[0] * p[1] + p[0] * p[0] * p[0];
-  if (family == "w_factor" || family == "kernel_factor") return p[0] * p[0] * p[0] / 3.0;
-  return 2.0 * p[0] * p[0] * p[1];
+  const double flops = flops_of(shape.family, point.dims);
+  return flops > 0 ? flops : point.dims[0] * point.dims[1];
 }
 
 class MeasuredCosts final : public sim::CostModel {

@@ -124,7 +124,6 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   Forecast forecast;
   forecast.devices = devices;
   forecast.layers = spec.layers();
-  forecast.nodes = spec.nodes;
   forecast.step = (latest() - start) / n;
   for (int rank = 0; rank < devices; ++rank) {
     const sim::DeviceClock &then = before[static_cast<std::size_t>(rank)], &now = run.simulator().clock(rank);

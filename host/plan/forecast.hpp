@@ -28,7 +28,6 @@ struct DeviceForecast {
 struct Forecast {
   int devices = 1;
   int layers = 0;
-  std::int64_t nodes = 0;
   double step = 0;                               // seconds of one iteration
   std::vector<DeviceForecast> per_device;        // those that own layers
   std::uint64_t boundary_p = 0, boundary_q = 0;  // bytes per boundary and iteration

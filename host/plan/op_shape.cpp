@@ -8,50 +8,31 @@ namespace {
 
 double d(std::int64_t value) { return static_cast<double>(value); }
 
-// Sizes and flops of products and factorisations; the others are described by their views.
+// Sizes of products and factorisations; the others are described by their views.
 void describe(const ops::Gemm& op, OpShape& s) {
   s.family += std::string(":") + (op.ta ? 't' : 'n') + (op.tb ? 't' : 'n');
   s.dims = {d(op.c.rows), d(op.c.cols), d(op.ta ? op.a.rows : op.a.cols)};
-  s.flops = 2.0 * s.dims[0] * s.dims[1] * s.dims[2];
 }
-void describe(const ops::Gram& op, OpShape& s) {
-  s.dims = {d(op.x.cols), d(op.x.rows), 1};
-  s.flops = s.dims[0] * s.dims[0] * s.dims[1];
-}
-void describe(const ops::OuterGram& op, OpShape& s) {
-  s.dims = {d(op.x.rows), d(op.x.cols), 1};
-  s.flops = s.dims[0] * s.dims[0] * s.dims[1];
-}
+void describe(const ops::Gram& op, OpShape& s) { s.dims = {d(op.x.cols), d(op.x.rows), 1}; }
+void describe(const ops::OuterGram& op, OpShape& s) { s.dims = {d(op.x.rows), d(op.x.cols), 1}; }
 void describe(const ops::POperators& op, OpShape& s) {
   const double n = d(op.w.cols), m = d(op.w.rows);
   s.dims = {n, m, 1};
-  s.flops = 4.0 * n * n * m + n * n * n;
   s.columns = 3.0 * n;  // the factor, its inverse, their product
 }
 void describe(const ops::WFactor& op, OpShape& s) {
   const double n = d(op.factor.rows);
   s.dims = {n, 1, 1};
-  s.flops = n * n * n / 3.0;
   s.columns = n;
 }
 void describe(const ops::KernelFactor& op, OpShape& s) {
   const double v = d(op.factor.rows);
   s.dims = {v, 1, 1};
-  s.flops = v * v * v / 3.0;
   s.columns = v;
 }
-void describe(const ops::WSolve& op, OpShape& s) {
-  s.dims = {d(op.w.cols), d(op.w.rows), 1};
-  s.flops = 2.0 * s.dims[0] * s.dims[0] * s.dims[1];
-}
-void describe(const ops::FactorSolve& op, OpShape& s) {
-  s.dims = {d(op.x.rows), d(op.x.cols), 1};
-  s.flops = 2.0 * s.dims[0] * s.dims[0] * s.dims[1];
-}
-void describe(const ops::KernelSolve& op, OpShape& s) {
-  s.dims = {d(op.t.rows), d(op.t.cols), 1};
-  s.flops = 2.0 * s.dims[0] * s.dims[0] * s.dims[1];
-}
+void describe(const ops::WSolve& op, OpShape& s) { s.dims = {d(op.w.cols), d(op.w.rows), 1}; }
+void describe(const ops::FactorSolve& op, OpShape& s) { s.dims = {d(op.x.rows), d(op.x.cols), 1}; }
+void describe(const ops::KernelSolve& op, OpShape& s) { s.dims = {d(op.t.rows), d(op.t.cols), 1}; }
 template <class AnyOp>
 void describe(const AnyOp& op, OpShape& s) {
   double largest = 0;
@@ -79,6 +60,18 @@ std::string codec_name(const WireFormat& format, Rounding rounding) {
          (rounding == Rounding::stochastic ? "/stochastic" : "");
 }
 
+double flops_of(std::string_view family, const std::array<double, 3>& dims) {
+  const auto [a, b, c] = dims;
+  if (family.starts_with("gemm")) return 2.0 * a * b * c;
+  if (family == ops::Gram::name || family == ops::OuterGram::name) return a * a * b;
+  if (family == ops::POperators::name) return 4.0 * a * a * b + a * a * a;
+  if (family == ops::WFactor::name || family == ops::KernelFactor::name) return a * a * a / 3.0;
+  if (family == ops::WSolve::name || family == ops::FactorSolve::name || family == ops::KernelSolve::name) {
+    return 2.0 * a * a * b;
+  }
+  return 0.0;
+}
+
 OpShape shape_of(const Op& op) {
   return std::visit(
       [](const auto& o) {
@@ -93,6 +86,7 @@ OpShape shape_of(const Op& op) {
           const bool both = !std::is_const_v<Value> && (o.phase == Phase::elementwise || o.phase == Phase::codec);
           s.bytes += d(view.size()) * static_cast<double>(sizeof(Value)) * (both ? 2.0 : 1.0);
         });
+        s.flops = flops_of(s.family, s.dims);
         s.work = s.flops > 0 ? s.flops : s.dims[0] * s.dims[1];
         return s;
       },

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 
 #include "host/device/ops.hpp"
 
@@ -18,6 +19,8 @@ struct OpShape {
 };
 
 OpShape shape_of(const Op& op);
+// Flops of a product or factorisation of these sizes; 0 for other families.
+double flops_of(std::string_view family, const std::array<double, 3>& dims);
 
 // Of an op that quantises or dequantises: "8/value/tensor".
 std::string codec_name(const WireFormat& format, Rounding rounding = Rounding::nearest);

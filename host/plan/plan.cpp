@@ -85,7 +85,7 @@ PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& coun
   subject.counts = counts ? *counts : count_problem(config.dataset);
   subject.shape.problem = subject.counts.shape;
   subject.given = config;
-  subject.shape.kind = resolve_problem(config, subject.counts.shape, &subject.notes);
+  subject.shape.kind = resolve_problem(config, subject.counts.shape);
   subject.config = std::move(config);
   return subject;
 }

@@ -20,7 +20,6 @@ struct PlanSubject {
   Config config;  // resolved
   ProblemCounts counts;
   TrainingShape shape;
-  std::vector<std::string> notes;  // what was chosen automatically
 };
 // `counts`: of the problem when it is not the dataset's. Dataset paths are used as they are.
 PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& counts = {});
