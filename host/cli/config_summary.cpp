@@ -11,9 +11,8 @@
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
-#include "host/data/load.hpp"
-#include "host/data/split.hpp"
 #include "host/math/quantize.hpp"
+#include "host/plan/forecast.hpp"
 #include "host/train/trainer.hpp"
 
 namespace gamlp::cli {
@@ -32,41 +31,18 @@ double product_flops(std::int64_t n, std::int64_t m, std::int64_t v, bool first,
   return 3.0 * product + inputs * inputs * (3.0 * nodes + 3.0 * inputs + 4.0 * outputs);
 }
 
-// Bytes of variables, weights and workspace of a stage on all devices, and of layer 1's input with what the
-// evaluator keeps. Message buffers, small beside them, are left out.
-double stage_memory(const std::vector<std::int64_t>& widths, const Config& config, const ConfigCost& cost,
-                    std::int64_t evaluated, int devices) {
-  const bool exact = config.method.update == Update::exact;
-  const double v = as_double(cost.train);
-  double floats = 0, widest = 0;
-  for (std::size_t l = 1; l < widths.size(); ++l) {
-    const double n = as_double(widths[l - 1]), m = as_double(widths[l]);
-    const bool first = l == 1, last = l + 1 == widths.size();
-    floats += n * m + v * m * (exact ? 3.0 : 2.0) + (first ? 0.0 : v * n) + (last ? 0.0 : 2.0 * v * m);
-    widest = std::max(widest, first ? m : std::max(n, m));
-  }
-  floats += devices * (2.0 * v * widest + (exact ? v * widest + 2.0 * widest * widest : widest * widest));
-  const double columns = as_double(widths.front());
-  floats += 2.0 * v * columns + as_double(evaluated) * columns;  // host copy, device copy, other parts
-  if (cost.input == InputKind::kernel) floats += 2.0 * v * v;
-  if (cost.input != InputKind::plain) floats += v * as_double(cost.inputs);
-  return 4.0 * floats;
-}
-
 ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
   DatasetConfig source = config.dataset;
   locate_dataset(source, file.parent_path());
-  const Dataset dataset = load_dataset(source);
-  const Split split = make_split(dataset, config.dataset.split);
+  const ProblemCounts counts = count_problem(source);
   ConfigCost cost;
-  cost.train = static_cast<std::int64_t>(split.train.size());
-  cost.inputs = config.dataset.hops * dataset.features();
-  cost.classes = dataset.classes;
-  TrainingShape shape{{cost.train, cost.inputs, cost.classes}, InputKind::plain};
+  cost.train = counts.shape.train_nodes, cost.inputs = counts.shape.inputs, cost.classes = counts.shape.classes;
+  TrainingShape shape{counts.shape, InputKind::plain};
   shape.kind = cost.input = resolve_problem(config, shape.problem, &cost.notes);
 
   const std::int64_t values = cost.train * config.model.width;
   const int devices = device_count(config);
+  const double others = host_memory(config, counts, shape.kind);
   for (const StageConfig& stage : config.stages) {
     StageCost s;
     s.layers = stage.layers;
@@ -81,9 +57,9 @@ ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
       s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method.update, cost.input);
     }
     s.ranges = spec.ranges;
-    cost.memory_bytes =
-        stage_memory(widths, config, cost, static_cast<std::int64_t>(split.validation.size() + split.test.size()),
-                     static_cast<int>(s.ranges.size()));
+    double memory = others;
+    for (const MemoryUse& device : stage_memory(spec, shape)) memory += static_cast<double>(device.peak);
+    cost.memory_bytes = std::max(cost.memory_bytes, memory);
     cost.stages.push_back(std::move(s));
   }
   return cost;
@@ -103,7 +79,7 @@ std::string cost_text(const ConfigCost& cost) {
                                             grouped(cost.classes) + " classes");
   out += summary_line("layer 1", std::string(input_kind_name(cost.input)) + " inputs");
   for (const std::string& note : cost.notes) out += summary_line("", note);
-  out += summary_line("memory", "about " + human_bytes(cost.memory_bytes) + " in the last stage");
+  out += summary_line("memory", "about " + human_bytes(cost.memory_bytes) + " of the process at its peak");
   Table table({"layers", "epochs", "GFLOP/iteration", "bytes/boundary", "bytes/epoch*", "layers per device"});
   for (const StageCost& s : cost.stages) {
     table.row({std::to_string(s.layers), grouped(s.epochs), short_number(s.flops / 1e9),

@@ -29,7 +29,7 @@ struct ConfigCost {
   InputKind input = InputKind::plain;
   std::vector<std::string> notes;  // what was chosen automatically
   std::vector<StageCost> stages;
-  double memory_bytes = 0;  // of the last stage on all devices, with the evaluator's inputs
+  double memory_bytes = 0;  // of the process at its peak, all devices and stages
 };
 
 struct ConfigSummary {

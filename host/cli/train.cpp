@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "host/cli/commands.hpp"
@@ -50,12 +51,23 @@ int finish(const TrainResult& result, const RunFolder& folder, const Shared& sha
   return 0;
 }
 
-void write_trace(const TraceLog& trace, const std::string& path, Progress& progress) {
+constexpr const char* kTraceHelp = "Write the run's timeline to this file, for ui.perfetto.dev";
+
+// Runs `work` until a signal stops it; writes its timeline when `path` is given.
+int traced(const std::string& path, Progress& progress, const std::function<int(const TrainOptions&)>& work) {
+  install_signal_handlers();
+  TraceLog trace;
+  TrainOptions options;
+  options.stop = &stop_flag();
+  if (path.empty()) return work(options);
+  options.trace = &trace;
+  const int status = work(options);
   trace.write(path, "gamlp train");
   if (trace.dropped() > 0) {
     progress.warning(path + ": holds the first " + std::to_string(trace.spans()) + " of " +
                      std::to_string(trace.spans() + trace.dropped()) + " spans; train fewer epochs for a whole one");
   }
+  return status;
 }
 
 struct TrainArguments {
@@ -75,7 +87,7 @@ void add_train(CLI::App& app, Shared& shared) {
       ->allow_extra_args(false);
   command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
   command->add_option("--devices", args->devices, "auto, cpu or cpu:N (N workers)");
-  command->add_option("--trace", args->trace, "Write the run's timeline to this file, for ui.perfetto.dev");
+  command->add_option("--trace", args->trace, kTraceHelp);
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
   command->callback([args, &shared] {
@@ -88,15 +100,10 @@ void add_train(CLI::App& app, Shared& shared) {
       Progress progress(shared.quiet, shared.json);
       for (const std::string& warning : config_warnings(config)) progress.warning(warning);
       const RunFolder folder = RunFolder::create(args->run.empty() ? free_run_folder(path) : fs::path(args->run));
-      install_signal_handlers();
-      TrainOptions options;
-      options.stop = &stop_flag();
-      TraceLog trace;
-      if (!args->trace.empty()) options.trace = &trace;
       try {
-        const TrainResult result = train(std::move(config), path.parent_path(), folder, progress, options);
-        if (options.trace != nullptr) write_trace(trace, args->trace, progress);
-        return finish(result, folder, shared);
+        return traced(args->trace, progress, [&](const TrainOptions& options) {
+          return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
+        });
       } catch (...) {
         remove_if_unused(folder);
         throw;
@@ -106,22 +113,23 @@ void add_train(CLI::App& app, Shared& shared) {
 }
 
 void add_resume(CLI::App& app, Shared& shared) {
-  auto run = std::make_shared<std::string>();
+  auto args = std::make_shared<TrainArguments>();
   CLI::App* command = app.add_subcommand("resume", "Continue an interrupted run from its newest checkpoint");
-  command->add_option("run", *run, "Run folder")->required();
+  command->add_option("run", args->run, "Run folder")->required();
+  command->add_option("--trace", args->trace, kTraceHelp);
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
-  command->callback([run, &shared] {
-    shared.run = [run, &shared] {
-      const RunFolder folder = RunFolder::open(*run);
+  command->callback([args, &shared] {
+    shared.run = [args, &shared] {
+      if (!args->trace.empty()) expect_writable(args->trace);
+      const RunFolder folder = RunFolder::open(args->run);
       if (fs::exists(folder.result_path())) {
-        throw ConfigError(*run + ": the run is finished (result.json); there is nothing to resume");
+        throw ConfigError(args->run + ": the run is finished (result.json); there is nothing to resume");
       }
       Progress progress(shared.quiet, shared.json);
-      install_signal_handlers();
-      TrainOptions options;
-      options.stop = &stop_flag();
-      return finish(resume(folder, progress, options), folder, shared);
+      return traced(args->trace, progress, [&](const TrainOptions& options) {
+        return finish(resume(folder, progress, options), folder, shared);
+      });
     };
   });
 }

@@ -72,7 +72,8 @@ struct Messages {
 };
 
 // Iterations of one setting on `workers` workers, for about `budget` seconds; adds the median of every op's times.
-void measure(const Setting& setting, int workers, int threads, double budget, Samples& medians, Messages& messages) {
+// Returns the seconds of an iteration.
+double measure(const Setting& setting, int workers, int threads, double budget, Samples& medians, Messages& messages) {
   Config config;
   config.model.width = setting.width;
   const int layers = layers_of(setting);
@@ -129,7 +130,7 @@ void measure(const Setting& setting, int workers, int threads, double budget, Sa
   const DeviceTimes before = fleet->times();
   const TransportCounters sent_before = fleet->traffic();
   for (auto& stream : streams) stream->recording = true;
-  iterate(count);
+  const double seconds_each = iterate(count);
   everywhere([&](int rank) {
     for (int i = 0; i < 3; ++i) programs[static_cast<std::size_t>(rank)]->enqueue_forward();
     fleet->context(rank).exchange->synchronize();
@@ -146,6 +147,7 @@ void measure(const Setting& setting, int workers, int threads, double budget, Sa
   }
   for (auto& [key, seconds] : all) medians[key].push_back(median(seconds));
   programs.clear();
+  return seconds_each;
 }
 
 void measure_copy(Messages& messages) {
@@ -164,7 +166,7 @@ std::vector<Setting> settings(bool quick) {
   const CodecConfig bits8;
   for (const Update update : {Update::gradient, Update::exact}) {
     for (const std::int64_t nodes :
-         quick ? std::vector<std::int64_t>{40, 120} : std::vector<std::int64_t>{140, 500, 1500, 5000}) {
+         quick ? std::vector<std::int64_t>{40, 120} : std::vector<std::int64_t>{140, 500, 1200, 2500, 5000}) {
       for (const std::int64_t width : quick ? std::vector<std::int64_t>{8, 24}
                                             : std::vector<std::int64_t>{32, 64, 100, 200, 300, 500, 700, 1000}) {
         all.push_back({nodes, width, update, bits8});
@@ -174,7 +176,7 @@ std::vector<Setting> settings(bool quick) {
       for (const std::int64_t width : {100, 300}) all.push_back({20000, width, update, bits8, 40});
     }
     // Other codecs at one size: their ratio to the one above.
-    const std::int64_t nodes = quick ? 40 : 1500, width = quick ? 8 : 300;
+    const std::int64_t nodes = quick ? 40 : 1200, width = quick ? 8 : 300;
     for (const std::int64_t bits : {1, 2, 4, 8, 16, 32}) {
       for (const Coding coding : {Coding::value, Coding::difference}) {
         for (const Range range : {Range::tensor, Range::block, Range::fixed}) {
@@ -211,17 +213,21 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
   const int all = std::min(machine.devices, 6);  // no more than the fewest layers
   std::vector<int> counts = {1};
   if (all > 1) counts.push_back(all);
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    progress(std::to_string(i + 1) + "/" + std::to_string(list.size()) + ": " + std::to_string(list[i].nodes) +
-             " nodes × " + std::to_string(list[i].width) + ", " +
-             (list[i].update == Update::exact ? "exact" : "gradient") + ", " +
-             codec_name(wire_format(list[i].codec), list[i].codec.rounding));
-    // Small ones depend on where their memory happens to lie: several times, in fresh memory.
-    const bool small = list[i].nodes * list[i].width <= kSmall;
-    const int repeats = small && !quick ? 5 : 1;
-    for (const int workers : counts) {
-      for (int k = 0; k < repeats; ++k) {
-        measure(list[i], workers, threads_per_device, quick ? 0 : 0.5 / repeats, medians[workers], messages);
+  // A shared machine is faster and slower by turns, and small sizes depend on where their memory happens to lie: in
+  // passes that are minutes apart, each in fresh memory. The largest, which take most of the time, differ least.
+  const int passes = quick ? 1 : 4;
+  constexpr double kOnce = 0.4, kBudget = 0.8;  // seconds per iteration; seconds per setting and number of workers
+  std::vector<double> iteration(list.size(), 0.0);
+  for (int pass = 0; pass < passes; ++pass) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (iteration[i] > kOnce) continue;
+      progress("pass " + std::to_string(pass + 1) + " of " + std::to_string(passes) + ", " + std::to_string(i + 1) +
+               "/" + std::to_string(list.size()) + ": " + std::to_string(list[i].nodes) + " nodes × " +
+               std::to_string(list[i].width) + ", " + (list[i].update == Update::exact ? "exact" : "gradient") + ", " +
+               codec_name(wire_format(list[i].codec), list[i].codec.rounding));
+      for (const int workers : counts) {
+        iteration[i] =
+            measure(list[i], workers, threads_per_device, quick ? 0 : kBudget / passes, medians[workers], messages);
       }
     }
   }

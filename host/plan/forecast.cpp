@@ -11,7 +11,7 @@ namespace {
 // A stage on simulated devices without memory.
 class Run {
  public:
-  Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel& costs)
+  Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel* costs)
       : fleet_(static_cast<int>(spec.ranges.size()), options(costs)) {
     for (int rank = 0; rank < fleet_.size(); ++rank) {
       const DeviceContext& context = fleet_.context(rank);
@@ -21,6 +21,8 @@ class Run {
       }
       programs_.push_back(std::make_unique<StageProgram>(context, spec, rank, rank == 0 ? input_.get() : nullptr));
     }
+  }
+  void forward() {
     for (const auto& program : programs_) program->enqueue_forward();
   }
   void iterate(int count) {
@@ -35,10 +37,10 @@ class Run {
   sim::Simulator& simulator() { return fleet_.simulator(); }
 
  private:
-  static sim::SimulatorOptions options(const sim::CostModel& costs) {
+  static sim::SimulatorOptions options(const sim::CostModel* costs) {
     sim::SimulatorOptions o;
     o.arithmetic = false;
-    o.costs = &costs;
+    o.costs = costs;
     return o;
   }
 
@@ -101,12 +103,18 @@ double Forecast::balance() const {
   return most > 0 ? sum / (most * static_cast<double>(per_device.size())) : 1.0;
 }
 
+std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape) {
+  Run run(spec, shape, nullptr);
+  return run.fleet().memory();
+}
+
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                         const ForecastOptions& options) {
   const int devices = static_cast<int>(spec.ranges.size());
   const auto costs = make_costs(machine, devices);
-  Run run(at_epoch(spec, options.epoch), shape, *costs);
-  run.iterate(options.warm_up > 0 ? options.warm_up : spec.layers() + 3);
+  Run run(at_epoch(spec, options.epoch), shape, costs.get());
+  run.forward();
+  run.iterate(spec.layers() + 3);  // past a stage's first ones
   std::vector<sim::DeviceClock> before;
   for (int rank = 0; rank < devices; ++rank) before.push_back(run.simulator().clock(rank));
   const auto latest = [&] {

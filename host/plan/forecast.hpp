@@ -40,11 +40,13 @@ struct Forecast {
 };
 
 struct ForecastOptions {
-  int warm_up = 0;                // iterations before the measured ones; 0: enough to pass a stage's first ones
   int iterations = 8;             // measured
   std::int64_t epoch = 0;         // whose bits the schedule gives to all of them
   std::vector<TraceSink*> sinks;  // per device, empty or null: none; see only the measured iterations
 };
+
+// What a stage allocates on each device: counted by the program itself, on devices without memory.
+std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape);
 
 // One stage of `spec` (its ranges one per device).
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,

@@ -15,12 +15,12 @@ struct MemoryNeed {
   double needed = 0, available = 0, host = 0;
 };
 
-MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const Forecast& forecast) {
+MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const StageSpec& spec) {
   MemoryNeed need;
   double most = 0, sum = 0;
-  for (const DeviceForecast& device : forecast.per_device) {
-    most = std::max(most, static_cast<double>(device.memory.peak));
-    sum += static_cast<double>(device.memory.peak);
+  for (const MemoryUse& device : stage_memory(spec, subject.shape)) {
+    most = std::max(most, static_cast<double>(device.peak));
+    sum += static_cast<double>(device.peak);
   }
   if (machine.gpu) return {most, machine.memory_per_device, 0};
   need.host = host_memory(subject.config, subject.counts, subject.shape.kind);
@@ -33,12 +33,10 @@ StageSpec last_stage(const PlanSubject& subject, int devices) {
 
 // The memory of the stage that needs most.
 MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int devices) {
-  ForecastOptions options;
-  options.warm_up = options.iterations = 1;
   MemoryNeed most;
   for (const StageConfig& stage : subject.config.stages) {
     const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
-    const MemoryNeed need = memory_need(subject, machine, forecast_stage(spec, subject.shape, machine, options));
+    const MemoryNeed need = memory_need(subject, machine, spec);
     if (need.needed >= most.needed) most = need;
   }
   return most;
@@ -110,10 +108,13 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   options.iterations = iterations;
   options.epoch = config.stages.back().epochs - 1;
   const StageSpec spec = last_stage(subject, devices);
-  const auto forecast = [&](const std::vector<LayerRange>& ranges) {
+  const auto with = [&](const std::vector<LayerRange>& ranges) {
     StageSpec other = spec;
     other.ranges = ranges;
-    return forecast_stage(other, subject.shape, machine, options);
+    return other;
+  };
+  const auto forecast = [&](const std::vector<LayerRange>& ranges) {
+    return forecast_stage(with(ranges), subject.shape, machine, options);
   };
   plan.forecast = forecast(spec.ranges);
   plan.one_device = devices == 1 ? plan.forecast.step : forecast({{1, layers}}).step;
@@ -127,7 +128,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   plan.best_step = plan.forecast.step;
   const std::vector<LayerRange> ranges = best_partition(spec, subject.shape, machine, devices);
   const Forecast better = forecast(ranges);
-  const MemoryNeed better_need = memory_need(subject, machine, better);
+  const MemoryNeed better_need = memory_need(subject, machine, with(ranges));
   if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
     plan.best = ranges;
     plan.best_step = better.step;
@@ -200,6 +201,7 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
 void trace_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations, TraceLog& log) {
   ForecastOptions options;
   options.iterations = iterations;
+  options.epoch = subject.config.stages.back().epochs - 1;
   for (int rank = 0; rank < devices; ++rank) options.sinks.push_back(&log.sink(rank));
   forecast_stage(last_stage(subject, devices), subject.shape, machine, options);
 }

@@ -51,7 +51,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
 // What would make it fit: more devices (GPUs), a smaller width, the gradient update, fewer bits. Empty when none does.
 std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machine& machine, int devices);
 
-// The timeline of some iterations of the last stage.
+// The timeline of some iterations of the last stage, with the bits of its last epoch.
 void trace_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations, TraceLog& log);
 
 nlohmann::ordered_json to_json(const Plan& plan);

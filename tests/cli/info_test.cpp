@@ -70,6 +70,15 @@ TEST_CASE("info describes a config and what it costs") {
   CHECK(json["cost"]["stages"][1]["bytes_per_epoch"] == 2 * 2 * (16 + 544));
   CHECK(json["cost"]["stages"][0]["flops_per_iteration"] == 2.0 * 2 * 16 * 12 * 45 + 4.0 * 2 * 12 * 3 * 45);
   check_says(run(work, {"info", "small.json"}).out, "GFLOP/iteration");
+  nlohmann::json one_worker = nlohmann::json::parse(small_config());
+  one_worker["devices"] = "cpu:1";
+  work.write("one.json", one_worker.dump());
+  const std::string machine = std::string(GAMLP_SOURCE_DIR) + "/configs/machines/cpu.json";
+  const Outcome plan = run(work, {"plan", "small.json", "--machine", machine, "--devices", "1", "--json"});
+  REQUIRE(plan.status == 0);
+  const Outcome one = run(work, {"info", "one.json", "--json"});
+  CHECK(nlohmann::json::parse(one.out)["cost"]["memory_bytes"] ==
+        nlohmann::json::parse(plan.out)["plans"][0]["memory_needed"]);
 
   work.write("missing.json", R"({"dataset": {"path": "nowhere.npz"},
     "exchange": {"p": {"bits": 4, "coding": "value"}, "q": {"bits": 4, "coding": "value"}}})");

@@ -44,10 +44,11 @@ TEST_CASE("SIGINT and SIGTERM leave a checkpoint, and resume finishes the run") 
     CHECK(early.status == 4);
     check_says(early.err, "gamlp resume run");
 
-    const Outcome resumed = run(work, {"resume", "run"});
+    const Outcome resumed = run(work, {"resume", "run", "--trace", "rest.json"});
     INFO(resumed.err);
     CHECK(resumed.status == 0);
     check_says(resumed.out, "test accuracy");
+    CHECK(nlohmann::json::parse(file_text(work / "rest.json"))["traceEvents"].size() > 1000);
     CHECK(lines_of(file_text(work / "run/metrics.jsonl")).size() == 800);
   }
 }

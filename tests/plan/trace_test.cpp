@@ -85,4 +85,26 @@ TEST_CASE("training and forecast give the same steps, ops and messages, so that 
   }
 }
 
+TEST_CASE("the timeline of a forecast has the bits of the last epoch, as its figures have") {
+  const PlanSubject subject =
+      plan_subject(small_config({"devices=cpu:2", "exchange.p.coding=difference",
+                                 R"(exchange.schedule=[{"epoch": 0, "bits": 8}, {"epoch": 5, "bits": 2}])"}));
+  const Machine machine = machine_of(simple_gpus());
+  const Plan plan = make_plan(subject, machine, 2);
+  TraceLog log;
+  trace_plan(subject, machine, 2, 3, log);
+  const ScratchFolder scratch;
+  int messages = 0;
+  const nlohmann::json trace = trace_of(log, scratch / "trace.json");
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["ph"] != "X" || event["pid"] != 1 || event["name"] != "exchange p") continue;
+    CHECK(event["args"]["bytes_sent"] == plan.forecast.boundary_p);
+    ++messages;
+  }
+  CHECK(messages == 3);
+  const WireFormat last = wire_format(subject.config.exchange.p, 2);
+  const std::int64_t values = subject.shape.problem.train_nodes * subject.config.model.width;
+  CHECK(plan.forecast.boundary_p == static_cast<std::uint64_t>(last.message_bytes(values)));
+}
+
 }  // namespace gamlp::test
