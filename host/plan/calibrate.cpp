@@ -213,8 +213,8 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
   const int all = std::min(machine.devices, 6);  // no more than the fewest layers
   std::vector<int> counts = {1};
   if (all > 1) counts.push_back(all);
-  // A shared machine is faster and slower by turns, and small sizes depend on where their memory happens to lie: in
-  // passes that are minutes apart, each in fresh memory. The largest, which take most of the time, differ least.
+  // A shared machine is faster and slower by turns: in passes that are minutes apart, each in fresh memory. The largest
+  // sizes, which take most of the time, differ least.
   const int passes = quick ? 1 : 4;
   constexpr double kOnce = 0.4, kBudget = 0.8;  // seconds per iteration; seconds per setting and number of workers
   std::vector<double> iteration(list.size(), 0.0);
