@@ -1,7 +1,6 @@
 // gamlp bench: the time of an iteration, by phase, beside the same products and factorisations alone.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
@@ -13,11 +12,13 @@
 #include "host/cli/commands.hpp"
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/device/forwarding_stream.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/stage_runner.hpp"
@@ -25,11 +26,6 @@
 
 namespace gamlp::cli {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_between(Clock::time_point a, Clock::time_point b) {
-  return std::chrono::duration<double>(b - a).count();
-}
 
 double median(std::vector<double> values) {
   expects(!values.empty(), "a median has values");
@@ -39,26 +35,19 @@ double median(std::vector<double> values) {
 }
 
 // Passes everything on; keeps the products and factorisations of the iteration that it is told to record.
-class RecordingStream final : public Stream {
+class RecordingStream final : public ForwardingStream {
  public:
-  explicit RecordingStream(Stream& stream) : stream_(stream) {}
+  using ForwardingStream::ForwardingStream;
   void enqueue(const Op& op) override {
     if (recording) {
       const Phase phase = phase_of(op);
       if (phase == Phase::gemm || phase == Phase::factor) recorded.push_back(op);
     }
-    stream_.enqueue(op);
+    ForwardingStream::enqueue(op);
   }
-  void record(Event& event) override { stream_.record(event); }
-  void wait(Event& event, const char* protects) override { stream_.wait(event, protects); }
-  void label(const StepLabel& label) override { stream_.label(label); }
-  void synchronize() override { stream_.synchronize(); }
 
   bool recording = false;
   std::vector<Op> recorded;
-
- private:
-  Stream& stream_;
 };
 
 std::string processor_name() {
@@ -85,7 +74,7 @@ double reference_gflops() {
   for (int i = 0; i < 4; ++i) {
     const auto start = Clock::now();
     gemm(a.view(), false, b.view(), false, c.view());
-    times.push_back(seconds_between(start, Clock::now()));
+    times.push_back(seconds_since(start));
   }
   return 2.0 * static_cast<double>(n * n * n) / median({times.begin() + 1, times.end()}) * 1e-9;
 }
@@ -150,7 +139,7 @@ class Subject {
       for (const Op& op : streams_[static_cast<std::size_t>(rank)]->recorded) {
         runner_.fleet().context(rank).compute->enqueue(op);
       }
-      seconds[static_cast<std::size_t>(rank)] = seconds_between(start, Clock::now());
+      seconds[static_cast<std::size_t>(rank)] = seconds_since(start);
     });
     return *std::max_element(seconds.begin(), seconds.end());
   }

@@ -1,17 +1,15 @@
 #include "host/cpu/cpu_device.hpp"
 
-#include <chrono>
 #include <cstring>
 #include <new>
 
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/memory.hpp"
 #include "host/cpu/blas.hpp"
 
 namespace gamlp {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // On the clock of timelines.
 double seconds() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }

@@ -1,13 +1,13 @@
 #include "host/cpu/local_transport.hpp"
 
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <mutex>
 #include <thread>
 
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_device.hpp"
 
@@ -180,14 +180,14 @@ class LocalGroup final : public ExchangeTask {
       offer.taken->store(true, std::memory_order_release);
       throw DeviceError(what);
     }
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     if (!receive.message.empty()) {  // an empty message may have no memory
       std::memcpy(receive.message.data, offer.message.data, static_cast<std::size_t>(receive.message.size()));
     }
     counters_.bytes_received += static_cast<std::uint64_t>(receive.message.size());
     offer.taken->store(true, std::memory_order_release);
     hub_->changed();
-    device_.clock().exchange += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    device_.clock().exchange += seconds_since(start);
   }
 
   std::shared_ptr<Hub> hub_;  // an end may be gone before a stream that still holds its group

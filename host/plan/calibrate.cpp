@@ -1,29 +1,25 @@
 #include "host/plan/calibrate.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <thread>
 #include <unistd.h>
 
-#include "host/admm/stage_program.hpp"
+#include "host/core/clock.hpp"
 #include "host/core/random.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/device/forwarding_stream.hpp"
 #include "host/plan/op_shape.hpp"
+#include "host/train/stage_runner.hpp"
 
 namespace gamlp {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_between(Clock::time_point a, Clock::time_point b) {
-  return std::chrono::duration<double>(b - a).count();
-}
-
 // Times of each op shape, in the order met.
 using Samples = std::map<std::pair<std::string, std::array<double, 3>>, std::vector<double>>;
 
+// Of an even number of values the higher of the two in the middle.
 double median(std::vector<double>& values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -31,27 +27,20 @@ double median(std::vector<double>& values) {
 }
 
 // Passes ops on to a CPU worker's compute stream, which runs them at once, and times each.
-class TimingStream final : public Stream {
+class TimingStream final : public ForwardingStream {
  public:
-  explicit TimingStream(Stream& stream) : stream_(stream) {}
+  using ForwardingStream::ForwardingStream;
   void enqueue(const Op& op) override {
     const auto start = Clock::now();
-    stream_.enqueue(op);
-    const double seconds = seconds_between(start, Clock::now());
+    ForwardingStream::enqueue(op);
+    const double seconds = seconds_since(start);
     if (!recording) return;
     const OpShape shape = shape_of(op);
     samples[{shape.family, shape.dims}].push_back(seconds);
   }
-  void record(Event& event) override { stream_.record(event); }
-  void wait(Event& event, const char* protects) override { stream_.wait(event, protects); }
-  void label(const StepLabel& label) override { stream_.label(label); }
-  void synchronize() override { stream_.synchronize(); }
 
   bool recording = false;
   Samples samples;
-
- private:
-  Stream& stream_;
 };
 
 struct Setting {
@@ -80,63 +69,52 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
   config.stages = {{layers, 100}};
   config.method.update = setting.update;
   config.exchange.p = config.exchange.q = setting.codec;
-  TrainingShape shape{{setting.nodes, kInputs, setting.classes}, InputKind::plain};
-  shape.kind = resolve_problem(config, shape.problem);
-  const StageSpec spec = make_stage_spec(config, shape, layers, workers);
+  const ProblemShape shape{setting.nodes, kInputs, setting.classes};
+  const InputKind kind = resolve_problem(config, shape);
 
   Random random(7);
   Matrix x(setting.nodes, kInputs);
   for (float& value : x.view().flat()) value = static_cast<float>(random.normal());
-  std::vector<std::int32_t> labels;
+  Problem problem;
+  problem.classes = static_cast<std::int32_t>(setting.classes);
+  problem.inputs = kInputs;
   for (std::int64_t i = 0; i < setting.nodes; ++i) {
-    labels.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(setting.classes))));
+    const auto label = random.below(static_cast<std::uint64_t>(setting.classes));
+    problem.parts[0].labels.push_back(static_cast<std::int32_t>(label));
   }
-  const TrainingInput input = make_training_input(std::move(x), shape.kind);
-  const Network network = initial_network(spec.widths, 0.01, true, 1);
+  problem.input = make_training_input(std::move(x), kind);
 
-  const auto fleet = create_cpu_fleet(workers, threads);
-  std::vector<std::unique_ptr<TimingStream>> streams;
-  std::unique_ptr<InputLayer> layer;
-  std::vector<std::unique_ptr<StageProgram>> programs(static_cast<std::size_t>(workers));
-  for (int rank = 0; rank < workers; ++rank)
-    streams.push_back(std::make_unique<TimingStream>(*fleet->context(rank).compute));
-  const auto everywhere = [&](const std::function<void(int)>& task) {
-    fleet->post_all(workers, task);
-    fleet->wait();
-  };
-  everywhere([&](int rank) {
-    DeviceContext context = fleet->context(rank);
+  std::vector<std::unique_ptr<TimingStream>> streams;  // outlive the programs that the runner holds
+  StageRunner runner(config, problem, create_cpu_fleet(workers, threads));
+  for (int rank = 0; rank < workers; ++rank) {
+    streams.push_back(std::make_unique<TimingStream>(*runner.fleet().context(rank).compute));
+  }
+  runner.context = [&](int rank) {
+    DeviceContext context = runner.fleet().context(rank);
     context.compute = streams[static_cast<std::size_t>(rank)].get();
-    if (rank == 0) {
-      layer = std::make_unique<InputLayer>(*context.device, input.shape(spec.widths[1]), config.method.update);
-      layer->enqueue_upload(*context.compute, input, config.method, network);
-    }
-    auto& program = programs[static_cast<std::size_t>(rank)];
-    program = std::make_unique<StageProgram>(context, spec, rank, rank == 0 ? layer.get() : nullptr);
-    program->enqueue_upload(network, labels);
-    program->enqueue_forward();
-  });
+    return context;
+  };
+  runner.build(layers, initial_network(runner.spec_of(layers).widths, 0.01, true, 1));
+  runner.forward();
   std::int64_t epoch = 0;
   const auto iterate = [&](int count) {
     const auto start = Clock::now();
-    everywhere([&](int rank) {
-      for (int i = 0; i < count; ++i) programs[static_cast<std::size_t>(rank)]->enqueue_iteration(epoch + i, true);
+    runner.run_all([&](int rank) {
+      for (int i = 0; i < count; ++i) runner.program(rank).enqueue_iteration(epoch + i, true);
     });
     epoch += count;
-    return seconds_between(start, Clock::now()) / count;
+    return seconds_since(start) / count;
   };
   const double first = iterate(2);
   const int count = static_cast<int>(std::clamp(budget / std::max(first, 1e-6), 3.0, 100.0));
-  const DeviceTimes before = fleet->times();
-  const TransportCounters sent_before = fleet->traffic();
+  const DeviceTimes before = runner.fleet().times();
+  const TransportCounters sent_before = runner.fleet().traffic();
   for (auto& stream : streams) stream->recording = true;
   const double seconds_each = iterate(count);
-  everywhere([&](int rank) {
-    for (int i = 0; i < 3; ++i) programs[static_cast<std::size_t>(rank)]->enqueue_forward();
-    fleet->context(rank).exchange->synchronize();
-  });
-  messages.copy_seconds += fleet->times().exchange - before.exchange;
-  messages.bytes += static_cast<double>(fleet->traffic().bytes_received - sent_before.bytes_received);
+  for (int i = 0; i < 3; ++i) runner.forward();
+  runner.settle();
+  messages.copy_seconds += runner.fleet().times().exchange - before.exchange;
+  messages.bytes += static_cast<double>(runner.fleet().traffic().bytes_received - sent_before.bytes_received);
 
   Samples all;
   for (auto& stream : streams) {
@@ -146,7 +124,6 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
     }
   }
   for (auto& [key, seconds] : all) medians[key].push_back(median(seconds));
-  programs.clear();
   return seconds_each;
 }
 
@@ -156,7 +133,7 @@ void measure_copy(Messages& messages) {
     const auto start = Clock::now();
     std::memcpy(to.data(), from.data(), static_cast<std::size_t>(from.size()) * sizeof(float));
     if (i == 0) continue;  // the first touches the pages
-    messages.copy_seconds += seconds_between(start, Clock::now());
+    messages.copy_seconds += seconds_since(start);
     messages.bytes += static_cast<double>(from.size()) * sizeof(float);
   }
 }

@@ -68,12 +68,12 @@ StageSpec at_epoch(StageSpec spec, std::int64_t epoch) {
   return spec;
 }
 
+}  // namespace
+
 StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges) {
   spec.ranges = std::move(ranges);
   return spec;
 }
-
-}  // namespace
 
 double DeviceForecast::busy() const {
   double sum = copying;

@@ -45,6 +45,9 @@ struct ForecastOptions {
   std::vector<TraceSink*> sinks;  // per device, empty or null: none; see only the measured iterations
 };
 
+// The same stage on other devices.
+StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges);
+
 // What a stage allocates on each device: counted by the program itself, on devices without memory.
 std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape);
 

@@ -108,13 +108,8 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   options.iterations = iterations;
   options.epoch = config.stages.back().epochs - 1;
   const StageSpec spec = last_stage(subject, devices);
-  const auto with = [&](const std::vector<LayerRange>& ranges) {
-    StageSpec other = spec;
-    other.ranges = ranges;
-    return other;
-  };
   const auto forecast = [&](const std::vector<LayerRange>& ranges) {
-    return forecast_stage(with(ranges), subject.shape, machine, options);
+    return forecast_stage(with_ranges(spec, ranges), subject.shape, machine, options);
   };
   plan.forecast = forecast(spec.ranges);
   plan.one_device = devices == 1 ? plan.forecast.step : forecast({{1, layers}}).step;
@@ -128,7 +123,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   plan.best_step = plan.forecast.step;
   const std::vector<LayerRange> ranges = best_partition(spec, subject.shape, machine, devices);
   const Forecast better = forecast(ranges);
-  const MemoryNeed better_need = memory_need(subject, machine, with(ranges));
+  const MemoryNeed better_need = memory_need(subject, machine, with_ranges(spec, ranges));
   if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
     plan.best = ranges;
     plan.best_step = better.step;

@@ -7,13 +7,11 @@
 // Checks (always on; the first fault is thrown as a SimulationFault by the call that finds it and by every later one):
 //   race          two accesses to the same bytes, one of them a write, that no event, message or wait of the driver
 //                 orders: vector clocks over the byte ranges that the ops' const and mutable views name
-//   deadlock      the driver waits and no queue can go on: every blocked stream is named with what it waits for;
-//   finish()
-//                 finds messages that nobody sent or received
+//   deadlock      the driver waits and no queue can go on: every blocked stream is named with what it waits
+//                 for. finish() finds messages that nobody sent or received
 //   mismatch      the two sides of a message name other sizes, types or contents
-//   memory        used after it was freed, freed while ops still use it, used out of bounds, by another device's
-//   stream,
-//                 or twice by one op
+//   memory        used after it was freed, freed while ops still use it, used out of bounds, used by a stream
+//                 of another device, or twice by one op
 //
 // Messages keep NCCL's rules: a group is one op of its stream, which stays at it until all of its messages are
 // complete; messages of a pair match in order; a message passes when the groups of both sides have come to the front. A

@@ -1,9 +1,9 @@
 #include "host/train/evaluator.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "host/core/clock.hpp"
 #include "host/cpu/blas.hpp"
 
 namespace gamlp {
@@ -96,7 +96,7 @@ void Evaluator::work() {
       waiting_.pop_front();
       busy_ = true;
     }
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     std::exception_ptr failure;
     try {
       problem_.input.to_host_layout(job.network->front());
@@ -107,7 +107,7 @@ void Evaluator::work() {
     {
       const std::lock_guard lock(mutex_);
       busy_ = false;
-      seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      seconds_ += seconds_since(start);
       if (failure) {
         failure_ = failure;
       } else {

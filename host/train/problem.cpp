@@ -1,9 +1,9 @@
 #include "host/train/problem.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/data/generate.hpp"
@@ -18,14 +18,12 @@ namespace {
 class Stopwatch {
  public:
   double lap() {
-    const auto now = std::chrono::steady_clock::now();
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    start_ = now;
-    return seconds;
+    const auto last = std::exchange(start_, Clock::now());
+    return seconds_between(last, start_);
   }
 
  private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  Clock::time_point start_ = Clock::now();
 };
 
 }  // namespace

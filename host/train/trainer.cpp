@@ -1,7 +1,6 @@
 #include "host/train/trainer.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <deque>
 #include <memory>
@@ -10,6 +9,7 @@
 
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
+#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
@@ -19,10 +19,6 @@
 
 namespace gamlp {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::unique_ptr<Fleet> fleet_for(const Config& config, const TrainOptions& options) {
   const int devices = device_count(config);

@@ -8,32 +8,28 @@
 #include <string>
 #include <vector>
 
+#include "host/device/forwarding_stream.hpp"
 #include "host/sim/sim_fleet.hpp"
 #include "tests/support/catch.hpp"
 
 namespace gamlp::test {
 
-class FaultyStream final : public Stream {
+class FaultyStream final : public ForwardingStream {
  public:
-  explicit FaultyStream(Stream& stream) : stream_(stream) {}
-  void enqueue(const Op& op) override { stream_.enqueue(op); }
+  using ForwardingStream::ForwardingStream;
   void record(Event& event) override {
     if (drop_record && drop_record(records_++)) return;
-    stream_.record(event);
+    ForwardingStream::record(event);
   }
   void wait(Event& event, const char* protects) override {
     if (drop_wait && drop_wait(protects)) return;
-    stream_.wait(event, protects);
+    ForwardingStream::wait(event, protects);
   }
-  void label(const StepLabel& label) override { stream_.label(label); }
-  void synchronize() override { stream_.synchronize(); }
-  Stream& inner() { return stream_; }
 
   std::function<bool(const std::string& protects)> drop_wait;
   std::function<bool(int number)> drop_record;
 
  private:
-  Stream& stream_;
   int records_ = 0;
 };
 
