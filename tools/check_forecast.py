@@ -6,7 +6,8 @@
 
 For every config and number of workers: the iteration as measured (the median of rounds over all configs, and their
 range), the forecast, and by how much that is off; the same for the largest device memory of a worker; and for the whole
-process of a short training its peak resident memory beside the forecast's. Exit status: 0 all within the limits, 1 some are not, or a command failed.
+process of a short training its peak resident memory beside the forecast's.
+Exit status: 0 all within the limits, 1 some are not, or a command failed.
 """
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; yellow left out, it is too pale on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
@@ -233,6 +233,7 @@ class Figure:
         self.figure.get_layout_engine().set(rect=(0, 0, 1, 1 - .035 * rows - (.045 if title else .01)))
         return self.figure.legend(handles=handles, loc="upper center", ncol=columns, bbox_to_anchor=(.5, 1.0))
 
+
 def save_figure(figure: Any, path: Path, dpi: int) -> None:
     """Writes beside `path` and renames, so that an error leaves no broken picture."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
@@ -258,6 +259,34 @@ def draw_in_house_style() -> None:
         "svg.fonttype": "none", "svg.hashsalt": "gamlp"})
 
 
+def add_figure_options(parser: argparse.ArgumentParser, output: str, curves: str, sources: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, default=Path(output), help=f".png, .svg or .pdf ({output})")
+    parser.add_argument("--labels", nargs="+", help=f"names of the {curves} (default: names of their {sources})")
+    parser.add_argument("--title")
+    parser.add_argument("--dpi", type=int, default=160, help="resolution of a .png (160)")
+
+
+def check_figure_options(parser: argparse.ArgumentParser, args: argparse.Namespace, count: int, curves: str) -> None:
+    if args.labels and len(args.labels) != count:
+        parser.error(f"{len(args.labels)} labels for {count} {curves}")
+    if args.output.suffix not in (".png", ".svg", ".pdf"):
+        parser.error(f"{args.output}: the name must end in .png, .svg or .pdf")
+
+
+def write_figure(program: str, draw: Callable[[], Any], args: argparse.Namespace) -> int:
+    """Writes what `draw` returns, or says why not; the program's exit status."""
+    try:
+        save_figure(draw(), args.output, args.dpi)
+    except ImportError as error:
+        print(f"{program}: needs matplotlib: apt-get install python3-matplotlib ({error})", file=sys.stderr)
+        return 1
+    except (RunError, OSError) as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
+    print(f"wrote {args.output}")
+    return 0
+
+
 def matplotlib_version() -> tuple[int, ...]:
     import matplotlib
     return tuple(int(part) for part in matplotlib.__version__.split(".")[:2])
@@ -266,33 +295,22 @@ def matplotlib_version() -> tuple[int, ...]:
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder with metrics.jsonl")
-    parser.add_argument("-o", "--output", type=Path, default=Path("run.png"), help=".png, .svg or .pdf (run.png)")
+    add_figure_options(parser, "run.png", "runs", "folders")
     parser.add_argument("--x", choices=tuple(X_TITLES), default="epochs", help="what the x-axis counts")
-    parser.add_argument("--labels", nargs="+", help="names of the runs (default: names of their folders)")
-    parser.add_argument("--title")
-    parser.add_argument("--dpi", type=int, default=160, help="resolution of a .png (160)")
     args = parser.parse_intermixed_args(argv)
-    if args.labels and len(args.labels) != len(args.runs):
-        parser.error(f"{len(args.labels)} labels for {len(args.runs)} runs")
-    if args.output.suffix not in (".png", ".svg", ".pdf"):
-        parser.error(f"{args.output}: the name must end in .png, .svg or .pdf")
+    check_figure_options(parser, args, len(args.runs), "runs")
     return args
 
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    try:
+
+    def figure() -> Any:
         labels = args.labels or [run.resolve().name for run in args.runs]
         runs = [read_run(run, label) for run, label in zip(args.runs, labels)]
-        save_figure(Figure(runs, args.x, args.title).figure, args.output, args.dpi)
-    except ImportError as error:
-        print(f"plot.py: needs matplotlib: apt-get install python3-matplotlib ({error})", file=sys.stderr)
-        return 1
-    except (RunError, OSError) as error:
-        print(f"plot.py: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {args.output}")
-    return 0
+        return Figure(runs, args.x, args.title).figure
+
+    return write_figure("plot.py", figure, args)
 
 
 if __name__ == "__main__":

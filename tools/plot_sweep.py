@@ -5,8 +5,8 @@
     plot_sweep.py sweep.json other.json --labels "8 bits" "float32" --mark 8,7.9,"measured" -o sweep.png
 
 Left: speedup over one device, with the ideal line; hollow points do not fit the machine's memory. Right: the share of a
-step in which the busiest device has messages in sight. Needs matplotlib. Exit status: 0 drawn, 1 a file is missing, corrupt or cannot be written,
-2 usage.
+step in which the busiest device has messages in sight. Needs matplotlib.
+Exit status: 0 drawn, 1 a file is missing, corrupt or cannot be written, 2 usage.
 """
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plot import COLOURS, RunError, draw_in_house_style, read_text, save_figure
+from plot import (COLOURS, RunError, add_figure_options, check_figure_options, draw_in_house_style, read_text,
+                  write_figure)
 
 LINES = ("-", "--", ":", "-.")
 
@@ -86,28 +87,16 @@ def mark(text: str) -> tuple[float, float, str]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="SWEEP", help="file of gamlp plan --sweep --output")
-    parser.add_argument("-o", "--output", type=Path, default=Path("sweep.png"), help=".png, .svg or .pdf (sweep.png)")
-    parser.add_argument("--labels", nargs="+", help="names of the curves (default: names of the files)")
+    add_figure_options(parser, "sweep.png", "sweeps", "files")
     parser.add_argument("--mark", action="append", type=mark, default=[], metavar="X,Y,NAME", help="a point to compare")
-    parser.add_argument("--title")
-    parser.add_argument("--dpi", type=int, default=160, help="resolution of a .png (160)")
     args = parser.parse_intermixed_args(argv)
-    if args.labels and len(args.labels) != len(args.sweeps):
-        parser.error(f"{len(args.labels)} labels for {len(args.sweeps)} sweeps")
-    if args.output.suffix not in (".png", ".svg", ".pdf"):
-        parser.error(f"{args.output}: the name must end in .png, .svg or .pdf")
-    try:
+    check_figure_options(parser, args, len(args.sweeps), "sweeps")
+
+    def figure() -> Any:
         labels = args.labels or [None] * len(args.sweeps)
-        sweeps = [read_sweep(path, label) for path, label in zip(args.sweeps, labels)]
-        save_figure(draw(sweeps, args.mark, args.title), args.output, args.dpi)
-    except ImportError as error:
-        print(f"plot_sweep.py: needs matplotlib: apt-get install python3-matplotlib ({error})", file=sys.stderr)
-        return 1
-    except (RunError, OSError) as error:
-        print(f"plot_sweep.py: {error}", file=sys.stderr)
-        return 1
-    print(f"wrote {args.output}")
-    return 0
+        return draw([read_sweep(path, label) for path, label in zip(args.sweeps, labels)], args.mark, args.title)
+
+    return write_figure("plot_sweep.py", figure, args)
 
 
 if __name__ == "__main__":
