@@ -117,7 +117,7 @@ part_fuzz() {
 
 part_format() {
   local files
-  mapfile -t files < <(sources 'host/*.cpp' 'host/*.hpp' 'tests/*.cpp' 'tests/*.hpp' 'cuda/*.cpp' 'cuda/*.hpp')
+  mapfile -t files < <(sources 'host/*.cpp' 'host/*.hpp' 'tests/*.cpp' 'tests/*.hpp' 'cuda/*.cpp' 'cuda/*.hpp' 'cuda/*.cu')
   echo "${#files[@]} files"
   ((${#files[@]} == 0)) || clang-format --dry-run -Werror "${files[@]}"
 }

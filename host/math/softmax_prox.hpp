@@ -9,17 +9,33 @@
 
 namespace gamlp {
 
+// Who works on a node: alone, or as one of several neighbouring threads of a GPU (cuda/kernels/softmax_step.cu), each of
+// which has the classes first(), first() + stride(), …. What a lane writes others may read after fence().
+struct OneLane {
+  GAMLP_HD std::int64_t first() const { return 0; }
+  GAMLP_HD std::int64_t stride() const { return 1; }
+  GAMLP_HD float sum(float x) const { return x; }
+  GAMLP_HD float least(float x) const { return x; }
+  GAMLP_HD float most(float x) const { return x; }
+  GAMLP_HD void fence() const {}
+};
+
 // s = softmax(z); returns logsumexp(z) − z_y, the node's cross-entropy.
-GAMLP_HD inline float softmax_risk(const float* z, std::int64_t classes, std::int64_t label, float* s) {
+template <class Lanes = OneLane>
+GAMLP_HD float softmax_risk(const float* z, std::int64_t classes, std::int64_t label, float* s, Lanes lanes = {}) {
+  const std::int64_t first = lanes.first(), stride = lanes.stride();
+  lanes.fence();
   float top = z[0];
-  for (std::int64_t i = 1; i < classes; ++i) top = z[i] > top ? z[i] : top;
+  for (std::int64_t i = first; i < classes; i += stride) top = z[i] > top ? z[i] : top;
+  top = lanes.most(top);
   float sum = 0.0f;
-  for (std::int64_t i = 0; i < classes; ++i) {
+  for (std::int64_t i = first; i < classes; i += stride) {
     s[i] = fast_exp(z[i] - top);
     sum += s[i];
   }
+  sum = lanes.sum(sum);
   const float inverse = 1.0f / sum;
-  for (std::int64_t i = 0; i < classes; ++i) s[i] *= inverse;
+  for (std::int64_t i = first; i < classes; i += stride) s[i] *= inverse;
   return std::log(sum) + (top - z[label]);
 }
 
@@ -27,13 +43,15 @@ GAMLP_HD inline float softmax_risk(const float* z, std::int64_t classes, std::in
 // The step t = ln(1+R)/R, R the range of the Newton direction, is what makes every step a descent step:
 // along a direction of range R the third derivative of logsumexp is at most R times the second.
 // Stops when the largest gradient component is below 1e-6 + ν|z|·1e-6, or after 60 steps.
-GAMLP_HD inline void softmax_prox(const float* a, std::int64_t classes, std::int64_t label, float nu, float* z,
-                                  float* s) {
+template <class Lanes = OneLane>
+GAMLP_HD void softmax_prox(const float* a, std::int64_t classes, std::int64_t label, float nu, float* z, float* s,
+                           Lanes lanes = {}) {
+  const std::int64_t first = lanes.first(), stride = lanes.stride();
   for (int step = 0; step < 60; ++step) {
-    softmax_risk(z, classes, label, s);
+    softmax_risk(z, classes, label, s, lanes);
     // One pass: gradient, D^-1 g, and the two sums of Sherman–Morrison, with D = diag(s + ν).
     float largest = 0.0f, sg = 0.0f, rest = 0.0f, size = 0.0f;
-    for (std::int64_t i = 0; i < classes; ++i) {
+    for (std::int64_t i = first; i < classes; i += stride) {
       const float g = s[i] - (i == label ? 1.0f : 0.0f) + nu * (z[i] - a[i]);
       const float magnitude = g < 0.0f ? -g : g;
       largest = magnitude > largest ? magnitude : largest;
@@ -43,19 +61,20 @@ GAMLP_HD inline void softmax_prox(const float* a, std::int64_t classes, std::int
       sg += weight * g;
       rest += weight;  // 1 − Σ s²/(s+ν) = ν Σ s/(s+ν), without cancellation
     }
+    largest = lanes.most(largest), size = lanes.most(size);
     if (!(largest > 1e-6f + nu * size * 1e-6f)) return;
-    const float factor = sg / (nu * rest);
+    const float factor = lanes.sum(sg) / (nu * lanes.sum(rest));
     float low = 0.0f, high = 0.0f;
-    for (std::int64_t i = 0; i < classes; ++i) {
+    for (std::int64_t i = first; i < classes; i += stride) {
       const float g = s[i] - (i == label ? 1.0f : 0.0f) + nu * (z[i] - a[i]);
       const float d = (g + s[i] * factor) / (s[i] + nu);
       s[i] = d;
       low = d < low ? d : low;
       high = d > high ? d : high;
     }
-    const float range = high - low;
+    const float range = lanes.most(high) - lanes.least(low);
     const float t = range > 1e-3f ? std::log(1.0f + range) / range : 1.0f;
-    for (std::int64_t i = 0; i < classes; ++i) z[i] -= t * s[i];
+    for (std::int64_t i = first; i < classes; i += stride) z[i] -= t * s[i];
   }
 }
 

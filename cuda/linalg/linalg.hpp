@@ -1,0 +1,26 @@
+// Dense linear algebra on a queue's stream, row-major as everywhere. Enqueues; waits for nothing, allocates nothing.
+//
+// A factorisation of a matrix that is not positive definite (or holds NaN) leaves queue.info other than 0; the kernels
+// that come after it then write NaN, so that the driver's check names the layer.
+#pragma once
+
+#include "cuda/core/queue.hpp"
+#include "host/core/matrix.hpp"
+
+namespace gamlp::cuda {
+
+// c ← alpha · op(a) op(b) + beta · c.
+void gemm(Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha = 1.0f, float beta = 0.0f);
+// Lower triangle of out ← xᵀx, or x xᵀ; what is above the diagonal is undefined.
+void gram_lower(Queue& queue, ConstMat x, bool outer, Mat out);
+
+// In place, lower triangle: a = L Lᵀ.
+void cholesky(Queue& queue, Mat a);
+// In place, from L: the lower triangle of the inverse.
+void cholesky_inverse(Queue& queue, Mat a);
+// Rows of x ← rows of x · (L Lᵀ)⁻¹.
+void cholesky_solve_rows(Queue& queue, ConstMat factor, Mat x);
+// x ← (L Lᵀ)⁻¹ x.
+void cholesky_solve_columns(Queue& queue, ConstMat factor, Mat x);
+
+}  // namespace gamlp::cuda

@@ -1,0 +1,459 @@
+#include <algorithm>
+#include <cmath>
+
+#include "host/cpu/cpu_ops.hpp"
+#include "tests/conformance/suite.hpp"
+
+namespace gamlp::conformance {
+namespace {
+
+struct Shape {
+  std::int64_t v, n, m;  // nodes, inputs, outputs
+  std::string text() const { return std::to_string(v) + " x " + std::to_string(n) + " x " + std::to_string(m); }
+};
+
+// One node, one neuron, odd widths, widths of 16-byte rows and others, several blocks of threads.
+std::vector<Shape> shapes(const Sizes& sizes) {
+  std::vector<Shape> list = {{1, 1, 1}, {1, 7, 3}, {3, 1, 2}, {2, 3, 1}, {17, 5, 9}, {40, 33, 31}, {67, 64, 52}};
+  if (sizes.large) {
+    for (const Shape& s : std::vector<Shape>{{1100, 3, 1}, {2708, 100, 100}, {5003, 401, 256}, {9000, 1000, 1000}}) {
+      list.push_back(s);
+    }
+  }
+  return list;
+}
+
+constexpr double kEps = 0x1p-24;
+
+// A sum of k terms of one sign in another order: 8 or 1,024 terms in float32, the rest in double.
+Bound sum_bound() { return {kEps * (4.0 + 5.0 * 32.0), 0.0}; }
+// A sum of n terms of either sign, each about `size`: relative to the sum of magnitudes.
+Bound signed_sum_bound(std::int64_t n, double size) {
+  return {kEps * (4.0 + 5.0 * 32.0), size * static_cast<double>(n)};
+}
+// A product's entries: k products of normal values, whose partial sums grow like sqrt(k).
+Bound product_bound(std::int64_t k, double size, double eps) {
+  const double terms = static_cast<double>(k);
+  return {kEps * eps, size * (4.0 * std::sqrt(terms) + 6.0 * terms)};
+}
+
+std::vector<ActivationRule> activations() {
+  return {{Activation::relu, 0.0f}, {Activation::leaky_relu, 0.1f}, {Activation::tanh, 0.0f}};
+}
+std::string text(const ActivationRule& f) {
+  return f.kind == Activation::relu ? " relu" : f.kind == Activation::tanh ? " tanh" : " leaky_relu";
+}
+
+struct Format {
+  WireFormat wire;
+  Rounding rounding = Rounding::nearest;
+  bool feedback = false, message = true;
+
+  std::string text() const {
+    if (!wire.quantized()) return message ? " float32" : " float32, no message";
+    std::string out = " " + std::to_string(wire.bits) + (wire.bits == 1 ? " bit" : " bits");
+    out += wire.coding == Coding::value ? " values" : " differences";
+    out += wire.range == Range::fixed    ? " fixed"
+           : wire.range == Range::tensor ? " tensor"
+                                         : " block " + std::to_string(wire.block);
+    if (rounding == Rounding::stochastic) out += " stochastic";
+    if (feedback) out += " feedback";
+    return message ? out : out + ", no message";
+  }
+  // The scale of 1-bit differences is a mean, which is summed in another order.
+  bool summed_scale() const {
+    return wire.bits == 1 && wire.coding == Coding::difference && wire.range != Range::fixed;
+  }
+  // Of x̂ and of what is computed from it.
+  Bound bound() const { return summed_scale() ? Bound{64 * kEps, 4.0} : Bound{}; }
+};
+
+WireFormat wire(int bits, Coding coding, Range range, std::int64_t block = 64) {
+  WireFormat format;
+  format.bits = bits, format.coding = coding, format.range = range, format.block = block;
+  if (range == Range::fixed) {
+    format.grid_min = -3.0f, format.grid_max = 3.0f, format.grid_levels = static_cast<std::int32_t>(1 << bits);
+  }
+  return format;
+}
+
+// Every width, coding and range; roundings, feedback and block sizes on some of them.
+std::vector<Format> formats() {
+  std::vector<Format> list = {{wire(32, Coding::value, Range::tensor)},
+                              {wire(32, Coding::value, Range::tensor), Rounding::nearest, false, false}};
+  for (const int bits : {1, 2, 4, 8, 16}) {
+    for (const Coding coding : {Coding::value, Coding::difference}) {
+      for (const Range range : {Range::fixed, Range::tensor, Range::block}) {
+        Format format{wire(bits, coding, range)};
+        list.push_back(format);
+        if (bits == 4 || (bits == 1 && coding == Coding::value)) {
+          format.rounding = Rounding::stochastic;
+          list.push_back(format);
+        }
+        if (bits == 2 && coding == Coding::value) {
+          format.feedback = true;
+          list.push_back(format);
+        }
+      }
+    }
+  }
+  for (const std::int64_t block : {16, 32, 128, 256, 512, 1024, 2048, 4096}) {
+    list.push_back({wire(block % 3 == 1 ? 8 : 2, Coding::difference, Range::block, block)});
+    list.push_back({wire(4, Coding::value, Range::block, block), Rounding::nearest, false, block != 128});
+  }
+  return list;
+}
+
+// What an op needs to quantise a tensor of `values` values.
+Quantize quantize(Arena& arena, const Format& f, std::int64_t values) {
+  Quantize q;
+  q.format = f.wire;
+  q.rounding = f.rounding;
+  q.key = 77;
+  q.iteration = arena.counter("iteration", 5);
+  const Bound bound = f.summed_scale() ? Bound{16 * kEps, 0.0} : Bound{};
+  if (f.wire.quantized()) q.scales = arena.output("scales", 1, f.wire.scale_floats(values), bound);
+  if (f.feedback) q.feedback = arena.normal("feedback", 1, values, {}, 0.1);
+  // The scales in the message are those above; where they may differ, it is not compared byte by byte.
+  if (f.message && !f.summed_scale()) q.message = arena.bytes("message", f.wire.message_bytes(values));
+  return q;
+}
+
+struct Suite {
+  const Sizes& sizes;
+  std::vector<Case> list;
+
+  template <class Build>
+  void add(const std::string& op, const std::string& what, Build build) {
+    list.push_back({op, what, [build](Arena& arena) { return Op(build(arena)); }});
+  }
+
+  void both_updates(const Shape& s);
+  void gradient(const Shape& s);
+  void softmax(std::int64_t v, std::int64_t classes);
+  void exact(const Shape& s);
+  void codec(std::int64_t v, std::int64_t n, const Format& f);
+};
+
+void Suite::both_updates(const Shape& s) {
+  const std::string what = s.text();
+  const double eps = sizes.product_eps;
+  for (const bool ta : {false, true}) {
+    for (const bool tb : {false, true}) {
+      add("gemm", what + (ta ? " ta" : "") + (tb ? " tb" : ""), [=](Arena& a) {
+        const Mat x = a.normal("a", ta ? s.n : s.v, ta ? s.v : s.n), y = a.normal("b", tb ? s.m : s.n, tb ? s.n : s.m);
+        return ops::Gemm{x, y, a.normal("c", s.v, s.m, product_bound(s.n, 1.0, eps)), ta, tb, 0.7f, 0.3f};
+      });
+    }
+  }
+  add("gemm", what + " into NaN", [=](Arena& a) {
+    const Mat x = a.normal("a", s.v, s.n), y = a.normal("b", s.n, s.m);
+    return ops::Gemm{x, y, a.output("c", s.v, s.m, product_bound(s.n, 1.0, eps))};
+  });
+  add("gram", what, [=](Arena& a) {
+    const Mat x = a.normal("x", s.v, s.n);
+    return ops::Gram{x, a.output("out", s.n, s.n, product_bound(s.v, 1.0, eps))};
+  });
+  if (s.v <= 3000) {
+    add("outer_gram", what, [=](Arena& a) {
+      const Mat x = a.normal("x", s.v, s.n);
+      return ops::OuterGram{x, a.output("out", s.v, s.v, product_bound(s.n, 1.0, eps))};
+    });
+  }
+  add("copy", what, [=](Arena& a) {
+    const Mat x = a.normal("in", s.v, s.n);
+    return ops::Copy{as_bytes(ConstMat(x)), as_bytes(a.output("out", s.v, s.n))};
+  });
+  add("zero", what, [=](Arena& a) { return ops::Zero{as_bytes(a.output("out", s.v, s.n))}; });
+  add("tick", what, [=](Arena& a) { return ops::Tick{a.counter("iteration", 41)}; });
+  for (const ActivationRule& f : activations()) {
+    add("forward", what + text(f), [=](Arena& a) {
+      const Mat b = a.normal("b", 1, s.m), z = a.normal("z", s.v, s.m);
+      return ops::Forward{b, z, a.output("y", s.v, s.m), f};
+    });
+  }
+  add("forward", what + ", no y", [=](Arena& a) {
+    const Mat b = a.normal("b", 1, s.m);
+    return ops::Forward{b, a.normal("z", s.v, s.m), {}, {Activation::relu, 0.0f}};
+  });
+  add("dot", what, [=](Arena& a) {
+    const Mat x = a.normal("a", s.v, s.m), y = a.normal("b", s.v, s.m);
+    return ops::Dot{x, y, a.scalar_output("out", 1, signed_sum_bound(s.v * s.m, 1.0))};
+  });
+  add("dot", what + ", a norm", [=](Arena& a) {
+    const Mat x = a.normal("a", s.v, s.m);
+    return ops::Dot{x, x, a.scalar_output("out", 1, sum_bound())};
+  });
+  add("column_mean", what, [=](Arena& a) {
+    const Mat x = a.normal("x", s.v, s.m);
+    return ops::ColumnMean{x, a.output("mean", 1, s.m, signed_sum_bound(1, 1.0))};
+  });
+}
+
+StepSize step_size(Arena& a) { return {a.scalars("gradient2", {3.0}), a.scalars("image2", {20.0}), 0.01, 0.02}; }
+
+void Suite::gradient(const Shape& s) {
+  const std::string what = s.text();
+  add("p_gradient", what, [=](Arena& a) {
+    const Mat g = a.normal("g", s.v, s.n), u = a.normal("u", s.v, s.n), p = a.normal("p", s.v, s.n),
+              q = a.normal("q", s.v, s.n);
+    return ops::PGradient{g, u, p, q, 0.3f, a.scalar_output("norm2", 1, sum_bound())};
+  });
+  add("descent", what, [=](Arena& a) {
+    const StepSize step = step_size(a);
+    const Mat x = a.normal("x", s.v, s.n), y = a.normal("y", s.v, s.n);
+    return ops::Descent{step, x, y, a.scalar_output("tau", 1, {})};
+  });
+  add("descent", what + ", no gradient", [=](Arena& a) {
+    const StepSize step{a.scalars("gradient2", {0.0}), a.scalars("image2", {0.0}), 0.01, 0.0};
+    const Mat x = a.normal("x", s.v, s.n);
+    return ops::Descent{step, x, a.normal("y", s.v, s.n), {}};
+  });
+  add("residual_add", what, [=](Arena& a) {
+    const Mat d = a.normal("d", s.v, s.m), r = a.normal("r", s.v, s.m);
+    return ops::ResidualAdd{d, r, a.scalar_output("norm2", 1, sum_bound())};
+  });
+  add("w_gradient", what, [=](Arena& a) {
+    const Mat w = a.normal("w", s.m, s.n), g = a.normal("g", s.m, s.n);
+    return ops::WGradient{w, g, 0.05f, a.scalar_output("norm2", 1, sum_bound())};
+  });
+  for (const double change2 : {2.0, 0.0}) {
+    add("tau_update", what + (change2 > 0.0 ? "" : ", nothing moved"), [=](Arena& a) {
+      const MatView<double> change = a.scalars("change2", {change2}), image = a.scalars("image2", {12.0});
+      return ops::TauUpdate{change, image, a.scalars("tau", {10.0}), 0.5, 2.0, 0.9};
+    });
+  }
+  add("residual_bias", what, [=](Arena& a) {
+    const StepSize step = step_size(a);
+    const Mat d = a.normal("d", s.v, s.m), r = a.normal("r", s.v, s.m);
+    const Mat mean = a.output("mean", 1, s.m, signed_sum_bound(1, 1.0));
+    return ops::ResidualBias{step, d, r, mean, a.normal("b", 1, s.m, signed_sum_bound(1, 2.0))};
+  });
+  for (const ActivationRule& f : activations()) {
+    add("z_step", what + text(f), [=](Arena& a) {
+      const Mat r = a.normal("r", s.v, s.m), z = a.normal("z", s.v, s.m), mean = a.normal("mean", 1, s.m),
+                q = a.normal("q", s.v, s.m);
+      return ops::ZStep{r, z, mean, q, f, a.scalar_output("linear2", 1, sum_bound())};
+    });
+  }
+}
+
+// ||z − z*|| <= ||g||/ν with the stopping rule of softmax_prox.hpp, on both sides.
+Bound softmax_bound(std::int64_t classes, double nu) {
+  const double size = 8.0, c = static_cast<double>(classes);
+  return {1.0, 2.0 * std::sqrt(c) * (1.5e-6 + nu * size * 2e-6 + c * kEps) / nu};
+}
+
+void Suite::softmax(std::int64_t v, std::int64_t classes) {
+  const std::string what = std::to_string(v) + " x " + std::to_string(classes);
+  const double nu = 0.2;
+  Bound bound = softmax_bound(classes, nu);
+  bound.eps = 1e-9;  // the distance is absolute
+  bound.scale = softmax_bound(classes, nu).scale / bound.eps;
+  const Bound risk{1e-5, bound.scale * bound.eps * 1e5 * static_cast<double>(v)};
+  add("softmax_step", what, [=](Arena& a) {
+    const Mat r = a.normal("r", v, classes, bound), z = a.normal("z", v, classes, bound);
+    const Mat mean = a.normal("mean", 1, classes);
+    const auto labels = a.labels("labels", v, classes);
+    const Scalar total = a.scalar_output("risk", 1, risk);
+    return ops::SoftmaxStep{r, z, mean, labels, static_cast<float>(nu), total, a.scalar_output("linear2", 1, risk)};
+  });
+  add("softmax_exact", what, [=](Arena& a) {
+    const Mat x = a.normal("a", v, classes), b = a.normal("b", 1, classes), z = a.normal("z", v, classes, bound),
+              multiplier = a.normal("v", v, classes, bound), t = a.output("t", v, classes, bound);
+    const auto labels = a.labels("labels", v, classes);
+    const Scalar total = a.scalar_output("risk", 1, risk);
+    return ops::SoftmaxExact{
+        x, b, z, multiplier, t, labels, static_cast<float>(nu), 0.3f, total, a.scalar_output("linear2", 1, risk)};
+  });
+}
+
+// A well conditioned positive definite matrix: I + X Xᵀ/n.
+std::vector<float> positive_definite(Random& random, std::int64_t n) {
+  std::vector<double> x(static_cast<std::size_t>(n * n));
+  for (double& value : x) value = random.normal();
+  std::vector<float> out(x.size());
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j <= i; ++j) {
+      double sum = i == j ? 1.0 : 0.0;
+      for (std::int64_t k = 0; k < n; ++k) {
+        sum += x[static_cast<std::size_t>(i * n + k)] * x[static_cast<std::size_t>(j * n + k)] / static_cast<double>(n);
+      }
+      out[static_cast<std::size_t>(i * n + j)] = out[static_cast<std::size_t>(j * n + i)] = static_cast<float>(sum);
+    }
+  }
+  return out;
+}
+
+void Suite::exact(const Shape& s) {
+  const std::string what = s.text();
+  const auto factor_of = [](Arena& a, std::int64_t n) {  // of a fixed matrix, by the host
+    std::vector<float> x = positive_definite(a.random(), n);
+    for (std::int64_t j = 0; j < n; ++j) {
+      double diagonal = static_cast<double>(x[static_cast<std::size_t>(j * n + j)]);
+      for (std::int64_t k = 0; k < j; ++k) {
+        const double y = static_cast<double>(x[static_cast<std::size_t>(j * n + k)]);
+        diagonal -= y * y;
+      }
+      x[static_cast<std::size_t>(j * n + j)] = static_cast<float>(std::sqrt(diagonal));
+      for (std::int64_t i = j + 1; i < n; ++i) {
+        double sum = static_cast<double>(x[static_cast<std::size_t>(i * n + j)]);
+        for (std::int64_t k = 0; k < j; ++k) {
+          sum -= static_cast<double>(x[static_cast<std::size_t>(i * n + k)]) *
+                 static_cast<double>(x[static_cast<std::size_t>(j * n + k)]);
+        }
+        x[static_cast<std::size_t>(i * n + j)] =
+            static_cast<float>(sum / static_cast<double>(x[static_cast<std::size_t>(j * n + j)]));
+      }
+    }
+    return x;
+  };
+  // Solutions by a factor of a matrix with condition below 10.
+  const double eps = sizes.product_eps;
+  const auto solution = [eps](std::int64_t n, double size) { return product_bound(n, 40.0 * size, eps); };
+  const auto triangle = [=](std::int64_t n) {
+    Bound bound = solution(n, 1.0);
+    bound.lower = n;
+    return bound;
+  };
+  add("p_inputs", what, [=](Arena& a) {
+    const Mat t = a.normal("t", s.v, s.m), b = a.normal("b", 1, s.m), q = a.normal("q", s.v, s.n),
+              u = a.normal("u", s.v, s.n);
+    const Mat x1 = a.output("x1", s.v, s.m);
+    return ops::PInputs{t, b, q, u, x1, a.output("x2", s.v, s.n), 0.4f};
+  });
+  add("centre", what, [=](Arena& a) {
+    const Mat x = a.normal("x", s.v, s.m), mean = a.normal("mean", 1, s.m);
+    return ops::Centre{x, mean, a.output("out", s.v, s.m)};
+  });
+  add("w_anchor", what, [=](Arena& a) {
+    const MatView<double> ridge = a.scalars("ridge", {0.5, 0.25});
+    return ops::WAnchor{a.normal("w", s.m, s.n), ridge, 0.01};
+  });
+  add("bias_of_means", what, [=](Arena& a) {
+    const Mat w = a.normal("w", s.m, s.n), p = a.normal("p_mean", 1, s.n), t = a.normal("t_mean", 1, s.m);
+    return ops::BiasOfMeans{w, p, t, a.output("b", 1, s.m, {4 * kEps, 4.0})};
+  });
+  if (s.n > 500) return;  // the host's factors below are naive
+  add("p_operators", what, [=](Arena& a) {
+    const Mat w = a.normal("w", s.m, s.n, {}, 1.0 / std::sqrt(static_cast<double>(s.n + s.m)));
+    const Mat k1 = a.output("k1", s.m, s.n, solution(s.n, 1.0));
+    return ops::POperators{w, k1, a.output("k2", s.n, s.n, solution(s.n, 1.0)), 0.8f, 0.9f};
+  });
+  add("w_factor", what, [=](Arena& a) {
+    const Mat factor = a.values("factor", s.n, s.n, positive_definite(a.random(), s.n), triangle(s.n));
+    const Mat mean = a.normal("p_mean", 1, s.n, {}, 0.01);
+    return ops::WFactor{factor, mean, a.scalar_output("ridge", 2, sum_bound()), 3, 0.9, 0.5, 0.25, 0.01};
+  });
+  add("w_solve", what, [=](Arena& a) {
+    const Mat factor = a.values("factor", s.n, s.n, factor_of(a, s.n));
+    const Mat p = a.normal("p_mean", 1, s.n), t = a.normal("t_mean", 1, s.m);
+    const MatView<double> ridge = a.scalars("ridge", {0.5, 0.25});
+    const Mat rhs = a.normal("rhs", s.m, s.n, solution(s.n, 4.0)), w = a.normal("w", s.m, s.n, solution(s.n, 4.0));
+    return ops::WSolve{factor, p, t, ridge, rhs, w, a.output("b", 1, s.m, solution(s.n, 8.0)), 3, 0.9};
+  });
+  if (s.v > 500) return;
+  add("kernel_factor", what, [=](Arena& a) {
+    const Mat factor = a.values("factor", s.v, s.v, positive_definite(a.random(), s.v), triangle(s.v));
+    const Mat mean = a.normal("p_mean", 1, s.n);
+    return ops::KernelFactor{factor, mean, a.scalar_output("ridge", 2, sum_bound()), 0.9, 0.5, 0.25, 0.01};
+  });
+  add("factor_solve", what, [=](Arena& a) {
+    const Mat factor = a.values("factor", s.v, s.v, factor_of(a, s.v));
+    return ops::FactorSolve{factor, a.normal("x", s.v, s.m, solution(s.v, 1.0))};
+  });
+  add("kernel_solve", what, [=](Arena& a) {
+    const Mat factor = a.values("factor", s.v, s.v, factor_of(a, s.v));
+    const Mat t = a.normal("t", s.v, s.m), mean = a.normal("t_mean", 1, s.m);
+    const MatView<double> ridge = a.scalars("ridge", {0.5, 0.0});
+    const Mat work = a.output("work", s.v, s.m, solution(s.v, 2.0)), x = a.normal("a", s.v, s.m, solution(s.v, 2.0)),
+              c = a.normal("c", s.v, s.m, solution(s.v, 2.0));
+    return ops::KernelSolve{factor, t, mean, ridge, work, x, c, a.output("b", 1, s.m), 0.9, 0.01};
+  });
+}
+
+void Suite::codec(std::int64_t v, std::int64_t n, const Format& f) {
+  const std::string what = std::to_string(v) + " x " + std::to_string(n) + f.text();
+  const Bound bound = f.bound();
+  add("p_target", what, [=](Arena& a) {
+    const Mat x = a.normal("x", v, n);
+    const Mat p = a.normal("p", v, n, bound, 0.3);
+    return ops::PTarget{x, p, quantize(a, f, v * n)};
+  });
+  add("p_project", what, [=](Arena& a) {
+    const Mat p = a.normal("p", v, n, bound), g = a.normal("g", v, n, bound);
+    const MatView<double> tau = a.scalars("tau", {4.0}), norm2 = a.scalar_output("norm2", 1, sum_bound());
+    return ops::PProject{p, g, tau, quantize(a, f, v * n), norm2};
+  });
+  const ActivationRule rule = activations()[static_cast<std::size_t>((v * n + f.wire.bits) % 3)];
+  add("q_dual", what + text(rule), [=](Arena& a) {
+    const Mat p = a.normal("p", v, n), z = a.normal("z", v, n), q = a.normal("q", v, n, bound),
+              u = a.normal("u", v, n, bound);
+    const MatView<double> sums = a.scalar_output("sums", 4, signed_sum_bound(v * n, 4.0));
+    return ops::QDual{p, z, q, u, rule, 0.5f, 0.2f, quantize(a, f, v * n), sums};
+  });
+  add("zq_exact", what + text(rule), [=](Arena& arena) {
+    const Mat a = arena.normal("a", v, n), b = arena.normal("b", 1, n), p = arena.normal("p", v, n),
+              z = arena.normal("z", v, n), m = arena.normal("v", v, n), t = arena.output("t", v, n),
+              q = arena.normal("q", v, n, bound), u = arena.normal("u", v, n, bound);
+    const MatView<double> linear2 = arena.scalar_output("linear2", 1, sum_bound());
+    const MatView<double> sums = arena.scalar_output("sums", 4, signed_sum_bound(v * n, 4.0));
+    return ops::ZqExact{a, b, p, z, m, t, q, u, rule, 0.7f, 0.5f, 0.2f, 0.3f, quantize(arena, f, v * n), linear2, sums};
+  });
+  // A message as the CPU packs it.
+  const auto message = [=](Arena& a, std::vector<float>& held) {
+    std::vector<float> target(static_cast<std::size_t>(v * n)),
+        scales(static_cast<std::size_t>(f.wire.scale_floats(v * n)));
+    held.resize(target.size());
+    for (float& x : target) x = static_cast<float>(a.random().normal());
+    for (float& x : held) x = static_cast<float>(a.random().normal());
+    std::vector<float> sent = held;
+    std::vector<float> packed(static_cast<std::size_t>(f.wire.message_bytes(v * n)) / sizeof(float));
+    Quantize q;
+    q.format = f.wire;
+    q.scales = {scales.data(), 1, static_cast<std::int64_t>(scales.size())};
+    q.message = as_bytes(Mat{packed.data(), 1, static_cast<std::int64_t>(packed.size())});
+    cpu::Scratch scratch;
+    cpu::run(ops::PTarget{{target.data(), v, n}, {sent.data(), v, n}, q}, scratch);
+    return as_bytes(ConstMat(a.values("message", 1, static_cast<std::int64_t>(packed.size()), packed)));
+  };
+  if (!f.message || f.feedback || f.rounding == Rounding::stochastic) return;
+  add("p_receive", what, [=](Arena& a) {
+    std::vector<float> held;
+    const ConstBytes bytes = message(a, held);
+    return ops::PReceive{bytes, a.values("p", v, n, held), f.wire};
+  });
+  add("q_receive", what, [=](Arena& a) {
+    std::vector<float> held;
+    const ConstBytes bytes = message(a, held);
+    const Mat p = a.normal("p", v, n), q = a.values("q", v, n, held);
+    return ops::QReceive{bytes, p, q, a.normal("u", v, n), f.wire, 0.5f};
+  });
+}
+
+}  // namespace
+
+std::vector<Case> all_cases(const Sizes& sizes) {
+  Suite suite{sizes, {}};
+  for (const Shape& s : shapes(sizes)) {
+    suite.both_updates(s);
+    suite.gradient(s);
+    suite.exact(s);
+  }
+  for (const std::int64_t classes : {2, 3, 4, 7, 8, 15, 40, 100, 1000}) {
+    suite.softmax(classes > 50 ? 7 : 61, classes);
+    if (sizes.large) suite.softmax(5003, classes);
+  }
+  for (const Format& f : formats()) {
+    for (const auto& [v, n] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {3, 5}, {13, 17}, {90, 50}}) {
+      suite.codec(v, n, f);
+    }
+    if (sizes.large) {
+      suite.codec(2708, 100, f);
+      suite.codec(9001, 501, f);
+    }
+  }
+  return std::move(suite.list);
+}
+
+}  // namespace gamlp::conformance
