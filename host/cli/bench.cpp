@@ -22,7 +22,7 @@
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/stage_runner.hpp"
-#include "host/train/trainer.hpp"
+#include "host/train/devices.hpp"
 
 namespace gamlp::cli {
 namespace {

@@ -13,7 +13,7 @@
 #include "host/core/error.hpp"
 #include "host/math/quantize.hpp"
 #include "host/plan/forecast.hpp"
-#include "host/train/trainer.hpp"
+#include "host/train/devices.hpp"
 
 namespace gamlp::cli {
 namespace {

@@ -1,4 +1,12 @@
 // gamlp: trains Graph-Augmented MLPs layer-parallel by ADMM.
 #include "host/cli/commands.hpp"
+#ifdef GAMLP_WITH_CUDA
+#include "cuda/accelerator.hpp"
+#endif
 
-int main(int argc, char** argv) { return gamlp::cli::run_program(argc, argv); }
+int main(int argc, char** argv) {
+#ifdef GAMLP_WITH_CUDA
+  gamlp::use_cuda();
+#endif
+  return gamlp::cli::run_program(argc, argv);
+}

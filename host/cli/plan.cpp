@@ -14,7 +14,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
-#include "host/train/trainer.hpp"
+#include "host/train/devices.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

@@ -37,7 +37,7 @@ int run_program(int argc, char** argv) {
   Shared shared;
   app.footer(kFooter);
   app.require_subcommand(1);
-  app.set_version_flag("--version", version_text());
+  app.set_version_flag("--version", std::function<std::string()>(version_text));  // asks the devices: only then
   add_train(app, shared);
   add_resume(app, shared);
   add_evaluate(app, shared);

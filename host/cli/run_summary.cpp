@@ -7,6 +7,7 @@
 #include "host/cli/progress.hpp"
 #include "host/cli/saved_run.hpp"
 #include "host/cli/table.hpp"
+#include "host/config/devices.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/files.hpp"
@@ -102,8 +103,10 @@ std::string config_lines(const Config& c) {
     out +=
         summary_line("", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
   }
-  out += summary_line("devices", c.devices + ", " + std::to_string(c.threads_per_device) + " BLAS thread" +
-                                     (c.threads_per_device == 1 ? "" : "s") + " each");
+  const bool cuda = named_devices(c.devices).kind == DeviceKind::cuda;
+  out += summary_line("devices", cuda ? c.devices + ", products in " + std::string(name_of(c.precision))
+                                      : c.devices + ", " + std::to_string(c.threads_per_device) + " BLAS thread" +
+                                            (c.threads_per_device == 1 ? "" : "s") + " each");
   return out + summary_line("seed", std::to_string(c.train.seed));
 }
 

@@ -86,7 +86,7 @@ void add_train(CLI::App& app, Shared& shared) {
       ->add_option("--set", args->overrides, "Override one value, e.g. --set method.rho=1e-3 --set stages.2.epochs=50")
       ->allow_extra_args(false);
   command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
-  command->add_option("--devices", args->devices, "auto, cpu or cpu:N (N workers)");
+  command->add_option("--devices", args->devices, "auto, cpu, cpu:N (N workers), cuda:all, or cuda:I,J (GPUs by number)");
   command->add_option("--trace", args->trace, kTraceHelp);
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");

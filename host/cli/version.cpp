@@ -4,6 +4,7 @@
 
 #include "host/cli/commands.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/device/accelerator.hpp"
 
 namespace gamlp::cli {
 namespace {
@@ -31,7 +32,8 @@ std::string version_text() {
   text += "\ninstructions: baseline";
 #endif
   text += "\nCPU linear algebra: " + blas_description();
-  text += "\nCUDA devices: not in this build\nMPI: not in this build";
+  text += "\nCUDA devices: " + (accelerator() != nullptr ? accelerator()->description() : "not in this build");
+  text += "\nMPI: not in this build";
   return text;
 }
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <string_view>
 
+#include "host/config/devices.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/explain.hpp"
 
@@ -47,16 +47,6 @@ std::vector<std::int64_t> bits_used(const Config& c, const CodecConfig& codec) {
     if (entry.epoch < end) used.push_back(entry.bits);
   }
   return used;
-}
-
-// N of "cpu:N", 1 otherwise.
-std::int64_t cpu_devices(std::string_view devices) {
-  std::int64_t count = 1;
-  constexpr std::string_view prefix = "cpu:";
-  if (devices.starts_with(prefix)) {
-    std::from_chars(devices.data() + prefix.size(), devices.data() + devices.size(), count);
-  }
-  return count;
 }
 
 void check_dataset(const DatasetConfig& d, Lines& out) {
@@ -169,8 +159,8 @@ void check_partition(const Config& c, Lines& out) {
     out.push_back("`partition` adds up to " + std::to_string(layers) + " layers: must be the " +
                   std::to_string(c.stages.back().layers) + " of the last stage");
   }
-  if (c.devices.find(':') != std::string::npos &&
-      cpu_devices(c.devices) != static_cast<std::int64_t>(c.partition->size())) {
+  const std::optional<int> devices = named_devices(c.devices).count;
+  if (devices && *devices != static_cast<int>(c.partition->size())) {
     out.push_back("`partition` has " + std::to_string(c.partition->size()) +
                   " entries: must have one for each device of `devices`, \"" + c.devices + "\"");
   }
@@ -271,10 +261,14 @@ std::vector<std::string> config_warnings(const Config& config) {
         "weight decay beyond layer 1 (`method.weight_decay`, `method.weight_decay_layers`) collapses deep "
         "networks; decay the first layer only");
   }
-  const std::int64_t devices = cpu_devices(config.devices);
+  const std::int64_t devices = named_devices(config.devices).count.value_or(1);
   if (!config.stages.empty() && devices > config.stages.back().layers) {
     out.push_back("`devices` is \"" + config.devices + "\": more workers than the " +
                   std::to_string(config.stages.back().layers) + " layers of the last stage, the others stay idle");
+  }
+  if (config.precision != ProductPrecision::float32 && named_devices(config.devices).kind == DeviceKind::cpu) {
+    out.push_back("`precision` is \"" + std::string(name_of(config.precision)) +
+                  "\": CPU workers compute with float32 whatever it says");
   }
   return out;
 }

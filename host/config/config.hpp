@@ -138,6 +138,9 @@ struct TrainConfig {
   StopConfig stop;
 };
 
+// Inputs of the matrix products on CUDA devices; state and sums are float32 always. CPU workers know float32 only.
+enum class ProductPrecision { float32, tf32, bf16 };
+
 struct Config {
   DatasetConfig dataset;
   ModelConfig model;
@@ -145,7 +148,8 @@ struct Config {
   MethodConfig method;
   ExchangeConfig exchange;
   TrainConfig train;
-  std::string devices = "auto";                        // "auto", "cpu", "cpu:N"
+  std::string devices = "auto";                        // see devices.hpp
+  ProductPrecision precision = ProductPrecision::float32;
   std::int64_t threads_per_device = 1;                 // BLAS threads of each device; part of the run's arithmetic
   std::optional<std::vector<std::int64_t>> partition;  // layers of each device in the last stage; null: by cost
 };

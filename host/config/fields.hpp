@@ -147,6 +147,7 @@ void fields(T& c, Visit&& visit) {
   visit("exchange", c.exchange);
   visit("train", c.train);
   visit("devices", c.devices);
+  visit("precision", c.precision);
   visit("threads_per_device", c.threads_per_device);
   visit("partition", c.partition);
 }

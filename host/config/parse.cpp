@@ -39,9 +39,21 @@ void read(const json& from, std::vector<T>& to) {
   for (const json& item : from) read(item, to.emplace_back());
 }
 
+// A list of devices, ["cuda:0", "cuda:1"], is another way to write "cuda:0,1".
+std::string joined_devices(const json& list) {
+  std::string text;
+  for (const json& item : list) {
+    const auto& name = item.get_ref<const std::string&>();
+    text += text.empty() ? name : "," + name.substr(name.find(':') + 1);
+  }
+  return text;
+}
+
 template <class T>
 void read(const json& from, T& to) {
-  if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    to = from.is_array() ? joined_devices(from) : from.get<T>();
+  } else if constexpr (std::is_arithmetic_v<T>) {
     to = from.get<T>();
   } else if constexpr (std::is_enum_v<T>) {
     to = value_of<T>(from.get_ref<const std::string&>());

@@ -24,6 +24,7 @@ struct MatView {
   T* row(std::int64_t i) const { return data + i * cols; }
   std::span<T> flat() const { return {data, static_cast<std::size_t>(size())}; }
   operator MatView<const T>() const { return {data, rows, cols}; }
+  bool operator==(const MatView&) const = default;  // the same memory and shape
 };
 
 using ConstMat = MatView<const float>;

@@ -6,6 +6,7 @@
 // Access. An op reads every view and writes just the mutable ones; views(f) names them all, which is what
 // checkers, tracers and cost models go by. Views of one op never overlap unless its comment says so.
 // Sums are deterministic: their order depends on the shape alone.
+// Equal ops do the same to the same memory.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +42,7 @@ inline const char* phase_name(Phase phase) {
 struct ActivationRule {
   Activation kind = Activation::relu;
   float slope = 0.0f;  // of the negative side; 0 for ReLU
+  bool operator==(const ActivationRule&) const = default;
 };
 
 // How an op quantises the tensor that it produces, and where the message goes.
@@ -52,12 +54,14 @@ struct Quantize {
   Bytes message;                           // the packed message; empty when no other device wants it
   std::uint32_t key = 0;                   // of stochastic rounding: fixed per tensor
   MatView<const std::uint32_t> iteration;  // its counter in device memory, advanced by Tick
+  bool operator==(const Quantize&) const = default;
 };
 
 // Exact step length from two squared norms (prox.hpp: inverse_step): 1/τ, τ = (ν·image2 + c·gradient2)/gradient2.
 struct StepSize {
   ConstScalar gradient2, image2;
   double nu = 0, c = 0;
+  bool operator==(const StepSize&) const = default;
 };
 
 namespace ops {
@@ -66,6 +70,7 @@ namespace ops {
 struct Gemm {
   static constexpr const char* name = "gemm";
   static constexpr Phase phase = Phase::gemm;
+  bool operator==(const Gemm&) const = default;
   ConstMat a, b;
   Mat c;
   bool ta = false, tb = false;
@@ -77,6 +82,7 @@ struct Gemm {
 struct Gram {
   static constexpr const char* name = "gram";
   static constexpr Phase phase = Phase::gemm;
+  bool operator==(const Gram&) const = default;
   ConstMat x;
   Mat out;
   void views(auto&& f) const { f("x", x), f("out", out); }
@@ -86,6 +92,7 @@ struct Gram {
 struct OuterGram {
   static constexpr const char* name = "outer_gram";
   static constexpr Phase phase = Phase::gemm;
+  bool operator==(const OuterGram&) const = default;
   ConstMat x;
   Mat out;
   void views(auto&& f) const { f("x", x), f("out", out); }
@@ -95,6 +102,7 @@ struct OuterGram {
 struct Upload {  // host memory must stay valid until the stream has passed this op
   static constexpr const char* name = "upload";
   static constexpr Phase phase = Phase::copy;
+  bool operator==(const Upload&) const = default;
   const std::byte* host = nullptr;
   Bytes out;
   void views(auto&& f) const { f("out", out); }
@@ -102,6 +110,7 @@ struct Upload {  // host memory must stay valid until the stream has passed this
 struct Download {
   static constexpr const char* name = "download";
   static constexpr Phase phase = Phase::copy;
+  bool operator==(const Download&) const = default;
   ConstBytes in;
   std::byte* host = nullptr;
   void views(auto&& f) const { f("in", in); }
@@ -109,6 +118,7 @@ struct Download {
 struct Copy {
   static constexpr const char* name = "copy";
   static constexpr Phase phase = Phase::copy;
+  bool operator==(const Copy&) const = default;
   ConstBytes in;
   Bytes out;
   void views(auto&& f) const { f("in", in), f("out", out); }
@@ -116,12 +126,14 @@ struct Copy {
 struct Zero {
   static constexpr const char* name = "zero";
   static constexpr Phase phase = Phase::copy;
+  bool operator==(const Zero&) const = default;
   Bytes out;
   void views(auto&& f) const { f("out", out); }
 };
 struct Tick {  // iteration ← iteration + 1
   static constexpr const char* name = "tick";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Tick&) const = default;
   MatView<std::uint32_t> iteration;
   void views(auto&& f) const { f("iteration", iteration); }
 };
@@ -131,6 +143,7 @@ struct Tick {  // iteration ← iteration + 1
 struct Forward {
   static constexpr const char* name = "forward";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Forward&) const = default;
   ConstMat b;
   Mat z, y;
   ActivationRule f;
@@ -141,6 +154,7 @@ struct Forward {
 struct Dot {
   static constexpr const char* name = "dot";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Dot&) const = default;
   ConstMat a, b;
   Scalar out;
   void views(auto&& f) const { f("a", a), f("b", b), f("out", out); }
@@ -150,6 +164,7 @@ struct Dot {
 struct PReceive {
   static constexpr const char* name = "p_receive";
   static constexpr Phase phase = Phase::codec;
+  bool operator==(const PReceive&) const = default;
   ConstBytes message;
   Mat p;
   WireFormat format;
@@ -160,6 +175,7 @@ struct PReceive {
 struct QReceive {
   static constexpr const char* name = "q_receive";
   static constexpr Phase phase = Phase::codec;
+  bool operator==(const QReceive&) const = default;
   ConstBytes message;
   ConstMat p;
   Mat q, u;
@@ -173,6 +189,7 @@ struct QReceive {
 struct PGradient {
   static constexpr const char* name = "p_gradient";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const PGradient&) const = default;
   Mat g;
   ConstMat u, p, q;
   float rho = 0;
@@ -184,6 +201,7 @@ struct PGradient {
 struct Descent {
   static constexpr const char* name = "descent";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Descent&) const = default;
   StepSize step;
   ConstMat x;
   Mat y;
@@ -197,6 +215,7 @@ struct Descent {
 struct PProject {
   static constexpr const char* name = "p_project";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const PProject&) const = default;
   Mat p, g;
   ConstScalar tau;
   Quantize quantize;
@@ -211,6 +230,7 @@ struct PProject {
 struct ResidualAdd {
   static constexpr const char* name = "residual_add";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const ResidualAdd&) const = default;
   ConstMat d;
   Mat r;
   Scalar norm2;
@@ -222,6 +242,7 @@ struct ResidualAdd {
 struct TauUpdate {
   static constexpr const char* name = "tau_update";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const TauUpdate&) const = default;
   ConstScalar change2, image2;
   Scalar tau;
   double nu = 0, c = 0, floor = 0;
@@ -232,6 +253,7 @@ struct TauUpdate {
 struct WGradient {
   static constexpr const char* name = "w_gradient";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const WGradient&) const = default;
   ConstMat w;
   Mat g;
   float mu = 0;
@@ -243,6 +265,7 @@ struct WGradient {
 struct ResidualBias {
   static constexpr const char* name = "residual_bias";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const ResidualBias&) const = default;
   StepSize step;
   ConstMat d;
   Mat r, mean, b;
@@ -255,6 +278,7 @@ struct ResidualBias {
 struct ZStep {
   static constexpr const char* name = "z_step";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const ZStep&) const = default;
   Mat r, z;
   ConstMat mean, q;
   ActivationRule f;
@@ -266,6 +290,7 @@ struct ZStep {
 struct SoftmaxStep {
   static constexpr const char* name = "softmax_step";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const SoftmaxStep&) const = default;
   Mat r, z;
   ConstMat mean;
   Labels labels;
@@ -281,6 +306,7 @@ struct SoftmaxStep {
 struct QDual {
   static constexpr const char* name = "q_dual";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const QDual&) const = default;
   ConstMat p, z;
   Mat q, u;
   ActivationRule f;
@@ -298,6 +324,7 @@ struct QDual {
 struct POperators {
   static constexpr const char* name = "p_operators";
   static constexpr Phase phase = Phase::factor;
+  bool operator==(const POperators&) const = default;
   ConstMat w;
   Mat k1, k2;
   float nu = 0, rho = 0;
@@ -308,6 +335,7 @@ struct POperators {
 struct PInputs {
   static constexpr const char* name = "p_inputs";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const PInputs&) const = default;
   ConstMat t, b, q, u;
   Mat x1, x2;
   float rho = 0;
@@ -318,6 +346,7 @@ struct PInputs {
 struct PTarget {
   static constexpr const char* name = "p_target";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const PTarget&) const = default;
   ConstMat x;
   Mat p;
   Quantize quantize;
@@ -331,6 +360,7 @@ struct PTarget {
 struct ColumnMean {
   static constexpr const char* name = "column_mean";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const ColumnMean&) const = default;
   ConstMat x;
   Mat mean;
   void views(auto&& f) const { f("x", x), f("mean", mean); }
@@ -341,6 +371,7 @@ struct ColumnMean {
 struct WFactor {
   static constexpr const char* name = "w_factor";
   static constexpr Phase phase = Phase::factor;
+  bool operator==(const WFactor&) const = default;
   Mat factor;
   ConstMat p_mean;
   MatView<double> ridge;
@@ -354,6 +385,7 @@ struct WFactor {
 struct WSolve {
   static constexpr const char* name = "w_solve";
   static constexpr Phase phase = Phase::factor;
+  bool operator==(const WSolve&) const = default;
   ConstMat factor, p_mean, t_mean;
   MatView<const double> ridge;
   Mat rhs, w, b;
@@ -372,6 +404,7 @@ struct WSolve {
 struct KernelFactor {
   static constexpr const char* name = "kernel_factor";
   static constexpr Phase phase = Phase::factor;
+  bool operator==(const KernelFactor&) const = default;
   Mat factor;
   ConstMat p_mean;  // 1 × n
   MatView<double> ridge;
@@ -383,6 +416,7 @@ struct KernelFactor {
 struct Centre {
   static constexpr const char* name = "centre";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Centre&) const = default;
   ConstMat x, mean;
   Mat out;
   void views(auto&& f) const { f("x", x), f("mean", mean), f("out", out); }
@@ -392,6 +426,7 @@ struct Centre {
 struct WAnchor {
   static constexpr const char* name = "w_anchor";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const WAnchor&) const = default;
   Mat w;
   MatView<const double> ridge;
   double mu = 0;
@@ -402,6 +437,7 @@ struct WAnchor {
 struct FactorSolve {
   static constexpr const char* name = "factor_solve";
   static constexpr Phase phase = Phase::factor;
+  bool operator==(const FactorSolve&) const = default;
   ConstMat factor;
   Mat x;
   void views(auto&& f) const { f("factor", factor), f("x", x); }
@@ -411,6 +447,7 @@ struct FactorSolve {
 struct BiasOfMeans {
   static constexpr const char* name = "bias_of_means";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const BiasOfMeans&) const = default;
   ConstMat w, p_mean, t_mean;
   Mat b;
   void views(auto&& f) const { f("w", w), f("p_mean", p_mean), f("t_mean", t_mean), f("b", b); }
@@ -422,6 +459,7 @@ struct BiasOfMeans {
 struct KernelSolve {
   static constexpr const char* name = "kernel_solve";
   static constexpr Phase phase = Phase::factor;
+  bool operator==(const KernelSolve&) const = default;
   ConstMat factor, t, t_mean;
   MatView<const double> ridge;
   Mat work, a, c, b;
@@ -437,6 +475,7 @@ struct KernelSolve {
 struct ZqExact {
   static constexpr const char* name = "zq_exact";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const ZqExact&) const = default;
   ConstMat a, b, p;
   Mat z, v, t, q, u;
   ActivationRule f;
@@ -455,6 +494,7 @@ struct ZqExact {
 struct SoftmaxExact {
   static constexpr const char* name = "softmax_exact";
   static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const SoftmaxExact&) const = default;
   ConstMat a, b;
   Mat z, v, t;
   Labels labels;
@@ -479,6 +519,7 @@ using OpVariant =
 struct Op : OpVariant {
   using OpVariant::OpVariant;
   const OpVariant& variant() const { return *this; }
+  bool operator==(const Op& other) const { return variant() == other.variant(); }
 };
 
 inline Phase phase_of(const Op& op) {

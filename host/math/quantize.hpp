@@ -25,6 +25,7 @@ struct WireFormat {
   float grid_min = 0.0f, grid_max = 0.0f;
   std::int32_t grid_levels = 2;
 
+  bool operator==(const WireFormat&) const = default;
   bool quantized() const { return bits < 32; }
   std::int64_t levels() const { return range == Range::fixed ? grid_levels : std::int64_t{1} << bits; }
   // Values that share one set of scales.

@@ -12,7 +12,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
-#include "host/cpu/cpu_fleet.hpp"
+#include "host/train/devices.hpp"
 #include "host/train/evaluator.hpp"
 #include "host/train/result.hpp"
 #include "host/train/stage_runner.hpp"
@@ -21,9 +21,8 @@ namespace gamlp {
 namespace {
 
 std::unique_ptr<Fleet> fleet_for(const Config& config, const TrainOptions& options) {
-  const int devices = device_count(config);
-  if (options.create_fleet) return options.create_fleet(devices);
-  return create_cpu_fleet(devices, static_cast<int>(config.threads_per_device));
+  if (options.create_fleet) return options.create_fleet(device_count(config));
+  return create_fleet(choose_devices(config), config);
 }
 
 // An epoch that has been enqueued: what it downloads, and the ticket of the tasks that complete it.
@@ -332,32 +331,16 @@ Problem prepare(Config& config) {
 
 }  // namespace
 
-int device_count(const Config& config) {
-  const int layers = static_cast<int>(config.stages.back().layers);
-  const std::string& devices = config.devices;
-  if (config.partition) return static_cast<int>(config.partition->size());
-  if (devices == "auto" || devices == "cpu") {
-    const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-    return std::max(1, std::min(layers, cores / static_cast<int>(config.threads_per_device)));
-  }
-  const int count = std::stoi(devices.substr(devices.find(':') + 1));
-  if (count > layers) {
-    throw ConfigError("devices: \"" + devices + "\" asks for " + std::to_string(count) + " devices for " +
-                      std::to_string(layers) +
-                      " layers; each device owns at least one layer: use at most cpu:" + std::to_string(layers));
-  }
-  return count;
-}
-
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
                   Reporter& reporter, const TrainOptions& options) {
   // config.json repeats the run wherever it lies, with the same number of workers.
-  const int devices = device_count(config);
-  config.devices = "cpu:" + std::to_string(devices);
+  const ChosenDevices devices = choose_devices(config);
+  if (!devices.note.empty()) reporter.message(devices.note);
+  config.devices = devices.text();
   locate_dataset(config.dataset, config_folder);
   Problem problem = prepare(config);
   folder.write_config(config);
-  reporter.prepared(problem, config, devices);
+  reporter.prepared(problem, config, devices.count);
   Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
   return trainer.run(nullptr);
 }

@@ -37,7 +37,7 @@ struct TrainOptions {
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
   // Receives the run's timeline; outlives the run.
   TraceLog* trace = nullptr;
-  // The devices to train on; default: CPU workers.
+  // The devices to train on; default: those of the config.
   std::function<std::unique_ptr<Fleet>(int devices)> create_fleet;
 };
 
@@ -46,9 +46,6 @@ struct TrainResult {
   bool interrupted = false;
   std::int64_t epoch = 0;
 };
-
-// Devices that `config.devices` asks for on this machine; throws ConfigError.
-int device_count(const Config& config);
 
 // Trains a new run. `config` is resolved on the way; paths in it are relative to config_folder.
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,

@@ -1,3 +1,5 @@
+#include "tests/simt/executor.hpp"
+
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -7,8 +9,6 @@
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include "tests/simt/simt.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SIMT_ASAN 1
@@ -93,12 +93,11 @@ struct Fiber {
   std::unique_ptr<char[]> stack;
   State state = State::done;
   Place place;
-  std::source_location where;
+  Location where;
   unsigned mask = 0;
   std::uint64_t value = 0;     // put into a warp operation
   unsigned source = 0;         // the lane whose value is wanted
-  std::uint64_t received = 0;  // that value, and the votes, taken when the operation was complete
-  unsigned votes = 0;
+  std::uint64_t received = 0;  // that value, taken when the operation was complete
   void* fake_stack = nullptr;
 };
 
@@ -129,7 +128,7 @@ class SharedMemory {
 };
 
 struct SharedBlock {
-  std::source_location where;
+  Location where;
   SharedMemory memory;
 };
 
@@ -138,10 +137,9 @@ class Executor {
   void run(const char* kernel, Dim3 grid, Dim3 block, std::size_t dynamic_bytes, const std::function<void()>& body);
   const Place& place() const { return current_->place; }
   void* dynamic_shared() const { return dynamic_.data(); }
-  void* shared(std::size_t bytes, std::source_location where);
-  void barrier(std::source_location where);
-  std::uint64_t exchange(unsigned mask, std::uint64_t value, unsigned source, std::source_location where);
-  unsigned ballot(unsigned mask, bool value, std::source_location where);
+  void* shared(std::size_t bytes, Location where);
+  void barrier(Location where);
+  std::uint64_t exchange(unsigned mask, std::uint64_t value, unsigned source, Location where);
 
  private:
   static void enter();
@@ -151,7 +149,7 @@ class Executor {
   void release_barrier();
   void resume(Fiber& fiber);
   void leave();
-  void meet(unsigned mask, std::uint64_t value, unsigned source, std::source_location where);
+  void meet(unsigned mask, std::uint64_t value, unsigned source, Location where);
   std::string at(const Fiber& fiber) const;
 
   std::string kernel_;
@@ -174,16 +172,14 @@ Executor& executor() {
   return instance;
 }
 
-std::string text(std::source_location where) {
-  std::string file = where.file_name();
+std::string text(Location where) {
+  std::string file = where.file;
   const std::size_t slash = file.rfind('/');
   if (slash != std::string::npos) file = file.substr(slash + 1);
-  return file + ":" + std::to_string(where.line());
+  return file + ":" + std::to_string(where.line);
 }
 
-bool same(std::source_location a, std::source_location b) {
-  return a.line() == b.line() && a.column() == b.column() && std::strcmp(a.file_name(), b.file_name()) == 0;
-}
+bool same(Location a, Location b) { return a.line == b.line && std::strcmp(a.file, b.file) == 0; }
 
 std::string Executor::at(const Fiber& fiber) const {
   const Place& p = fiber.place;
@@ -312,16 +308,11 @@ bool Executor::release_warps() {
         why = "lane " + std::to_string(lane) + ", " + why;
       }
       if (!complete) continue;
-      unsigned votes = 0;
-      for (unsigned lane = 0; lane < size; ++lane) {
-        if ((one.mask >> lane & 1u) != 0 && fibers_[first + lane].value != 0) votes |= 1u << lane;
-      }
       const unsigned mask = one.mask;
       for (unsigned lane = 0; lane < size; ++lane) {
         if ((mask >> lane & 1u) == 0) continue;
         Fiber& fiber = fibers_[first + lane];
         fiber.received = fibers_[first + fiber.source].value;
-        fiber.votes = votes;
         fiber.state = State::ready;
       }
       released = true;
@@ -352,7 +343,7 @@ void Executor::release_barrier() {
   for (std::size_t i = 0; i < count_; ++i) fibers_[i].state = State::ready;
 }
 
-void* Executor::shared(std::size_t bytes, std::source_location where) {
+void* Executor::shared(std::size_t bytes, Location where) {
   for (const SharedBlock& block : shared_) {
     if (block.memory.bytes() == bytes && same(block.where, where)) return block.memory.data();
   }
@@ -360,13 +351,13 @@ void* Executor::shared(std::size_t bytes, std::source_location where) {
   return shared_.back().memory.data();
 }
 
-void Executor::barrier(std::source_location where) {
+void Executor::barrier(Location where) {
   current_->where = where;
   current_->state = State::barrier;
   leave();
 }
 
-void Executor::meet(unsigned mask, std::uint64_t value, unsigned source, std::source_location where) {
+void Executor::meet(unsigned mask, std::uint64_t value, unsigned source, Location where) {
   Fiber& me = *current_;
   if ((mask >> (me.place.linear % kWarp) & 1u) == 0) {
     throw Fault(at(me) + ": the warp operation at " + text(where) + " does not name its own lane");
@@ -383,14 +374,9 @@ void Executor::meet(unsigned mask, std::uint64_t value, unsigned source, std::so
   leave();
 }
 
-std::uint64_t Executor::exchange(unsigned mask, std::uint64_t value, unsigned source, std::source_location where) {
+std::uint64_t Executor::exchange(unsigned mask, std::uint64_t value, unsigned source, Location where) {
   meet(mask, value, source, where);
   return current_->received;
-}
-
-unsigned Executor::ballot(unsigned mask, bool value, std::source_location where) {
-  meet(mask, value ? 1 : 0, current_->place.linear % kWarp, where);
-  return current_->votes;
 }
 
 }  // namespace
@@ -405,13 +391,10 @@ void run(const char* kernel, Dim3 grid, Dim3 block, std::size_t dynamic_bytes, c
   executor().run(kernel, grid, block, dynamic_bytes, body);
 }
 void* dynamic_shared() { return executor().dynamic_shared(); }
-void* shared(std::size_t bytes, std::source_location where) { return executor().shared(bytes, where); }
-void block_barrier(std::source_location where) { executor().barrier(where); }
-std::uint64_t warp_exchange(unsigned mask, std::uint64_t value, unsigned source, std::source_location where) {
+void* shared(std::size_t bytes, Location where) { return executor().shared(bytes, where); }
+void block_barrier(Location where) { executor().barrier(where); }
+std::uint64_t warp_exchange(unsigned mask, std::uint64_t value, unsigned source, Location where) {
   return executor().exchange(mask, value, source, where);
-}
-unsigned warp_ballot(unsigned mask, bool value, std::source_location where) {
-  return executor().ballot(mask, value, where);
 }
 
 }  // namespace simt

@@ -1,0 +1,8 @@
+// Makes the CUDA devices of this machine known to the program (host/device/accelerator.hpp).
+#pragma once
+
+namespace gamlp {
+
+void use_cuda();
+
+}  // namespace gamlp

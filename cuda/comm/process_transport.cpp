@@ -1,0 +1,168 @@
+#include "cuda/comm/process_transport.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "cuda/core/handles.hpp"
+#include "cuda/device/cuda_device.hpp"
+#include "host/core/error.hpp"
+
+namespace gamlp {
+namespace {
+
+using cuda::check;
+
+// A message that its sender has put out: readable from `ready` on. The receiver enqueues its copy and sets `copied`,
+// after which the sender may order itself behind `done`.
+struct Offer {
+  MatView<const std::byte> message;
+  cuda::EventHandle ready, done;
+  bool copied = false;
+};
+
+class Hub {
+ public:
+  explicit Hub(int size) : size_(size), queues_(static_cast<std::size_t>(size) * static_cast<std::size_t>(size)) {}
+
+  int size() const { return size_; }
+
+  void offer(int from, int to, std::shared_ptr<Offer> offer) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue(from, to).push_back(std::move(offer));
+    }
+    changed_.notify_all();
+  }
+
+  // Waits for the next message of the pair.
+  std::shared_ptr<Offer> take(int from, int to) {
+    std::unique_lock lock(mutex_);
+    auto& waiting = queue(from, to);
+    changed_.wait(lock, [&] { return aborted_ || !waiting.empty(); });
+    expect_running(to);
+    std::shared_ptr<Offer> offer = std::move(waiting.front());
+    waiting.pop_front();
+    return offer;
+  }
+
+  void set_copied(Offer& offer) {
+    {
+      const std::lock_guard lock(mutex_);
+      offer.copied = true;
+    }
+    changed_.notify_all();
+  }
+
+  void wait_copied(const Offer& offer, int rank) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return aborted_ || offer.copied; });
+    if (!offer.copied) expect_running(rank);
+  }
+
+  void abort(const std::string& reason) noexcept {
+    {
+      const std::lock_guard lock(mutex_);
+      if (aborted_) return;
+      aborted_ = true;
+      reason_ = reason;
+    }
+    changed_.notify_all();
+  }
+
+ private:
+  void expect_running(int rank) const {
+    if (aborted_) throw DeviceError("device " + std::to_string(rank) + ": exchange stopped: " + reason_);
+  }
+  std::deque<std::shared_ptr<Offer>>& queue(int from, int to) {
+    return queues_[static_cast<std::size_t>(from) * static_cast<std::size_t>(size_) + static_cast<std::size_t>(to)];
+  }
+
+  int size_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::deque<std::shared_ptr<Offer>>> queues_;
+  bool aborted_ = false;
+  std::string reason_;
+};
+
+class ProcessTransport final : public Transport {
+ public:
+  ProcessTransport(std::shared_ptr<Hub> hub, int rank) : hub_(std::move(hub)), rank_(rank) {}
+
+  int rank() const override { return rank_; }
+  int size() const override { return hub_->size(); }
+
+  void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
+    auto& own = dynamic_cast<CudaStream&>(stream);
+    const cudaStream_t raw = own.ready();
+    own.begin_span(span_of_exchange(sends, receives));
+    std::vector<std::shared_ptr<Offer>> offers;
+    for (const Send& send : sends) {
+      expects(send.peer >= 0 && send.peer < size(), "exchange: peer exists");
+      counters_.bytes_sent += static_cast<std::uint64_t>(send.message.size());
+      counters_.messages_sent += 1;
+      auto offer = std::make_shared<Offer>();
+      offer->message = send.message;
+      offer->ready = cuda::create_event();
+      check(cudaEventRecord(offer->ready.get(), raw), "cudaEventRecord");
+      offers.push_back(offer);
+      hub_->offer(rank_, send.peer, std::move(offer));
+    }
+    for (const Receive& receive : receives) {
+      expects(receive.peer >= 0 && receive.peer < size(), "exchange: peer exists");
+      copy(receive, *hub_->take(receive.peer, rank_), raw);
+    }
+    for (const auto& offer : offers) {
+      hub_->wait_copied(*offer, rank_);
+      check(cudaStreamWaitEvent(raw, offer->done.get(), 0), "cudaStreamWaitEvent");
+    }
+    own.end_span();
+  }
+
+  TransportCounters counters() const override {
+    return {counters_.bytes_sent.load(), counters_.bytes_received.load(), counters_.messages_sent.load()};
+  }
+
+  void abort(const std::string& reason) noexcept override { hub_->abort(reason); }
+
+ private:
+  void copy(const Receive& receive, Offer& offer, cudaStream_t stream) {
+    if (receive.message.size() != offer.message.size()) {
+      const std::string what = "device " + std::to_string(rank_) + " expects " +
+                               std::to_string(receive.message.size()) + " bytes from device " +
+                               std::to_string(receive.peer) + ", which sends " + std::to_string(offer.message.size());
+      hub_->abort(what);
+      throw DeviceError(what);
+    }
+    const auto bytes = static_cast<std::size_t>(receive.message.size());
+    check(cudaStreamWaitEvent(stream, offer.ready.get(), 0), "cudaStreamWaitEvent");
+    if (bytes > 0) {  // also between two GPUs: addresses are unique in a process
+      check(cudaMemcpyAsync(receive.message.data, offer.message.data, bytes, cudaMemcpyDefault, stream),
+            "cudaMemcpyAsync between devices");
+    }
+    offer.done = cuda::create_event();
+    check(cudaEventRecord(offer.done.get(), stream), "cudaEventRecord");
+    counters_.bytes_received += static_cast<std::uint64_t>(bytes);
+    hub_->set_copied(offer);
+  }
+
+  struct Counters {
+    std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, messages_sent{0};
+  };
+  std::shared_ptr<Hub> hub_;
+  int rank_;
+  Counters counters_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Transport>> create_process_transports(int size) {
+  auto hub = std::make_shared<Hub>(size);
+  std::vector<std::unique_ptr<Transport>> ends;
+  for (int rank = 0; rank < size; ++rank) ends.push_back(std::make_unique<ProcessTransport>(hub, rank));
+  return ends;
+}
+
+}  // namespace gamlp

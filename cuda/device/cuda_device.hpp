@@ -1,0 +1,143 @@
+// A CUDA device of the seam. All calls on one device come from one thread at a time.
+//
+// The compute stream collects the ops that it is given and enqueues them when order to something else is asked for: an
+// event, a copy to or from the host, a wait of the host. A list of ops that comes a second time is captured as a CUDA
+// graph and from then on replayed (op_replay.hpp), so that an iteration in which nothing changes costs one launch.
+// Downloads go through pinned memory: the host's copy is made when the host waits for the stream, or for an event
+// recorded after the download. So nothing in an iteration waits for the device.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuda/core/handles.hpp"
+#include "cuda/core/queue.hpp"
+#include "cuda/device/op_replay.hpp"
+#include "cuda/linalg/linalg.hpp"
+#include "host/device/device.hpp"
+#include "host/device/ops.hpp"
+#include "host/device/trace.hpp"
+
+namespace gamlp {
+
+struct CudaOptions {
+  cuda::Precision precision = cuda::Precision::float32;
+  bool graphs = true;  // replay captured graphs
+};
+
+class CudaDevice;
+class CudaStream;
+
+class CudaEvent final : public Event {
+ public:
+  explicit CudaEvent(cuda::EventHandle event) : event_(std::move(event)) {}
+  void synchronize() override;
+  cudaEvent_t get() const { return event_.get(); }
+
+ private:
+  friend class CudaStream;
+  cuda::EventHandle event_;
+  CudaStream* stream_ = nullptr;  // of the last record(); null: none yet
+  std::uint64_t downloads_ = 0;   // of that stream before it
+};
+
+class CudaStream final : public Stream {
+ public:
+  CudaStream(CudaDevice& device, const std::string& what, StreamKind kind);
+  ~CudaStream() override;
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+
+  void enqueue(const Op& op) override;
+  void record(Event& event) override;
+  void wait(Event& event, const char* protects) override;
+  void label(const StepLabel& label) override { label_ = label; }
+  void synchronize() override;
+
+  // For transports. Enqueues what was collected; the stream is the device's to launch on.
+  cudaStream_t ready();
+  // How a timeline shows what is enqueued between the two calls.
+  void begin_span(const Span& span);
+  void end_span();
+  CudaDevice& device() { return device_; }
+
+ private:
+  friend class CudaEvent;
+  struct Download {
+    std::uint64_t number;
+    const std::byte* staged;
+    std::byte* host;
+    std::size_t bytes;
+  };
+  struct TimedSpan {
+    cuda::EventHandle start, end;
+    Span span;
+    int phase;  // −1: of an exchange
+  };
+
+  void flush();
+  void run(const Op& op);
+  void upload(const ops::Upload& op);
+  void download(const ops::Download& op);
+  std::byte* stage(std::size_t bytes);
+  void finish_downloads(std::uint64_t number);
+  void read_spans();
+
+  CudaDevice& device_;
+  StreamKind kind_;
+  cuda::StreamHandle stream_;
+  Buffer scratch_;
+  cuda::LinalgOwner linalg_;
+  cuda::Queue queue_;
+  std::unique_ptr<cuda::OpReplay> replay_;
+  std::vector<Op> collected_;
+  cuda::PinnedMemory pinned_;
+  std::size_t pinned_head_ = 0;
+  std::deque<Download> downloads_;
+  std::uint64_t downloads_made_ = 0;
+  StepLabel label_;
+  std::vector<TimedSpan> spans_;
+};
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice(int ordinal, const CudaOptions& options);
+
+  std::string name() const override { return "cuda:" + std::to_string(ordinal_); }
+  Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
+  std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
+  std::unique_ptr<Event> create_event(const std::string& what) override;
+  MemoryUse memory() const override;
+  DeviceTimes times() const override { return times_; }
+  void trace(TraceSink* sink) override;
+
+  int ordinal() const { return ordinal_; }
+  const CudaOptions& options() const { return options_; }
+  TraceSink* trace_sink() { return trace_; }
+  DeviceTimes& clock() { return times_; }
+  // The point of the timeline's clock from which events are measured.
+  cudaEvent_t trace_origin() const { return trace_origin_.get(); }
+  double trace_start() const { return trace_start_; }
+
+  struct Accounts {
+    std::array<std::atomic<std::size_t>, kMemoryKindNames.size()> bytes{};
+    std::atomic<std::size_t> total{0}, peak{0};
+  };
+
+ private:
+  int ordinal_;
+  CudaOptions options_;
+  std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
+  cuda::StreamHandle memory_stream_;  // fills new buffers
+  DeviceTimes times_;                 // only while a timeline is made: otherwise nothing is timed
+  TraceSink* trace_ = nullptr;
+  cuda::EventHandle trace_origin_;
+  double trace_start_ = 0;
+};
+
+}  // namespace gamlp

@@ -1,0 +1,227 @@
+#include "cuda/linalg/linalg.hpp"
+
+#include <cublasLt.h>
+#include <cublas_v2.h>
+#include <cusolverDn.h>
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "cuda/core/handles.hpp"
+#include "host/core/error.hpp"
+
+// Row-major matrices are the transposes of column-major ones: the libraries see c ᵀ = op(b)ᵀ op(a)ᵀ, and the lower
+// triangle as the upper one.
+namespace gamlp::cuda {
+namespace {
+
+void check(cublasStatus_t status, const char* call) {
+  if (status == CUBLAS_STATUS_SUCCESS) return;
+  throw DeviceError(std::string("cuBLAS: ") + call + " failed: " + cublasGetStatusString(status));
+}
+void check(cusolverStatus_t status, const char* call) {
+  if (status == CUSOLVER_STATUS_SUCCESS) return;
+  throw DeviceError(std::string("cuSOLVER: ") + call + " failed with status " + std::to_string(status));
+}
+
+int as_int(std::int64_t n) {
+  expects(n <= 0x7fffffff, "a dimension fits the libraries' integers");
+  return static_cast<int>(n);
+}
+
+// The largest power of two up to 256 that divides an address: what an algorithm may assume.
+unsigned alignment_of(const void* memory) {
+  const auto address = reinterpret_cast<std::uintptr_t>(memory);
+  unsigned alignment = 256;
+  while (address % alignment != 0) alignment /= 2;
+  return alignment;
+}
+
+}  // namespace
+
+using ShapeKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool, bool, unsigned>;
+
+using MatmulDescriptor = Handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
+using MatrixLayout = Handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+using MatmulPreference = Handle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
+
+// One shape's product, ready to be enqueued.
+struct PreparedProduct {
+  MatmulDescriptor product;
+  MatrixLayout first, second, out;
+  cublasLtMatmulAlgo_t algorithm;
+};
+
+class Linalg {
+ public:
+  Linalg(cudaStream_t stream, void* workspace, Precision precision)
+      : stream_(stream), workspace_(workspace), precision_(precision) {
+    cublasLtHandle_t lt = nullptr;
+    check(cublasLtCreate(&lt), "cublasLtCreate");
+    lt_ = Handle<cublasLtHandle_t, cublasLtDestroy>(lt);
+    cublasHandle_t blas = nullptr;
+    check(cublasCreate(&blas), "cublasCreate");
+    blas_ = Handle<cublasHandle_t, cublasDestroy>(blas);
+    check(cublasSetStream(blas, stream), "cublasSetStream");
+    check(cublasSetWorkspace(blas, workspace, kLibraryWorkspace), "cublasSetWorkspace");
+    cusolverDnHandle_t solver = nullptr;
+    check(cusolverDnCreate(&solver), "cusolverDnCreate");
+    solver_ = Handle<cusolverDnHandle_t, cusolverDnDestroy>(solver);
+    check(cusolverDnSetStream(solver, stream), "cusolverDnSetStream");
+  }
+
+  cublasHandle_t blas() const { return blas_.get(); }
+  cusolverDnHandle_t solver() const { return solver_.get(); }
+  Precision precision() const { return precision_; }
+
+  void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {
+    const std::int64_t m = c.rows, n = c.cols, k = ta ? a.rows : a.cols;
+    expects((ta ? a.cols : a.rows) == m && (tb ? b.rows : b.cols) == n && (tb ? b.cols : b.rows) == k,
+            "gemm: shapes agree");
+    if (m == 0 || n == 0) return;
+    const unsigned aligned = std::min({alignment_of(a.data), alignment_of(b.data), alignment_of(c.data)});
+    const ShapeKey key{m, n, k, ta, tb, beta != 0.0f, aligned};
+    auto found = products_.find(key);
+    if (found == products_.end()) found = products_.emplace(key, prepare(key, a, b)).first;
+    const PreparedProduct& p = found->second;
+    check(
+        cublasLtMatmul(lt_.get(), p.product.get(), &alpha, b.data, p.first.get(), a.data, p.second.get(), &beta, c.data,
+                       p.out.get(), c.data, p.out.get(), &p.algorithm, workspace_, kLibraryWorkspace, stream_),
+        "cublasLtMatmul");
+  }
+
+  // The libraries' workspace as `count` floats.
+  float* workspace(int count, const char* call) const {
+    if (static_cast<std::size_t>(count) * sizeof(float) > kLibraryWorkspace) {
+      throw DeviceError(std::string("cuSOLVER: ") + call + " needs " + std::to_string(count) +
+                        " floats of workspace, there are " + std::to_string(kLibraryWorkspace / sizeof(float)));
+    }
+    return static_cast<float*>(workspace_);
+  }
+
+ private:
+  static MatrixLayout layout(std::int64_t rows, std::int64_t cols) {
+    cublasLtMatrixLayout_t handle = nullptr;
+    check(cublasLtMatrixLayoutCreate(&handle, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+                                     static_cast<std::uint64_t>(cols), rows),
+          "cublasLtMatrixLayoutCreate");
+    return MatrixLayout(handle);
+  }
+
+  PreparedProduct prepare(const ShapeKey& key, ConstMat a, ConstMat b) {
+    const auto [m, n, k, ta, tb, adds, aligned] = key;
+    PreparedProduct p;
+    const cublasComputeType_t compute = precision_ == Precision::tf32   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                        : precision_ == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
+                                                                        : CUBLAS_COMPUTE_32F;
+    cublasLtMatmulDesc_t product = nullptr;
+    check(cublasLtMatmulDescCreate(&product, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
+    p.product = MatmulDescriptor(product);
+    const cublasOperation_t first = tb ? CUBLAS_OP_T : CUBLAS_OP_N, second = ta ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first),
+          "cublasLtMatmulDescSetAttribute");
+    check(cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),
+          "cublasLtMatmulDescSetAttribute");
+    p.first = layout(b.cols, b.rows);
+    p.second = layout(a.cols, a.rows);
+    p.out = layout(n, m);
+    cublasLtMatmulPreference_t handle = nullptr;
+    check(cublasLtMatmulPreferenceCreate(&handle), "cublasLtMatmulPreferenceCreate");
+    const MatmulPreference preference(handle);
+    const std::size_t limit = kLibraryWorkspace;
+    check(cublasLtMatmulPreferenceSetAttribute(handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit, sizeof limit),
+          "cublasLtMatmulPreferenceSetAttribute");
+    for (const auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                             CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+      const std::uint32_t bytes = aligned;
+      check(cublasLtMatmulPreferenceSetAttribute(handle, which, &bytes, sizeof bytes),
+            "cublasLtMatmulPreferenceSetAttribute");
+    }
+    cublasLtMatmulHeuristicResult_t best;
+    int count = 0;
+    check(cublasLtMatmulAlgoGetHeuristic(lt_.get(), product, p.first.get(), p.second.get(), p.out.get(), p.out.get(),
+                                         handle, 1, &best, &count),
+          "cublasLtMatmulAlgoGetHeuristic");
+    if (count == 0) {
+      throw DeviceError("cuBLAS: no algorithm for a product of " + std::to_string(m) + " x " + std::to_string(k) +
+                        " by " + std::to_string(k) + " x " + std::to_string(n));
+    }
+    p.algorithm = best.algo;
+    return p;
+  }
+
+  cudaStream_t stream_;
+  void* workspace_;
+  Precision precision_;
+  Handle<cublasLtHandle_t, cublasLtDestroy> lt_;
+  Handle<cublasHandle_t, cublasDestroy> blas_;
+  Handle<cusolverDnHandle_t, cusolverDnDestroy> solver_;
+  std::map<ShapeKey, PreparedProduct> products_;
+};
+
+LinalgOwner create_linalg(CUstream_st* stream, void* workspace, Precision precision) {
+  return LinalgOwner(new Linalg(stream, workspace, precision));
+}
+void DestroyLinalg::operator()(Linalg* linalg) const { delete linalg; }
+
+void gemm(Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {
+  queue.linalg->gemm(a, ta, b, tb, c, alpha, beta);
+}
+
+// float32: half of the product's work. On tensor cores the whole product is faster.
+void gram_lower(Queue& queue, ConstMat x, bool outer, Mat out) {
+  if (queue.linalg->precision() != Precision::float32) {
+    outer ? gemm(queue, x, false, x, true, out) : gemm(queue, x, true, x, false, out);
+    return;
+  }
+  if (out.empty()) return;
+  const float one = 1.0f, zero = 0.0f;
+  check(cublasSsyrk(queue.linalg->blas(), CUBLAS_FILL_MODE_UPPER, outer ? CUBLAS_OP_T : CUBLAS_OP_N, as_int(out.rows),
+                    as_int(outer ? x.cols : x.rows), &one, x.data, as_int(x.cols), &zero, out.data, as_int(out.cols)),
+        "cublasSsyrk");
+}
+
+void cholesky(Queue& queue, Mat a) {
+  const int n = as_int(a.rows);
+  int count = 0;
+  check(cusolverDnSpotrf_bufferSize(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n, &count),
+        "cusolverDnSpotrf_bufferSize");
+  check(cusolverDnSpotrf(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n,
+                         queue.linalg->workspace(count, "cusolverDnSpotrf"), count, queue.info),
+        "cusolverDnSpotrf");
+}
+
+void cholesky_inverse(Queue& queue, Mat a) {
+  const int n = as_int(a.rows);
+  int count = 0;
+  check(cusolverDnSpotri_bufferSize(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n, &count),
+        "cusolverDnSpotri_bufferSize");
+  // Its own info would hide the factorisation's; a factor with a zero on its diagonal gives infinities by itself.
+  check(cusolverDnSpotri(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n,
+                         queue.linalg->workspace(count, "cusolverDnSpotri"), count, queue.info + 1),
+        "cusolverDnSpotri");
+}
+
+void cholesky_solve_rows(Queue& queue, ConstMat factor, Mat x) {
+  if (x.empty()) return;
+  const int n = as_int(factor.rows);
+  // potrs reads the factor only, but asks for no const in older versions.
+  check(cusolverDnSpotrs(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, as_int(x.rows), factor.data, n, x.data,
+                         as_int(x.cols), queue.info + 1),
+        "cusolverDnSpotrs");
+}
+
+// xᵀ ← xᵀ (Uᵀ U)⁻¹, U the upper triangle that the libraries see: by U from the right, then by Uᵀ.
+void cholesky_solve_columns(Queue& queue, ConstMat factor, Mat x) {
+  if (x.empty()) return;
+  const int n = as_int(factor.rows), k = as_int(x.cols);
+  const float one = 1.0f;
+  for (const cublasOperation_t op : {CUBLAS_OP_N, CUBLAS_OP_T}) {
+    check(cublasStrsm(queue.linalg->blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER, op, CUBLAS_DIAG_NON_UNIT, k, n,
+                      &one, factor.data, n, x.data, k),
+          "cublasStrsm");
+  }
+}
+
+}  // namespace gamlp::cuda

@@ -1,0 +1,31 @@
+// Devices beside the CPU, which a build may have: the program makes one known at its start, and what drives devices
+// asks for it here, so that nothing in host/ needs to know of it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/config/config.hpp"
+#include "host/device/fleet.hpp"
+
+namespace gamlp {
+
+class Accelerator {
+ public:
+  virtual ~Accelerator() = default;
+  // "CUDA 13.0, driver 580: 2 devices, NVIDIA H200"; or why there are none.
+  virtual std::string description() = 0;
+  // Devices that can be used; 0 where there are none. Asks the system once.
+  virtual int count() = 0;
+  // Why count() is 0, in one line.
+  virtual std::string unavailable() = 0;
+  // A device of the run for each entry, by number; several of the same number share it.
+  virtual std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) = 0;
+};
+
+// Null where the build has none.
+Accelerator* accelerator();
+void set_accelerator(Accelerator* accelerator);
+
+}  // namespace gamlp

@@ -1,0 +1,142 @@
+// CUDA devices on the stand-in: every op, whole runs, graphs and exchange.
+#include "cuda/accelerator.hpp"
+#include "cuda/device/cuda_device.hpp"
+#include "host/device/accelerator.hpp"
+#include "host/train/devices.hpp"
+#include "tests/conformance/suite.hpp"
+#include "tests/cuda/fake_cuda.hpp"
+#include "tests/train/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+// The run of a config on `devices` of the fake GPU, and what was left when all was over.
+std::vector<std::string> metrics_on(const Config& config, const std::string& devices, const fake_cuda::Options& fake) {
+  use_cuda();
+  fake_cuda::reset(fake);
+  const ScratchFolder scratch;
+  Config on = config;
+  on.devices = devices;
+  run_in(scratch / "run", on);
+  const fake_cuda::Counts counts = fake_cuda::counts();
+  CHECK(counts.misuse == "");
+  CHECK(counts.live == 0);
+  CHECK(counts.launches > 0);
+  return metrics_of(scratch / "run");
+}
+
+Config tiny(const std::vector<std::string>& more) {
+  return small_config(joined(
+      {"model.width=9", "dataset.generate.nodes=60", "dataset.split.train_per_class=6", "dataset.split.validation=12",
+       "dataset.split.test=12", "stages.0.epochs=4", "stages.1.epochs=6", "exchange.p.block=32"},
+      more));
+}
+
+}  // namespace
+
+TEST_CASE("every op agrees with the CPU by way of the CUDA device") {
+  fake_cuda::reset({});
+  {
+    CudaDevice device(0, {});
+    const auto stream = device.create_stream("compute", StreamKind::compute);
+    std::uint64_t seed = 5;
+    for (const conformance::Case& one : conformance::all_cases({})) {
+      const conformance::Result result = conformance::compare(one, seed++, device, *stream, false);
+      INFO(result.op << ": " << result.what << ": " << result.failure);
+      CHECK(result.passed);
+    }
+  }
+  CHECK(fake_cuda::counts().misuse == "");
+  CHECK(fake_cuda::counts().live == 0);
+}
+
+TEST_CASE("a run has the same bits on one device, on several that share a GPU, and in any order of streams") {
+  for (const char* update : {"gradient", "exact"}) {
+    for (const Coded& coded : codings()) {
+      INFO(update << ", " << coded.name);
+      const Config config = tiny(joined(coded.overrides, {std::string("method.update=") + update}));
+      const auto one = metrics_on(config, "cuda:0", {});
+      for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+        CHECK(metrics_on(config, "cuda:0", {.seed = seed}) == one);
+        CHECK(metrics_on(config, "cuda:0,0", {.seed = seed}) == one);
+        CHECK(metrics_on(config, "cuda:0,1,1,0", {.seed = seed}) == one);
+      }
+    }
+  }
+}
+
+TEST_CASE("iterations are replayed from graphs, but for what cannot be captured") {
+  const Config gradient = tiny({"stages.1.epochs=20"}), exact = tiny({"stages.1.epochs=20", "method.update=exact"});
+  for (const Config& config : {gradient, exact}) {
+    const auto metrics = metrics_on(config, "cuda:0", {});
+    const fake_cuda::Counts counts = fake_cuda::counts();
+    CHECK(counts.captures >= 2);  // one for each stage
+    CHECK(counts.graph_launches >= 16);
+    const auto refused = metrics_on(config, "cuda:0", {.refuse_capture = true});
+    CHECK(refused == metrics);
+    if (config.method.update == Update::exact) CHECK(fake_cuda::counts().graph_launches < counts.graph_launches);
+  }
+}
+
+TEST_CASE("devices are found, named and refused with reasons") {
+  use_cuda();
+  fake_cuda::reset({});
+  CHECK(accelerator()->count() == 2);
+  Config config = small_config();
+  config.devices = "cuda:7";
+  check_says(error_of<ConfigError>([&] { choose_devices(config); }), "names cuda:7, but");
+  config.devices = "cuda:0,0,0,0,0";
+  check_says(error_of<ConfigError>([&] { choose_devices(config); }), "asks for 5 devices for 4 layers");
+  config.devices = "auto";
+  CHECK(choose_devices(config).text().rfind("cuda:0", 0) == 0);
+}
+
+TEST_CASE("memory is accounted for, and what does not fit is refused with numbers") {
+  fake_cuda::reset({.memory = std::size_t{200} << 20});
+  {
+    CudaDevice device(0, {});
+    {
+      const Buffer a = device.allocate(1000, "a", MemoryKind::weights);
+      const Buffer b = device.allocate(500, "b", MemoryKind::exchange);
+      CHECK(device.memory().total == 1500);
+      const std::string message =
+          error_of<DeviceError>([&] { device.allocate(std::size_t{300} << 20, "z3", MemoryKind::variables); });
+      check_says(message, "cuda:0: cannot allocate 314572800 bytes for z3: out of memory; 200 MB of 200 MB are free");
+    }
+    CHECK(device.memory().total == 0);
+    CHECK(device.memory().peak == 1500);
+  }
+  CHECK(fake_cuda::counts().live == 0);
+}
+
+TEST_CASE("downloads arrive in order, through the ring and past it") {
+  fake_cuda::reset({});
+  {
+    CudaDevice device(0, {});
+    const auto stream = device.create_stream("compute", StreamKind::compute);
+    const auto event = device.create_event("downloaded");
+    Random random(3);
+    for (int round = 0; round < 20; ++round) {
+      std::vector<std::vector<std::byte>> sent, received;
+      std::vector<Buffer> buffers;
+      for (int i = 0; i < 6; ++i) {
+        const std::size_t bytes = random.below(6) == 0 ? (std::size_t{9} << 20) : 1 + random.below(5u << 20);
+        sent.emplace_back(bytes, std::byte(round * 6 + i));
+        received.emplace_back(bytes);
+        buffers.push_back(device.allocate(bytes, "x", MemoryKind::data));
+        stream->enqueue(ops::Upload{sent.back().data(), buffers.back().raw(bytes)});
+      }
+      for (std::size_t i = 0; i < 6; ++i) {
+        stream->enqueue(ops::Download{buffers[i].raw(sent[i].size()), received[i].data()});
+        if (i == 3) stream->record(*event);
+      }
+      event->synchronize();
+      for (std::size_t i = 0; i <= 3; ++i) CHECK(sent[i] == received[i]);
+      stream->synchronize();
+      CHECK(sent == received);
+    }
+  }
+  CHECK(fake_cuda::counts().live == 0);
+}
+
+}  // namespace gamlp::test

@@ -1,0 +1,589 @@
+#include "tests/cuda/fake_cuda.hpp"
+
+#include <algorithm>
+#include <cblas.h>
+#include <cstdlib>
+#include <cstring>
+#include <cublasLt.h>
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <cusolverDn.h>
+#include <deque>
+#include <functional>
+#include <lapacke.h>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <sys/mman.h>
+#include <vector>
+
+#include "host/core/random.hpp"
+#include "tests/simt/executor.hpp"
+
+using Task = std::function<void()>;
+
+struct FakeEvent {
+  std::uint64_t recorded = 0, passed = 0;  // numbers of records: enqueued, reached
+};
+
+// What a stream holds: work, or a wait for the record `ticket` of an event.
+struct FakeItem {
+  Task run;
+  FakeEvent* event = nullptr;
+  std::uint64_t ticket = 0;
+};
+
+struct FakeGraph {
+  std::vector<Task> tasks;
+};
+
+struct CUstream_st {
+  std::deque<FakeItem> items;
+  FakeGraph* capturing = nullptr;
+  bool spoilt = false;  // something that cannot be captured was tried
+};
+struct CUevent_st : FakeEvent {};
+struct CUgraph_st : FakeGraph {};
+struct CUgraphExec_st : FakeGraph {};
+struct cublasContext {
+  cudaStream_t stream = nullptr;
+};
+struct cublasLtContext {};
+struct cusolverDnContext {
+  cudaStream_t stream = nullptr;
+};
+
+namespace {
+
+struct State {
+  std::recursive_mutex mutex;
+  fake_cuda::Options options;
+  fake_cuda::Counts counts;
+  gamlp::Random random{1};
+  std::set<CUstream_st*> streams;
+  std::map<void*, std::size_t> device_memory, pinned_memory;
+  std::set<void*> cleared;  // large blocks that were set to zero once
+  std::size_t used = 0;
+};
+constexpr std::size_t kLargeBlock = std::size_t{16} << 20;
+State& state() {
+  static State instance;
+  return instance;
+}
+
+void misused(const std::string& what) {
+  if (state().counts.misuse.empty()) state().counts.misuse = what;
+}
+
+// Runs the first item of a stream; false when it has none, or waits.
+bool step(CUstream_st& stream) {
+  if (stream.items.empty()) return false;
+  FakeItem& item = stream.items.front();
+  if (item.event != nullptr && item.event->passed < item.ticket) return false;
+  const Task task = std::move(item.run);
+  stream.items.pop_front();
+  if (task) task();
+  return true;
+}
+
+// Until the stream is empty; the others run in between as chance has it.
+void drain(CUstream_st& stream) {
+  State& s = state();
+  while (!stream.items.empty()) {
+    bool ran = false;
+    std::vector<CUstream_st*> order(s.streams.begin(), s.streams.end());
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[s.random.below(i)]);
+    for (CUstream_st* one : order) ran = step(*one) || ran;
+    if (!ran) {
+      misused("a stream waits for an event that nothing will reach");
+      return;
+    }
+  }
+}
+
+// Begins every call: some streams go on; true when the call is the one that is to fail.
+bool fails(const char* call) {
+  State& s = state();
+  ++s.counts.calls;
+  for (CUstream_st* stream : s.streams) {
+    for (std::uint64_t turns = s.random.below(3); turns > 0 && step(*stream); --turns) {
+    }
+  }
+  if (s.counts.calls != s.options.fail_at) return false;
+  s.counts.failed_call = call;
+  return true;
+}
+
+void submit(cudaStream_t stream, Task task) {
+  if (stream->capturing != nullptr) {
+    stream->capturing->tasks.push_back(std::move(task));
+  } else {
+    stream->items.push_back({std::move(task), nullptr, 0});
+  }
+}
+
+template <class T>
+cudaError_t make(T** out) {
+  *out = new T();
+  ++state().counts.live;
+  return cudaSuccess;
+}
+template <class T>
+void release(T* object) {
+  if (object == nullptr) return misused("a null handle was released");
+  delete object;
+  --state().counts.live;
+}
+
+// Column-major op(a).
+CBLAS_TRANSPOSE transposed(cublasOperation_t op) { return op == CUBLAS_OP_N ? CblasNoTrans : CblasTrans; }
+
+}  // namespace
+
+namespace fake_cuda {
+
+void reset(const Options& options) {
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  s.options = options;
+  s.counts = {};
+  s.random = gamlp::Random(options.seed);
+  simt::options().submit = [](void* stream, const char* kernel, std::function<void()> run) {
+    const std::lock_guard inner(state().mutex);
+    ++state().counts.launches;
+    if (stream == nullptr) return misused(std::string("kernel ") + kernel + " on the default stream");
+    submit(static_cast<cudaStream_t>(stream), std::move(run));
+  };
+}
+
+Counts counts() {
+  const std::lock_guard lock(state().mutex);
+  return state().counts;
+}
+
+}  // namespace fake_cuda
+
+#define FAKE(name)                           \
+  const std::lock_guard lock(state().mutex); \
+  if (fails(name)) return cudaErrorUnknown;
+#define FAKE_BLAS(name)                      \
+  const std::lock_guard lock(state().mutex); \
+  if (fails(name)) return CUBLAS_STATUS_INTERNAL_ERROR;
+#define FAKE_SOLVER(name)                    \
+  const std::lock_guard lock(state().mutex); \
+  if (fails(name)) return CUSOLVER_STATUS_INTERNAL_ERROR;
+
+extern "C" {
+
+// ---- devices -----------------------------------------------------------------------------------------
+cudaError_t cudaGetDeviceCount(int* count) {
+  FAKE("cudaGetDeviceCount")
+  *count = state().options.devices;
+  return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
+}
+cudaError_t cudaSetDevice(int device) {
+  FAKE("cudaSetDevice")
+  return device < state().options.devices ? cudaSuccess : cudaErrorInvalidDevice;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  FAKE("cudaGetDeviceProperties")
+  std::memset(properties, 0, sizeof *properties);
+  std::strcpy(properties->name, "Fake GPU");
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = 13000;
+  return cudaSuccess;
+}
+const char* cudaGetErrorString(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "out of memory" : "unknown error";
+}
+const char* cudaGetErrorName(cudaError_t error) {
+  return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" : "cudaErrorUnknown";
+}
+cudaError_t cudaGetLastError() { return cudaSuccess; }
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  FAKE("cudaDeviceGetStreamPriorityRange")
+  *least = 0, *greatest = -5;
+  return cudaSuccess;
+}
+
+// ---- memory ------------------------------------------------------------------------------------------
+cudaError_t cudaMalloc(void** memory, size_t bytes) {
+  FAKE("cudaMalloc")
+  if (state().used + bytes > state().options.memory) return cudaErrorMemoryAllocation;
+  // Large blocks are zero already, and setting them to zero at once costs nothing: touching 64 MB would take longer
+  // than a whole run.
+  const bool large = bytes > kLargeBlock;
+  const std::size_t whole = (bytes + 4095) / 4096 * 4096;
+  *memory = large ? mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                  : std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+  if (!large) std::memset(*memory, 0xCD, bytes);
+  state().device_memory[*memory] = bytes;
+  state().used += bytes;
+  ++state().counts.live;
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* memory) {
+  const std::lock_guard lock(state().mutex);
+  if (memory == nullptr) return cudaSuccess;
+  for (CUstream_st* stream : state().streams) drain(*stream);  // as the real one does
+  const auto found = state().device_memory.find(memory);
+  if (found == state().device_memory.end()) {
+    misused("cudaFree of what is not device memory");
+    return cudaErrorInvalidValue;
+  }
+  const std::size_t bytes = found->second;
+  state().used -= bytes;
+  state().device_memory.erase(found);
+  state().cleared.erase(memory);
+  --state().counts.live;
+  bytes > kLargeBlock ? static_cast<void>(munmap(memory, (bytes + 4095) / 4096 * 4096)) : std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
+  FAKE("cudaHostAlloc")
+  *memory = std::malloc(bytes);
+  state().pinned_memory[*memory] = bytes;
+  ++state().counts.live;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* memory) {
+  const std::lock_guard lock(state().mutex);
+  if (state().pinned_memory.erase(memory) == 0) misused("cudaFreeHost of what is not pinned");
+  --state().counts.live;
+  std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  FAKE("cudaMemGetInfo")
+  *total = state().options.memory;
+  *free = *total - state().used;
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t stream) {
+  FAKE("cudaMemsetAsync")
+  const auto whole = state().device_memory.find(memory);
+  const bool fresh = value == 0 && bytes > kLargeBlock && whole != state().device_memory.end() &&
+                     whole->second == bytes && state().cleared.insert(memory).second;
+  submit(stream, [=] {
+    if (!fresh) std::memset(memory, value, bytes);
+  });
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  FAKE("cudaMemcpyAsync")
+  const auto pinned = [](const void* memory) {
+    for (const auto& [begin, size] : state().pinned_memory) {
+      const auto* first = static_cast<const char*>(begin);
+      if (memory >= first && memory < first + size) return true;
+    }
+    return false;
+  };
+  if (kind == cudaMemcpyHostToDevice && !pinned(from)) {  // read before the call returns
+    std::vector<char> staged(static_cast<const char*>(from), static_cast<const char*>(from) + bytes);
+    submit(stream, [to, staged] { std::memcpy(to, staged.data(), staged.size()); });
+    return cudaSuccess;
+  }
+  submit(stream, [=] { std::memcpy(to, from, bytes); });
+  if (kind == cudaMemcpyDeviceToHost && !pinned(to)) {
+    if (stream->capturing != nullptr) misused("a copy to pageable memory in a graph");
+    drain(*stream);
+  }
+  return cudaSuccess;
+}
+
+// ---- streams and events ------------------------------------------------------------------------------
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
+  FAKE("cudaStreamCreateWithPriority")
+  make(stream);
+  state().streams.insert(*stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const std::lock_guard lock(state().mutex);
+  if (!stream->items.empty()) drain(*stream);
+  state().streams.erase(stream);
+  release(stream);
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  FAKE("cudaStreamSynchronize")
+  if (stream->capturing != nullptr) {
+    stream->spoilt = true;
+    return cudaErrorStreamCaptureUnsupported;
+  }
+  drain(*stream);
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  FAKE("cudaEventCreateWithFlags")
+  return make(event);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const std::lock_guard lock(state().mutex);
+  for (CUstream_st* stream : state().streams) drain(*stream);  // those that still wait for it
+  release(event);
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  FAKE("cudaEventRecord")
+  if (stream->capturing != nullptr) misused("an event recorded while its stream is captured");
+  const std::uint64_t ticket = ++event->recorded;
+  submit(stream, [=] { event->passed = std::max(event->passed, ticket); });
+  return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  FAKE("cudaStreamWaitEvent")
+  if (stream->capturing != nullptr) misused("an event waited for while its stream is captured");
+  stream->items.push_back({{}, event, event->recorded});
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  FAKE("cudaEventSynchronize")
+  for (bool ran = true; ran && event->passed < event->recorded;) {
+    ran = false;
+    for (CUstream_st* stream : state().streams) ran = step(*stream) || ran;
+  }
+  if (event->passed < event->recorded) misused("the host waits for an event that nothing will reach");
+  return cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
+  FAKE("cudaEventElapsedTime")
+  *milliseconds = 1.0f;
+  return cudaSuccess;
+}
+
+// ---- graphs ------------------------------------------------------------------------------------------
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  FAKE("cudaStreamBeginCapture")
+  cudaGraph_t graph = nullptr;
+  make(&graph);
+  stream->capturing = graph;
+  stream->spoilt = false;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const std::lock_guard lock(state().mutex);
+  const bool failed = fails("cudaStreamEndCapture");
+  *graph = static_cast<cudaGraph_t>(stream->capturing);
+  stream->capturing = nullptr;
+  if (!failed && !stream->spoilt) {
+    ++state().counts.captures;
+    return cudaSuccess;
+  }
+  release(*graph);
+  *graph = nullptr;
+  return cudaErrorStreamCaptureInvalidated;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  FAKE("cudaGraphInstantiate")
+  make(exec);
+  (*exec)->tasks = graph->tasks;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  FAKE("cudaGraphLaunch")
+  ++state().counts.graph_launches;
+  for (const Task& task : exec->tasks) submit(stream, task);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  const std::lock_guard lock(state().mutex);
+  release(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  const std::lock_guard lock(state().mutex);
+  release(exec);
+  return cudaSuccess;
+}
+
+// ---- cuBLAS ------------------------------------------------------------------------------------------
+cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
+  FAKE_BLAS("cublasCreate")
+  make(handle);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
+  const std::lock_guard lock(state().mutex);
+  release(handle);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
+  FAKE_BLAS("cublasSetStream")
+  handle->stream = stream;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void*, size_t) {
+  FAKE_BLAS("cublasSetWorkspace")
+  return CUBLAS_STATUS_SUCCESS;
+}
+const char* cublasGetStatusString(cublasStatus_t) { return "the library failed"; }
+cublasStatus_t cublasSsyrk_v2(cublasHandle_t handle, cublasFillMode_t fill, cublasOperation_t op, int n, int k,
+                              const float* alpha, const float* a, int lda, const float* beta, float* c, int ldc) {
+  FAKE_BLAS("cublasSsyrk")
+  const float alpha_value = *alpha, beta_value = *beta;
+  submit(handle->stream, [=] {
+    cblas_ssyrk(CblasColMajor, fill == CUBLAS_FILL_MODE_UPPER ? CblasUpper : CblasLower, transposed(op), n, k,
+                alpha_value, a, lda, beta_value, c, ldc);
+  });
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasStrsm_v2(cublasHandle_t handle, cublasSideMode_t side, cublasFillMode_t fill, cublasOperation_t op,
+                              cublasDiagType_t, int m, int n, const float* alpha, const float* a, int lda, float* b,
+                              int ldb) {
+  FAKE_BLAS("cublasStrsm")
+  const float alpha_value = *alpha;
+  submit(handle->stream, [=] {
+    cblas_strsm(CblasColMajor, side == CUBLAS_SIDE_RIGHT ? CblasRight : CblasLeft,
+                fill == CUBLAS_FILL_MODE_UPPER ? CblasUpper : CblasLower, transposed(op), CblasNonUnit, m, n,
+                alpha_value, a, lda, b, ldb);
+  });
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+// ---- cuBLASLt: descriptors are opaque words, of which these are used ------------------------------------
+cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
+  FAKE_BLAS("cublasLtCreate")
+  make(handle);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
+  const std::lock_guard lock(state().mutex);
+  release(handle);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* descriptor, cublasComputeType_t, cudaDataType_t) {
+  FAKE_BLAS("cublasLtMatmulDescCreate")
+  make(descriptor);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t descriptor) {
+  const std::lock_guard lock(state().mutex);
+  release(descriptor);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor, cublasLtMatmulDescAttributes_t which,
+                                              const void* value, size_t) {
+  FAKE_BLAS("cublasLtMatmulDescSetAttribute")
+  const auto op = *static_cast<const cublasOperation_t*>(value);
+  if (which == CUBLASLT_MATMUL_DESC_TRANSA) descriptor->data[0] = op;
+  if (which == CUBLASLT_MATMUL_DESC_TRANSB) descriptor->data[1] = op;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* layout, cudaDataType type, uint64_t rows,
+                                          uint64_t cols, int64_t ld) {
+  FAKE_BLAS("cublasLtMatrixLayoutCreate")
+  if (type != CUDA_R_32F || ld < static_cast<int64_t>(rows)) misused("a matrix layout that cannot be");
+  make(layout);
+  (*layout)->data[0] = rows, (*layout)->data[1] = cols, (*layout)->data[2] = static_cast<uint64_t>(ld);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
+  const std::lock_guard lock(state().mutex);
+  release(layout);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
+  FAKE_BLAS("cublasLtMatmulPreferenceCreate")
+  make(preference);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
+  const std::lock_guard lock(state().mutex);
+  release(preference);
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t, cublasLtMatmulPreferenceAttributes_t,
+                                                    const void*, size_t) {
+  FAKE_BLAS("cublasLtMatmulPreferenceSetAttribute")
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatrixLayout_t, cublasLtMatrixLayout_t, cublasLtMatrixLayout_t,
+                                              cublasLtMatmulPreference_t, int, cublasLtMatmulHeuristicResult_t* results,
+                                              int* count) {
+  FAKE_BLAS("cublasLtMatmulAlgoGetHeuristic")
+  std::memset(results, 0, sizeof *results);
+  *count = 1;
+  return CUBLAS_STATUS_SUCCESS;
+}
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t product, const void* alpha, const void* a,
+                              cublasLtMatrixLayout_t a_layout, const void* b, cublasLtMatrixLayout_t b_layout,
+                              const void* beta, const void* c, cublasLtMatrixLayout_t, void* d,
+                              cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t*, void*, size_t,
+                              cudaStream_t stream) {
+  FAKE_BLAS("cublasLtMatmul")
+  const auto ta = static_cast<cublasOperation_t>(product->data[0]),
+             tb = static_cast<cublasOperation_t>(product->data[1]);
+  const float alpha_value = *static_cast<const float*>(alpha), beta_value = *static_cast<const float*>(beta);
+  const int m = static_cast<int>(d_layout->data[0]), n = static_cast<int>(d_layout->data[1]);
+  const int k = static_cast<int>(a_layout->data[ta == CUBLAS_OP_N ? 1 : 0]);
+  const int b_k = static_cast<int>(b_layout->data[tb == CUBLAS_OP_N ? 0 : 1]);
+  const int a_m = static_cast<int>(a_layout->data[ta == CUBLAS_OP_N ? 0 : 1]);
+  if (b_k != k || a_m != m || c != d) misused("a product whose shapes do not agree");
+  const int lda = static_cast<int>(a_layout->data[2]), ldb = static_cast<int>(b_layout->data[2]),
+            ldd = static_cast<int>(d_layout->data[2]);
+  submit(stream, [=] {
+    cblas_sgemm(CblasColMajor, transposed(ta), transposed(tb), m, n, k, alpha_value, static_cast<const float*>(a), lda,
+                static_cast<const float*>(b), ldb, beta_value, static_cast<float*>(d), ldd);
+  });
+  return CUBLAS_STATUS_SUCCESS;
+}
+
+// ---- cuSOLVER ----------------------------------------------------------------------------------------
+cusolverStatus_t cusolverDnCreate(cusolverDnHandle_t* handle) {
+  FAKE_SOLVER("cusolverDnCreate")
+  make(handle);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnDestroy(cusolverDnHandle_t handle) {
+  const std::lock_guard lock(state().mutex);
+  release(handle);
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnSetStream(cusolverDnHandle_t handle, cudaStream_t stream) {
+  FAKE_SOLVER("cusolverDnSetStream")
+  handle->stream = stream;
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnSpotrf_bufferSize(cusolverDnHandle_t, cublasFillMode_t, int n, float*, int, int* count) {
+  FAKE_SOLVER("cusolverDnSpotrf_bufferSize")
+  *count = n;
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnSpotrf(cusolverDnHandle_t handle, cublasFillMode_t, int n, float* a, int lda, float*, int,
+                                  int* info) {
+  FAKE_SOLVER("cusolverDnSpotrf")
+  if (handle->stream->capturing != nullptr && state().options.refuse_capture) {
+    handle->stream->spoilt = true;
+    return CUSOLVER_STATUS_INTERNAL_ERROR;
+  }
+  submit(handle->stream, [=] { *info = LAPACKE_spotrf_work(LAPACK_COL_MAJOR, 'U', n, a, lda); });
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnSpotri_bufferSize(cusolverDnHandle_t, cublasFillMode_t, int n, float*, int, int* count) {
+  FAKE_SOLVER("cusolverDnSpotri_bufferSize")
+  *count = n;
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnSpotri(cusolverDnHandle_t handle, cublasFillMode_t, int n, float* a, int lda, float*, int,
+                                  int* info) {
+  FAKE_SOLVER("cusolverDnSpotri")
+  submit(handle->stream, [=] { *info = LAPACKE_spotri_work(LAPACK_COL_MAJOR, 'U', n, a, lda); });
+  return CUSOLVER_STATUS_SUCCESS;
+}
+cusolverStatus_t cusolverDnSpotrs(cusolverDnHandle_t handle, cublasFillMode_t, int n, int count, const float* a,
+                                  int lda, float* b, int ldb, int* info) {
+  FAKE_SOLVER("cusolverDnSpotrs")
+  submit(handle->stream, [=] { *info = LAPACKE_spotrs_work(LAPACK_COL_MAJOR, 'U', n, count, a, lda, b, ldb); });
+  return CUSOLVER_STATUS_SUCCESS;
+}
+
+}  // extern "C"

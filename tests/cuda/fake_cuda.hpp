@@ -1,0 +1,34 @@
+// A stand-in for the CUDA runtime, cuBLAS, cuBLASLt and cuSOLVER, linked instead of them: as much as cuda/ calls.
+//
+// Device memory is the heap's. What is enqueued on a stream runs later: whenever a call is made, a seeded choice of
+// streams runs some of what it holds, and the rest when the host waits. So an event that is not waited for shows as a
+// wrong result for some seed. Kernels are the real sources on the executor of tests/simt; the libraries' routines are
+// the host's BLAS and LAPACK, in column-major order as theirs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fake_cuda {
+
+struct Options {
+  std::uint64_t seed = 1;
+  int devices = 2;
+  std::int64_t fail_at = 0;     // the call with this number (1 = first) fails; 0: none does
+  bool refuse_capture = false;  // factorisations cannot be captured
+  std::size_t memory = std::size_t{8} << 30;
+};
+
+// Forgets everything, and starts again.
+void reset(const Options& options);
+
+struct Counts {
+  std::int64_t calls = 0;  // of functions that can fail
+  std::int64_t launches = 0, graph_launches = 0, captures = 0;
+  std::int64_t live = 0;    // handles and memory blocks that were made and not released
+  std::string failed_call;  // the one that fail_at named
+  std::string misuse;       // what was done wrong, the first
+};
+Counts counts();
+
+}  // namespace fake_cuda
