@@ -33,6 +33,10 @@ struct Grid {
 };
 
 inline Index divided_up(Index a, Index b) { return (a + b - 1) / b; }
+// Blocks that walk over the rest in turns.
+inline unsigned bounded_blocks(Index wanted) {
+  return static_cast<unsigned>(wanted < 1 ? 1 : wanted > kMaxBlocks ? kMaxBlocks : wanted);
+}
 
 #if defined(__CUDACC__)
 template <class... Parameters, class... Arguments>

@@ -15,8 +15,7 @@ namespace gamlp::cuda {
 inline Grid flat_grid(Index n, unsigned least = kWarp) {
   unsigned threads = least;
   while (threads < kThreads && Index{8} * threads < n) threads *= 2;
-  const Index blocks = divided_up(n, Index{8} * threads);
-  return {static_cast<unsigned>(blocks < 1 ? 1 : blocks > kMaxBlocks ? kMaxBlocks : blocks), 1, threads, 0};
+  return {bounded_blocks(divided_up(n, Index{8} * threads)), 1, threads, 0};
 }
 
 template <class Each>

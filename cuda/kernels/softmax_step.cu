@@ -4,6 +4,7 @@
 //   softmax_exact   A = a + b + v; z ← softmax prox around A; v ← β (A − z); t ← z − v; Σ cross-entropy, Σ (z − a − b)²
 //                   reads a, v, z, writes z, v, t: 24 bytes per value
 // A group of 1 to 32 lanes has a node, about 4 classes a lane; a, z and s of the node are in shared memory meanwhile.
+// The groups of a warp iterate together, so that no thread goes a way of its own.
 #include "cuda/core/reduce.hpp"
 #include "cuda/kernels/ops.hpp"
 #include "host/core/error.hpp"
@@ -16,15 +17,18 @@ constexpr std::size_t kSharedBytes = 48 * 1024;
 constexpr unsigned kSoftmaxThreads = 128;
 constexpr Index kMaxClasses = static_cast<Index>(kSharedBytes / (3 * sizeof(float)));
 
-// One of `lanes` neighbouring threads that share a node.
+// One of `lanes` neighbouring threads that share a node. Without a node (`active` false) it computes along, on what its
+// place in shared memory holds.
 struct GroupLanes {
-  unsigned lane, lanes, mask;
+  unsigned lane, lanes;
+  bool active;
   __device__ Index first() const { return lane; }
   __device__ Index stride() const { return lanes; }
-  __device__ float sum(float x) const { return lanes_fold<Fold::sum>(x, lanes, mask); }
-  __device__ float least(float x) const { return lanes_fold<Fold::least>(x, lanes, mask); }
-  __device__ float most(float x) const { return lanes_fold<Fold::most>(x, lanes, mask); }
-  __device__ void fence() const { __syncwarp(mask); }
+  __device__ float sum(float x) const { return lanes_fold<Fold::sum>(x, lanes, kAllLanes); }
+  __device__ float least(float x) const { return lanes_fold<Fold::least>(x, lanes, kAllLanes); }
+  __device__ float most(float x) const { return lanes_fold<Fold::most>(x, lanes, kAllLanes); }
+  __device__ bool all(bool done) const { return __all_sync(kAllLanes, done || !active) != 0; }
+  __device__ void fence() const { __syncwarp(kAllLanes); }
 };
 
 struct SoftmaxPlan {
@@ -66,23 +70,22 @@ struct ExactBody {
 };
 
 template <class Body>
-__global__ void __launch_bounds__(kSoftmaxThreads)
+__global__ void __launch_bounds__(kSoftmaxThreads, 4)
     softmax_kernel(Body body, SoftmaxPlan plan, const std::int32_t* labels, float nu, double* risk, double* linear2,
                    Partials partials) {
   const unsigned lane = threadIdx.x % plan.lanes, group = threadIdx.x / plan.lanes;
-  const unsigned leader = threadIdx.x % kWarp / plan.lanes * plan.lanes;
-  const unsigned mask = plan.lanes == kWarp ? kAllLanes : ((1u << plan.lanes) - 1u) << leader;
-  const GroupLanes lanes{lane, plan.lanes, mask};
+  float* a = dynamic_shared<float>() + 3 * plan.classes * group;
+  float *z = a + plan.classes, *s = z + plan.classes;
   double sums[2] = {};
-  if (group < plan.per_block) {
-    float* a = dynamic_shared<float>() + 3 * plan.classes * group;
-    float *z = a + plan.classes, *s = z + plan.classes;
-    for (Index node = static_cast<Index>(blockIdx.x) * plan.per_block + group; node < plan.nodes;
-         node += static_cast<Index>(gridDim.x) * plan.per_block) {
-      const Index row = node * plan.classes;
-      for (Index i = lane; i < plan.classes; i += plan.lanes) body.load(row + i, i, a[i], z[i]);
-      softmax_prox(a, plan.classes, labels[node], nu, z, s, lanes);
-      const float cross_entropy = softmax_risk(z, plan.classes, labels[node], s, lanes);
+  for (Index start = static_cast<Index>(blockIdx.x) * plan.per_block; start < plan.nodes;
+       start += static_cast<Index>(gridDim.x) * plan.per_block) {
+    const Index node = start + group, row = node * plan.classes;
+    const GroupLanes lanes{lane, plan.lanes, node < plan.nodes};
+    const Index label = lanes.active ? labels[node] : 0;
+    for (Index i = lane; lanes.active && i < plan.classes; i += plan.lanes) body.load(row + i, i, a[i], z[i]);
+    softmax_prox(a, plan.classes, label, nu, z, s, lanes);
+    const float cross_entropy = softmax_risk(z, plan.classes, label, s, lanes);
+    if (lanes.active) {
       float left2 = 0.0f;
       for (Index i = lane; i < plan.classes; i += plan.lanes) {
         const float left = body.store(row + i, i, a[i], z[i]);
@@ -90,8 +93,8 @@ __global__ void __launch_bounds__(kSoftmaxThreads)
       }
       if (lane == 0) sums[0] += static_cast<double>(cross_entropy);
       sums[1] += static_cast<double>(left2);
-      lanes.fence();  // the next node's z is written where this one's is read
     }
+    lanes.fence();  // the next node's z is written where this one's is read
   }
   if (grid_sum(sums, partials)) {
     *risk = sums[0];
@@ -108,11 +111,9 @@ void softmax(Queue& queue, const char* name, const Body& body, Mat z, Labels lab
   const std::size_t bytes = 3 * sizeof(float) * static_cast<std::size_t>(z.cols);  // of a node
   const std::size_t fit = kSharedBytes / bytes, places = kSoftmaxThreads / plan.lanes;
   plan.per_block = static_cast<unsigned>(fit < places ? fit : places);
-  const Index blocks = divided_up(z.rows, plan.per_block);
-  const Grid grid{static_cast<unsigned>(blocks < 1            ? 1
-                                        : blocks > kMaxBlocks ? kMaxBlocks
-                                                              : blocks),
-                  1, kSoftmaxThreads, bytes * plan.per_block};
+  // Whole warps: only with 32 lanes each do few nodes fit.
+  const Grid grid{bounded_blocks(divided_up(z.rows, plan.per_block)), 1, plan.per_block * plan.lanes,
+                  bytes * plan.per_block};
   launch(queue, name, softmax_kernel<Body>, grid, body, plan, labels.data, nu, risk.data, linear2.data, queue.partials);
 }
 

@@ -9,14 +9,16 @@
 
 namespace gamlp {
 
-// Who works on a node: alone, or as one of several neighbouring threads of a GPU (cuda/kernels/softmax_step.cu), each of
-// which has the classes first(), first() + stride(), …. What a lane writes others may read after fence().
+// Who works on a node: alone, or as one of several neighbouring threads of a GPU (cuda/kernels/softmax_step.cu), each
+// of which has the classes first(), first() + stride(), …. What a lane writes others may read after fence(). Nodes
+// whose threads go together end together: all() says whether every one of them is done.
 struct OneLane {
   GAMLP_HD std::int64_t first() const { return 0; }
   GAMLP_HD std::int64_t stride() const { return 1; }
   GAMLP_HD float sum(float x) const { return x; }
   GAMLP_HD float least(float x) const { return x; }
   GAMLP_HD float most(float x) const { return x; }
+  GAMLP_HD bool all(bool done) const { return done; }
   GAMLP_HD void fence() const {}
 };
 
@@ -62,7 +64,8 @@ GAMLP_HD void softmax_prox(const float* a, std::int64_t classes, std::int64_t la
       rest += weight;  // 1 − Σ s²/(s+ν) = ν Σ s/(s+ν), without cancellation
     }
     largest = lanes.most(largest), size = lanes.most(size);
-    if (!(largest > 1e-6f + nu * size * 1e-6f)) return;
+    const bool done = !(largest > 1e-6f + nu * size * 1e-6f);
+    if (lanes.all(done)) return;
     const float factor = lanes.sum(sg) / (nu * lanes.sum(rest));
     float low = 0.0f, high = 0.0f;
     for (std::int64_t i = first; i < classes; i += stride) {
@@ -73,7 +76,8 @@ GAMLP_HD void softmax_prox(const float* a, std::int64_t classes, std::int64_t la
       high = d > high ? d : high;
     }
     const float range = lanes.most(high) - lanes.least(low);
-    const float t = range > 1e-3f ? std::log(1.0f + range) / range : 1.0f;
+    const float length = range > 1e-3f ? std::log(1.0f + range) / range : 1.0f;
+    const float t = done ? 0.0f : length;
     for (std::int64_t i = first; i < classes; i += stride) z[i] -= t * s[i];
   }
 }

@@ -1,6 +1,7 @@
 // parse(to_json(c)) == c, for every key and for doubles to the last bit.
 #include <cmath>
 
+#include "host/config/devices.hpp"
 #include "host/config/schema.hpp"
 #include "tests/config/support.hpp"
 
@@ -96,6 +97,15 @@ TEST_CASE("every key survives reading and writing", "[config]") {
   for (const char* source : {"path", "text", "generate"}) vary_one_key(source);
 }
 
+TEST_CASE("a list of devices is another way to write them", "[config]") {
+  const Config config = test::parsed(test::with_dataset(R"("devices": ["cuda:1", "cuda:0", "cuda:0"])"));
+  CHECK(config.devices == "cuda:1,0,0");
+  CHECK(named_devices(config.devices).cuda == std::vector<int>{1, 0, 0});
+  CHECK(cuda_devices_text({1, 0, 0}) == config.devices);
+  CHECK_FALSE(named_devices("cuda:all").count);
+  CHECK(named_devices("cpu:12").count == 12);
+}
+
 TEST_CASE("doubles survive to the last bit", "[config]") {
   for (double value : {0.1, 1.0 / 3.0, 5e-324, 2.2250738585072014e-308, 1e6, 0.30000000000000004, 123456.78901234567}) {
     Config config;
@@ -110,7 +120,7 @@ TEST_CASE("the resolved form keeps the order of the sections and leaves out unus
   const auto document = to_json(test::parsed(test::with_dataset("")));
   std::string keys;
   for (const auto& [key, value] : document.items()) keys += key + " ";
-  CHECK(keys == "dataset model stages method exchange train devices threads_per_device partition ");
+  CHECK(keys == "dataset model stages method exchange train devices precision threads_per_device partition ");
   CHECK(document.at("dataset").contains("path"));
   CHECK_FALSE(document.at("dataset").contains("generate"));
 }

@@ -1,5 +1,6 @@
 // Forecasts against what CPU workers do, and against times that can be worked out.
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/train/devices.hpp"
 #include "host/train/stage_runner.hpp"
 #include "tests/plan/support.hpp"
 

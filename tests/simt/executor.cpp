@@ -98,6 +98,7 @@ struct Fiber {
   std::uint64_t value = 0;     // put into a warp operation
   unsigned source = 0;         // the lane whose value is wanted
   std::uint64_t received = 0;  // that value, taken when the operation was complete
+  bool all = false;            // whether every lane's value was other than 0
   void* fake_stack = nullptr;
 };
 
@@ -140,6 +141,7 @@ class Executor {
   void* shared(std::size_t bytes, Location where);
   void barrier(Location where);
   std::uint64_t exchange(unsigned mask, std::uint64_t value, unsigned source, Location where);
+  bool all(unsigned mask, bool value, Location where);
 
  private:
   static void enter();
@@ -309,10 +311,15 @@ bool Executor::release_warps() {
       }
       if (!complete) continue;
       const unsigned mask = one.mask;
+      bool all = true;
+      for (unsigned lane = 0; lane < size; ++lane) {
+        all = all && ((mask >> lane & 1u) == 0 || fibers_[first + lane].value != 0);
+      }
       for (unsigned lane = 0; lane < size; ++lane) {
         if ((mask >> lane & 1u) == 0) continue;
         Fiber& fiber = fibers_[first + lane];
         fiber.received = fibers_[first + fiber.source].value;
+        fiber.all = all;
         fiber.state = State::ready;
       }
       released = true;
@@ -379,6 +386,11 @@ std::uint64_t Executor::exchange(unsigned mask, std::uint64_t value, unsigned so
   return current_->received;
 }
 
+bool Executor::all(unsigned mask, bool value, Location where) {
+  meet(mask, value ? 1 : 0, current_->place.linear % kWarp, where);
+  return current_->all;
+}
+
 }  // namespace
 
 Options& options() {
@@ -396,5 +408,6 @@ void block_barrier(Location where) { executor().barrier(where); }
 std::uint64_t warp_exchange(unsigned mask, std::uint64_t value, unsigned source, Location where) {
   return executor().exchange(mask, value, source, where);
 }
+bool warp_all(unsigned mask, bool value, Location where) { return executor().all(mask, value, where); }
 
 }  // namespace simt

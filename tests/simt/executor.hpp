@@ -71,6 +71,8 @@ void* shared(std::size_t bytes, Location where);
 void block_barrier(Location where);
 // Waits until every lane of `mask` is here; then returns what lane `source` (of this warp) had put in.
 std::uint64_t warp_exchange(unsigned mask, std::uint64_t value, unsigned source, Location where);
+// Whether all of them had put in true.
+bool warp_all(unsigned mask, bool value, Location where);
 
 template <class T>
 T warp_value(unsigned mask, T value, unsigned source, Location where) {

@@ -27,6 +27,10 @@ T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32, const char*
   const unsigned source = own ^ static_cast<unsigned>(lanes);
   return simt::warp_value(mask, value, source / w == own / w ? source : own, {file, line});
 }
+inline int __all_sync(unsigned mask, bool value, const char* file = __builtin_FILE(),
+                      unsigned line = __builtin_LINE()) {
+  return simt::warp_all(mask, value, {file, line}) ? 1 : 0;
+}
 inline void __threadfence() {}
 // Blocks run one after the other, and threads only change at points of synchronisation.
 template <class T>
