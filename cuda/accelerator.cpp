@@ -4,6 +4,7 @@
 
 #include "cuda/comm/process_transport.hpp"
 #include "cuda/core/check.hpp"
+#include "cuda/core/profile.hpp"
 #include "cuda/device/cuda_device.hpp"
 #include "host/core/error.hpp"
 #include "host/device/accelerator.hpp"
@@ -42,6 +43,8 @@ class CudaAccelerator final : public Accelerator {
     ask();
     return reason_;
   }
+
+  void profile(bool on) override { cuda::set_profiling(on); }
 
   std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) override {
     CudaOptions options;

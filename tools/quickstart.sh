@@ -7,13 +7,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tools/setup.sh
 launcher=()
 if command -v ccache > /dev/null; then
-  launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 fi
 generator=()
 [[ -f build/CMakeCache.txt ]] || generator=(-G Ninja)
+# CUDA devices take minutes to compile for all architectures: for this machine's GPU only, and not without one.
+if command -v nvidia-smi > /dev/null && nvidia-smi -L 2> /dev/null | grep -q GPU; then
+  cuda=(-DGAMLP_CUDA=auto -DCMAKE_CUDA_ARCHITECTURES=native)
+else
+  cuda=(-DGAMLP_CUDA=off)
+fi
 echo "build: Release, in build/"
 mkdir -p build
-cmake -S . -B build "${generator[@]}" -DCMAKE_BUILD_TYPE=Release "${launcher[@]}" > build/configure.log 2>&1 || {
+cmake -S . -B build "${generator[@]}" -DCMAKE_BUILD_TYPE=Release "${launcher[@]}" "${cuda[@]}" > build/configure.log 2>&1 || {
   tail -n 30 build/configure.log >&2
   exit 1
 }

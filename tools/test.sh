@@ -4,12 +4,12 @@
 #   tools/test.sh --quick         only part release
 #   tools/test.sh --only NAME     only part NAME (may be repeated)
 #   tools/test.sh --no-setup      installs nothing
-# Parts: release  Release build in build/, all tests
+# Parts: release  Release build in build/, with CUDA devices where there is a toolkit, all tests
 #        asan     clang with AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/, all tests
 #        tsan     ThreadSanitizer in build-tsan/, tests labelled "threads"
 #        fuzz     clang and libFuzzer in build-fuzz/, tests labelled "fuzz"
 #        format   clang-format over the C++ sources
-#        tidy     clang-tidy over host/ (GAMLP_TIDY_BASE=REF: only the files that differ from REF)
+#        tidy     clang-tidy over host/ and the sources of cuda/ that the host compiles (GAMLP_TIDY_BASE=REF: only the files that differ from REF)
 #        tools    the tests of the Python tools, shellcheck where it is installed
 # Environment: JOBS (default: number of cores), GAMLP_WERROR=ON (warnings of part release are errors).
 # shellcheck disable=SC2317  # the part_ functions are called by name
@@ -48,7 +48,7 @@ done
 
 launcher=()
 if command -v ccache > /dev/null; then
-  launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
 fi
 
 # configure FOLDER options…: keeps the generator of an earlier build.
@@ -84,7 +84,7 @@ sources() {
 }
 
 part_release() {
-  configure build -DCMAKE_BUILD_TYPE=Release -DGAMLP_WERROR="${GAMLP_WERROR:-OFF}"
+  configure build -DCMAKE_BUILD_TYPE=Release -DGAMLP_CUDA=auto -DGAMLP_WERROR="${GAMLP_WERROR:-OFF}"
   build build
   run_tests build
 }
@@ -126,6 +126,9 @@ part_tidy() {
   configure build-tidy -DCMAKE_BUILD_TYPE=Release -DGAMLP_UNITY=OFF > /dev/null  # a command for each source
   local files changed
   mapfile -t files < <(sources 'host/*.cpp')
+  if grep -q 'cuda/device/cuda_device.cpp' build-tidy/compile_commands.json; then
+    mapfile -t -O "${#files[@]}" files < <(sources 'cuda/*.cpp')
+  fi
   if [[ -n ${GAMLP_TIDY_BASE:-} ]] && changed=$(git diff --name-only "$GAMLP_TIDY_BASE" --); then
     # A changed header or rule may matter to every file.
     if ! grep -qE '\.hpp$|\.clang-tidy$|CMakeLists\.txt$' <<< "$changed"; then

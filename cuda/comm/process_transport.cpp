@@ -97,7 +97,9 @@ class ProcessTransport final : public Transport {
   void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
     auto& own = dynamic_cast<CudaStream&>(stream);
     const cudaStream_t raw = own.ready();
-    own.begin_span(span_of_exchange(sends, receives));
+    const Span span = span_of_exchange(sends, receives);
+    const cuda::ProfileRange range(std::string("exchange ") + span.detail);
+    own.begin_span(span);
     std::vector<std::shared_ptr<Offer>> offers;
     for (const Send& send : sends) {
       expects(send.peer >= 0 && send.peer < size(), "exchange: peer exists");

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cuda/core/check.hpp"
+#include "cuda/core/profile.hpp"
 
 namespace gamlp::cuda {
 
@@ -47,6 +48,7 @@ inline void use_device(int ordinal) {
   thread_local int current = -1;
   if (current == ordinal) return;
   check(cudaSetDevice(ordinal), "cudaSetDevice", std::to_string(ordinal));
+  if (current < 0) name_thread("gamlp cuda:" + std::to_string(ordinal));
   current = ordinal;
 }
 

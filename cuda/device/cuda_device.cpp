@@ -127,6 +127,7 @@ void CudaEvent::synchronize() {
 CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind kind)
     : device_(device), kind_(kind), stream_(create_cuda_stream(kind)) {
   queue_.stream = stream_.get();
+  cuda::name_stream(stream_.get(), "gamlp " + device.name() + " " + what);
   if (kind_ == StreamKind::exchange) return;
   const std::size_t scratch = (cuda::Queue::scratch_bytes() + 255) / 256 * 256;
   scratch_ = device.allocate(scratch + cuda::kLibraryWorkspace, "workspace of the libraries and of sums, " + what,
@@ -147,11 +148,11 @@ void CudaStream::enqueue(const Op& op) {
   if (kind_ == StreamKind::exchange) throw std::logic_error("the exchange stream carries messages only");
   if (const auto* upload_op = std::get_if<ops::Upload>(&op.variant())) return upload(*upload_op);
   if (const auto* download_op = std::get_if<ops::Download>(&op.variant())) return download(*download_op);
-  if (device_.trace_sink() == nullptr && device_.options().graphs) {
+  if (device_.trace_sink() == nullptr && device_.options().graphs && !cuda::profiling()) {
     collected_.push_back(op);
     return;
   }
-  cuda::use_device(device_.ordinal());
+  flush();  // what was collected before it was not any more
   const bool timed = device_.trace_sink() != nullptr;
   const Phase phase = phase_of(op);
   if (timed) begin_span({name_of(op), phase_name(phase), "", label_, Lane::compute, 0, 0, 0});
@@ -164,6 +165,11 @@ void CudaStream::enqueue(const Op& op) {
 
 void CudaStream::run(const Op& op) {
   std::visit([this](const auto& o) { cuda::run(o, queue_); }, op.variant());
+}
+
+void CudaStream::label(const StepLabel& label) {
+  label_ = label;
+  ranges_.label(label);
 }
 
 // Gives the stream what was collected.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cuda/core/handles.hpp"
+#include "cuda/core/profile.hpp"
 #include "cuda/core/queue.hpp"
 #include "cuda/device/op_replay.hpp"
 #include "cuda/linalg/linalg.hpp"
@@ -56,7 +57,7 @@ class CudaStream final : public Stream {
   void enqueue(const Op& op) override;
   void record(Event& event) override;
   void wait(Event& event, const char* protects) override;
-  void label(const StepLabel& label) override { label_ = label; }
+  void label(const StepLabel& label) override;
   void synchronize() override;
 
   // For transports. Enqueues what was collected; the stream is the device's to launch on.
@@ -101,6 +102,7 @@ class CudaStream final : public Stream {
   std::deque<Download> downloads_;
   std::uint64_t downloads_made_ = 0;
   StepLabel label_;
+  cuda::ProfileRanges ranges_;
   std::vector<TimedSpan> spans_;
 };
 

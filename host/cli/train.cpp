@@ -4,12 +4,14 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "host/cli/commands.hpp"
 #include "host/cli/progress.hpp"
 #include "host/config/check.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/train/devices.hpp"
 #include "host/train/trainer.hpp"
 
 namespace gamlp::cli {
@@ -71,9 +73,24 @@ int traced(const std::string& path, Progress& progress, const std::function<int(
 }
 
 struct TrainArguments {
-  std::string config, run, devices, trace;
+  std::string config, run, devices, trace, profile;
   std::vector<std::string> overrides;
 };
+
+// "20:5" as its two numbers; 0 and 0 without one.
+std::pair<std::int64_t, std::int64_t> profile_window(const std::string& text, const Config& config) {
+  if (text.empty()) return {0, 0};
+  long long first = 0, count = 0;
+  char end = 0;
+  if (std::sscanf(text.c_str(), "%lld:%lld%c", &first, &count, &end) != 2 || first < 1 || count < 1) {
+    throw ConfigError("--profile " + text + ": expected FIRST:COUNT, both at least 1, e.g. 20:5");
+  }
+  if (choose_devices(config).kind != DeviceKind::cuda) {
+    throw ConfigError("--profile: records CUDA devices, but `devices` is \"" + config.devices +
+                      "\", which means CPU workers here; --trace shows those");
+  }
+  return {first, count};
+}
 
 }  // namespace
 
@@ -86,8 +103,11 @@ void add_train(CLI::App& app, Shared& shared) {
       ->add_option("--set", args->overrides, "Override one value, e.g. --set method.rho=1e-3 --set stages.2.epochs=50")
       ->allow_extra_args(false);
   command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
-  command->add_option("--devices", args->devices, "auto, cpu, cpu:N (N workers), cuda:all, or cuda:I,J (GPUs by number)");
+  command->add_option("--devices", args->devices,
+                      "auto, cpu, cpu:N (N workers), cuda:all, or cuda:I,J (GPUs by number)");
   command->add_option("--trace", args->trace, kTraceHelp);
+  command->add_option("--profile", args->profile,
+                      "FIRST:COUNT, the epochs that a profiler records on CUDA devices (tools/profile.sh)");
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
   command->callback([args, &shared] {
@@ -97,11 +117,13 @@ void add_train(CLI::App& app, Shared& shared) {
       const fs::path path = args->config;
       if (!args->trace.empty()) expect_writable(args->trace);
       Config config = load_config(path, overrides);
+      const auto [profile_first, profile_count] = profile_window(args->profile, config);
       Progress progress(shared.quiet, shared.json);
       for (const std::string& warning : config_warnings(config)) progress.warning(warning);
       const RunFolder folder = RunFolder::create(args->run.empty() ? free_run_folder(path) : fs::path(args->run));
       try {
-        return traced(args->trace, progress, [&](const TrainOptions& options) {
+        return traced(args->trace, progress, [&](TrainOptions options) {
+          options.profile_first = profile_first, options.profile_count = profile_count;
           return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
         });
       } catch (...) {

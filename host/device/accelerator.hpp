@@ -20,6 +20,8 @@ class Accelerator {
   virtual int count() = 0;
   // Why count() is 0, in one line.
   virtual std::string unavailable() = 0;
+  // Begins and ends what a profiler records, with ranges by iteration and step.
+  virtual void profile(bool on) = 0;
   // A device of the run for each entry, by number; several of the same number share it.
   virtual std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) = 0;
 };

@@ -62,6 +62,8 @@ SafeTensors parse_safetensors(std::span<const std::byte> bytes, const std::strin
   const auto* text = reinterpret_cast<const char*>(bytes.data()) + 8;
   const nlohmann::json header = nlohmann::json::parse(text, text + length, nullptr, false);
   if (!header.is_object()) fail("the header is not a JSON object");
+  // The parser takes a byte of 0 for the end of the text; what pads a header are spaces.
+  if (std::find(text, text + length, '\0') != text + length) fail("the header holds a byte of 0");
   const std::uint64_t data_bytes = bytes.size() - 8 - length;
   const std::byte* data = bytes.data() + 8 + length;
 

@@ -12,6 +12,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/device/accelerator.hpp"
 #include "host/train/devices.hpp"
 #include "host/train/evaluator.hpp"
 #include "host/train/result.hpp"
@@ -63,6 +64,7 @@ class Trainer {
   void take_evaluations(bool all);
   void publish();
   bool converged() const;
+  void profile(int rank, std::int64_t epoch) const;
   void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
@@ -112,6 +114,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   const std::int64_t run_epoch = target.record.epoch;
   runner_.fleet().post_all(runner_.active(), [this, &target, epoch, run_epoch](int rank) {
     if (options_.before_iteration) options_.before_iteration(rank, run_epoch);
+    profile(rank, run_epoch);
     StageProgram& program = runner_.program(rank);
     program.enqueue_iteration(epoch, true);
     program.enqueue_scalars(target.scalars.data());
@@ -119,6 +122,15 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
     program.mark_downloads(epoch);
     target.bytes[static_cast<std::size_t>(rank)] = runner_.fleet().context(rank).transport->counters().bytes_sent;
   });
+}
+
+// Begins and ends the window that a profiler records.
+void Trainer::profile(int rank, std::int64_t epoch) const {
+  if (options_.profile_count == 0 || rank != 0) return;
+  if (epoch == options_.profile_first) accelerator()->profile(true);
+  if (epoch != options_.profile_first + options_.profile_count) return;
+  runner_.fleet().context(rank).compute->synchronize();  // what belongs to the window has run
+  accelerator()->profile(false);
 }
 
 void Trainer::complete_epoch() {
@@ -300,6 +312,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
     network_ = runner_.fetch();
   }
   check_finite(network_);
+  profile(0, options_.profile_first + options_.profile_count);  // where the window reaches over the end
 
   // The last stage's exchange of q is still under way on the lazy streams: let it end, so that times are whole.
   runner_.run_all([this](int rank) { runner_.fleet().context(rank).exchange->synchronize(); });

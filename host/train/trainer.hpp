@@ -37,6 +37,8 @@ struct TrainOptions {
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
   // Receives the run's timeline; outlives the run.
   TraceLog* trace = nullptr;
+  // Epochs that a profiler records (Accelerator::profile): the first, 1-based over the run, and how many; none: 0.
+  std::int64_t profile_first = 0, profile_count = 0;
   // The devices to train on; default: those of the config.
   std::function<std::unique_ptr<Fleet>(int devices)> create_fleet;
 };

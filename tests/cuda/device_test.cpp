@@ -78,6 +78,25 @@ TEST_CASE("iterations are replayed from graphs, but for what cannot be captured"
   }
 }
 
+TEST_CASE("a profiler records the epochs that it is asked to, and the run stays the same") {
+  const Config config = tiny({"stages.1.epochs=20", "devices=cuda:0,0"});
+  const auto metrics = metrics_on(config, "cuda:0,0", {});
+  const std::int64_t graphs = fake_cuda::counts().graph_launches;
+  for (const std::int64_t first : {8, 22}) {  // in the middle, and over the end
+    fake_cuda::reset({});
+    const ScratchFolder scratch;
+    TrainOptions options;
+    options.profile_first = first, options.profile_count = 5;
+    run_in(scratch / "run", config, options);
+    const fake_cuda::Counts counts = fake_cuda::counts();
+    CHECK(metrics_of(scratch / "run") == metrics);
+    CHECK(counts.profiler_starts == 1);
+    CHECK(counts.profiler_stops == 1);
+    CHECK(counts.graph_launches < graphs);
+    CHECK(counts.live == 0);
+  }
+}
+
 TEST_CASE("devices are found, named and refused with reasons") {
   use_cuda();
   fake_cuda::reset({});

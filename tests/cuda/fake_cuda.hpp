@@ -25,6 +25,7 @@ void reset(const Options& options);
 struct Counts {
   std::int64_t calls = 0;  // of functions that can fail
   std::int64_t launches = 0, graph_launches = 0, captures = 0;
+  std::int64_t profiler_starts = 0, profiler_stops = 0;
   std::int64_t live = 0;    // handles and memory blocks that were made and not released
   std::string failed_call;  // the one that fail_at named
   std::string misuse;       // what was done wrong, the first

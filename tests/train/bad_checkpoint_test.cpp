@@ -159,11 +159,10 @@ TEST_CASE("a checkpoint with any bit flipped, or cut short, is refused") {
   const ScratchFolder scratch;
   const std::string whole = checkpoint_bytes(scratch);
   int accepted = 0;
-  for (std::size_t byte = 0; byte < whole.size(); byte += byte < 64 ? 1 : 7) {
+  for (std::size_t byte = 0; byte < whole.size(); byte += byte < 64 ? 1 : 3) {
     for (const int bit : {0, 5}) {
       std::string flipped = whole;
       flipped[byte] = static_cast<char>(flipped[byte] ^ (1 << bit));
-      // Spaces that pad the header may become other white space without any change of what it says.
       if (load_error(scratch, flipped) == "no exception") ++accepted;
     }
   }
