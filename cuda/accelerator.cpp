@@ -44,6 +44,13 @@ class CudaAccelerator final : public Accelerator {
     return reason_;
   }
 
+  std::size_t free_memory(int device) override {
+    cuda::use_device(device);
+    std::size_t free = 0, total = 0;
+    cuda::check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return free;
+  }
+
   void profile(bool on) override { cuda::set_profiling(on); }
 
   std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) override {

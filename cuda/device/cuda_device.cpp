@@ -6,12 +6,16 @@
 #include "cuda/kernels/ops.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/device/accelerator.hpp"
 
 namespace gamlp {
 namespace {
 
 using cuda::check;
 
+constexpr std::size_t kScratchBytes = (cuda::Queue::scratch_bytes() + 255) / 256 * 256;
+static_assert(kScratchBytes + cuda::kLibraryWorkspace == kCudaWorkspaceBytes,
+              "what forecasts count is what is allocated");
 constexpr std::size_t kPinnedBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxSpans = 4096;  // timed ones that wait to be read
 
@@ -129,12 +133,11 @@ CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind k
   queue_.stream = stream_.get();
   cuda::name_stream(stream_.get(), "gamlp " + device.name() + " " + what);
   if (kind_ == StreamKind::exchange) return;
-  const std::size_t scratch = (cuda::Queue::scratch_bytes() + 255) / 256 * 256;
-  scratch_ = device.allocate(scratch + cuda::kLibraryWorkspace, "workspace of the libraries and of sums, " + what,
-                             MemoryKind::workspace);
+  scratch_ =
+      device.allocate(kCudaWorkspaceBytes, "workspace of the libraries and of sums, " + what, MemoryKind::workspace);
   std::byte* memory = scratch_.raw(scratch_.bytes()).data;
   queue_.use_scratch(memory);
-  linalg_ = cuda::create_linalg(stream_.get(), memory + scratch, device.options().precision);
+  linalg_ = cuda::create_linalg(stream_.get(), memory + kScratchBytes, device.options().precision);
   queue_.linalg = linalg_.get();
   replay_ = std::make_unique<cuda::OpReplay>(stream_.get(), [this](const Op& op) { run(op); });
   void* pinned = nullptr;

@@ -1,9 +1,9 @@
 #include "cuda/linalg/linalg.hpp"
 
+#include <algorithm>
 #include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cusolverDn.h>
-#include <algorithm>
 #include <map>
 #include <string>
 #include <tuple>

@@ -21,8 +21,8 @@
 #include "host/device/forwarding_stream.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
-#include "host/train/stage_runner.hpp"
 #include "host/train/devices.hpp"
+#include "host/train/stage_runner.hpp"
 
 namespace gamlp::cli {
 namespace {

@@ -58,7 +58,8 @@ ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
     }
     s.ranges = spec.ranges;
     double memory = others;
-    for (const MemoryUse& device : stage_memory(spec, shape)) memory += static_cast<double>(device.peak);
+    const DeviceKind kind = named_devices(config.devices).kind;
+    for (const MemoryUse& device : stage_memory(spec, shape, kind)) memory += static_cast<double>(device.peak);
     cost.memory_bytes = std::max(cost.memory_bytes, memory);
     cost.stages.push_back(std::move(s));
   }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -11,6 +12,8 @@
 #include "host/config/check.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/device/accelerator.hpp"
+#include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 #include "host/train/trainer.hpp"
 
@@ -53,6 +56,26 @@ int finish(const TrainResult& result, const RunFolder& folder, const Shared& sha
   return 0;
 }
 
+// Refuses what does not fit the GPUs, with numbers, before a minute is spent on it.
+void check_device_memory(const Config& config, const Problem& problem) {
+  const ChosenDevices devices = choose_devices(config);
+  if (devices.kind != DeviceKind::cuda) return;
+  for (const StageConfig& stage : config.stages) {
+    const StageSpec spec = make_stage_spec(config, problem.shape(), static_cast<int>(stage.layers), devices.count);
+    const std::vector<MemoryUse> memory = stage_memory(spec, problem.shape(), devices.kind);
+    std::map<int, std::size_t> needed;  // several devices of the run may share a GPU
+    for (std::size_t rank = 0; rank < memory.size(); ++rank) needed[devices.cuda[rank]] += memory[rank].peak;
+    for (const auto& [gpu, bytes] : needed) {
+      const std::size_t free = accelerator()->free_memory(gpu);
+      if (bytes <= free) continue;
+      throw DeviceError("the stage of " + std::to_string(stage.layers) + " layers needs " +
+                        human_bytes(static_cast<double>(bytes)) + " on cuda:" + std::to_string(gpu) + ", where " +
+                        human_bytes(static_cast<double>(free)) +
+                        " are free; gamlp plan says what it is for, and with how many devices or what width it fits");
+    }
+  }
+}
+
 constexpr const char* kTraceHelp = "Write the run's timeline to this file, for ui.perfetto.dev";
 
 // Runs `work` until a signal stops it; writes its timeline when `path` is given.
@@ -61,6 +84,7 @@ int traced(const std::string& path, Progress& progress, const std::function<int(
   TraceLog trace;
   TrainOptions options;
   options.stop = &stop_flag();
+  options.check = check_device_memory;
   if (path.empty()) return work(options);
   options.trace = &trace;
   const int status = work(options);
@@ -117,13 +141,13 @@ void add_train(CLI::App& app, Shared& shared) {
       const fs::path path = args->config;
       if (!args->trace.empty()) expect_writable(args->trace);
       Config config = load_config(path, overrides);
-      const auto [profile_first, profile_count] = profile_window(args->profile, config);
+      const std::pair<std::int64_t, std::int64_t> window = profile_window(args->profile, config);
       Progress progress(shared.quiet, shared.json);
       for (const std::string& warning : config_warnings(config)) progress.warning(warning);
       const RunFolder folder = RunFolder::create(args->run.empty() ? free_run_folder(path) : fs::path(args->run));
       try {
         return traced(args->trace, progress, [&](TrainOptions options) {
-          options.profile_first = profile_first, options.profile_count = profile_count;
+          options.profile_first = window.first, options.profile_count = window.second;
           return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
         });
       } catch (...) {

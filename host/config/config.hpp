@@ -148,7 +148,7 @@ struct Config {
   MethodConfig method;
   ExchangeConfig exchange;
   TrainConfig train;
-  std::string devices = "auto";                        // see devices.hpp
+  std::string devices = "auto";  // see devices.hpp
   ProductPrecision precision = ProductPrecision::float32;
   std::int64_t threads_per_device = 1;                 // BLAS threads of each device; part of the run's arithmetic
   std::optional<std::vector<std::int64_t>> partition;  // layers of each device in the last stage; null: by cost

@@ -2,6 +2,7 @@
 // asks for it here, so that nothing in host/ needs to know of it.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,9 @@
 #include "host/device/fleet.hpp"
 
 namespace gamlp {
+
+// What a CUDA device allocates for itself, once, beside what programs ask for: workspace of the libraries, and of sums.
+inline constexpr std::size_t kCudaWorkspaceBytes = (std::size_t{64} << 20) + (std::size_t{8} << 20) + 16640;
 
 class Accelerator {
  public:
@@ -20,6 +24,8 @@ class Accelerator {
   virtual int count() = 0;
   // Why count() is 0, in one line.
   virtual std::string unavailable() = 0;
+  // Bytes that can be allocated on a device now.
+  virtual std::size_t free_memory(int device) = 0;
   // Begins and ends what a profiler records, with ranges by iteration and step.
   virtual void profile(bool on) = 0;
   // A device of the run for each entry, by number; several of the same number share it.

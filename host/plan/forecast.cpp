@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "host/device/accelerator.hpp"
 #include "host/sim/sim_fleet.hpp"
 
 namespace gamlp {
@@ -68,6 +69,13 @@ StageSpec at_epoch(StageSpec spec, std::int64_t epoch) {
   return spec;
 }
 
+// As CUDA devices count what they allocate for themselves.
+void add_cuda_workspace(MemoryUse& memory) {
+  memory.bytes[static_cast<std::size_t>(MemoryKind::workspace)] += kCudaWorkspaceBytes;
+  memory.total += kCudaWorkspaceBytes;
+  memory.peak += kCudaWorkspaceBytes;
+}
+
 }  // namespace
 
 StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges) {
@@ -103,9 +111,12 @@ double Forecast::balance() const {
   return most > 0 ? sum / (most * static_cast<double>(per_device.size())) : 1.0;
 }
 
-std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape) {
+std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape, DeviceKind kind) {
   Run run(spec, shape, nullptr);
-  return run.fleet().memory();
+  std::vector<MemoryUse> memory = run.fleet().memory();
+  if (kind != DeviceKind::cuda) return memory;
+  for (MemoryUse& device : memory) add_cuda_workspace(device);
+  return memory;
 }
 
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
@@ -146,6 +157,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     // Also at the end of the last iteration, when a faster device is done.
     device.waiting = std::max(0.0, forecast.step - device.busy());
     device.memory = run.fleet().context(rank).device->memory();
+    if (machine.gpu) add_cuda_workspace(device.memory);
     forecast.per_device.push_back(device);
   }
   if (devices > 1) {

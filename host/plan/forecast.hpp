@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/admm/stage_program.hpp"
+#include "host/config/devices.hpp"
 #include "host/device/trace.hpp"
 #include "host/plan/machine.hpp"
 #include "host/train/problem.hpp"
@@ -48,8 +49,9 @@ struct ForecastOptions {
 // The same stage on other devices.
 StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges);
 
-// What a stage allocates on each device: counted by the program itself, on devices without memory.
-std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape);
+// What a stage allocates on each device: counted by the program itself, on devices without memory. `kind`: CUDA devices
+// have a workspace of their own beside it.
+std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape, DeviceKind kind);
 
 // One stage of `spec` (its ranges one per device).
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,

@@ -18,7 +18,7 @@ struct MemoryNeed {
 MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const StageSpec& spec) {
   MemoryNeed need;
   double most = 0, sum = 0;
-  for (const MemoryUse& device : stage_memory(spec, subject.shape)) {
+  for (const MemoryUse& device : stage_memory(spec, subject.shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu)) {
     most = std::max(most, static_cast<double>(device.peak));
     sum += static_cast<double>(device.peak);
   }

@@ -354,6 +354,7 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
   Problem problem = prepare(config);
   folder.write_config(config);
   reporter.prepared(problem, config, devices.count);
+  if (options.check) options.check(config, problem);
   Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
   return trainer.run(nullptr);
 }
@@ -386,6 +387,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   const int devices = device_count(config);
   Problem problem = prepare(config);
   reporter.prepared(problem, config, devices);
+  if (options.check) options.check(config, problem);
   reporter.message("resuming after epoch " + std::to_string(from.epoch));
   Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
   return trainer.run(&from);

@@ -2,6 +2,7 @@
 #include "cuda/accelerator.hpp"
 #include "cuda/device/cuda_device.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/cuda/fake_cuda.hpp"
@@ -126,6 +127,31 @@ TEST_CASE("memory is accounted for, and what does not fit is refused with number
     CHECK(device.memory().peak == 1500);
   }
   CHECK(fake_cuda::counts().live == 0);
+}
+
+TEST_CASE("the forecast of a device's memory is what a run allocates") {
+  use_cuda();
+  for (const char* update : {"gradient", "exact"}) {
+    fake_cuda::reset({});
+    const ScratchFolder scratch;
+    Config config = tiny({std::string("method.update=") + update, "devices=cuda:0,1"});
+    std::vector<MemoryUse> expected;
+    TrainOptions options;
+    options.check = [&](const Config& c, const Problem& problem) {
+      expected = stage_memory(make_stage_spec(c, problem.shape(), 4, 2), problem.shape(), DeviceKind::cuda);
+    };
+    run_in(scratch / "run", config, options);
+    const auto result = json_of(scratch / "run" / "result.json");
+    REQUIRE(expected.size() == 2);
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      const auto& found = result.at("memory_per_device").at(rank);
+      CHECK(found.at("peak") == expected[rank].peak);
+      for (std::size_t kind = 0; kind < kMemoryKindNames.size(); ++kind) {
+        INFO(kMemoryKindNames[kind]);
+        CHECK(found.at(kMemoryKindNames[kind]) == expected[rank].bytes[kind]);
+      }
+    }
+  }
 }
 
 TEST_CASE("downloads arrive in order, through the ring and past it") {
