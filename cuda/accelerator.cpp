@@ -58,6 +58,9 @@ class CudaAccelerator final : public Accelerator {
     options.precision = config.precision == ProductPrecision::tf32   ? cuda::Precision::tf32
                         : config.precision == ProductPrecision::bf16 ? cuda::Precision::bf16
                                                                      : cuda::Precision::float32;
+    for (const int from : devices) {
+      for (const int to : devices) enable_peer_access(from, to);
+    }
     auto ends = create_process_transports(static_cast<int>(devices.size()));
     std::vector<ThreadFleet::Member> members;
     for (std::size_t rank = 0; rank < devices.size(); ++rank) {
@@ -67,6 +70,19 @@ class CudaAccelerator final : public Accelerator {
   }
 
  private:
+  // Copies between two GPUs go straight where the hardware can, and through the host elsewhere.
+  static void enable_peer_access(int from, int to) {
+    int can = 0;
+    if (from == to || cudaDeviceCanAccessPeer(&can, from, to) != cudaSuccess || can == 0) return;
+    cuda::use_device(from);
+    const cudaError_t status = cudaDeviceEnablePeerAccess(to, 0);
+    if (status == cudaErrorPeerAccessAlreadyEnabled) {
+      cudaGetLastError();
+    } else {
+      cuda::check(status, "cudaDeviceEnablePeerAccess");
+    }
+  }
+
   void ask() {
     if (asked_) return;
     asked_ = true;

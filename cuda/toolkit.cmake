@@ -1,7 +1,7 @@
 # Finds a CUDA toolkit and enables its language: GAMLP_CUDA_FOUND. Sets CMAKE_CUDA_ARCHITECTURES unless it is set.
 set(GAMLP_CUDA_FOUND OFF)
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
-  find_program(GAMLP_NVCC nvcc HINTS /usr/local/cuda/bin)  # NVIDIA's packages leave it off the PATH
+  find_program(GAMLP_NVCC nvcc PATHS /usr/local/cuda/bin)  # NVIDIA's packages leave it off the PATH
   mark_as_advanced(GAMLP_NVCC)
   if(GAMLP_NVCC)
     set(CMAKE_CUDA_COMPILER ${GAMLP_NVCC})
@@ -10,6 +10,11 @@ endif()
 include(CheckLanguage)
 check_language(CUDA)
 if(CMAKE_CUDA_COMPILER)
+  if(NOT CUDAToolkit_ROOT)  # headers and libraries of the same toolkit
+    file(REAL_PATH ${CMAKE_CUDA_COMPILER} nvcc_path)
+    get_filename_component(nvcc_folder ${nvcc_path} DIRECTORY)
+    get_filename_component(CUDAToolkit_ROOT ${nvcc_folder} DIRECTORY)
+  endif()
   find_package(CUDAToolkit 12.0 QUIET)
 endif()
 if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND)

@@ -78,7 +78,7 @@ __device__ inline Four load4(const float* from, Index first, Index n) {
     const float4 y = *reinterpret_cast<const float4*>(from + first);
     x = {{y.x, y.y, y.z, y.w}};
 #else
-    std::memcpy(x.v, __builtin_assume_aligned(from + first, 16), sizeof x.v);
+    std::memcpy(x.v, simt::aligned(from + first, 16), sizeof x.v);
 #endif
     return x;
   }
@@ -92,7 +92,7 @@ __device__ inline void store4(float* to, Index first, Index n, const Four& x) {
 #if defined(__CUDACC__)
     *reinterpret_cast<float4*>(to + first) = float4{x.v[0], x.v[1], x.v[2], x.v[3]};
 #else
-    std::memcpy(__builtin_assume_aligned(to + first, 16), x.v, sizeof x.v);
+    std::memcpy(simt::aligned(to + first, 16), x.v, sizeof x.v);
 #endif
     return;
   }
@@ -120,14 +120,14 @@ __device__ inline void load_words(const unsigned char* from, std::uint64_t (&wor
   const ulonglong2 x = *reinterpret_cast<const ulonglong2*>(from);
   words[0] = x.x, words[1] = x.y;
 #else
-  std::memcpy(words, __builtin_assume_aligned(from, 16), sizeof words);
+  std::memcpy(words, simt::aligned(from, 16), sizeof words);
 #endif
 }
 __device__ inline void store_words(unsigned char* to, const std::uint64_t (&words)[2]) {
 #if defined(__CUDACC__)
   *reinterpret_cast<ulonglong2*>(to) = ulonglong2{words[0], words[1]};
 #else
-  std::memcpy(__builtin_assume_aligned(to, 16), words, sizeof words);
+  std::memcpy(simt::aligned(to, 16), words, sizeof words);
 #endif
 }
 

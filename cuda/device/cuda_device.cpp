@@ -145,7 +145,15 @@ CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind k
   pinned_ = cuda::PinnedMemory(pinned);
 }
 
-CudaStream::~CudaStream() { cudaStreamSynchronize(stream_.get()); }
+CudaStream::~CudaStream() {
+  try {
+    // The libraries' handles are released on the device that they were made on.
+    cuda::use_device(device_.ordinal());
+  } catch (const DeviceError&) {
+    // Told by the call that failed before.
+  }
+  cudaStreamSynchronize(stream_.get());
+}
 
 void CudaStream::enqueue(const Op& op) {
   if (kind_ == StreamKind::exchange) throw std::logic_error("the exchange stream carries messages only");
@@ -281,12 +289,13 @@ void CudaStream::end_span() {
 // All spans are complete.
 void CudaStream::read_spans() {
   for (TimedSpan& timed : spans_) {
-    float start = 0, end = 0;  // milliseconds
+    // In float32 milliseconds: since the origin good to microseconds for a minute, from start to end always.
+    float start = 0, length = 0;
     check(cudaEventElapsedTime(&start, device_.trace_origin(), timed.start.get()), "cudaEventElapsedTime");
-    check(cudaEventElapsedTime(&end, device_.trace_origin(), timed.end.get()), "cudaEventElapsedTime");
+    check(cudaEventElapsedTime(&length, timed.start.get(), timed.end.get()), "cudaEventElapsedTime");
+    const double seconds = 1e-3 * static_cast<double>(length);
     timed.span.start = device_.trace_start() + 1e-3 * static_cast<double>(start);
-    timed.span.end = device_.trace_start() + 1e-3 * static_cast<double>(end);
-    const double seconds = timed.span.end - timed.span.start;
+    timed.span.end = timed.span.start + seconds;
     if (timed.phase >= 0) {
       device_.clock().phase[static_cast<std::size_t>(timed.phase)] += seconds;
     } else {

@@ -4,7 +4,8 @@
 // event, a copy to or from the host, a wait of the host. A list of ops that comes a second time is captured as a CUDA
 // graph and from then on replayed (op_replay.hpp), so that an iteration in which nothing changes costs one launch.
 // Downloads go through pinned memory: the host's copy is made when the host waits for the stream, or for an event
-// recorded after the download. So nothing in an iteration waits for the device.
+// recorded after the download. So nothing in an iteration waits for the device; only a download of more than half of
+// that memory (8 MB), or of more than is free of it, makes the host wait.
 #pragma once
 
 #include <array>

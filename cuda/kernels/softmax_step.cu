@@ -13,7 +13,7 @@
 namespace gamlp::cuda {
 namespace {
 
-constexpr std::size_t kSharedBytes = 48 * 1024;
+constexpr std::size_t kSharedBytes = 48 * 1024 - 512;  // what grid_sum has of its own comes on top
 constexpr unsigned kSoftmaxThreads = 128;
 constexpr Index kMaxClasses = static_cast<Index>(kSharedBytes / (3 * sizeof(float)));
 
@@ -82,7 +82,10 @@ __global__ void __launch_bounds__(kSoftmaxThreads, 4)
     const Index node = start + group, row = node * plan.classes;
     const GroupLanes lanes{lane, plan.lanes, node < plan.nodes};
     const Index label = lanes.active ? labels[node] : 0;
-    for (Index i = lane; lanes.active && i < plan.classes; i += plan.lanes) body.load(row + i, i, a[i], z[i]);
+    for (Index i = lane; i < plan.classes; i += plan.lanes) {
+      a[i] = z[i] = 0.0f;
+      if (lanes.active) body.load(row + i, i, a[i], z[i]);
+    }
     softmax_prox(a, plan.classes, label, nu, z, s, lanes);
     const float cross_entropy = softmax_risk(z, plan.classes, label, s, lanes);
     if (lanes.active) {
@@ -105,7 +108,10 @@ __global__ void __launch_bounds__(kSoftmaxThreads, 4)
 template <class Body>
 void softmax(Queue& queue, const char* name, const Body& body, Mat z, Labels labels, float nu, Scalar risk,
              Scalar linear2) {
-  expects(z.cols <= kMaxClasses, "at most 4096 classes on a CUDA device");
+  if (z.cols > kMaxClasses) {
+    throw DeviceError("CUDA: " + std::to_string(z.cols) + " classes, at most " + std::to_string(kMaxClasses) +
+                      " have room in a block's shared memory");
+  }
   SoftmaxPlan plan{z.rows, z.cols};
   while (plan.lanes < kWarp && plan.lanes * 4 < z.cols) plan.lanes *= 2;
   const std::size_t bytes = 3 * sizeof(float) * static_cast<std::size_t>(z.cols);  // of a node

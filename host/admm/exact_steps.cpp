@@ -28,7 +28,7 @@ void StageProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
 void StageProgram::exact_w(Layer& l) {
   const std::int64_t v = spec_.nodes;
   const double nu = *spec_.method.nu;
-  const Mat t_mean{l.mean.data, 1, l.m}, p_mean{l.mean.data + l.m, 1, l.n};
+  const Mat t_mean = l.t_mean, p_mean = l.p_mean;
   enqueue(ops::ColumnMean{l.t, t_mean});
   if (l.kernel) {
     enqueue(ops::KernelSolve{input_->factor(), l.t, t_mean, input_->ridge(), workspace(0, v, l.m), input_->a(),
@@ -58,7 +58,7 @@ void StageProgram::exact_w(Layer& l) {
 void StageProgram::exact_w_kernel(Layer& l) {
   const std::int64_t v = spec_.nodes;
   const double nu = *spec_.method.nu;
-  const Mat t_mean{l.mean.data, 1, l.m}, p_mean{l.mean.data + l.m, 1, l.n};
+  const Mat t_mean = l.t_mean, p_mean = l.p_mean;
   const Mat error = workspace(0, v, l.m), centred = workspace(1, v, l.n), factor = workspace(3, v, v);
   const MatView<double> ridge = scalars(l.index, kRidge, 2);
   const auto& exact = spec_.method.exact;

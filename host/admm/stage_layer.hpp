@@ -20,9 +20,10 @@ struct StageProgram::Layer {
   Buffer p_feedback, q_feedback, p_scales, q_scales;  // quantisation
 
   Mat w, b, p, z, q, u, r, mean, v, t;
-  ConstMat input;  // p, or the first layer's x
-  Mat q_in, u_in;  // of the boundary below
-  Mat p_next;      // p of the layer above
+  Mat t_mean, p_mean;  // exact: the column means, both in `mean`
+  ConstMat input;      // p, or the first layer's x
+  Mat q_in, u_in;      // of the boundary below
+  Mat p_next;          // p of the layer above
 };
 
 // Copies of the neighbour's side, and the message buffers.

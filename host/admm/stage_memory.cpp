@@ -97,7 +97,13 @@ void StageProgram::allocate_variables(Layer& l) {
   } else {
     allocate(l.r_memory, l.r, v, l.m, "r");
   }
-  allocate(l.mean_memory, l.mean, 1, exact_ ? l.m + l.n : l.m, "mean");
+  // Each mean at a multiple of 64 bytes: devices read 16 bytes at a time.
+  const std::int64_t second = (l.m + 15) / 16 * 16;
+  allocate(l.mean_memory, l.mean, 1, exact_ ? second + l.n : l.m, "mean");
+  if (exact_) {
+    l.t_mean = {l.mean.data, 1, l.m};
+    l.p_mean = {l.mean.data + second, 1, l.n};
+  }
   if (!l.first) {
     l.input = l.p;
   } else if (!l.kernel) {

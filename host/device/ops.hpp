@@ -5,6 +5,7 @@
 // memory as double (Scalar, ConstScalar): no op returns anything to the host.
 // Access. An op reads every view and writes just the mutable ones; views(f) names them all, which is what
 // checkers, tracers and cost models go by. Views of one op never overlap unless its comment says so.
+// Every view starts at a multiple of 16 bytes.
 // Sums are deterministic: their order depends on the shape alone.
 // Equal ops do the same to the same memory.
 #pragma once

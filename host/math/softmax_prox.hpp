@@ -78,6 +78,7 @@ GAMLP_HD void softmax_prox(const float* a, std::int64_t classes, std::int64_t la
     const float range = lanes.most(high) - lanes.least(low);
     const float length = range > 1e-3f ? std::log(1.0f + range) / range : 1.0f;
     const float t = done ? 0.0f : length;
+    lanes.fence();  // every lane has read z
     for (std::int64_t i = first; i < classes; i += stride) z[i] -= t * s[i];
   }
 }

@@ -215,6 +215,15 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceCanAccessPeer(int* can, int, int) {
+  FAKE("cudaDeviceCanAccessPeer")
+  *can = 1;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceEnablePeerAccess(int, unsigned) {
+  FAKE("cudaDeviceEnablePeerAccess")
+  return cudaErrorPeerAccessAlreadyEnabled;
+}
 cudaError_t cudaProfilerStart() {
   FAKE("cudaProfilerStart")
   ++state().counts.profiler_starts;

@@ -142,6 +142,7 @@ class Executor {
   void barrier(Location where);
   std::uint64_t exchange(unsigned mask, std::uint64_t value, unsigned source, Location where);
   bool all(unsigned mask, bool value, Location where);
+  std::string running() const { return at(*current_); }
 
  private:
   static void enter();
@@ -354,6 +355,9 @@ void* Executor::shared(std::size_t bytes, Location where) {
   for (const SharedBlock& block : shared_) {
     if (block.memory.bytes() == bytes && same(block.where, where)) return block.memory.data();
   }
+  std::size_t total = dynamic_.bytes() + bytes;
+  for (const SharedBlock& block : shared_) total += block.memory.bytes();
+  if (total > 48 * 1024) throw Fault(kernel_ + ": " + std::to_string(total) + " bytes of shared memory, of 48 KB");
   shared_.push_back({where, SharedMemory(bytes)});
   return shared_.back().memory.data();
 }
@@ -399,6 +403,9 @@ Options& options() {
 }
 
 const Place& place() { return executor().place(); }
+void misaligned(std::size_t bytes) {
+  throw Fault(executor().running() + ": an access of " + std::to_string(bytes) + " bytes is not aligned");
+}
 void run(const char* kernel, Dim3 grid, Dim3 block, std::size_t dynamic_bytes, const std::function<void()>& body) {
   executor().run(kernel, grid, block, dynamic_bytes, body);
 }

@@ -65,8 +65,16 @@ void launch(void* stream, const char* name, void (*kernel)(Parameters...), Dim3 
 }
 
 void* dynamic_shared();
+[[noreturn]] void misaligned(std::size_t bytes);
 // The block's memory of one __shared__ variable, told apart by where it stands.
 void* shared(std::size_t bytes, Location where);
+
+// The address, which must be a multiple of `bytes`.
+template <class T>
+T* aligned(T* address, std::size_t bytes) {
+  if (reinterpret_cast<std::uintptr_t>(address) % bytes != 0) misaligned(bytes);
+  return address;
+}
 
 void block_barrier(Location where);
 // Waits until every lane of `mask` is here; then returns what lane `source` (of this warp) had put in.

@@ -154,6 +154,14 @@ TEST_CASE("what goes over the end of shared memory is stopped") {
   CHECK(stopped([&] { start(dynamic_kernel, 1, 64, out, 1u); }));
 }
 
+TEST_CASE("accesses of 16 bytes at other addresses, and more shared memory than there is, are faults") {
+  Aligned from, to;
+  CHECK(fault_of([&] { start(copy_kernel, 1, 32, from.values + 1, to.values, Index{8}); }).find("is not aligned") !=
+        std::string::npos);
+  float out[64];
+  CHECK(fault_of([&] { start(shared_array_kernel<12 * 1024>, 1, 64, out); }).find("of 48 KB") != std::string::npos);
+}
+
 TEST_CASE("shared memory that was never written reads as NaN") {
   const auto run = [](float* out) { start(shared_array_kernel<128>, 1, 32, out); };
   std::vector<float> out(32);

@@ -22,6 +22,23 @@ TrainOptions on_executor() {
 
 }  // namespace
 
+// Layers with fewer nodes than inputs take the V × V form; a width of whole 16-byte rows above an odd number of
+// classes.
+TEST_CASE("the exact update with few nodes runs on the executor") {
+  const ScratchFolder scratch;
+  const Config config = small_config({"method.update=exact", "model.width=32", "dataset.split.train_per_class=5",
+                                      "stages.0.epochs=2", "stages.1.epochs=3"});
+  run_in(scratch / "cpu", config);
+  run_in(scratch / "executor", config, on_executor());
+  const auto expected = lines_of(scratch / "cpu" / "metrics.jsonl");
+  const auto found = lines_of(scratch / "executor" / "metrics.jsonl");
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto a = nlohmann::json::parse(expected[i]), b = nlohmann::json::parse(found[i]);
+    CHECK(b.at("objective").get<double>() == Approx(a.at("objective").get<double>()).epsilon(1e-2));
+  }
+}
+
 TEST_CASE("training on the executor follows training on the CPU") {
   std::vector<Coded> cases = codings();
   cases.push_back({"float32", {"exchange.p.bits=32", "exchange.q.bits=32"}});
