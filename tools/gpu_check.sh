@@ -3,8 +3,8 @@
 # compiler and CMake; none of the libraries that gamlp itself needs.
 #   tools/gpu_check.sh [--small] [--output FOLDER] [--arch ARCH]
 # Builds tests/gpu (in build-gpu/), runs the conformance suite, whole stages against the CPU, the rates of kernels and
-# iterations, and compute-sanitizer's four tools on small sizes; then writes FOLDER/gpu.json and FOLDER/gpu.md
-# (default: tests/results/gpu). Exit status 0 when everything passed.
+# iterations, compute-sanitizer's four tools on small sizes, and PyTorch beside it (tools/bench_torch.py) where that is
+# installed; then writes FOLDER/gpu.json and FOLDER/gpu.md (default: tests/results/gpu). Exit status 0 when all passed.
 #   --small   small sizes only, for a first look      --arch  e.g. 90-real (default: the GPU's own)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -58,6 +58,15 @@ for tool in memcheck racecheck initcheck synccheck; do
     tail -n 20 "build-gpu/$tool.log"
   fi
 done
+
+if python3 -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
+  sizes=()
+  if ((${#small[@]})); then sizes=(--sizes 3x16x40); fi
+  python3 -B tools/bench_torch.py "${sizes[@]}" --gamlp "$output/gpu.json" --json "$output/torch.json" \
+    --markdown "$output/gpu.md" || failed=1
+else
+  printf '\n## Against PyTorch\n\nnot yet run on a GPU: there is no PyTorch that can use it\n' >> "$output/gpu.md"
+fi
 
 {
   echo
