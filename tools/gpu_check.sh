@@ -17,7 +17,7 @@ while (($#)); do
     --small) small=(--small) ;;
     --output) output=${2:?"--output needs a folder"} && shift ;;
     --arch) arch=${2:?"--arch needs an architecture"} && shift ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 0 ;;
     *) echo "gpu_check: unknown option $1" >&2 && exit 2 ;;
   esac
   shift
