@@ -18,6 +18,7 @@
 #endif
 #endif
 #if defined(SIMT_ASAN)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -163,6 +164,7 @@ class Executor {
   Context scheduler_;
   const std::function<void()>* body_ = nullptr;
   SharedMemory dynamic_;
+  bool stopped_ = false;  // the last run did not come to its end
   std::vector<SharedBlock> shared_;
   std::exception_ptr failure_;
   void* scheduler_fake_ = nullptr;
@@ -192,6 +194,13 @@ std::string Executor::at(const Fiber& fiber) const {
 
 void Executor::run(const char* kernel, Dim3 grid, Dim3 block, std::size_t dynamic_bytes,
                    const std::function<void()>& body) {
+#if defined(SIMT_ASAN)
+  // Fibers that a fault left in the middle have frames whose guards nobody took down.
+  for (const Fiber& fiber : fibers_) {
+    if (stopped_ && fiber.stack) ASAN_UNPOISON_MEMORY_REGION(fiber.stack.get(), kStack);
+  }
+#endif
+  stopped_ = true;
   kernel_ = kernel;
   grid_ = grid, block_ = block;
   count_ = static_cast<std::size_t>(block.x) * block.y * block.z;
@@ -213,6 +222,7 @@ void Executor::run(const char* kernel, Dim3 grid, Dim3 block, std::size_t dynami
         throw Fault(kernel_ + ": wrote beyond the end of shared memory, " + text(shared.where));
     }
   }
+  stopped_ = false;
 }
 
 void Executor::start_block(Dim3 index) {
