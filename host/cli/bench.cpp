@@ -222,7 +222,14 @@ int bench(const BenchArguments& args, bool json) {
     const std::size_t comma = std::min(list.find(',', at), list.size());
     std::vector<std::string> overrides = args.overrides;
     overrides.push_back("devices=" + list.substr(at, comma - at));
-    counts.push_back(device_count(load_config(args.config, overrides)));
+    Config one = load_config(args.config, overrides);
+    const DeviceKind kind = named_devices(one.devices).kind;
+    if (kind == DeviceKind::cuda) {
+      throw ConfigError("devices: \"" + one.devices +
+                        "\": bench measures CPU workers, e.g. --devices cpu:2; tools/gpu_check.sh measures GPUs");
+    }
+    if (kind == DeviceKind::automatic) one.devices = "cpu";
+    counts.push_back(device_count(one));
     at = comma + 1;
   }
   locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());

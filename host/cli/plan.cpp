@@ -207,7 +207,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
     for (int n = first; n <= last; ++n) plans.push_back(make_plan(subject, machine, n, args.iterations));
   } else {
     const Config& c = subject.config;
-    const bool all = c.devices == "auto" || c.devices == "cpu";
+    const bool all = !named_devices(c.devices).count;
     const int wanted = args.devices > 0 ? args.devices
                        : c.partition    ? static_cast<int>(c.partition->size())
                        : all            ? std::min(machine.devices, static_cast<int>(c.stages.back().layers))

@@ -33,7 +33,7 @@ class StageRunner {
 
   StageSpec spec_of(int layers) const;
   const StageSpec& spec() const { return spec_; }
-  Fleet& fleet() const { return *fleet_; }
+  Fleet& fleet() { return *fleet_; }
   int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
   // Waits until no task and no message is under way any more, whether they failed or not.

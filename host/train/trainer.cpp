@@ -64,7 +64,7 @@ class Trainer {
   void take_evaluations(bool all);
   void publish();
   bool converged() const;
-  void profile(int rank, std::int64_t epoch) const;
+  void profile(int rank, std::int64_t epoch);
   void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
@@ -125,7 +125,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
 }
 
 // Begins and ends the window that a profiler records.
-void Trainer::profile(int rank, std::int64_t epoch) const {
+void Trainer::profile(int rank, std::int64_t epoch) {
   if (options_.profile_count == 0 || rank != 0) return;
   if (epoch == options_.profile_first) accelerator()->profile(true);
   if (epoch != options_.profile_first + options_.profile_count) return;
@@ -384,7 +384,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   }
   locate_dataset(config.dataset, folder.path());
   folder.truncate_metrics(from.epoch);
-  const int devices = device_count(config);
+  const int devices = choose_devices(config).count;
   Problem problem = prepare(config);
   reporter.prepared(problem, config, devices);
   if (options.check) options.check(config, problem);

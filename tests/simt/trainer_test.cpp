@@ -20,23 +20,31 @@ TrainOptions on_executor() {
   return options;
 }
 
-}  // namespace
-
-// Layers with fewer nodes than inputs take the V × V form; a width of whole 16-byte rows above an odd number of
-// classes.
-TEST_CASE("the exact update with few nodes runs on the executor") {
+// Runs the config on CPU workers and on the executor, and hands over what each epoch says.
+void on_both(const Config& config,
+             const std::function<void(const nlohmann::json& cpu, const nlohmann::json& executor)>& compare) {
   const ScratchFolder scratch;
-  const Config config = small_config({"method.update=exact", "model.width=32", "dataset.split.train_per_class=5",
-                                      "stages.0.epochs=2", "stages.1.epochs=3"});
   run_in(scratch / "cpu", config);
   run_in(scratch / "executor", config, on_executor());
   const auto expected = lines_of(scratch / "cpu" / "metrics.jsonl");
   const auto found = lines_of(scratch / "executor" / "metrics.jsonl");
   REQUIRE(found.size() == expected.size());
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const auto a = nlohmann::json::parse(expected[i]), b = nlohmann::json::parse(found[i]);
-    CHECK(b.at("objective").get<double>() == Approx(a.at("objective").get<double>()).epsilon(1e-2));
+    INFO("epoch " << i);
+    compare(nlohmann::json::parse(expected[i]), nlohmann::json::parse(found[i]));
   }
+}
+
+}  // namespace
+
+// Layers with fewer nodes than inputs take the V × V form; a width of whole 16-byte rows above an odd number of
+// classes.
+TEST_CASE("the exact update with few nodes runs on the executor") {
+  const Config config = small_config({"method.update=exact", "model.width=32", "dataset.split.train_per_class=5",
+                                      "stages.0.epochs=2", "stages.1.epochs=3"});
+  on_both(config, [](const nlohmann::json& a, const nlohmann::json& b) {
+    CHECK(b.at("objective").get<double>() == Approx(a.at("objective").get<double>()).epsilon(1e-2));
+  });
 }
 
 TEST_CASE("training on the executor follows training on the CPU") {
@@ -45,18 +53,10 @@ TEST_CASE("training on the executor follows training on the CPU") {
   for (const char* update : {"gradient", "exact"}) {
     for (const Coded& coded : cases) {
       INFO(update << ", " << coded.name);
-      const ScratchFolder scratch;
       const Config config = small_config(
           joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2", "model.width=9",
                                    "stages.0.epochs=3", "stages.1.epochs=5", "exchange.p.block=32"}));
-      run_in(scratch / "cpu", config);
-      run_in(scratch / "executor", config, on_executor());
-      const auto expected = lines_of(scratch / "cpu" / "metrics.jsonl");
-      const auto found = lines_of(scratch / "executor" / "metrics.jsonl");
-      REQUIRE(found.size() == expected.size());
-      for (std::size_t i = 0; i < found.size(); ++i) {
-        const auto a = nlohmann::json::parse(expected[i]), b = nlohmann::json::parse(found[i]);
-        INFO("epoch " << i);
+      on_both(config, [&](const nlohmann::json& a, const nlohmann::json& b) {
         // Sums in another order change steps by rounding, of which a code makes a step of its grid, and a factor of
         // the few inputs of 60 nodes some thousand roundings.
         const bool coarse = std::string(coded.name) != "float32";
@@ -65,7 +65,7 @@ TEST_CASE("training on the executor follows training on the CPU") {
         CHECK(b.at("bytes_sent") == a.at("bytes_sent"));
         const double apart = std::abs(b.at("test_accuracy").get<double>() - a.at("test_accuracy").get<double>());
         CHECK(apart <= (coarse ? 4.5 : 1.5) / 90.0);  // of 90 test nodes
-      }
+      });
     }
   }
 }
