@@ -54,10 +54,7 @@ class CudaAccelerator final : public Accelerator {
   void profile(bool on) override { cuda::set_profiling(on); }
 
   std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) override {
-    CudaOptions options;
-    options.precision = config.precision == ProductPrecision::tf32   ? cuda::Precision::tf32
-                        : config.precision == ProductPrecision::bf16 ? cuda::Precision::bf16
-                                                                     : cuda::Precision::float32;
+    const CudaOptions options{config.precision, true};
     for (const int from : devices) {
       for (const int to : devices) enable_peer_access(from, to);
     }

@@ -1,6 +1,5 @@
 #include "cuda/comm/process_transport.hpp"
 
-#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -8,6 +7,7 @@
 #include "cuda/core/handles.hpp"
 #include "cuda/device/cuda_device.hpp"
 #include "host/core/error.hpp"
+#include "host/device/transport_ends.hpp"
 
 namespace gamlp {
 namespace {
@@ -89,12 +89,15 @@ class Hub {
 
 class ProcessTransport final : public Transport {
  public:
-  ProcessTransport(std::shared_ptr<Hub> hub, int rank) : hub_(std::move(hub)), rank_(rank) {}
+  ProcessTransport(std::shared_ptr<Hub> hub, int rank)
+      : hub_(std::move(hub)), rank_(rank), spare_(static_cast<std::size_t>(hub_->size())) {}
 
   int rank() const override { return rank_; }
   int size() const override { return hub_->size(); }
 
   void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
+    expect_peers(size(), sends, receives);
+    counters_.sent(sends);
     auto& own = dynamic_cast<CudaStream&>(stream);
     const cudaStream_t raw = own.ready();
     const Span span = span_of_exchange(sends, receives);
@@ -102,34 +105,40 @@ class ProcessTransport final : public Transport {
     own.begin_span(span);
     std::vector<std::shared_ptr<Offer>> offers;
     for (const Send& send : sends) {
-      expects(send.peer >= 0 && send.peer < size(), "exchange: peer exists");
-      counters_.bytes_sent += static_cast<std::uint64_t>(send.message.size());
-      counters_.messages_sent += 1;
-      auto offer = std::make_shared<Offer>();
+      auto offer = take_offer(send.peer);
       offer->message = send.message;
-      offer->ready = cuda::create_event();
       check(cudaEventRecord(offer->ready.get(), raw), "cudaEventRecord");
       offers.push_back(offer);
       hub_->offer(rank_, send.peer, std::move(offer));
     }
-    for (const Receive& receive : receives) {
-      expects(receive.peer >= 0 && receive.peer < size(), "exchange: peer exists");
-      copy(receive, *hub_->take(receive.peer, rank_), raw);
-    }
-    for (const auto& offer : offers) {
-      hub_->wait_copied(*offer, rank_);
-      check(cudaStreamWaitEvent(raw, offer->done.get(), 0), "cudaStreamWaitEvent");
+    for (const Receive& receive : receives) copy(receive, *hub_->take(receive.peer, rank_), raw);
+    for (std::size_t i = 0; i < offers.size(); ++i) {
+      hub_->wait_copied(*offers[i], rank_);
+      check(cudaStreamWaitEvent(raw, offers[i]->done.get(), 0), "cudaStreamWaitEvent");
+      spare_[static_cast<std::size_t>(sends[i].peer)].push_back(std::move(offers[i]));
     }
     own.end_span();
   }
 
-  TransportCounters counters() const override {
-    return {counters_.bytes_sent.load(), counters_.bytes_received.load(), counters_.messages_sent.load()};
-  }
+  TransportCounters counters() const override { return counters_.read(); }
 
   void abort(const std::string& reason) noexcept override { hub_->abort(reason); }
 
  private:
+  // One whose message has been copied, or a new one.
+  std::shared_ptr<Offer> take_offer(int peer) {
+    auto& spare = spare_[static_cast<std::size_t>(peer)];
+    if (spare.empty()) {
+      auto offer = std::make_shared<Offer>();
+      offer->ready = cuda::create_event();
+      return offer;
+    }
+    std::shared_ptr<Offer> offer = std::move(spare.back());
+    spare.pop_back();
+    offer->copied = false;
+    return offer;
+  }
+
   void copy(const Receive& receive, Offer& offer, cudaStream_t stream) {
     if (receive.message.size() != offer.message.size()) {
       const std::string what = "device " + std::to_string(rank_) + " expects " +
@@ -144,27 +153,22 @@ class ProcessTransport final : public Transport {
       check(cudaMemcpyAsync(receive.message.data, offer.message.data, bytes, cudaMemcpyDefault, stream),
             "cudaMemcpyAsync between devices");
     }
-    offer.done = cuda::create_event();
+    if (!offer.done) offer.done = cuda::create_event();
     check(cudaEventRecord(offer.done.get(), stream), "cudaEventRecord");
-    counters_.bytes_received += static_cast<std::uint64_t>(bytes);
+    counters_.received(receive);
     hub_->set_copied(offer);
   }
 
-  struct Counters {
-    std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, messages_sent{0};
-  };
   std::shared_ptr<Hub> hub_;
   int rank_;
-  Counters counters_;
+  MessageCounters counters_;
+  std::vector<std::vector<std::shared_ptr<Offer>>> spare_;  // by peer: `done` belongs to the receiver's device
 };
 
 }  // namespace
 
 std::vector<std::unique_ptr<Transport>> create_process_transports(int size) {
-  auto hub = std::make_shared<Hub>(size);
-  std::vector<std::unique_ptr<Transport>> ends;
-  for (int rank = 0; rank < size; ++rank) ends.push_back(std::make_unique<ProcessTransport>(hub, rank));
-  return ends;
+  return create_ends<ProcessTransport, Hub>(size);
 }
 
 }  // namespace gamlp

@@ -56,14 +56,4 @@ struct Plain {
   __device__ void start() {}
 };
 
-// Calls body(f) with the activation's rule.
-template <class Body>
-void with_activation(const ActivationRule& rule, Body body) {
-  if (rule.kind == Activation::tanh) {
-    body(Tanh{});
-  } else {
-    body(LeakyRelu{rule.slope});
-  }
-}
-
 }  // namespace gamlp::cuda

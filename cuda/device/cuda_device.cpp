@@ -21,29 +21,18 @@ constexpr std::size_t kMaxSpans = 4096;  // timed ones that wait to be read
 
 class CudaStorage final : public Buffer::Storage {
  public:
-  CudaStorage(void* data, std::size_t bytes, MemoryKind kind, std::shared_ptr<CudaDevice::Accounts> accounts)
-      : data_(data), bytes_(bytes), kind_(static_cast<std::size_t>(kind)), accounts_(std::move(accounts)) {
-    accounts_->bytes[kind_] += bytes_;
-    const std::size_t total = accounts_->total += bytes_;
-    std::size_t peak = accounts_->peak;
-    while (total > peak && !accounts_->peak.compare_exchange_weak(peak, total)) {
-    }
-  }
-  ~CudaStorage() override {
-    cudaFree(data_);
-    accounts_->bytes[kind_] -= bytes_;
-    accounts_->total -= bytes_;
-  }
+  CudaStorage(void* data, std::size_t bytes, MemoryKind kind, std::shared_ptr<MemoryAccount> account)
+      : data_(data), entry_(std::move(account), kind, bytes) {}
+  ~CudaStorage() override { cudaFree(data_); }
   CudaStorage(const CudaStorage&) = delete;
   CudaStorage& operator=(const CudaStorage&) = delete;
 
   std::byte* data() const override { return static_cast<std::byte*>(data_); }
-  std::size_t bytes() const override { return bytes_; }
+  std::size_t bytes() const override { return entry_.bytes(); }
 
  private:
   void* data_;
-  std::size_t bytes_, kind_;
-  std::shared_ptr<CudaDevice::Accounts> accounts_;
+  AccountEntry entry_;
 };
 
 cuda::StreamHandle create_cuda_stream(StreamKind kind) {
@@ -82,7 +71,7 @@ Buffer CudaDevice::allocate(std::size_t bytes, const std::string& what, MemoryKi
                         cudaGetErrorString(status) + room);
     }
   }
-  Buffer buffer(std::make_unique<CudaStorage>(data, bytes, kind, accounts_));
+  Buffer buffer(std::make_unique<CudaStorage>(data, bytes, kind, account_));
   if (bytes > 0) {
     check(cudaMemsetAsync(data, 0, bytes, memory_stream_.get()), "cudaMemsetAsync", what);
     check(cudaStreamSynchronize(memory_stream_.get()), "cudaMemsetAsync", what);
@@ -98,14 +87,6 @@ std::unique_ptr<Stream> CudaDevice::create_stream(const std::string& what, Strea
 std::unique_ptr<Event> CudaDevice::create_event(const std::string&) {
   cuda::use_device(ordinal_);
   return std::make_unique<CudaEvent>(cuda::create_event());
-}
-
-MemoryUse CudaDevice::memory() const {
-  MemoryUse use;
-  for (std::size_t i = 0; i < use.bytes.size(); ++i) use.bytes[i] = accounts_->bytes[i];
-  use.total = accounts_->total;
-  use.peak = accounts_->peak;
-  return use;
 }
 
 void CudaDevice::trace(TraceSink* sink) {

@@ -8,8 +8,6 @@
 // that memory (8 MB), or of more than is free of it, makes the host wait.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -22,13 +20,14 @@
 #include "cuda/device/op_replay.hpp"
 #include "cuda/linalg/linalg.hpp"
 #include "host/device/device.hpp"
+#include "host/device/memory_account.hpp"
 #include "host/device/ops.hpp"
 #include "host/device/trace.hpp"
 
 namespace gamlp {
 
 struct CudaOptions {
-  cuda::Precision precision = cuda::Precision::float32;
+  ProductPrecision precision = ProductPrecision::float32;
   bool graphs = true;  // replay captured graphs
 };
 
@@ -67,6 +66,8 @@ class CudaStream final : public Stream {
   void begin_span(const Span& span);
   void end_span();
   CudaDevice& device() { return device_; }
+  // Of a compute stream.
+  const cuda::OpReplay::Counts& replay_counts() const { return replay_->counts(); }
 
  private:
   friend class CudaEvent;
@@ -115,7 +116,7 @@ class CudaDevice final : public Device {
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
   std::unique_ptr<Event> create_event(const std::string& what) override;
-  MemoryUse memory() const override;
+  MemoryUse memory() const override { return account_->use(); }
   DeviceTimes times() const override { return times_; }
   void trace(TraceSink* sink) override;
 
@@ -127,15 +128,10 @@ class CudaDevice final : public Device {
   cudaEvent_t trace_origin() const { return trace_origin_.get(); }
   double trace_start() const { return trace_start_; }
 
-  struct Accounts {
-    std::array<std::atomic<std::size_t>, kMemoryKindNames.size()> bytes{};
-    std::atomic<std::size_t> total{0}, peak{0};
-  };
-
  private:
   int ordinal_;
   CudaOptions options_;
-  std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
+  std::shared_ptr<MemoryAccount> account_ = std::make_shared<MemoryAccount>();
   cuda::StreamHandle memory_stream_;  // fills new buffers
   DeviceTimes times_;                 // only while a timeline is made: otherwise nothing is timed
   TraceSink* trace_ = nullptr;

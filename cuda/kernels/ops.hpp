@@ -7,7 +7,7 @@
 
 namespace gamlp::cuda {
 
-// Products and factorisations (cuda/linalg, with what they need of cuda/kernels).
+// Products and factorisations: factors.cu, over cuda/linalg.
 void run(const ops::Gemm&, Queue&);
 void run(const ops::Gram&, Queue&);
 void run(const ops::OuterGram&, Queue&);
@@ -17,34 +17,35 @@ void run(const ops::WSolve&, Queue&);
 void run(const ops::KernelFactor&, Queue&);
 void run(const ops::FactorSolve&, Queue&);
 void run(const ops::KernelSolve&, Queue&);
+void run(const ops::BiasOfMeans&, Queue&);
 
 void run(const ops::Upload&, Queue&);
 void run(const ops::Download&, Queue&);
 void run(const ops::Copy&, Queue&);
 void run(const ops::Zero&, Queue&);
 
-void run(const ops::Tick&, Queue&);
+// Elementwise: each in the file of its name, or in the one named here.
 void run(const ops::Forward&, Queue&);
-void run(const ops::Dot&, Queue&);
-void run(const ops::PReceive&, Queue&);
-void run(const ops::QReceive&, Queue&);
-void run(const ops::PGradient&, Queue&);
 void run(const ops::Descent&, Queue&);
 void run(const ops::PProject&, Queue&);
-void run(const ops::ResidualAdd&, Queue&);
-void run(const ops::TauUpdate&, Queue&);
-void run(const ops::WGradient&, Queue&);
-void run(const ops::ResidualBias&, Queue&);
+void run(const ops::PTarget&, Queue&);  // p_project.cu
 void run(const ops::ZStep&, Queue&);
-void run(const ops::SoftmaxStep&, Queue&);
 void run(const ops::QDual&, Queue&);
-void run(const ops::PInputs&, Queue&);
-void run(const ops::PTarget&, Queue&);
+void run(const ops::ZqExact&, Queue&);
+void run(const ops::SoftmaxStep&, Queue&);
+void run(const ops::SoftmaxExact&, Queue&);  // softmax_step.cu
 void run(const ops::ColumnMean&, Queue&);
+void run(const ops::ResidualBias&, Queue&);  // column_mean.cu
+void run(const ops::PReceive&, Queue&);      // receive.cu
+void run(const ops::QReceive&, Queue&);
+void run(const ops::Dot&, Queue&);  // sums.cu
+void run(const ops::ResidualAdd&, Queue&);
+void run(const ops::WGradient&, Queue&);
+void run(const ops::PGradient&, Queue&);
+void run(const ops::PInputs&, Queue&);  // exact_inputs.cu
 void run(const ops::Centre&, Queue&);
 void run(const ops::WAnchor&, Queue&);
-void run(const ops::BiasOfMeans&, Queue&);
-void run(const ops::ZqExact&, Queue&);
-void run(const ops::SoftmaxExact&, Queue&);
+void run(const ops::Tick&, Queue&);  // scalars.cu
+void run(const ops::TauUpdate&, Queue&);
 
 }  // namespace gamlp::cuda

@@ -55,7 +55,7 @@ struct PreparedProduct {
 
 class Linalg {
  public:
-  Linalg(cudaStream_t stream, void* workspace, Precision precision)
+  Linalg(cudaStream_t stream, void* workspace, ProductPrecision precision)
       : stream_(stream), workspace_(workspace), precision_(precision) {
     cublasLtHandle_t lt = nullptr;
     check(cublasLtCreate(&lt), "cublasLtCreate");
@@ -73,7 +73,7 @@ class Linalg {
 
   cublasHandle_t blas() const { return blas_.get(); }
   cusolverDnHandle_t solver() const { return solver_.get(); }
-  Precision precision() const { return precision_; }
+  ProductPrecision precision() const { return precision_; }
 
   void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {
     const std::int64_t m = c.rows, n = c.cols, k = ta ? a.rows : a.cols;
@@ -112,9 +112,9 @@ class Linalg {
   PreparedProduct prepare(const ShapeKey& key, ConstMat a, ConstMat b) {
     const auto [m, n, k, ta, tb, adds, aligned] = key;
     PreparedProduct p;
-    const cublasComputeType_t compute = precision_ == Precision::tf32   ? CUBLAS_COMPUTE_32F_FAST_TF32
-                                        : precision_ == Precision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
-                                                                        : CUBLAS_COMPUTE_32F;
+    const cublasComputeType_t compute = precision_ == ProductPrecision::tf32   ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                        : precision_ == ProductPrecision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
+                                                                               : CUBLAS_COMPUTE_32F;
     cublasLtMatmulDesc_t product = nullptr;
     check(cublasLtMatmulDescCreate(&product, compute, CUDA_R_32F), "cublasLtMatmulDescCreate");
     p.product = MatmulDescriptor(product);
@@ -153,14 +153,14 @@ class Linalg {
 
   cudaStream_t stream_;
   void* workspace_;
-  Precision precision_;
+  ProductPrecision precision_;
   Handle<cublasLtHandle_t, cublasLtDestroy> lt_;
   Handle<cublasHandle_t, cublasDestroy> blas_;
   Handle<cusolverDnHandle_t, cusolverDnDestroy> solver_;
   std::map<ShapeKey, PreparedProduct> products_;
 };
 
-LinalgOwner create_linalg(CUstream_st* stream, void* workspace, Precision precision) {
+LinalgOwner create_linalg(CUstream_st* stream, void* workspace, ProductPrecision precision) {
   return LinalgOwner(new Linalg(stream, workspace, precision));
 }
 void DestroyLinalg::operator()(Linalg* linalg) const { delete linalg; }
@@ -171,7 +171,7 @@ void gemm(Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float a
 
 // float32: half of the product's work. On tensor cores the whole product is faster.
 void gram_lower(Queue& queue, ConstMat x, bool outer, Mat out) {
-  if (queue.linalg->precision() != Precision::float32) {
+  if (queue.linalg->precision() != ProductPrecision::float32) {
     outer ? gemm(queue, x, false, x, true, out) : gemm(queue, x, true, x, false, out);
     return;
   }
@@ -206,7 +206,6 @@ void cholesky_inverse(Queue& queue, Mat a) {
 void cholesky_solve_rows(Queue& queue, ConstMat factor, Mat x) {
   if (x.empty()) return;
   const int n = as_int(factor.rows);
-  // potrs reads the factor only, but asks for no const in older versions.
   check(cusolverDnSpotrs(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, as_int(x.rows), factor.data, n, x.data,
                          as_int(x.cols), queue.info + 1),
         "cusolverDnSpotrs");

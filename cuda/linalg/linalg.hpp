@@ -7,15 +7,10 @@
 #include <memory>
 
 #include "cuda/core/queue.hpp"
+#include "host/config/config.hpp"
 #include "host/core/matrix.hpp"
 
 namespace gamlp::cuda {
-
-// What products compute with. State and sums are float32 always.
-//   float32   float32 throughout
-//   tf32      inputs rounded to 10 bits of mantissa, on tensor cores
-//   bf16      inputs rounded to 7 bits of mantissa, on tensor cores
-enum class Precision { float32, tf32, bf16 };
 
 // Device memory that the libraries work in: one block per compute stream, allocated once.
 inline constexpr std::size_t kLibraryWorkspace = std::size_t{64} << 20;
@@ -27,7 +22,7 @@ struct DestroyLinalg {
 };
 using LinalgOwner = std::unique_ptr<Linalg, DestroyLinalg>;
 // `workspace`: kLibraryWorkspace bytes, at least 256-byte aligned. On the current device.
-LinalgOwner create_linalg(CUstream_st* stream, void* workspace, Precision precision);
+LinalgOwner create_linalg(CUstream_st* stream, void* workspace, ProductPrecision precision);
 
 // c ← alpha · op(a) op(b) + beta · c.
 void gemm(Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha = 1.0f, float beta = 0.0f);

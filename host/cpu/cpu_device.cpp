@@ -16,38 +16,27 @@ double seconds() { return std::chrono::duration<double>(Clock::now().time_since_
 
 class CpuStorage final : public Buffer::Storage {
  public:
-  CpuStorage(std::size_t bytes, MemoryKind kind, std::shared_ptr<CpuDevice::Accounts> accounts)
-      : bytes_(bytes), kind_(static_cast<std::size_t>(kind)), accounts_(std::move(accounts)) {
-    data_ = static_cast<std::byte*>(allocate_aligned(bytes_));
-    std::memset(data_, 0, bytes_);
-    accounts_->bytes[kind_] += bytes_;
-    const std::size_t total = accounts_->total += bytes_;
-    std::size_t peak = accounts_->peak;
-    while (total > peak && !accounts_->peak.compare_exchange_weak(peak, total)) {
-    }
+  CpuStorage(std::size_t bytes, MemoryKind kind, std::shared_ptr<MemoryAccount> account)
+      : data_(static_cast<std::byte*>(allocate_aligned(bytes))), entry_(std::move(account), kind, bytes) {
+    std::memset(data_, 0, bytes);
   }
-  ~CpuStorage() override {
-    free_aligned(data_);
-    accounts_->bytes[kind_] -= bytes_;
-    accounts_->total -= bytes_;
-  }
+  ~CpuStorage() override { free_aligned(data_); }
   CpuStorage(const CpuStorage&) = delete;
   CpuStorage& operator=(const CpuStorage&) = delete;
 
   std::byte* data() const override { return data_; }
-  std::size_t bytes() const override { return bytes_; }
+  std::size_t bytes() const override { return entry_.bytes(); }
 
  private:
-  std::byte* data_ = nullptr;
-  std::size_t bytes_, kind_;
-  std::shared_ptr<CpuDevice::Accounts> accounts_;
+  std::byte* data_;
+  AccountEntry entry_;
 };
 
 }  // namespace
 
 Buffer CpuDevice::allocate(std::size_t bytes, const std::string& what, MemoryKind kind) {
   try {
-    return Buffer(std::make_unique<CpuStorage>(bytes, kind, accounts_));
+    return Buffer(std::make_unique<CpuStorage>(bytes, kind, account_));
   } catch (const std::bad_alloc&) {
     throw DeviceError(name() + ": cannot allocate " + std::to_string(bytes) + " bytes for " + what);
   }
@@ -59,14 +48,6 @@ std::unique_ptr<Stream> CpuDevice::create_stream(const std::string&, StreamKind 
 }
 
 std::unique_ptr<Event> CpuDevice::create_event(const std::string&) { return std::make_unique<CpuEvent>(); }
-
-MemoryUse CpuDevice::memory() const {
-  MemoryUse use;
-  for (std::size_t i = 0; i < use.bytes.size(); ++i) use.bytes[i] = accounts_->bytes[i];
-  use.total = accounts_->total;
-  use.peak = accounts_->peak;
-  return use;
-}
 
 void CpuEvent::synchronize() {
   if (pending_on_ != nullptr) pending_on_->finish(ticket_);

@@ -6,14 +6,13 @@
 // All calls on one device come from one thread at a time.
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
 
 #include "host/cpu/cpu_ops.hpp"
 #include "host/device/device.hpp"
+#include "host/device/memory_account.hpp"
 #include "host/device/ops.hpp"
 #include "host/device/trace.hpp"
 
@@ -51,7 +50,7 @@ class CpuDevice final : public Device {
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
   std::unique_ptr<Event> create_event(const std::string& what) override;
-  MemoryUse memory() const override;
+  MemoryUse memory() const override { return account_->use(); }
 
   DeviceTimes times() const override { return times_; }
   void trace(TraceSink* sink) override { trace_ = sink; }
@@ -62,14 +61,9 @@ class CpuDevice final : public Device {
   cpu::Scratch& scratch() { return scratch_; }
   int threads() const { return threads_; }
 
-  struct Accounts {
-    std::array<std::atomic<std::size_t>, kMemoryKindNames.size()> bytes{};
-    std::atomic<std::size_t> total{0}, peak{0};
-  };
-
  private:
   int index_, threads_;
-  std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
+  std::shared_ptr<MemoryAccount> account_ = std::make_shared<MemoryAccount>();
   DeviceTimes times_;
   TraceSink* trace_ = nullptr;
   cpu::Scratch scratch_;

@@ -10,6 +10,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_device.hpp"
+#include "host/device/transport_ends.hpp"
 
 namespace gamlp {
 namespace {
@@ -100,14 +101,10 @@ class Hub {
   std::string reason_;
 };
 
-struct Counters {
-  std::atomic<std::uint64_t> bytes_sent{0}, bytes_received{0}, messages_sent{0};
-};
-
 class LocalGroup final : public ExchangeTask {
  public:
   LocalGroup(std::shared_ptr<Hub> hub, int rank, std::span<const Send> sends, std::span<const Receive> receives,
-             Counters& counters, CpuDevice& device)
+             MessageCounters& counters, CpuDevice& device)
       : hub_(std::move(hub)),
         rank_(rank),
         sends_(sends.begin(), sends.end()),
@@ -184,7 +181,7 @@ class LocalGroup final : public ExchangeTask {
     if (!receive.message.empty()) {  // an empty message may have no memory
       std::memcpy(receive.message.data, offer.message.data, static_cast<std::size_t>(receive.message.size()));
     }
-    counters_.bytes_received += static_cast<std::uint64_t>(receive.message.size());
+    counters_.received(receive);
     offer.taken->store(true, std::memory_order_release);
     hub_->changed();
     device_.clock().exchange += seconds_since(start);
@@ -194,7 +191,7 @@ class LocalGroup final : public ExchangeTask {
   int rank_;
   std::vector<Send> sends_;
   std::vector<Receive> receives_;
-  Counters& counters_;
+  MessageCounters& counters_;
   CpuDevice& device_;
   bool offered_ = false;
   std::uint64_t seen_ = 0;
@@ -209,37 +206,27 @@ class LocalTransport final : public Transport {
   int size() const override { return hub_->size(); }
 
   void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) override {
-    for (const Send& send : sends) expects(send.peer >= 0 && send.peer < size(), "exchange: peer exists");
-    for (const Receive& receive : receives)
-      expects(receive.peer >= 0 && receive.peer < size(), "exchange: peer exists");
-    for (const Send& send : sends) {  // when enqueued, so that the count after an iteration is always the same
-      counters_.bytes_sent += static_cast<std::uint64_t>(send.message.size());
-      counters_.messages_sent += 1;
-    }
+    expect_peers(size(), sends, receives);
+    counters_.sent(sends);
     auto& exchange_stream = dynamic_cast<CpuExchangeStream&>(stream);
     exchange_stream.add(std::make_unique<LocalGroup>(hub_, rank_, sends, receives, counters_, exchange_stream.device()),
                         span_of_exchange(sends, receives));
   }
 
-  TransportCounters counters() const override {
-    return {counters_.bytes_sent.load(), counters_.bytes_received.load(), counters_.messages_sent.load()};
-  }
+  TransportCounters counters() const override { return counters_.read(); }
 
   void abort(const std::string& reason) noexcept override { hub_->abort(reason); }
 
  private:
   std::shared_ptr<Hub> hub_;
   int rank_;
-  Counters counters_;
+  MessageCounters counters_;
 };
 
 }  // namespace
 
 std::vector<std::unique_ptr<Transport>> create_local_transports(int size) {
-  auto hub = std::make_shared<Hub>(size);
-  std::vector<std::unique_ptr<Transport>> ends;
-  for (int rank = 0; rank < size; ++rank) ends.push_back(std::make_unique<LocalTransport>(hub, rank));
-  return ends;
+  return create_ends<LocalTransport, Hub>(size);
 }
 
 }  // namespace gamlp

@@ -58,13 +58,4 @@ class ColumnSums {
   std::span<double> total_;
 };
 
-template <class Body>
-void with_activation(const ActivationRule& rule, Body body) {
-  if (rule.kind == Activation::tanh) {
-    body(Tanh{});
-  } else {
-    body(LeakyRelu{rule.slope});
-  }
-}
-
 }  // namespace gamlp::cpu

@@ -46,6 +46,16 @@ struct ActivationRule {
   bool operator==(const ActivationRule&) const = default;
 };
 
+// Calls body(f) with the rule's function (prox.hpp).
+template <class Body>
+void with_activation(const ActivationRule& rule, Body body) {
+  if (rule.kind == Activation::tanh) {
+    body(Tanh{});
+  } else {
+    body(LeakyRelu{rule.slope});
+  }
+}
+
 // How an op quantises the tensor that it produces, and where the message goes.
 struct Quantize {
   WireFormat format;

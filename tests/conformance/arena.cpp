@@ -5,16 +5,7 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define GAMLP_GUARDED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GAMLP_GUARDED 1
-#endif
-#endif
-#if defined(GAMLP_GUARDED)
-#include <sanitizer/asan_interface.h>
-#endif
+#include "tests/support/asan.hpp"
 
 namespace gamlp::conformance {
 namespace {
@@ -31,7 +22,7 @@ Arena::~Arena() {
 // Reading and writing beside a tensor's values is then an error, where the device's memory is the host's.
 void Arena::guard(const Tensor& tensor, [[maybe_unused]] bool on) const {
   if (!host_memory_) return;
-#if defined(GAMLP_GUARDED)
+#if defined(GAMLP_ASAN)
   const std::byte* begin = tensor.memory.raw(tensor.memory.bytes()).data;
   const std::size_t size = tensor.contents.size();
   if (on) {

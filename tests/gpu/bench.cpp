@@ -215,15 +215,15 @@ Table measure_iterations(const Scope& scope) {
       "One iteration of all layers on one device, against its floor: products and factorisations alone, plus the "
       "bytes that the other ops must move at the copy's rate",
       {"layers x width x nodes", "update", "products", "exchange", "ms", "floor ms", "floor / measured", "products ms",
-       "codec share", "memory MB"},
+       "codec share", "memory MB", "op lists replayed as graphs", "refused by capture"},
       {},
       {}};
   std::vector<Size> sizes = {{10, 100, 140}, {10, 1000, 5000}, {10, 1000, 45000}, {10, 4000, 45000}};
   if (!scope.large) sizes = {{3, 16, 40}};
   for (const Size& size : sizes) {
     for (const Update update : {Update::gradient, Update::exact}) {
-      for (const auto& [precision_name, precision] : std::vector<std::pair<std::string, cuda::Precision>>{
-               {"float32", cuda::Precision::float32}, {"tf32", cuda::Precision::tf32}}) {
+      for (const auto& [precision_name, precision] : std::vector<std::pair<std::string, ProductPrecision>>{
+               {"float32", ProductPrecision::float32}, {"tf32", ProductPrecision::tf32}}) {
         CudaDevice device(scope.ordinal, {precision, true});
         const auto compute = device.create_stream("compute", StreamKind::compute);
         const auto exchange = device.create_stream("exchange", StreamKind::exchange);
@@ -269,6 +269,7 @@ Table measure_iterations(const Scope& scope) {
           program.enqueue_iteration(epoch++, true);
           program.enqueue_scalars(scalars.data());
         });
+        const cuda::OpReplay::Counts graphs = static_cast<CudaStream&>(*compute).replay_counts();
         std::vector<Op> products;
         double bytes = 0, codec = 0;
         for (const Op& op : recorder.recorded) {
@@ -296,7 +297,8 @@ Table measure_iterations(const Scope& scope) {
             {std::to_string(size.layers) + " x " + std::to_string(size.width) + " x " + std::to_string(size.nodes),
              update == Update::exact ? "exact" : "gradient", precision_name, "8 bits", number(seconds * 1e3),
              number(floor * 1e3), number(floor / seconds), number(alone * 1e3), number(codec / copy / seconds, "%.2g"),
-             number(static_cast<double>(peak) / 1048576.0, "%.0f")});
+             number(static_cast<double>(peak) / 1048576.0, "%.0f"), std::to_string(graphs.captured),
+             std::to_string(graphs.refused)});
       }
     }
   }

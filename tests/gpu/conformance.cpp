@@ -13,13 +13,14 @@ Table check_conformance(const Scope& scope) {
               {}};
   struct Mode {
     const char* name;
-    cuda::Precision precision;
+    ProductPrecision precision;
     double product_eps;
   };
   // TF32 keeps 10 bits of mantissa and BF16 7, where float32 has 23.
-  for (const Mode& mode : {Mode{"float32", cuda::Precision::float32, 1.0}, Mode{"tf32", cuda::Precision::tf32, 8192.0},
-                           Mode{"bf16", cuda::Precision::bf16, 65536.0}}) {
-    const bool products_only = mode.precision != cuda::Precision::float32;
+  for (const Mode& mode :
+       {Mode{"float32", ProductPrecision::float32, 1.0}, Mode{"tf32", ProductPrecision::tf32, 8192.0},
+        Mode{"bf16", ProductPrecision::bf16, 65536.0}}) {
+    const bool products_only = mode.precision != ProductPrecision::float32;
     CudaDevice device(scope.ordinal, {mode.precision, true});
     const auto stream = device.create_stream("compute", StreamKind::compute);
     struct Sum {

@@ -16,7 +16,7 @@ std::unique_ptr<Fleet> gpu_fleet(int ordinal, int devices, bool graphs) {
   std::vector<ThreadFleet::Member> members;
   for (auto& end : ends) {
     members.push_back(
-        {std::make_unique<CudaDevice>(ordinal, CudaOptions{cuda::Precision::float32, graphs}), std::move(end)});
+        {std::make_unique<CudaDevice>(ordinal, CudaOptions{ProductPrecision::float32, graphs}), std::move(end)});
   }
   return std::make_unique<ThreadFleet>(std::move(members));
 }

@@ -10,15 +10,8 @@
 #include <utility>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SIMT_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SIMT_ASAN 1
-#endif
-#endif
-#if defined(SIMT_ASAN)
-#include <sanitizer/asan_interface.h>
+#include "tests/support/asan.hpp"
+#if defined(GAMLP_ASAN)
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -120,7 +113,7 @@ class SharedMemory {
   }
 
  private:
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   static constexpr std::size_t kCanary = 0;
 #else
   static constexpr std::size_t kCanary = 64;
@@ -194,7 +187,7 @@ std::string Executor::at(const Fiber& fiber) const {
 
 void Executor::run(const char* kernel, Dim3 grid, Dim3 block, std::size_t dynamic_bytes,
                    const std::function<void()>& body) {
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   // Fibers that a fault left in the middle have frames whose guards nobody took down.
   for (const Fiber& fiber : fibers_) {
     if (stopped_ && fiber.stack) ASAN_UNPOISON_MEMORY_REGION(fiber.stack.get(), kStack);
@@ -240,7 +233,7 @@ void Executor::start_block(Dim3 index) {
 
 void Executor::enter() {
   Executor& e = executor();
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   __sanitizer_finish_switch_fiber(nullptr, &e.scheduler_stack_, &e.scheduler_size_);
 #endif
   try {
@@ -254,11 +247,11 @@ void Executor::enter() {
 
 void Executor::resume(Fiber& fiber) {
   current_ = &fiber;
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   __sanitizer_start_switch_fiber(&scheduler_fake_, fiber.stack.get(), kStack);
 #endif
   Context::change(scheduler_, fiber.context);
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   __sanitizer_finish_switch_fiber(scheduler_fake_, nullptr, nullptr);
 #endif
   current_ = nullptr;
@@ -267,11 +260,11 @@ void Executor::resume(Fiber& fiber) {
 
 void Executor::leave() {
   Fiber& me = *current_;
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   __sanitizer_start_switch_fiber(me.state == State::done ? nullptr : &me.fake_stack, scheduler_stack_, scheduler_size_);
 #endif
   Context::change(me.context, scheduler_);
-#if defined(SIMT_ASAN)
+#if defined(GAMLP_ASAN)
   __sanitizer_finish_switch_fiber(me.fake_stack, &scheduler_stack_, &scheduler_size_);
 #endif
 }

@@ -1,5 +1,5 @@
-// Runs CUDA kernels on the host: a block is a loop, a thread a fiber. simt.hpp, compiled before a
-// kernel's source, gives it CUDA's names for the functions below.
+// Runs CUDA kernels on the host: a block is a loop, a thread a fiber. simt.hpp, compiled before a kernel's source,
+// gives it CUDA's names for the functions below.
 //
 // Between two points of synchronisation a fiber runs undisturbed; threads and blocks run in the order of their numbers
 // or against it (options().reverse): a missing barrier gives another result in one of the two. Shared memory is a heap
