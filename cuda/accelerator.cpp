@@ -6,6 +6,7 @@
 #include "cuda/core/check.hpp"
 #include "cuda/core/profile.hpp"
 #include "cuda/device/cuda_device.hpp"
+#include "cuda/graph/augment.hpp"
 #include "host/core/error.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/device/thread_fleet.hpp"
@@ -54,16 +55,24 @@ class CudaAccelerator final : public Accelerator {
   void profile(bool on) override { cuda::set_profiling(on); }
 
   std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) override {
-    const CudaOptions options{config.precision, true};
     for (const int from : devices) {
       for (const int to : devices) enable_peer_access(from, to);
     }
     auto ends = create_process_transports(static_cast<int>(devices.size()));
     std::vector<ThreadFleet::Member> members;
     for (std::size_t rank = 0; rank < devices.size(); ++rank) {
-      members.push_back({std::make_unique<CudaDevice>(devices[rank], options), std::move(ends[rank])});
+      members.push_back({create_device(devices[rank], config), std::move(ends[rank])});
     }
     return std::make_unique<ThreadFleet>(std::move(members));
+  }
+
+  std::unique_ptr<Device> create_device(int device, const Config& config) override {
+    return std::make_unique<CudaDevice>(device, CudaOptions{config.precision, true});
+  }
+
+  Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
+                 std::int64_t hops, std::string& note) override {
+    return cuda::augment(device, propagation, dataset, nodes, hops, note);
   }
 
  private:

@@ -347,17 +347,24 @@ __global__ void __launch_bounds__(kMaxCodecThreads)
   }
 }
 
-template <class Rule>
-void quantize_store(Queue& queue, const char* name, const Rule& rule, const Quantize& q, Mat out) {
+// range_rule: makes the same targets in the pass of a range over the tensor.
+template <class RangeRule, class Rule>
+void quantize_store(Queue& queue, const char* name, const RangeRule& range_rule, const Rule& rule, const Quantize& q,
+                    Mat out) {
   const Index n = out.size();
   const Codec codec = make_codec(q, n);
   if (n == 0 && Rule::kSums == 0) return;
   if (q.format.quantized() && codec.range == Range::tensor && n > 0) {
-    launch(queue, name, range_kernel<Rule>, flat_grid(n), rule, codec, out.data, n, queue.partials);
+    launch(queue, name, range_kernel<RangeRule>, flat_grid(n), range_rule, codec, out.data, n, queue.partials);
   }
   const bool wide = codec.range == Range::block && codec.block > Index{8} * kWarp;
   const unsigned least = wide ? static_cast<unsigned>(codec.block / 8) : kWarp;
   launch(queue, name, store_kernel<Rule>, flat_grid(n, least), rule, codec, out.data, n, queue.partials);
+}
+
+template <class Rule>
+void quantize_store(Queue& queue, const char* name, const Rule& rule, const Quantize& q, Mat out) {
+  quantize_store(queue, name, rule, rule, q, out);
 }
 
 // The receiver's side: out ← x̂ of a message of n values. Rule: finish(first, n, fresh).

@@ -34,6 +34,7 @@ void run(const ops::QDual&, Queue&);
 void run(const ops::ZqExact&, Queue&);
 void run(const ops::SoftmaxStep&, Queue&);
 void run(const ops::SoftmaxExact&, Queue&);  // softmax_step.cu
+void run(const ops::Correct&, Queue&);
 void run(const ops::ColumnMean&, Queue&);
 void run(const ops::ResidualBias&, Queue&);  // column_mean.cu
 void run(const ops::PReceive&, Queue&);      // receive.cu

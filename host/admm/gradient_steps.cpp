@@ -21,9 +21,10 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
 
   enqueue(ops::Gemm{l.r, l.w, g, false, false, nu_});  // νWᵀr: needs nothing of the neighbour
   if (l.index == range_.first) receive_q(epoch);
-  enqueue(ops::PGradient{g, l.u_in, l.p, l.q_in, rho_, gradient2});
+  const auto finish_gradient = [&] { enqueue(ops::PGradient{g, l.u_in, l.p, l.q_in, rho_, gradient2}); };
 
   if (!format.quantized()) {
+    finish_gradient();
     const StepSize step{gradient2, image2, nu_, rho_};
     enqueue(ops::Gemm{g, l.w, image, false, true});  // W g
     enqueue(ops::Dot{image, image, image2});
@@ -40,7 +41,11 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
   // gradient's own, over a quarter of the nodes.
   const bool first = epoch == spec_.layers() - l.index + 1;
   const bool sampled = format.bits == 1;
+  ops::PProject project{l.p,      g, l.u_in, l.q_in, rho_, tau, quantize(spec_.exchange.p, format, l, true, message),
+                        gradient2};
   if (first || sampled) {
+    finish_gradient();
+    project.u = project.q = {};
     const std::int64_t rows = first ? v : (v + 3) / 4;
     const Mat part{g.data, rows, l.n}, part_image{image.data, rows, l.m};
     enqueue(ops::Gemm{part, l.w, part_image, false, true});
@@ -48,7 +53,7 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
     enqueue(ops::Dot{part, part, gradient2});
     enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, 0.0});
   }
-  enqueue(ops::PProject{l.p, g, tau, quantize(spec_.exchange.p, format, l, true, message), gradient2});
+  enqueue(project);
   enqueue(ops::Gemm{g, l.w, image, false, true});  // W Δ
   enqueue(ops::ResidualAdd{image, l.r, image2});
   if (!sampled) enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, kTauFloor});

@@ -5,7 +5,6 @@
 
 #include "host/core/error.hpp"
 #include "host/core/random.hpp"
-#include "host/cpu/blas.hpp"
 
 namespace gamlp {
 namespace {
@@ -64,34 +63,6 @@ Network grown(const Network& network, int layers, bool restart_head, bool identi
   }
   result.push_back(restart_head ? identity_layer(head.w.rows(), width) : head);
   return result;
-}
-
-Matrix forward(const Network& network, const ActivationRule& f, ConstMat x) {
-  const std::int64_t classes = network.back().w.rows();
-  Matrix scores(x.rows, classes);
-  constexpr std::int64_t kBlock = 4096;  // rows at a time, so that hidden layers need little memory
-  for (std::int64_t first = 0; first < x.rows; first += kBlock) {
-    const std::int64_t rows = std::min(kBlock, x.rows - first);
-    ConstMat input{x.row(first), rows, x.cols};
-    Matrix hidden;
-    for (std::size_t l = 0; l < network.size(); ++l) {
-      const LayerWeights& layer = network[l];
-      Matrix z(rows, layer.w.rows());
-      gemm(input, false, layer.w.view(), true, z.view());
-      const bool last = l + 1 == network.size();
-      for (std::int64_t i = 0; i < rows; ++i) {
-        float* row = z.row(i);
-        for (std::int64_t j = 0; j < z.cols(); ++j) {
-          const float value = row[j] + layer.b[static_cast<std::size_t>(j)];
-          row[j] = last ? value : (f.kind == Activation::tanh ? Tanh{}(value) : LeakyRelu{f.slope}(value));
-        }
-      }
-      hidden = std::move(z);
-      input = hidden.view();
-    }
-    std::copy_n(hidden.data(), hidden.size(), scores.row(first));
-  }
-  return scores;
 }
 
 void check_finite(const Network& network) {

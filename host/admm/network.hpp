@@ -1,4 +1,4 @@
-// Weights on the host: initialisation, growth, and the forward pass that defines the model (algorithm.md §1, §6).
+// Weights on the host: initialisation and growth (algorithm.md §6).
 #pragma once
 
 #include <cstdint>
@@ -29,9 +29,6 @@ Network initial_network(const std::vector<std::int64_t>& widths, double scale_fi
 // head is kept, or restarts as a rectangular identity. With identity layers and a kept head the function is
 // unchanged for activations that keep non-negative values (ReLU, leaky ReLU).
 Network grown(const Network& network, int layers, bool restart_head, bool identity, std::uint64_t seed);
-
-// Class scores (logits) of each row of x: the model's forward pass on the host, in blocks of rows.
-Matrix forward(const Network& network, const ActivationRule& f, ConstMat x);
 
 // Throws DivergenceError naming the layer and "W" or "b" when a weight is not finite.
 void check_finite(const Network& network);

@@ -7,7 +7,6 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
-#include <thread>
 
 #include "host/cli/commands.hpp"
 #include "host/config/locate.hpp"
@@ -15,6 +14,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/threads.hpp"
 #include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
@@ -232,8 +232,9 @@ int bench(const BenchArguments& args, bool json) {
     counts.push_back(device_count(one));
     at = comma + 1;
   }
+  config.devices = "cpu";
   locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
-  const Problem problem = make_problem(config, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
+  const Problem problem = make_problem(config, hardware_threads());
   set_blas_threads(1);
   const double reference = reference_gflops();
   std::vector<std::unique_ptr<Subject>> subjects;

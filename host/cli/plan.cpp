@@ -146,6 +146,12 @@ std::string details(const Plan& plan, const Machine& machine) {
     row.push_back(megabytes(static_cast<double>(f.per_device[i].memory.peak)));
     memory.row(std::move(row));
   }
+  if (machine.gpu) {
+    std::vector<std::string> row = {"evaluation, on " + std::to_string(f.devices - 1)};
+    for (const std::size_t bytes : plan.evaluation.bytes) row.push_back(megabytes(static_cast<double>(bytes)));
+    row.push_back(megabytes(static_cast<double>(plan.evaluation.peak)));
+    memory.row(std::move(row));
+  }
   return out + "MB\n" + memory.text();
 }
 
@@ -157,7 +163,8 @@ std::string sweep_table(const std::vector<Plan>& plans) {
     double idle = 0, fullest = 0;
     for (const DeviceForecast& d : f.per_device) {
       idle += d.waiting / f.step / f.devices;
-      fullest = std::max(fullest, static_cast<double>(d.memory.peak));
+      const bool last = &d == &f.per_device.back();
+      fullest = std::max(fullest, static_cast<double>(d.memory.peak + (last ? plan.evaluation.peak : 0)));
     }
     table.row({std::to_string(f.devices), milliseconds(f.step), short_number(plan.speedup()),
                percent_text(plan.speedup() / f.devices), percent_text(f.balance()), percent_text(f.exposed_share()),

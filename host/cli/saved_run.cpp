@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <span>
-#include <thread>
 #include <utility>
 
 #include "host/admm/network.hpp"
+#include "host/admm/predictor.hpp"
 #include "host/admm/settings.hpp"
 #include "host/config/locate.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
-#include "host/cpu/blas.hpp"
+#include "host/core/threads.hpp"
 #include "host/data/load.hpp"
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
@@ -50,8 +50,7 @@ Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
   const Csr propagation = propagation_matrix(run.dataset.adjacency, config.dataset.propagation);
   AugmentOptions options;
   options.hops = config.dataset.hops;
-  options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  set_blas_threads(options.threads);
+  options.threads = hardware_threads();
   const ActivationRule f = activation_rule(config.model);
   const std::size_t row_bytes = static_cast<std::size_t>(run.model.network.front().w.cols()) * sizeof(float);
   const std::size_t rows = std::max<std::size_t>(1, chunk_bytes / row_bytes);
@@ -61,7 +60,7 @@ Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
   for (std::size_t first = 0; first < nodes.size(); first += rows) {
     const auto chunk = all.subspan(first, std::min(rows, nodes.size() - first));
     const Matrix inputs = augment(propagation, run.dataset, chunk, options);
-    const Matrix part = forward(run.model.network, f, inputs.view());
+    const Matrix part = forward(run.model.network, f, inputs.view(), options.threads);
     std::copy_n(part.data(), part.size(), scores.row(static_cast<std::int64_t>(first)));
   }
   return scores;

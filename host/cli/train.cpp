@@ -56,24 +56,33 @@ int finish(const TrainResult& result, const RunFolder& folder, const Shared& sha
   return 0;
 }
 
-// Refuses what does not fit the GPUs, with numbers, before a minute is spent on it.
-void check_device_memory(const Config& config, const Problem& problem) {
+// Refuses what does not fit the GPUs, with numbers, before a minute is spent on it. True when there is room for the
+// inputs of the evaluation, too.
+bool check_device_memory(const Config& config, const Problem& problem) {
   const ChosenDevices devices = choose_devices(config);
-  if (devices.kind != DeviceKind::cuda) return;
-  for (const StageConfig& stage : config.stages) {
-    const StageSpec spec = make_stage_spec(config, problem.shape(), static_cast<int>(stage.layers), devices.count);
-    const std::vector<MemoryUse> memory = stage_memory(spec, problem.shape(), devices.kind);
-    std::map<int, std::size_t> needed;  // several devices of the run may share a GPU
-    for (std::size_t rank = 0; rank < memory.size(); ++rank) needed[devices.cuda[rank]] += memory[rank].peak;
-    for (const auto& [gpu, bytes] : needed) {
-      const std::size_t free = accelerator()->free_memory(gpu);
-      if (bytes <= free) continue;
-      throw DeviceError("the stage of " + std::to_string(stage.layers) + " layers needs " +
-                        human_bytes(static_cast<double>(bytes)) + " on cuda:" + std::to_string(gpu) + ", where " +
-                        human_bytes(static_cast<double>(free)) +
-                        " are free; gamlp plan says what it is for, and with how many devices or what width it fits");
+  if (devices.kind != DeviceKind::cuda) return false;
+  std::string lack;
+  for (const bool resident : {true, false}) {
+    const EvaluationShape shape = evaluation_shape(config, problem.shape(), problem.part_nodes(), resident);
+    lack.clear();
+    for (const StageConfig& stage : config.stages) {
+      const StageSpec spec = make_stage_spec(config, problem.shape(), static_cast<int>(stage.layers), devices.count);
+      const std::vector<MemoryUse> memory = stage_memory(spec, problem.shape(), devices.kind);
+      std::map<int, std::size_t> needed;  // several devices of the run may share a GPU
+      for (std::size_t rank = 0; rank < memory.size(); ++rank) needed[devices.cuda[rank]] += memory[rank].peak;
+      needed[devices.cuda.back()] += evaluation_memory(shape, devices.kind).peak;
+      for (const auto& [gpu, bytes] : needed) {
+        const std::size_t free = accelerator()->free_memory(gpu);
+        if (bytes <= free) continue;
+        lack = "the stage of " + std::to_string(stage.layers) + " layers needs " +
+               human_bytes(static_cast<double>(bytes)) + " on cuda:" + std::to_string(gpu) + ", where " +
+               human_bytes(static_cast<double>(free)) +
+               " are free; gamlp plan says what it is for, and with how many devices or what width it fits";
+      }
     }
+    if (lack.empty()) return resident;
   }
+  throw DeviceError(lack);
 }
 
 constexpr const char* kTraceHelp = "Write the run's timeline to this file, for ui.perfetto.dev";

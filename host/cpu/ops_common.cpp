@@ -4,6 +4,7 @@
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_ops.hpp"
 #include "host/cpu/quantize_loop.hpp"
+#include "host/math/argmax.hpp"
 
 namespace gamlp::cpu {
 namespace {
@@ -123,6 +124,14 @@ void run(const ops::Dot& op, Scratch&) {
     for (std::int64_t i = 0; i < count; ++i) s += a[i] * b[i];
     return s;
   });
+}
+
+void run(const ops::Correct& op, Scratch&) {
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < op.scores.rows; ++i) {
+    count += best_class(op.scores.row(i), op.scores.cols).index == op.labels.data[i];
+  }
+  *op.count.data = static_cast<double>(count);
 }
 
 void run(const ops::ColumnMean& op, Scratch& scratch) {

@@ -45,25 +45,45 @@ void run(const ops::PProject& op, Scratch&) {
   const float inverse = tau > 0.0 ? static_cast<float>(1.0 / tau) : 0.0f;
   float *p = op.p.data, *g = op.g.data;
   double total = 0.0;
-  quantize_store(
-      op.quantize, p, op.p.size(),
-      [&](std::int64_t first, std::int64_t count, float* x) {
-        const float *ps = p + first, *gs = g + first;
-        const float scale = inverse;
+  const auto step = [&](std::int64_t first, std::int64_t count, float* x) {
+    const float *ps = p + first, *gs = g + first;
+    const float scale = inverse;
 #pragma omp simd
-        for (std::int64_t i = 0; i < count; ++i) x[i] = ps[i] - scale * gs[i];
-      },
-      [&](std::int64_t first, std::int64_t count, const float* old) {
-        const float* ps = p + first;
-        float* gs = g + first;
-        float s = 0.0f;
+    for (std::int64_t i = 0; i < count; ++i) x[i] = ps[i] - scale * gs[i];
+  };
+  const auto finish = [&](std::int64_t first, std::int64_t count, const float* old) {
+    const float* ps = p + first;
+    float* gs = g + first;
+    float s = 0.0f;
 #pragma omp simd reduction(+ : s)
-        for (std::int64_t i = 0; i < count; ++i) {
-          gs[i] = ps[i] - old[i];
-          s += gs[i] * gs[i];
-        }
-        total += static_cast<double>(s);
-      });
+    for (std::int64_t i = 0; i < count; ++i) {
+      gs[i] = ps[i] - old[i];
+      s += gs[i] * gs[i];
+    }
+    total += static_cast<double>(s);
+  };
+  if (op.u.data == nullptr) {
+    quantize_store(op.quantize, p, op.p.size(), step, step, finish);
+  } else {
+    const auto finish_gradient_and_step = [&](std::int64_t first, std::int64_t count, float* x) {
+      const float *us = op.u.data + first, *ps = p + first, *qs = op.q.data + first;
+      float* gs = g + first;
+      const float scale = inverse, rho = op.rho;
+#pragma omp simd
+      for (std::int64_t i = 0; i < count; ++i) {
+        const float y = gs[i] + us[i] + rho * (ps[i] - qs[i]);
+        gs[i] = y;
+        x[i] = ps[i] - scale * y;
+      }
+    };
+    // Where a range over the tensor comes first, that pass has finished the gradient.
+    const bool twice = op.quantize.format.quantized() && op.quantize.format.range == Range::tensor;
+    if (twice) {
+      quantize_store(op.quantize, p, op.p.size(), finish_gradient_and_step, step, finish);
+    } else {
+      quantize_store(op.quantize, p, op.p.size(), finish_gradient_and_step, finish_gradient_and_step, finish);
+    }
+  }
   *op.norm2.data = total;
 }
 

@@ -54,9 +54,11 @@ struct GroupRange {
 
 // For each tile [first, first+count): target(first, count, x) fills x with the targets; out becomes x̂;
 // finish(first, count, old) then sees the tile's old values of out. target must not depend on out beyond
-// its own tile, and is called twice when one range covers the whole tensor.
-template <class Target, class Finish>
-void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target, Finish finish) {
+// its own tile. Where one range covers the whole tensor, range_target comes first, for all tiles, with the same
+// targets.
+template <class RangeTarget, class Target, class Finish>
+void quantize_store(const Quantize& q, float* out, std::int64_t n, RangeTarget range_target, Target target,
+                    Finish finish) {
   const WireFormat& format = q.format;
   alignas(64) float x[kMaxBlock], old[kMaxBlock], codes[kMaxBlock];
   const std::int64_t tile = format.range == Range::block ? std::max(kTile, format.block) : kTile;
@@ -80,8 +82,8 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target
   std::byte* packed = message ? message + format.codes_offset(n) : nullptr;
   const std::uint32_t key = q.key + (stochastic ? *q.iteration.data * 0x85EBCA6Bu : 0u);
   // What is coded: the target, plus the error fed back, minus what the receiver holds.
-  const auto load = [&](std::int64_t first, std::int64_t count) {
-    target(first, count, x);
+  const auto load = [&](const auto& targets, std::int64_t first, std::int64_t count) {
+    targets(first, count, x);
     const float* e = feedback ? feedback + first : nullptr;
     if (e) {
 #pragma omp simd
@@ -101,7 +103,7 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target
     if (format.range == Range::tensor) {
       for (std::int64_t first = 0; first < n; first += tile) {
         const std::int64_t count = std::min(tile, n - first);
-        load(first, count);
+        load(range_target, first, count);
         range.add(x, count);
       }
     }
@@ -110,7 +112,7 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target
   }
   for (std::int64_t first = 0; first < n; first += tile) {
     const std::int64_t count = std::min(tile, n - first);
-    load(first, count);
+    load(target, first, count);
     std::memcpy(old, out + first, static_cast<std::size_t>(count) * 4);
     const std::int64_t group = format.range == Range::block ? format.block : count;
     for (std::int64_t g = 0; g < count; g += group) {
@@ -156,6 +158,11 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target
   }
   const std::int64_t count = format.scale_floats(n);
   if (message && count > 0) std::memcpy(message, scales, static_cast<std::size_t>(count) * 4);
+}
+
+template <class Target, class Finish>
+void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target, Finish finish) {
+  quantize_store(q, out, n, target, target, finish);
 }
 
 // The receiver's side: out ← x̂ from a message of n values; finish(first, count) after each tile.

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@
 #include "host/device/fleet.hpp"
 
 namespace gamlp {
+
+struct Csr;
+struct Dataset;
 
 // What a CUDA device allocates for itself, once, beside what programs ask for: workspace of the libraries, and of sums.
 inline constexpr std::size_t kCudaWorkspaceBytes = (std::size_t{64} << 20) + (std::size_t{8} << 20) + 16640;
@@ -30,6 +34,12 @@ class Accelerator {
   virtual void profile(bool on) = 0;
   // A device of the run for each entry, by number; several of the same number share it.
   virtual std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) = 0;
+  // One device that is no part of a fleet, e.g. for evaluating beside it.
+  virtual std::unique_ptr<Device> create_device(int device, const Config& config) = 0;
+  // Rows `nodes` of the augmented features on a device: those of host/graph/augment.hpp but for rounding. `note`: what
+  // is worth telling about how, or empty.
+  virtual Matrix augment(int device, const Csr& propagation, const Dataset& dataset,
+                         std::span<const std::int32_t> nodes, std::int64_t hops, std::string& note) = 0;
 };
 
 // Null where the build has none.

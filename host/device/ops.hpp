@@ -171,6 +171,17 @@ struct Dot {
   void views(auto&& f) const { f("a", a), f("b", b), f("out", out); }
 };
 
+// count ← the number of rows whose best class (argmax.hpp) is their label.
+struct Correct {
+  static constexpr const char* name = "correct";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Correct&) const = default;
+  ConstMat scores;
+  Labels labels;
+  Scalar count;
+  void views(auto&& f) const { f("scores", scores), f("labels", labels), f("count", count); }
+};
+
 // The receiver's half of a p message: p ← x̂.
 struct PReceive {
   static constexpr const char* name = "p_receive";
@@ -222,17 +233,21 @@ struct Descent {
   }
 };
 
-// The projected p step at the lagged τ: x = p − g/τ, p ← x̂, g ← the change of p, norm2 ← ||change||².
+// The projected p step at the lagged τ: g ← g + u + ρ (p − q) unless u is empty (g is then the whole gradient);
+// x = p − g/τ, p ← x̂, g ← the change of p, norm2 ← ||change||².
 struct PProject {
   static constexpr const char* name = "p_project";
   static constexpr Phase phase = Phase::elementwise;
   bool operator==(const PProject&) const = default;
   Mat p, g;
+  ConstMat u, q;
+  float rho = 0;
   ConstScalar tau;
   Quantize quantize;
   Scalar norm2;
   void views(auto&& f) const {
-    f("p", p), f("g", g), f("tau", tau), f("feedback", quantize.feedback), f("scales", quantize.scales);
+    f("p", p), f("g", g), f("u", u), f("q", q), f("tau", tau), f("feedback", quantize.feedback),
+        f("scales", quantize.scales);
     f("message", quantize.message), f("iteration", quantize.iteration), f("norm2", norm2);
   }
 };
@@ -521,11 +536,11 @@ struct SoftmaxExact {
 
 using OpVariant =
     std::variant<ops::Gemm, ops::Gram, ops::OuterGram, ops::Upload, ops::Download, ops::Copy, ops::Zero, ops::Tick,
-                 ops::Forward, ops::Dot, ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent, ops::PProject,
-                 ops::ResidualAdd, ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep, ops::SoftmaxStep,
-                 ops::QDual, ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean, ops::WFactor, ops::WSolve,
-                 ops::KernelFactor, ops::Centre, ops::WAnchor, ops::FactorSolve, ops::BiasOfMeans, ops::KernelSolve,
-                 ops::ZqExact, ops::SoftmaxExact>;
+                 ops::Forward, ops::Dot, ops::Correct, ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent,
+                 ops::PProject, ops::ResidualAdd, ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep,
+                 ops::SoftmaxStep, ops::QDual, ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean,
+                 ops::WFactor, ops::WSolve, ops::KernelFactor, ops::Centre, ops::WAnchor, ops::FactorSolve,
+                 ops::BiasOfMeans, ops::KernelSolve, ops::ZqExact, ops::SoftmaxExact>;
 
 struct Op : OpVariant {
   using OpVariant::OpVariant;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
 #include <unistd.h>
 
 #include "host/core/clock.hpp"
 #include "host/core/random.hpp"
+#include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/forwarding_stream.hpp"
@@ -179,7 +179,7 @@ std::vector<Setting> settings(bool quick) {
 
 Machine measure_machine(int threads_per_device, bool quick, const std::function<void(const std::string&)>& progress) {
   Machine machine;
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int cores = hardware_threads();
   machine.devices = std::max(1, cores / threads_per_device);
   machine.threads_per_device = threads_per_device;
   machine.library = blas_description();

@@ -9,11 +9,18 @@
 namespace gamlp {
 namespace {
 
+sim::SimulatorOptions without_memory(const sim::CostModel* costs) {
+  sim::SimulatorOptions options;
+  options.arithmetic = false;
+  options.costs = costs;
+  return options;
+}
+
 // A stage on simulated devices without memory.
 class Run {
  public:
   Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel* costs)
-      : fleet_(static_cast<int>(spec.ranges.size()), options(costs)) {
+      : fleet_(static_cast<int>(spec.ranges.size()), without_memory(costs)) {
     for (int rank = 0; rank < fleet_.size(); ++rank) {
       const DeviceContext& context = fleet_.context(rank);
       if (rank == 0) {
@@ -38,13 +45,6 @@ class Run {
   sim::Simulator& simulator() { return fleet_.simulator(); }
 
  private:
-  static sim::SimulatorOptions options(const sim::CostModel* costs) {
-    sim::SimulatorOptions o;
-    o.arithmetic = false;
-    o.costs = costs;
-    return o;
-  }
-
   SimFleet fleet_;
   std::unique_ptr<InputLayer> input_;
   std::vector<std::unique_ptr<StageProgram>> programs_;
@@ -116,6 +116,14 @@ std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& 
   std::vector<MemoryUse> memory = run.fleet().memory();
   if (kind != DeviceKind::cuda) return memory;
   for (MemoryUse& device : memory) add_cuda_workspace(device);
+  return memory;
+}
+
+MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind) {
+  SimFleet fleet(1, without_memory(nullptr));
+  const Evaluation evaluation(*fleet.context(0).device, shape, {});
+  MemoryUse memory = fleet.context(0).device->memory();
+  if (kind == DeviceKind::cuda) add_cuda_workspace(memory);
   return memory;
 }
 
@@ -220,7 +228,8 @@ double host_memory(const Config& config, const ProblemCounts& counts, InputKind 
   const bool plain = kind == InputKind::plain;
   const double parts = plain ? augmented : (rows + inputs) * v * value;
   const double weights = value * (width * (plain ? inputs : v) + d(config.stages.back().layers - 2) * width * width);
-  const double evaluation = 2 * value * width * d(*std::max_element(counts.parts.begin(), counts.parts.end()));
+  const EvaluationShape shape = evaluation_shape(config, {counts.shape, kind}, counts.parts, false);
+  const double evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
   return kProgram + std::max(loading, parts + kWeightCopies * weights + evaluation);
 }
 

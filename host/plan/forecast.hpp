@@ -11,7 +11,7 @@
 #include "host/config/devices.hpp"
 #include "host/device/trace.hpp"
 #include "host/plan/machine.hpp"
-#include "host/train/problem.hpp"
+#include "host/train/evaluator.hpp"
 
 namespace gamlp {
 
@@ -52,6 +52,9 @@ StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges);
 // What a stage allocates on each device: counted by the program itself, on devices without memory. `kind`: CUDA devices
 // have a workspace of their own beside it.
 std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape, DeviceKind kind);
+
+// What evaluating allocates on its device, likewise.
+MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind);
 
 // One stage of `spec` (its ranges one per device).
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,

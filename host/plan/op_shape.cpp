@@ -35,6 +35,9 @@ void describe(const ops::FactorSolve& op, OpShape& s) { s.dims = {d(op.x.rows), 
 void describe(const ops::KernelSolve& op, OpShape& s) { s.dims = {d(op.t.rows), d(op.t.cols), 1}; }
 template <class AnyOp>
 void describe(const AnyOp& op, OpShape& s) {
+  if constexpr (std::is_same_v<AnyOp, ops::PProject>) {
+    if (op.u.data != nullptr) s.family += "_finished";  // the gradient in the same pass
+  }
   double largest = 0;
   op.views([&](const char*, const auto& view) {
     if (d(view.size()) <= largest || view.data == nullptr) return;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 #include <utility>
 
 #include "host/core/error.hpp"
@@ -13,38 +14,53 @@ using Json = nlohmann::ordered_json;
 
 struct MemoryNeed {
   double needed = 0, available = 0, host = 0;
+  MemoryUse evaluation;
+  bool fits() const { return needed <= available; }
 };
 
-MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const StageSpec& spec) {
+// `resident`: on GPUs, where the inputs of the evaluation are (evaluator.hpp).
+MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const StageSpec& spec, bool resident) {
   MemoryNeed need;
-  double most = 0, sum = 0;
+  std::vector<double> peaks;
   for (const MemoryUse& device : stage_memory(spec, subject.shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu)) {
-    most = std::max(most, static_cast<double>(device.peak));
-    sum += static_cast<double>(device.peak);
+    peaks.push_back(static_cast<double>(device.peak));
   }
-  if (machine.gpu) return {most, machine.memory_per_device, 0};
+  if (machine.gpu) {
+    need.evaluation = evaluation_memory(evaluation_shape(subject.config, subject.shape, subject.counts.parts, resident),
+                                        DeviceKind::cuda);
+    peaks.back() += static_cast<double>(need.evaluation.peak);
+    need.needed = *std::max_element(peaks.begin(), peaks.end());
+    need.available = machine.memory_per_device;
+    return need;
+  }
   need.host = host_memory(subject.config, subject.counts, subject.shape.kind);
-  return {sum + need.host, machine.memory_total, need.host};
+  need.needed = std::accumulate(peaks.begin(), peaks.end(), need.host);
+  need.available = machine.memory_total;
+  return need;
 }
 
 StageSpec last_stage(const PlanSubject& subject, int devices) {
   return make_stage_spec(subject.config, subject.shape, static_cast<int>(subject.config.stages.back().layers), devices);
 }
 
-// The memory of the stage that needs most.
+// The memory of the stage that needs most; where that does not fit, with inputs of the evaluation that are not
+// resident.
 MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int devices) {
   MemoryNeed most;
-  for (const StageConfig& stage : subject.config.stages) {
-    const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
-    const MemoryNeed need = memory_need(subject, machine, spec);
-    if (need.needed >= most.needed) most = need;
+  for (const bool resident : {true, false}) {
+    most = {};
+    for (const StageConfig& stage : subject.config.stages) {
+      const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
+      const MemoryNeed need = memory_need(subject, machine, spec, resident);
+      if (need.needed >= most.needed) most = need;
+    }
+    if (most.fits() || !machine.gpu) break;
   }
   return most;
 }
 
 bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
-  const MemoryNeed need = memory_need(plan_subject(config, subject.counts), machine, devices);
-  return need.needed <= need.available;
+  return memory_need(plan_subject(config, subject.counts), machine, devices).fits();
 }
 
 // Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
@@ -118,12 +134,13 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   plan.memory_needed = need.needed;
   plan.memory_available = need.available;
   plan.host_memory = need.host;
+  plan.evaluation = need.evaluation;
 
   plan.best = spec.ranges;
   plan.best_step = plan.forecast.step;
   const std::vector<LayerRange> ranges = best_partition(spec, subject.shape, machine, devices);
   const Forecast better = forecast(ranges);
-  const MemoryNeed better_need = memory_need(subject, machine, with_ranges(spec, ranges));
+  const MemoryNeed better_need = memory_need(subject, machine, with_ranges(spec, ranges), false);
   if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
     plan.best = ranges;
     plan.best_step = better.step;
@@ -221,6 +238,7 @@ Json to_json(const Plan& plan) {
                {"limit", plan.limit()},
                {"run_seconds", plan.run_seconds}};
   if (plan.host_memory > 0) json["host_memory"] = plan.host_memory;
+  if (plan.evaluation.peak > 0) json["evaluation_memory"] = plan.evaluation.peak;
   for (const StagePlan& stage : plan.stages) {
     json["stages"].push_back({{"layers", stage.layers}, {"epochs", stage.epochs}, {"step_seconds", stage.step}});
   }

@@ -39,6 +39,7 @@ struct Plan {
   double run_seconds = 0;                          // all epochs of all stages, without loading and evaluation
   double memory_needed = 0, memory_available = 0;  // over all stages; gpu: of the fullest device; cpu: of the process
   double host_memory = 0;                          // cpu: part of memory_needed that is no device's
+  MemoryUse evaluation;                            // gpu: of evaluating, on the last device
   bool fits() const { return memory_needed <= memory_available; }
   double speedup() const { return one_device / forecast.step; }
   std::string limit() const;  // what keeps the speedup below the number of devices

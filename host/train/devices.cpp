@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <numeric>
-#include <thread>
 
 #include "host/core/error.hpp"
+#include "host/core/threads.hpp"
+#include "host/cpu/cpu_device.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
 
@@ -19,7 +20,7 @@ int layers_of(const Config& config) { return static_cast<int>(config.stages.back
 
 void choose_cpu(const Config& config, const NamedDevices& named, ChosenDevices& chosen) {
   chosen.kind = DeviceKind::cpu;
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int cores = hardware_threads();
   const int fitting = std::max(1, std::min(layers_of(config), cores / static_cast<int>(config.threads_per_device)));
   chosen.count = config.partition ? static_cast<int>(config.partition->size()) : named.count.value_or(fitting);
 }
@@ -87,6 +88,11 @@ int device_count(const Config& config) {
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config) {
   if (devices.kind == DeviceKind::cuda) return accelerator()->create_fleet(devices.cuda, config);
   return create_cpu_fleet(devices.count, static_cast<int>(config.threads_per_device));
+}
+
+std::unique_ptr<Device> create_evaluation_device(const ChosenDevices& devices, const Config& config) {
+  if (devices.kind == DeviceKind::cuda) return accelerator()->create_device(devices.cuda.back(), config);
+  return std::make_unique<CpuDevice>(0, static_cast<int>(config.threads_per_device));
 }
 
 }  // namespace gamlp

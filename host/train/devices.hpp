@@ -25,5 +25,8 @@ ChosenDevices choose_devices(const Config& config);
 // How many those are; for a forecast also where the machine does not have them.
 int device_count(const Config& config);
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config);
+// What evaluates beside the fleet: a device on the GPU of the last one (the head is the smallest layer), or a CPU
+// worker.
+std::unique_ptr<Device> create_evaluation_device(const ChosenDevices& devices, const Config& config);
 
 }  // namespace gamlp

@@ -4,16 +4,12 @@
 #include <cmath>
 
 #include "host/core/clock.hpp"
-#include "host/cpu/blas.hpp"
+#include "host/math/argmax.hpp"
 
 namespace gamlp {
 namespace {
 
 constexpr std::size_t kMaxWaiting = 4;
-
-std::int32_t best_class(const float* scores, std::int64_t classes) {
-  return static_cast<std::int32_t>(std::max_element(scores, scores + classes) - scores);
-}
 
 }  // namespace
 
@@ -21,19 +17,9 @@ double accuracy_of(const Matrix& scores, const std::vector<std::int32_t>& labels
   if (labels.empty()) return std::nan("");
   std::int64_t correct = 0;
   for (std::int64_t i = 0; i < scores.rows(); ++i) {
-    correct += best_class(scores.row(i), scores.cols()) == labels[static_cast<std::size_t>(i)];
+    correct += best_class(scores.row(i), scores.cols()).index == labels[static_cast<std::size_t>(i)];
   }
   return static_cast<double>(correct) / static_cast<double>(labels.size());
-}
-
-Accuracies evaluate(const Problem& problem, const ActivationRule& f, const Network& network) {
-  std::array<double, 3> values{};
-  for (std::size_t i = 0; i < 3; ++i) {
-    values[i] = problem.parts[i].nodes.empty()
-                    ? std::nan("")
-                    : accuracy_of(forward(network, f, problem.part_inputs(i)), problem.parts[i].labels);
-  }
-  return {values[0], values[1], values[2]};
 }
 
 std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<std::int32_t>& labels,
@@ -41,7 +27,7 @@ std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<
   std::vector<ClassFigures> figures(static_cast<std::size_t>(classes));
   for (std::int64_t i = 0; i < scores.rows(); ++i) {
     const auto label = static_cast<std::size_t>(labels[static_cast<std::size_t>(i)]);
-    const auto predicted = static_cast<std::size_t>(best_class(scores.row(i), scores.cols()));
+    const auto predicted = static_cast<std::size_t>(best_class(scores.row(i), scores.cols()).index);
     ++figures[label].nodes;
     ++figures[predicted].predicted;
     if (label == predicted) ++figures[label].correct;
@@ -49,8 +35,98 @@ std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<
   return figures;
 }
 
-Evaluator::Evaluator(const Problem& problem, const ActivationRule& f, int threads)
-    : problem_(problem), activation_(f), threads_(threads), thread_([this] { work(); }) {}
+EvaluationShape evaluation_shape(const Config& config, const TrainingShape& shape,
+                                 const std::array<std::int64_t, 3>& nodes, bool resident) {
+  const int layers = static_cast<int>(config.stages.back().layers);
+  return {layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes), nodes, resident};
+}
+
+// ---- evaluation --------------------------------------------------------------------------------------
+namespace {
+
+std::int64_t most_of(const std::array<std::int64_t, 3>& nodes) { return *std::max_element(nodes.begin(), nodes.end()); }
+
+// Calls body(part, first row, rows, number of the block) for every block of every part.
+template <class Body>
+void for_each_block(const std::array<std::int64_t, 3>& nodes, std::int64_t block, Body body) {
+  std::int64_t number = 0;
+  for (std::size_t part = 0; part < nodes.size(); ++part) {
+    for (std::int64_t first = 0; first < nodes[part]; first += block) {
+      body(part, first, std::min(block, nodes[part] - first), number++);
+    }
+  }
+}
+
+}  // namespace
+
+Evaluation::Evaluation(Device& device, const EvaluationShape& shape, const ActivationRule& f)
+    : shape_(shape),
+      block_(std::min(Predictor::kMaxRows, most_of(shape.nodes))),
+      predictor_(device, shape.widths, block_, f) {
+  const auto inputs = static_cast<std::size_t>(shape.widths.front());
+  std::int64_t blocks = 0;
+  for_each_block(shape.nodes, block_, [&](std::size_t, std::int64_t, std::int64_t, std::int64_t) { ++blocks; });
+  for (std::size_t part = 0; part < shape.nodes.size(); ++part) {
+    const auto rows = static_cast<std::size_t>(shape.nodes[part]);
+    labels_[part] = device.allocate(rows * sizeof(std::int32_t), "labels of the evaluation", MemoryKind::data);
+    const std::size_t held = shape.resident ? rows : part == 0 ? static_cast<std::size_t>(block_) : 0;
+    inputs_[part] = device.allocate(held * inputs * sizeof(float), "inputs of the evaluation", MemoryKind::data);
+  }
+  counts_ = device.allocate(static_cast<std::size_t>(blocks) * sizeof(double), "counts of the evaluation",
+                            MemoryKind::workspace);
+}
+
+Accuracies Evaluation::accuracies(Stream& stream, const Problem& problem, const Network& network) {
+  const auto upload = [&](const void* from, Bytes to) {
+    stream.enqueue(ops::Upload{static_cast<const std::byte*>(from), to});
+  };
+  if (!uploaded_) {
+    for (std::size_t part = 0; part < shape_.nodes.size(); ++part) {
+      const EvaluationPart& p = problem.parts[part];
+      upload(p.labels.data(), labels_[part].raw(labels_[part].bytes()));
+      if (shape_.resident) upload(problem.part_inputs(part).data, inputs_[part].raw(inputs_[part].bytes()));
+    }
+    uploaded_ = true;
+  }
+  predictor_.enqueue_weights(stream, network);
+  const std::int64_t width = shape_.widths.front();
+  std::vector<double> counts(counts_.bytes() / sizeof(double));
+  for_each_block(shape_.nodes, block_, [&](std::size_t part, std::int64_t first, std::int64_t rows, std::int64_t i) {
+    ConstMat x;
+    if (shape_.resident) {
+      const Mat all = inputs_[part].mat(shape_.nodes[part], width);
+      x = {all.row(first), rows, width};
+    } else {
+      const Mat place = inputs_[0].mat(rows, width);
+      upload(problem.part_inputs(part).row(first), as_bytes(place));
+      x = place;
+    }
+    const ConstMat scores = predictor_.enqueue_scores(stream, x);
+    const auto labels = labels_[part].view<std::int32_t>(1, shape_.nodes[part]);
+    const auto all = counts_.view<double>(1, static_cast<std::int64_t>(counts.size()));
+    stream.enqueue(ops::Correct{scores, {labels.data + first, 1, rows}, {all.data + i, 1, 1}});
+  });
+  stream.enqueue(ops::Download{counts_.raw(counts_.bytes()), reinterpret_cast<std::byte*>(counts.data())});
+  stream.synchronize();
+  std::array<double, 3> correct{};
+  for_each_block(shape_.nodes, block_, [&](std::size_t part, std::int64_t, std::int64_t, std::int64_t i) {
+    correct[part] += counts[static_cast<std::size_t>(i)];
+  });
+  const auto share = [&](std::size_t part) {
+    return shape_.nodes[part] == 0 ? std::nan("") : correct[part] / static_cast<double>(shape_.nodes[part]);
+  };
+  return {share(0), share(1), share(2)};
+}
+
+// ---- evaluator ---------------------------------------------------------------------------------------
+
+Evaluator::Evaluator(const Problem& problem, const ActivationRule& f, std::unique_ptr<Device> device,
+                     const EvaluationShape& shape)
+    : problem_(problem),
+      device_(std::move(device)),
+      stream_(device_->create_stream("evaluation", StreamKind::compute)),
+      evaluation_(*device_, shape, f),
+      thread_([this] { work(); }) {}
 
 Evaluator::~Evaluator() {
   {
@@ -85,7 +161,6 @@ double Evaluator::seconds() const {
 }
 
 void Evaluator::work() {
-  set_blas_threads(threads_);
   for (;;) {
     Result job;
     {
@@ -100,7 +175,7 @@ void Evaluator::work() {
     std::exception_ptr failure;
     try {
       problem_.input.to_host_layout(job.network->front());
-      job.accuracies = evaluate(problem_, activation_, *job.network);
+      job.accuracies = evaluation_.accuracies(*stream_, problem_, *job.network);
     } catch (...) {
       failure = std::current_exception();
     }

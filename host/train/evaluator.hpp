@@ -1,4 +1,4 @@
-// Accuracy of weight snapshots on a thread of its own, so that the iteration goes on meanwhile.
+// Accuracy of weight snapshots, on a device and a thread of its own, so that the iteration goes on meanwhile.
 #pragma once
 
 #include <array>
@@ -12,16 +12,14 @@
 #include <thread>
 #include <vector>
 
+#include "host/admm/predictor.hpp"
 #include "host/train/metrics.hpp"
 #include "host/train/problem.hpp"
 
 namespace gamlp {
 
-// Share of nodes whose largest score is at their label; NaN for no nodes.
+// Share of nodes whose best class (argmax.hpp) is their label; NaN for no nodes.
 double accuracy_of(const Matrix& scores, const std::vector<std::int32_t>& labels);
-
-// Accuracies of a network in the problem's coordinates.
-Accuracies evaluate(const Problem& problem, const ActivationRule& f, const Network& network);
 
 // Figures of one class on one part.
 struct ClassFigures {
@@ -30,10 +28,38 @@ struct ClassFigures {
 std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<std::int32_t>& labels,
                                         std::int32_t classes);
 
+// What evaluating takes of a device's memory.
+struct EvaluationShape {
+  std::vector<std::int64_t> widths;     // of the deepest network, in the problem's coordinates
+  std::array<std::int64_t, 3> nodes{};  // train, validation, test
+  // The parts' inputs stay on the device. Otherwise they pass through it each time, a block at a time.
+  bool resident = false;
+};
+EvaluationShape evaluation_shape(const Config& config, const TrainingShape& shape,
+                                 const std::array<std::int64_t, 3>& nodes, bool resident);
+
+// Networks applied to a problem's parts on a device.
+class Evaluation {
+ public:
+  // Allocates.
+  Evaluation(Device& device, const EvaluationShape& shape, const ActivationRule& f);
+  // Accuracies of a network in the problem's coordinates. Waits for them. The problem is the same at every call.
+  Accuracies accuracies(Stream& stream, const Problem& problem, const Network& network);
+
+ private:
+  EvaluationShape shape_;
+  std::int64_t block_;  // rows at a time
+  Predictor predictor_;
+  std::array<Buffer, 3> inputs_, labels_;  // not resident: inputs_[0] has room for a block
+  Buffer counts_;                          // a double per block of each part
+  bool uploaded_ = false;
+};
+
 class Evaluator {
  public:
   // `problem` must outlive the evaluator.
-  Evaluator(const Problem& problem, const ActivationRule& f, int threads);
+  Evaluator(const Problem& problem, const ActivationRule& f, std::unique_ptr<Device> device,
+            const EvaluationShape& shape);
   ~Evaluator();
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;
@@ -49,13 +75,15 @@ class Evaluator {
   // The oldest finished result, if there is one; next(true) waits while evaluations are pending.
   std::optional<Result> next(bool wait);
   double seconds() const;  // spent evaluating
+  MemoryUse memory() const { return device_->memory(); }
 
  private:
   void work();
 
   const Problem& problem_;
-  ActivationRule activation_;
-  int threads_;
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+  Evaluation evaluation_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Result> waiting_, finished_;

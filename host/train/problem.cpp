@@ -9,8 +9,10 @@
 #include "host/data/generate.hpp"
 #include "host/data/load.hpp"
 #include "host/data/split.hpp"
+#include "host/device/accelerator.hpp"
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
+#include "host/train/devices.hpp"
 
 namespace gamlp {
 namespace {
@@ -26,16 +28,24 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-}  // namespace
-
+// The augmented inputs (nodes.size() × n0) of some nodes: on the run's first GPU, or on the CPU.
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
-                        int threads) {
+                        int threads, std::vector<std::string>& notes) {
   const Csr propagation = propagation_matrix(dataset.adjacency, config.dataset.propagation);
+  const ChosenDevices devices = choose_devices(config);
+  if (devices.kind == DeviceKind::cuda) {
+    std::string note;
+    Matrix x = accelerator()->augment(devices.cuda.front(), propagation, dataset, nodes, config.dataset.hops, note);
+    if (!note.empty()) notes.push_back(note);
+    return x;
+  }
   AugmentOptions options;
   options.hops = config.dataset.hops;
   options.threads = threads;
   return augment(propagation, dataset, nodes, options);
 }
+
+}  // namespace
 
 ProblemCounts count_problem(const DatasetConfig& config) {
   ProblemCounts counts;
@@ -80,7 +90,7 @@ Problem make_problem(Config& config, int threads) {
   const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
   std::vector<std::int32_t> all;
   for (const auto* part : ids) all.insert(all.end(), part->begin(), part->end());
-  Matrix x = augmented_inputs(config, dataset, all, threads);
+  Matrix x = augmented_inputs(config, dataset, all, threads, problem.notes);
   problem.augment_seconds = watch.lap();
 
   set_blas_threads(threads);

@@ -32,12 +32,17 @@ struct Problem {
   TrainingShape shape() const {
     return {{static_cast<std::int64_t>(train_labels().size()), inputs, classes}, input.kind};
   }
+  std::array<std::int64_t, 3> part_nodes() const {
+    std::array<std::int64_t, 3> counts{};
+    for (std::size_t i = 0; i < 3; ++i) counts[i] = static_cast<std::int64_t>(parts[i].nodes.size());
+    return counts;
+  }
   const std::vector<std::int32_t>& train_labels() const { return parts[0].labels; }
   ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
 // Loads (paths as they are), splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on
-// the shape. `threads`: for the augmentation and the reduction.
+// the shape. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments.
 Problem make_problem(Config& config, int threads);
 
 // How many nodes of everything a config's problem has, without augmenting it.
@@ -48,9 +53,5 @@ struct ProblemCounts {
 };
 // A generated graph is not generated; a file is read (paths as they are).
 ProblemCounts count_problem(const DatasetConfig& config);
-
-// The augmented inputs (nodes.size() × n0) of any nodes: what a saved model is applied to.
-Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
-                        int threads);
 
 }  // namespace gamlp

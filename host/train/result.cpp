@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "host/config/json_number.hpp"
+#include "host/core/threads.hpp"
 #include "host/core/version.hpp"
 #include "host/train/evaluator.hpp"
 
@@ -78,9 +79,12 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
     json["memory_per_device"].push_back(device);
   }
 
+  json["evaluation_memory"] = f.evaluation_memory;
+
   const EvaluationPart& test = problem.parts[2];
   if (!test.nodes.empty()) {
-    const Matrix scores = forward(best.network, activation_rule(config.model), problem.part_inputs(2));
+    const Matrix scores =
+        forward(best.network, activation_rule(config.model), problem.part_inputs(2), hardware_threads());
     for (const ClassFigures& c : class_figures(scores, test.labels, problem.classes)) {
       json["test_per_class"].push_back({{"nodes", c.nodes},
                                         {"predicted", c.predicted},

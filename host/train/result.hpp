@@ -22,6 +22,7 @@ struct RunFigures {
   int devices = 1;
   DeviceTimes times;  // summed over devices (of this process, if resumed)
   std::vector<MemoryUse> memory;
+  std::size_t evaluation_memory = 0;  // peak of the evaluator's device
   std::vector<LayerRange> last_ranges;
   std::vector<StageBest> best_of_stages;
 };

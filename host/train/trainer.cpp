@@ -4,13 +4,13 @@
 #include <cmath>
 #include <deque>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/train/devices.hpp"
@@ -26,6 +26,13 @@ std::unique_ptr<Fleet> fleet_for(const Config& config, const TrainOptions& optio
   return create_fleet(choose_devices(config), config);
 }
 
+// Beside a fleet that is not the config's, a CPU worker evaluates.
+std::unique_ptr<Device> evaluation_device_for(const Config& config, const TrainOptions& options) {
+  ChosenDevices devices;
+  if (!options.create_fleet) devices = choose_devices(config);
+  return create_evaluation_device(devices, config);
+}
+
 // An epoch that has been enqueued: what it downloads, and the ticket of the tasks that complete it.
 struct Slot {
   EpochRecord record;
@@ -36,7 +43,8 @@ struct Slot {
 
 class Trainer {
  public:
-  Trainer(Config config, Problem problem, const RunFolder& folder, Reporter& reporter, const TrainOptions& options)
+  Trainer(Config config, Problem problem, const RunFolder& folder, Reporter& reporter, const TrainOptions& options,
+          bool resident)
       : config_(std::move(config)),
         problem_(std::move(problem)),
         folder_(folder),
@@ -44,7 +52,8 @@ class Trainer {
         options_(options),
         activation_(activation_rule(config_.model)),
         runner_(config_, problem_, fleet_for(config_, options)),
-        evaluator_(problem_, activation_, static_cast<int>(config_.threads_per_device)) {
+        evaluator_(problem_, activation_, evaluation_device_for(config_, options),
+                   evaluation_shape(config_, problem_.shape(), problem_.part_nodes(), resident)) {
     for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
     for (int rank = 0; options_.trace != nullptr && rank < runner_.fleet().size(); ++rank) {
       runner_.fleet().context(rank).device->trace(&options_.trace->sink(rank));
@@ -329,6 +338,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   figures.devices = runner_.fleet().size();
   figures.times = runner_.fleet().times();
   figures.memory = runner_.fleet().memory();
+  figures.evaluation_memory = evaluator_.memory().peak;
   figures.last_ranges = runner_.spec().ranges;
   figures.best_of_stages = best_of_stages_;
   TrainResult result;
@@ -338,9 +348,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   return result;
 }
 
-Problem prepare(Config& config) {
-  return make_problem(config, std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
-}
+Problem prepare(Config& config) { return make_problem(config, hardware_threads()); }
 
 }  // namespace
 
@@ -354,8 +362,8 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
   Problem problem = prepare(config);
   folder.write_config(config);
   reporter.prepared(problem, config, devices.count);
-  if (options.check) options.check(config, problem);
-  Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
+  const bool resident = options.check && options.check(config, problem);
+  Trainer trainer(std::move(config), std::move(problem), folder, reporter, options, resident);
   return trainer.run(nullptr);
 }
 
@@ -387,9 +395,9 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   const int devices = choose_devices(config).count;
   Problem problem = prepare(config);
   reporter.prepared(problem, config, devices);
-  if (options.check) options.check(config, problem);
+  const bool resident = options.check && options.check(config, problem);
   reporter.message("resuming after epoch " + std::to_string(from.epoch));
-  Trainer trainer(std::move(config), std::move(problem), folder, reporter, options);
+  Trainer trainer(std::move(config), std::move(problem), folder, reporter, options, resident);
   return trainer.run(&from);
 }
 

@@ -35,8 +35,9 @@ struct TrainOptions {
   const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint, then return
   // For tests: called on the worker's thread before it enqueues an iteration; may throw.
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
-  // Called when the problem is loaded and before anything is allocated on a device; may throw.
-  std::function<void(const Config& config, const Problem& problem)> check;
+  // Called when the problem is loaded and before anything is allocated on a device; may throw. Says whether the inputs
+  // of the evaluation are to stay on its device (evaluator.hpp); without it they do not.
+  std::function<bool(const Config& config, const Problem& problem)> check;
   // Receives the run's timeline; outlives the run.
   TraceLog* trace = nullptr;
   // Epochs that a profiler records (Accelerator::profile): the first, 1-based over the run, and how many; none: 0.

@@ -1,6 +1,5 @@
 // Initial weights, growth, and the forward pass of the model.
-#include "host/admm/network.hpp"
-
+#include "host/admm/predictor.hpp"
 #include "host/core/error.hpp"
 #include "tests/admm/compare.hpp"
 

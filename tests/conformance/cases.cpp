@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "host/cpu/cpu_ops.hpp"
 #include "tests/conformance/suite.hpp"
@@ -246,6 +247,16 @@ Bound softmax_bound(std::int64_t classes, double nu) {
 
 void Suite::softmax(std::int64_t v, std::int64_t classes) {
   const std::string what = std::to_string(v) + " x " + std::to_string(classes);
+  add("correct", what, [=](Arena& a) {
+    std::vector<float> x(static_cast<std::size_t>(v * classes));
+    for (float& value : x) {  // few different values, so that several are the largest; now and then NaN
+      const auto step = a.random().below(9);
+      value = step == 8 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(step);
+    }
+    const Mat scores = a.values("scores", v, classes, x);
+    const auto labels = a.labels("labels", v, classes);
+    return ops::Correct{scores, labels, a.scalar_output("count", 1, {})};
+  });
   const double nu = 0.2;
   Bound bound = softmax_bound(classes, nu);
   bound.eps = 1e-9;  // the distance is absolute
@@ -383,7 +394,13 @@ void Suite::codec(std::int64_t v, std::int64_t n, const Format& f) {
   add("p_project", what, [=](Arena& a) {
     const Mat p = a.normal("p", v, n, bound), g = a.normal("g", v, n, bound);
     const MatView<double> tau = a.scalars("tau", {4.0}), norm2 = a.scalar_output("norm2", 1, sum_bound());
-    return ops::PProject{p, g, tau, quantize(a, f, v * n), norm2};
+    return ops::PProject{p, g, {}, {}, 0.0f, tau, quantize(a, f, v * n), norm2};
+  });
+  add("p_project", what + ", gradient to finish", [=](Arena& a) {
+    const Mat p = a.normal("p", v, n, bound), g = a.normal("g", v, n, bound), u = a.normal("u", v, n),
+              q = a.normal("q", v, n);
+    const MatView<double> tau = a.scalars("tau", {4.0}), norm2 = a.scalar_output("norm2", 1, sum_bound());
+    return ops::PProject{p, g, u, q, 0.3f, tau, quantize(a, f, v * n), norm2};
   });
   const ActivationRule rule = activations()[static_cast<std::size_t>((v * n + f.wire.bits) % 3)];
   add("q_dual", what + text(rule), [=](Arena& a) {

@@ -76,7 +76,7 @@ TEST_CASE("the projected p step moves along the gradient and keeps the change") 
     Quantize quantize;
     quantize.format = {.bits = 8, .coding = Coding::value, .range = Range::tensor};
     quantize.scales = bench.zeros(1, 2);
-    bench.run(ops::PProject{p, g, tau, quantize, norm2});
+    bench.run(ops::PProject{p, g, {}, {}, 0.0f, tau, quantize, norm2});
     const auto [low, high] = std::minmax_element(target.values.begin(), target.values.end());
     const double step = (*high - *low) / 255.0, size = reference::largest(old) + reference::largest(target);
     bool near = true, change = true;
@@ -89,6 +89,33 @@ TEST_CASE("the projected p step moves along the gradient and keeps the change") 
     CHECK(near);
     CHECK(change);
     check_scalar(norm2, reference::norm2(dense(g)), reference::norm2(dense(g)), sum_eps(1024), "norm of the change");
+  }
+}
+
+TEST_CASE("the p step that finishes its gradient has the bits of the two passes") {
+  OpBench bench;
+  for (const Shape& s : shapes()) {
+    for (const Range range : {Range::tensor, Range::block}) {
+      for (const Coding coding : {Coding::value, Coding::difference}) {
+        for (const int bits : {4, 32}) {
+          const Mat p = bench.normal(s.v, s.n), g = bench.normal(s.v, s.n), u = bench.normal(s.v, s.n),
+                    q = bench.normal(s.v, s.n);
+          const Mat p2 = bench.zeros(s.v, s.n), g2 = bench.zeros(s.v, s.n);
+          bench.run(ops::Copy{as_bytes(ConstMat(p)), as_bytes(p2)});
+          bench.run(ops::Copy{as_bytes(ConstMat(g)), as_bytes(g2)});
+          const Scalar norm2 = bench.scalar(NAN), norm2_of_two = bench.scalar(NAN), tau = bench.scalar(4.0);
+          Quantize quantize;
+          quantize.format.bits = bits, quantize.format.coding = coding, quantize.format.range = range;
+          quantize.scales = bench.zeros(1, std::max<std::int64_t>(1, quantize.format.scale_floats(s.v * s.n)));
+          bench.run(ops::PProject{p, g, u, q, 0.3f, tau, quantize, norm2});
+          bench.run(ops::PGradient{g2, u, p2, q, 0.3f, norm2_of_two});
+          bench.run(ops::PProject{p2, g2, {}, {}, 0.0f, tau, quantize, norm2_of_two});
+          CHECK(dense(p).values == dense(p2).values);
+          CHECK(dense(g).values == dense(g2).values);
+          CHECK(*norm2.data == *norm2_of_two.data);
+        }
+      }
+    }
   }
 }
 

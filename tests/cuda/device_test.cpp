@@ -6,7 +6,7 @@
 #include "host/train/devices.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/cuda/fake_cuda.hpp"
-#include "tests/train/support.hpp"
+#include "tests/train/evaluation.hpp"
 
 namespace gamlp::test {
 namespace {
@@ -136,13 +136,19 @@ TEST_CASE("the forecast of a device's memory is what a run allocates") {
     const ScratchFolder scratch;
     Config config = tiny({std::string("method.update=") + update, "devices=cuda:0,1"});
     std::vector<MemoryUse> expected;
+    std::size_t expected_evaluation = 0;
     TrainOptions options;
+    const bool resident = config.method.update == Update::exact;
     options.check = [&](const Config& c, const Problem& problem) {
       expected = stage_memory(make_stage_spec(c, problem.shape(), 4, 2), problem.shape(), DeviceKind::cuda);
+      const EvaluationShape shape = evaluation_shape(c, problem.shape(), problem.part_nodes(), resident);
+      expected_evaluation = evaluation_memory(shape, DeviceKind::cuda).peak;
+      return resident;
     };
     run_in(scratch / "run", config, options);
     const auto result = json_of(scratch / "run" / "result.json");
     REQUIRE(expected.size() == 2);
+    CHECK(result.at("evaluation_memory") == expected_evaluation);
     for (std::size_t rank = 0; rank < 2; ++rank) {
       const auto& found = result.at("memory_per_device").at(rank);
       CHECK(found.at("peak") == expected[rank].peak);
@@ -152,6 +158,16 @@ TEST_CASE("the forecast of a device's memory is what a run allocates") {
       }
     }
   }
+}
+
+TEST_CASE("accuracies on the device are the CPU's, whether inputs stay there or pass through") {
+  fake_cuda::reset({.seed = 7});
+  {
+    CudaDevice device(0, {});
+    check_evaluation(device, 2.0);
+  }
+  CHECK(fake_cuda::counts().misuse == "");
+  CHECK(fake_cuda::counts().live == 0);
 }
 
 TEST_CASE("downloads arrive in order, through the ring and past it") {

@@ -9,6 +9,7 @@
 #include <cuda_profiler_api.h>
 #include <cuda_runtime_api.h>
 #include <cusolverDn.h>
+#include <cusparse.h>
 #include <deque>
 #include <functional>
 #include <lapacke.h>
@@ -53,6 +54,18 @@ struct cublasContext {
 struct cublasLtContext {};
 struct cusolverDnContext {
   cudaStream_t stream = nullptr;
+};
+struct cusparseContext {
+  cudaStream_t stream = nullptr;
+};
+struct cusparseSpMatDescr {
+  std::int64_t rows, cols, entries;
+  const std::int32_t *offsets, *columns;
+  const float* values;
+};
+struct cusparseDnMatDescr {
+  std::int64_t rows, cols, ld;
+  float* values;
 };
 
 namespace {
@@ -172,6 +185,9 @@ Counts counts() {
 #define FAKE_BLAS(name)                      \
   const std::lock_guard lock(state().mutex); \
   if (fails(name)) return CUBLAS_STATUS_INTERNAL_ERROR;
+#define FAKE_SPARSE(name)                    \
+  const std::lock_guard lock(state().mutex); \
+  if (fails(name)) return CUSPARSE_STATUS_INTERNAL_ERROR;
 #define FAKE_SOLVER(name)                    \
   const std::lock_guard lock(state().mutex); \
   if (fails(name)) return CUSOLVER_STATUS_INTERNAL_ERROR;
@@ -606,6 +622,89 @@ cusolverStatus_t cusolverDnSpotrs(cusolverDnHandle_t handle, cublasFillMode_t, i
   FAKE_SOLVER("cusolverDnSpotrs")
   submit(handle->stream, [=] { *info = LAPACKE_spotrs_work(LAPACK_COL_MAJOR, 'U', n, count, a, lda, b, ldb); });
   return CUSOLVER_STATUS_SUCCESS;
+}
+
+// ---- cuSPARSE ----------------------------------------------------------------------------------------
+const char* cusparseGetErrorString(cusparseStatus_t) { return "the library failed"; }
+cusparseStatus_t cusparseCreate(cusparseHandle_t* handle) {
+  FAKE_SPARSE("cusparseCreate")
+  make(handle);
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseDestroy(cusparseHandle_t handle) {
+  const std::lock_guard lock(state().mutex);
+  release(handle);
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseSetStream(cusparseHandle_t handle, cudaStream_t stream) {
+  FAKE_SPARSE("cusparseSetStream")
+  handle->stream = stream;
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseCreateConstCsr(cusparseConstSpMatDescr_t* matrix, int64_t rows, int64_t cols, int64_t entries,
+                                        const void* offsets, const void* columns, const void* values,
+                                        cusparseIndexType_t offset_type, cusparseIndexType_t column_type,
+                                        cusparseIndexBase_t base, cudaDataType type) {
+  FAKE_SPARSE("cusparseCreateConstCsr")
+  if (offset_type != CUSPARSE_INDEX_32I || column_type != CUSPARSE_INDEX_32I || base != CUSPARSE_INDEX_BASE_ZERO ||
+      type != CUDA_R_32F) {
+    misused("a sparse matrix of other types");
+  }
+  cusparseSpMatDescr* made = nullptr;
+  make(&made);
+  *made = {rows,
+           cols,
+           entries,
+           static_cast<const std::int32_t*>(offsets),
+           static_cast<const std::int32_t*>(columns),
+           static_cast<const float*>(values)};
+  *matrix = made;
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseDestroySpMat(cusparseConstSpMatDescr_t matrix) {
+  const std::lock_guard lock(state().mutex);
+  release(matrix);
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseCreateDnMat(cusparseDnMatDescr_t* matrix, int64_t rows, int64_t cols, int64_t ld, void* values,
+                                     cudaDataType type, cusparseOrder_t order) {
+  FAKE_SPARSE("cusparseCreateDnMat")
+  if (type != CUDA_R_32F || order != CUSPARSE_ORDER_ROW || ld < cols) misused("a dense matrix that cannot be");
+  make(matrix);
+  **matrix = {rows, cols, ld, static_cast<float*>(values)};
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseDestroyDnMat(cusparseConstDnMatDescr_t matrix) {
+  const std::lock_guard lock(state().mutex);
+  release(matrix);
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseSpMM_bufferSize(cusparseHandle_t, cusparseOperation_t, cusparseOperation_t, const void*,
+                                         cusparseConstSpMatDescr_t a, cusparseConstDnMatDescr_t, const void*,
+                                         cusparseDnMatDescr_t, cudaDataType, cusparseSpMMAlg_t, size_t* bytes) {
+  FAKE_SPARSE("cusparseSpMM_bufferSize")
+  *bytes = static_cast<std::size_t>(a->rows) + 16;
+  return CUSPARSE_STATUS_SUCCESS;
+}
+cusparseStatus_t cusparseSpMM(cusparseHandle_t handle, cusparseOperation_t, cusparseOperation_t, const void*,
+                              cusparseConstSpMatDescr_t a, cusparseConstDnMatDescr_t b, const void*,
+                              cusparseDnMatDescr_t c, cudaDataType, cusparseSpMMAlg_t algorithm, void* workspace) {
+  FAKE_SPARSE("cusparseSpMM")
+  if (a->rows != c->rows || a->cols != b->rows || b->cols != c->cols) misused("SpMM of shapes that do not agree");
+  if (algorithm != CUSPARSE_SPMM_CSR_ALG3) misused("SpMM by an algorithm that is not deterministic");
+  submit(handle->stream, [matrix = *a, from = *b, to = *c, workspace] {
+    std::memset(workspace, 0xAB, static_cast<std::size_t>(matrix.rows) + 16);
+    if (matrix.offsets[matrix.rows] != matrix.entries) misused("a sparse matrix without its last offset");
+    for (std::int64_t i = 0; i < matrix.rows; ++i) {
+      float* out = to.values + i * to.ld;
+      std::fill_n(out, to.cols, 0.0f);
+      for (std::int64_t e = matrix.offsets[i + 1] - 1; e >= matrix.offsets[i]; --e) {  // not in the CPU's order
+        const float* row = from.values + matrix.columns[e] * from.ld;
+        for (std::int64_t j = 0; j < to.cols; ++j) out[j] += matrix.values[e] * row[j];
+      }
+    }
+  });
+  return CUSPARSE_STATUS_SUCCESS;
 }
 
 }  // extern "C"

@@ -172,7 +172,7 @@ Table measure_kernels(const Scope& scope) {
                                                                              {"8 bits, tensor", eight},
                                                                              {"4-bit differences, blocks", four},
                                                                              {"2-bit differences, blocks", two}}) {
-    measure("p_project, " + name, ops::PProject{a, b, tau, q, at(1)});
+    measure("p_project, " + name, ops::PProject{a, b, c, d, 1e-9f, tau, q, at(1)});
     measure("p_target, " + name, ops::PTarget{a, b, q});
     measure("q_dual, " + name, ops::QDual{a, b, c, d, relu, 0.5f, 0.5f, q, sums});
     measure("zq_exact, " + name, ops::ZqExact{a, row, b, c, d, e, f, g, relu, 0.5f, 0.5f, 0.5f, 0.5f, q, at(1), sums});

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "host/core/random.hpp"
+#include "host/data/dataset.hpp"
 #include "host/graph/csr_build.hpp"
+#include "host/graph/normalize.hpp"
 
 namespace gamlp::test {
 
@@ -61,6 +63,33 @@ inline bool well_formed(const Csr& csr) {
     }
   }
   return true;
+}
+
+// A fifth of the features are not 0 where they are sparse.
+inline Dataset random_dataset(std::int64_t nodes, std::int64_t edges, std::int64_t features, bool sparse,
+                              std::uint64_t seed) {
+  Dataset dataset;
+  dataset.adjacency = symmetrized(random_graph(nodes, edges, seed));
+  dataset.sparse_features = sparse;
+  Random random(seed + 1);
+  if (!sparse) {
+    dataset.features_dense = Matrix(nodes, features);
+    for (float& value : dataset.features_dense.view().flat()) value = static_cast<float>(random.normal());
+    return dataset;
+  }
+  Csr& csr = dataset.features_sparse;
+  csr.rows = nodes;
+  csr.cols = features;
+  csr.indptr = {0};
+  for (std::int64_t i = 0; i < nodes; ++i) {
+    for (std::int64_t j = 0; j < features; ++j) {
+      if (random.uniform() > 0.2) continue;
+      csr.indices.push_back(static_cast<std::int32_t>(j));
+      csr.values.push_back(static_cast<float>(random.normal()));
+    }
+    csr.indptr.push_back(csr.entries());
+  }
+  return dataset;
 }
 
 }  // namespace gamlp::test

@@ -51,9 +51,9 @@ TEST_CASE("devices that are not there are refused") {
 TEST_CASE("what would fit does") {
   const PlanSubject subject = deep({"method.update=exact"});
   const Plan one = make_plan(subject, with_memory(1e12), 1);
-  // Room for a share of what the program asks for, beside what a GPU has for itself.
+  // Room for a share of what the program asks for, beside what training and evaluation have on a GPU for themselves.
   const auto with_share = [](double needed, double share) {
-    const double own = static_cast<double>(kCudaWorkspaceBytes);
+    const double own = 2 * static_cast<double>(kCudaWorkspaceBytes);
     return with_memory(own + share * (needed - own));
   };
   const Machine small = with_share(one.memory_needed, 1.0 / 3.0);

@@ -1,0 +1,35 @@
+// Graph augmentation on a GPU: host/graph/augment.hpp's X by cuSPARSE products, a block of feature columns at a time.
+//
+// Device memory: two float buffers of N rows × the block's columns, one of the wanted rows, and the operator. Blocks
+// are as wide as memory allows; an operator that has no room beside blocks of kMinColumns columns is streamed from host
+// memory in slabs of rows, for every hop of every block. Sums are those of the library's deterministic algorithm: the
+// same bits on every run on the same kind of GPU, and for the same width of blocks; the CPU's but for rounding.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "host/core/matrix.hpp"
+#include "host/data/dataset.hpp"
+#include "host/graph/csr.hpp"
+
+namespace gamlp::cuda {
+
+inline constexpr std::int64_t kMinColumns = 16;
+
+struct AugmentPlan {
+  std::int64_t columns = 0;       // of a block, a multiple of 4
+  std::int64_t slab_entries = 0;  // of the operator that are on the device at a time
+  bool resident = true;           // all of it is
+};
+// For `bytes` of device memory. Throws DeviceError saying how much the smallest blocks need.
+AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t wanted, std::int64_t entries,
+                         std::int64_t longest_row, std::size_t bytes);
+
+// Rows `nodes` of X, wanted × hops · features. A `note` says what is unusual (streaming), or stays empty.
+Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
+               std::int64_t hops, std::string& note);
+
+}  // namespace gamlp::cuda
