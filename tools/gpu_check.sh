@@ -2,9 +2,10 @@
 # What a machine with an NVIDIA GPU shows of gamlp's CUDA devices, and a record of it. Needs a CUDA toolkit, a C++20
 # compiler and CMake; none of the libraries that gamlp itself needs.
 #   tools/gpu_check.sh [--small] [--output FOLDER] [--arch ARCH]
-# Builds tests/gpu (in build-gpu/), runs the conformance suite, whole stages against the CPU, the rates of kernels and
-# iterations, compute-sanitizer's four tools on small sizes, and PyTorch beside it (tools/bench_torch.py) where that is
-# installed; then writes FOLDER/gpu.json and FOLDER/gpu.md (default: tests/results/gpu). Exit status 0 when all passed.
+# Builds tests/gpu (in build-gpu/), runs the conformance suite, whole stages and augmentation against the CPU, the rates
+# of kernels and iterations, compute-sanitizer's four tools on small sizes, and PyTorch beside it (tools/bench_torch.py)
+# where that is installed; then writes FOLDER/gpu.json and FOLDER/gpu.md (default: tests/results/gpu). Exit status 0
+# when all passed.
 #   --small   small sizes only, for a first look      --arch  e.g. 90-real (default: the GPU's own)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -17,7 +18,7 @@ while (($#)); do
     --small) small=(--small) ;;
     --output) output=${2:?"--output needs a folder"} && shift ;;
     --arch) arch=${2:?"--arch needs an architecture"} && shift ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0" && exit 0 ;;
     *) echo "gpu_check: unknown option $1" >&2 && exit 2 ;;
   esac
   shift
@@ -49,7 +50,7 @@ for tool in memcheck racecheck initcheck synccheck; do
     continue
   fi
   echo "compute-sanitizer $tool"
-  if "$sanitizer" --tool "$tool" --error-exitcode 9 build-gpu/gpu_check --small conformance training \
+  if "$sanitizer" --tool "$tool" --error-exitcode 9 build-gpu/gpu_check --small conformance training augmentation \
     > "build-gpu/$tool.log" 2>&1; then
     echo "- $tool: passed" >> "$output/gpu.md"
   else

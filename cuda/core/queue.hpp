@@ -19,6 +19,14 @@ inline constexpr unsigned kMaxBlocks = 2048;
 inline constexpr int kMaxSums = 6;
 inline constexpr Index kMaxColumnSums = Index{1} << 20;
 inline constexpr unsigned kMaxTickets = 4096;
+// Ops on small tensors run in branches beside each other, each with a share of the scratch memory and of the libraries'
+// workspace. Tensors of kSmallTensor values (device.hpp) in rows of at most kSmallColumns need no more than a share.
+inline constexpr unsigned kBranches = 16;
+inline constexpr Index kSmallColumns = 16384;
+// Device memory that the libraries work in, and what of it a small product may use: which algorithm is chosen must not
+// depend on whether it runs in a branch.
+inline constexpr std::size_t kLibraryWorkspace = std::size_t{64} << 20;
+inline constexpr std::size_t kBranchWorkspace = kLibraryWorkspace / kBranches;
 
 // Device memory in which the blocks of one kernel leave sums for its last block. Used by one kernel at a time: streams
 // that run kernels beside each other have one each.
@@ -30,7 +38,9 @@ struct Partials {
 struct Queue {
   CUstream_st* stream = nullptr;
   Partials partials;
-  std::int32_t* info = nullptr;  // device: what a factorisation said, 0 when all is well
+  std::int32_t* info = nullptr;    // device, 2: what a factorisation said, 0 when all is well
+  std::byte* workspace = nullptr;  // of the libraries
+  std::size_t workspace_bytes = 0;
   Linalg* linalg = nullptr;
 
   static constexpr std::size_t sums_bytes() {
@@ -38,11 +48,26 @@ struct Queue {
     return (kFlat > kColumns ? kFlat : kColumns) * sizeof(double);
   }
   // Of all of the scratch memory; zero before the first kernel.
-  static constexpr std::size_t scratch_bytes() { return sums_bytes() + (kMaxTickets + 16) * sizeof(std::uint32_t); }
-  void use_scratch(std::byte* memory) {
+  static constexpr std::size_t scratch_bytes() {
+    return sums_bytes() + (kMaxTickets + 2 * kBranches) * sizeof(std::uint32_t);
+  }
+  // `memory`: scratch_bytes(), `library`: kLibraryWorkspace.
+  void use_scratch(std::byte* memory, std::byte* library) {
     partials.sums = reinterpret_cast<double*>(memory);
     partials.arrived = reinterpret_cast<unsigned*>(memory + sums_bytes());
     info = reinterpret_cast<std::int32_t*>(memory + sums_bytes() + kMaxTickets * sizeof(std::uint32_t));
+    workspace = library;
+    workspace_bytes = kLibraryWorkspace;
+  }
+  // The share of one branch.
+  Queue branch(unsigned k) const {
+    Queue share = *this;
+    share.partials.sums += k * (sums_bytes() / sizeof(double) / kBranches);
+    share.partials.arrived += k * (kMaxTickets / kBranches);
+    share.info += 2 * k;
+    share.workspace += k * kBranchWorkspace;
+    share.workspace_bytes = kBranchWorkspace;
+    return share;
   }
 };
 

@@ -16,6 +16,7 @@ using cuda::check;
 constexpr std::size_t kScratchBytes = (cuda::Queue::scratch_bytes() + 255) / 256 * 256;
 static_assert(kScratchBytes + cuda::kLibraryWorkspace == kCudaWorkspaceBytes,
               "what forecasts count is what is allocated");
+static_assert(cuda::kBranches == kCudaParallelOps);
 constexpr std::size_t kPinnedBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxSpans = 4096;  // timed ones that wait to be read
 
@@ -117,10 +118,12 @@ CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind k
   scratch_ =
       device.allocate(kCudaWorkspaceBytes, "workspace of the libraries and of sums, " + what, MemoryKind::workspace);
   std::byte* memory = scratch_.raw(scratch_.bytes()).data;
-  queue_.use_scratch(memory);
-  linalg_ = cuda::create_linalg(stream_.get(), memory + kScratchBytes, device.options().precision);
+  queue_.use_scratch(memory, memory + kScratchBytes);
+  linalg_ = cuda::create_linalg(stream_.get(), device.options().precision);
   queue_.linalg = linalg_.get();
-  replay_ = std::make_unique<cuda::OpReplay>(stream_.get(), [this](const Op& op) { run(op); });
+  replay_ = std::make_unique<cuda::OpReplay>(
+      stream_.get(), [this](const Op& op) { run(op, queue_); },
+      [this](const Op& op, unsigned branch) { run(op, queue_.branch(branch)); });
   void* pinned = nullptr;
   check(cudaHostAlloc(&pinned, kPinnedBytes, cudaHostAllocDefault), "cudaHostAlloc");
   pinned_ = cuda::PinnedMemory(pinned);
@@ -148,15 +151,15 @@ void CudaStream::enqueue(const Op& op) {
   const bool timed = device_.trace_sink() != nullptr;
   const Phase phase = phase_of(op);
   if (timed) begin_span({name_of(op), phase_name(phase), "", label_, Lane::compute, 0, 0, 0});
-  run(op);
+  run(op, queue_);
   if (timed) {
     spans_.back().phase = static_cast<int>(phase);
     end_span();
   }
 }
 
-void CudaStream::run(const Op& op) {
-  std::visit([this](const auto& o) { cuda::run(o, queue_); }, op.variant());
+void CudaStream::run(const Op& op, cuda::Queue queue) {
+  std::visit([&](const auto& o) { cuda::run(o, queue); }, op.variant());
 }
 
 void CudaStream::label(const StepLabel& label) {

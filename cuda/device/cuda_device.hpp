@@ -84,7 +84,7 @@ class CudaStream final : public Stream {
   };
 
   void flush();
-  void run(const Op& op);
+  static void run(const Op& op, cuda::Queue queue);
   void upload(const ops::Upload& op);
   void download(const ops::Download& op);
   std::byte* stage(std::size_t bytes);
@@ -116,6 +116,7 @@ class CudaDevice final : public Device {
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
   std::unique_ptr<Event> create_event(const std::string& what) override;
+  int parallel_ops() const override { return options_.graphs ? static_cast<int>(cuda::kBranches) : 1; }
   MemoryUse memory() const override { return account_->use(); }
   DeviceTimes times() const override { return times_; }
   void trace(TraceSink* sink) override;

@@ -1,11 +1,25 @@
 #include "cuda/device/op_replay.hpp"
 
 #include <algorithm>
+#include <mutex>
 
+#include "cuda/core/queue.hpp"
+#include "cuda/device/op_order.hpp"
 #include "host/core/error.hpp"
 
 namespace gamlp::cuda {
 namespace {
+
+// Earlier toolkits lack edge data in the calls, without which library kernels cannot be followed.
+constexpr bool kCanBranch = CUDART_VERSION >= 13000;
+constexpr std::size_t kMostBranched = 2048;  // ops: their order takes time that grows with the square
+
+// A kernel's first launch loads it, which may wait for the whole device and so break a capture of another thread. Held
+// while something is captured, and while an op runs for the first time.
+std::mutex& loading() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 std::size_t hash_of(const std::vector<Op>& ops) {
   std::uint64_t hash = 0xCBF29CE484222325ull;
@@ -27,15 +41,23 @@ void OpReplay::run_all(const std::vector<Op>& ops) const {
   for (const Op& op : ops) run_(op);
 }
 
+void OpReplay::run_eagerly(const std::vector<Op>& ops) {
+  const auto met = [&](const Op& op) { return met_.test(op.index()); };
+  if (std::all_of(ops.begin(), ops.end(), met)) return run_all(ops);
+  const std::lock_guard lock(loading());
+  run_all(ops);
+  for (const Op& op : ops) met_.set(op.index());
+}
+
 void OpReplay::enqueue(const std::vector<Op>& ops) {
-  if (ops.size() < kShortest) return run_all(ops);
+  if (ops.size() < kShortest) return run_eagerly(ops);
   const std::size_t hash = hash_of(ops);
   const auto found =
       std::find_if(known_.begin(), known_.end(), [&](const Known& k) { return k.hash == hash && k.ops == ops; });
   if (found == known_.end()) {
-    run_all(ops);
+    run_eagerly(ops);
     ++counts_.eager;
-    known_.push_front({hash, ops, {}, false});
+    known_.push_front({hash, ops, {}, 0});
     if (known_.size() > kKept) {
       if (known_.back().graph) check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");  // it may still run
       known_.pop_back();
@@ -44,12 +66,15 @@ void OpReplay::enqueue(const std::vector<Op>& ops) {
   }
   known_.splice(known_.begin(), known_, found);
   Known& known = known_.front();
-  if (!known.graph && !known.refused && !capture(known)) {
-    known.refused = true;
-    ++counts_.refused;
+  if (!known.graph && known.refusals < kMostRefusals) {
+    const bool branched = kCanBranch && known.ops.size() <= kMostBranched && all_small(known.ops);
+    if (!(branched && capture(known, true)) && !capture(known, false)) {
+      ++known.refusals;
+      ++counts_.refused;
+    }
   }
   if (!known.graph) {
-    run_all(ops);
+    run_eagerly(ops);
     ++counts_.eager;
     return;
   }
@@ -57,13 +82,70 @@ void OpReplay::enqueue(const std::vector<Op>& ops) {
   ++counts_.replayed;
 }
 
+#if CUDART_VERSION >= 13000
+namespace {
+
+// What comes last of an op in the graph that is being captured.
+struct GraphEnd {
+  std::vector<cudaGraphNode_t> nodes;
+  std::vector<cudaGraphEdgeData> edges;
+
+  void add(const GraphEnd& other) {
+    for (std::size_t i = 0; i < other.nodes.size(); ++i) {
+      if (std::find(nodes.begin(), nodes.end(), other.nodes[i]) != nodes.end()) continue;
+      nodes.push_back(other.nodes[i]);
+      edges.push_back(other.edges[i]);
+    }
+  }
+};
+
+GraphEnd captured_end(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  const cudaGraphNode_t* nodes = nullptr;
+  const cudaGraphEdgeData* edges = nullptr;
+  std::size_t count = 0;
+  check(cudaStreamGetCaptureInfo(stream, &status, nullptr, nullptr, &nodes, &edges, &count),
+        "cudaStreamGetCaptureInfo");
+  if (status != cudaStreamCaptureStatusActive) throw DeviceError("CUDA: a capture has failed");
+  GraphEnd end;
+  end.nodes.assign(nodes, nodes + count);
+  end.edges.resize(count);
+  if (edges != nullptr) end.edges.assign(edges, edges + count);
+  return end;
+}
+
+// What is captured next comes after `end`, and after nothing else.
+void continue_from(cudaStream_t stream, GraphEnd& end) {
+  check(cudaStreamUpdateCaptureDependencies(stream, end.nodes.data(), end.edges.data(), end.nodes.size(),
+                                            cudaStreamSetCaptureDependencies),
+        "cudaStreamUpdateCaptureDependencies");
+}
+
+}  // namespace
+
+void OpReplay::run_branched(const std::vector<Op>& ops) const {
+  const std::vector<OpPlace> places = order_of(ops, kBranches);
+  std::vector<GraphEnd> ends;
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    GraphEnd from;
+    for (const std::size_t earlier : places[i].after) from.add(ends[earlier]);
+    if (i > 0) continue_from(stream_, from);
+    run_in_branch_(ops[i], places[i].branch);
+    ends.push_back(captured_end(stream_));
+  }
+}
+#else
+void OpReplay::run_branched(const std::vector<Op>& ops) const { run_all(ops); }
+#endif
+
 // False when something in the list does not let itself be captured; nothing has then been enqueued.
-bool OpReplay::capture(Known& known) {
+bool OpReplay::capture(Known& known, bool branched) {
+  const std::lock_guard lock(loading());
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   cudaGraph_t raw = nullptr;
   bool good = true;
   try {
-    run_all(known.ops);
+    branched ? run_branched(known.ops) : run_all(known.ops);
   } catch (const DeviceError&) {
     good = false;
   } catch (...) {
@@ -81,6 +163,7 @@ bool OpReplay::capture(Known& known) {
   }
   known.graph = GraphExecHandle(exec);
   ++counts_.captured;
+  if (branched) ++counts_.branched;
   return true;
 }
 

@@ -26,8 +26,10 @@ using DenseMatrix = Handle<cusparseDnMatDescr_t, cusparseDestroyDnMat>;
 // Documented to give the same bits on every run.
 constexpr cusparseSpMMAlg_t kAlgorithm = CUSPARSE_SPMM_CSR_ALG3;
 constexpr std::size_t kPinnedBytes = std::size_t{16} << 20;
-constexpr std::int64_t kMostEntries = 0x7fffffff - 1;  // of a slab: its offsets are 32 bits wide
-constexpr double kUsable = 0.9;                        // of the free memory; the library's workspace is in the rest
+constexpr std::int64_t kMostEntries = std::int64_t{1} << 30;  // of a slab: its offsets are 32 bits wide
+constexpr std::int64_t kMostValues = 0x7fffffff;              // of a block, which the library may index with 32 bits
+constexpr std::int64_t kMostColumns = std::int64_t{1} << 20;  // of a block: a row of it fits the pinned memory
+constexpr double kUsable = 0.9;  // of the free memory; the library's workspace is in the rest
 constexpr std::int64_t kEntryBytes = sizeof(std::int32_t) + sizeof(float);
 
 std::size_t dense_bytes(std::int64_t nodes, std::int64_t wanted, std::int64_t columns) {
@@ -40,7 +42,11 @@ std::size_t index_bytes(std::int64_t nodes, std::int64_t wanted) {
 // Rows [first, last) of the operator.
 struct Slab {
   std::int64_t first, last, entries;
+  std::int64_t offsets() const { return last - first + 1; }
 };
+
+// Places on the device begin at multiples of 16 bytes, as the library's widest loads want.
+std::int64_t padded(std::int64_t items) { return (items + 3) / 4 * 4; }
 
 std::vector<Slab> slabs_of(const Csr& matrix, std::int64_t most_entries) {
   std::vector<Slab> slabs;
@@ -90,9 +96,8 @@ class Augmenter {
     upload(wanted_, nodes.data(), nodes.size());
     std::int64_t rows = 0, entries = 0;  // on the device at a time
     for (const Slab& slab : slabs_) {
-      const std::int64_t own = slab.last - slab.first + 1;
-      rows = plan.resident ? rows + own : std::max(rows, own);
-      entries = plan.resident ? entries + slab.entries : std::max(entries, slab.entries);
+      rows = plan.resident ? rows + padded(slab.offsets()) : std::max(rows, slab.offsets());
+      entries = plan.resident ? entries + padded(slab.entries) : std::max(entries, slab.entries);
     }
     offsets_ = floats(rows, "rows of the graph");
     indices_ = floats(entries, "neighbours of the graph");
@@ -101,8 +106,8 @@ class Augmenter {
       std::int64_t row = 0, entry = 0;
       for (const Slab& slab : slabs_) {
         matrices_.push_back(uploaded(slab, row, entry));
-        row += slab.last - slab.first + 1;
-        entry += slab.entries;
+        row += padded(slab.offsets());
+        entry += padded(slab.entries);
       }
     }
   }
@@ -139,11 +144,12 @@ class Augmenter {
   SparseMatrix uploaded(const Slab& slab, std::int64_t row, std::int64_t entry) {
     const std::int64_t rows = slab.last - slab.first;
     const std::int64_t begin = propagation_.indptr[static_cast<std::size_t>(slab.first)];
-    std::vector<std::int32_t> offsets;
+    check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");  // the slab before has been read
+    host_offsets_.clear();
     for (std::int64_t i = slab.first; i <= slab.last; ++i) {
-      offsets.push_back(static_cast<std::int32_t>(propagation_.indptr[static_cast<std::size_t>(i)] - begin));
+      host_offsets_.push_back(static_cast<std::int32_t>(propagation_.indptr[static_cast<std::size_t>(i)] - begin));
     }
-    upload(offsets_, offsets.data(), offsets.size(), row);
+    upload(offsets_, host_offsets_.data(), host_offsets_.size(), row);
     upload(indices_, propagation_.indices.data() + begin, static_cast<std::size_t>(slab.entries), entry);
     upload(values_, propagation_.values.data() + begin, static_cast<std::size_t>(slab.entries), entry);
     cusparseConstSpMatDescr_t matrix = nullptr;
@@ -260,6 +266,7 @@ class Augmenter {
   StreamHandle stream_;
   SparseHandle sparse_;
   PinnedMemory pinned_;
+  std::vector<std::int32_t> host_offsets_;  // of the slab that was uploaded last
   Buffer blocks_[2], gathered_, wanted_, offsets_, indices_, values_, workspace_;
   std::vector<SparseMatrix> matrices_;  // resident: one per slab
 };
@@ -268,7 +275,8 @@ class Augmenter {
 
 AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t wanted, std::int64_t entries,
                          std::int64_t longest_row, std::size_t bytes) {
-  const std::int64_t most = (features + 3) / 4 * 4, least = std::min(kMinColumns, most);
+  const std::int64_t indexed = std::max<std::int64_t>(kMostValues / std::max<std::int64_t>(nodes, 1) / 4 * 4, 4);
+  const std::int64_t most = std::min({padded(features), indexed, kMostColumns}), least = std::min(kMinColumns, most);
   const std::size_t indices = index_bytes(nodes, wanted), graph = static_cast<std::size_t>(entries * kEntryBytes);
   const auto columns_in = [&](std::size_t room) {
     const auto fit = static_cast<std::int64_t>(room / dense_bytes(nodes, wanted, 1)) / 4 * 4;
@@ -291,17 +299,20 @@ AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t
 }
 
 Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
-               std::int64_t hops, std::string& note) {
+               std::int64_t hops, std::string& note, std::size_t bytes) {
   use_device(device);
-  std::size_t free = 0, total = 0;
-  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  if (bytes == 0) {
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    bytes = static_cast<std::size_t>(kUsable * static_cast<double>(free));
+  }
   std::int64_t longest = 0;
   for (std::size_t i = 0; i + 1 < propagation.indptr.size(); ++i) {
     longest = std::max(longest, propagation.indptr[i + 1] - propagation.indptr[i]);
   }
-  const AugmentPlan plan =
-      plan_augment(propagation.rows, dataset.features(), static_cast<std::int64_t>(nodes.size()), propagation.entries(),
-                   longest, static_cast<std::size_t>(kUsable * static_cast<double>(free)));
+  const AugmentPlan plan = plan_augment(propagation.rows, dataset.features(), static_cast<std::int64_t>(nodes.size()),
+                                        propagation.entries(), longest, bytes);
+  note.clear();
   if (!plan.resident) {
     note = "the graph does not fit cuda:" + std::to_string(device) + ": it is streamed from host memory, for " +
            std::to_string(plan.columns) + " features at a time";

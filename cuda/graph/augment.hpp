@@ -28,8 +28,9 @@ struct AugmentPlan {
 AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t wanted, std::int64_t entries,
                          std::int64_t longest_row, std::size_t bytes);
 
-// Rows `nodes` of X, wanted × hops · features. A `note` says what is unusual (streaming), or stays empty.
+// Rows `nodes` of X, wanted × hops · features. A `note` says what is unusual (streaming), or is empty. `bytes`: of
+// device memory to plan with; 0: nine tenths of what is free.
 Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
-               std::int64_t hops, std::string& note);
+               std::int64_t hops, std::string& note, std::size_t bytes = 0);
 
 }  // namespace gamlp::cuda

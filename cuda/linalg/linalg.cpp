@@ -10,6 +10,7 @@
 
 #include "cuda/core/handles.hpp"
 #include "host/core/error.hpp"
+#include "host/device/device.hpp"
 
 // Row-major matrices are the transposes of column-major ones: the libraries see c ᵀ = op(b)ᵀ op(a)ᵀ, and the lower
 // triangle as the upper one.
@@ -40,7 +41,7 @@ unsigned alignment_of(const void* memory) {
 
 }  // namespace
 
-using ShapeKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool, bool, unsigned>;
+using ShapeKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool, bool, unsigned, std::size_t>;
 
 using MatmulDescriptor = Handle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using MatrixLayout = Handle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
@@ -55,8 +56,7 @@ struct PreparedProduct {
 
 class Linalg {
  public:
-  Linalg(cudaStream_t stream, void* workspace, ProductPrecision precision)
-      : stream_(stream), workspace_(workspace), precision_(precision) {
+  Linalg(cudaStream_t stream, ProductPrecision precision) : stream_(stream), precision_(precision) {
     cublasLtHandle_t lt = nullptr;
     check(cublasLtCreate(&lt), "cublasLtCreate");
     lt_ = Handle<cublasLtHandle_t, cublasLtDestroy>(lt);
@@ -64,40 +64,39 @@ class Linalg {
     check(cublasCreate(&blas), "cublasCreate");
     blas_ = Handle<cublasHandle_t, cublasDestroy>(blas);
     check(cublasSetStream(blas, stream), "cublasSetStream");
-    check(cublasSetWorkspace(blas, workspace, kLibraryWorkspace), "cublasSetWorkspace");
     cusolverDnHandle_t solver = nullptr;
     check(cusolverDnCreate(&solver), "cusolverDnCreate");
     solver_ = Handle<cusolverDnHandle_t, cusolverDnDestroy>(solver);
     check(cusolverDnSetStream(solver, stream), "cusolverDnSetStream");
   }
 
-  cublasHandle_t blas() const { return blas_.get(); }
+  // cuBLAS, working in the queue's memory; `largest`: values of the largest operand.
+  cublasHandle_t blas(const Queue& queue, std::int64_t largest) {
+    const std::size_t bytes = room(queue, largest);
+    if (blas_workspace_ != queue.workspace || blas_bytes_ != bytes) {
+      check(cublasSetWorkspace(blas_.get(), queue.workspace, bytes), "cublasSetWorkspace");
+      blas_workspace_ = queue.workspace;
+      blas_bytes_ = bytes;
+    }
+    return blas_.get();
+  }
   cusolverDnHandle_t solver() const { return solver_.get(); }
   ProductPrecision precision() const { return precision_; }
 
-  void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {
+  void gemm(const Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {
     const std::int64_t m = c.rows, n = c.cols, k = ta ? a.rows : a.cols;
     expects((ta ? a.cols : a.rows) == m && (tb ? b.rows : b.cols) == n && (tb ? b.cols : b.rows) == k,
             "gemm: shapes agree");
     if (m == 0 || n == 0) return;
     const unsigned aligned = std::min({alignment_of(a.data), alignment_of(b.data), alignment_of(c.data)});
-    const ShapeKey key{m, n, k, ta, tb, beta != 0.0f, aligned};
+    const std::size_t bytes = room(queue, std::max({a.size(), b.size(), c.size()}));
+    const ShapeKey key{m, n, k, ta, tb, beta != 0.0f, aligned, bytes};
     auto found = products_.find(key);
     if (found == products_.end()) found = products_.emplace(key, prepare(key, a, b)).first;
     const PreparedProduct& p = found->second;
-    check(
-        cublasLtMatmul(lt_.get(), p.product.get(), &alpha, b.data, p.first.get(), a.data, p.second.get(), &beta, c.data,
-                       p.out.get(), c.data, p.out.get(), &p.algorithm, workspace_, kLibraryWorkspace, stream_),
-        "cublasLtMatmul");
-  }
-
-  // The libraries' workspace as `count` floats.
-  float* workspace(int count, const char* call) const {
-    if (static_cast<std::size_t>(count) * sizeof(float) > kLibraryWorkspace) {
-      throw DeviceError(std::string("cuSOLVER: ") + call + " needs " + std::to_string(count) +
-                        " floats of workspace, there are " + std::to_string(kLibraryWorkspace / sizeof(float)));
-    }
-    return static_cast<float*>(workspace_);
+    check(cublasLtMatmul(lt_.get(), p.product.get(), &alpha, b.data, p.first.get(), a.data, p.second.get(), &beta,
+                         c.data, p.out.get(), c.data, p.out.get(), &p.algorithm, queue.workspace, bytes, stream_),
+          "cublasLtMatmul");
   }
 
  private:
@@ -109,8 +108,13 @@ class Linalg {
     return MatrixLayout(handle);
   }
 
+  // What a product may use: by its shape alone, so that it is computed in the same way in a branch and outside.
+  static std::size_t room(const Queue& queue, std::int64_t largest) {
+    return largest <= kSmallTensor ? kBranchWorkspace : queue.workspace_bytes;
+  }
+
   PreparedProduct prepare(const ShapeKey& key, ConstMat a, ConstMat b) {
-    const auto [m, n, k, ta, tb, adds, aligned] = key;
+    const auto [m, n, k, ta, tb, adds, aligned, limit] = key;
     PreparedProduct p;
     const cublasComputeType_t compute = precision_ == ProductPrecision::tf32   ? CUBLAS_COMPUTE_32F_FAST_TF32
                                         : precision_ == ProductPrecision::bf16 ? CUBLAS_COMPUTE_32F_FAST_16BF
@@ -129,8 +133,8 @@ class Linalg {
     cublasLtMatmulPreference_t handle = nullptr;
     check(cublasLtMatmulPreferenceCreate(&handle), "cublasLtMatmulPreferenceCreate");
     const MatmulPreference preference(handle);
-    const std::size_t limit = kLibraryWorkspace;
-    check(cublasLtMatmulPreferenceSetAttribute(handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &limit, sizeof limit),
+    const std::size_t most = limit;
+    check(cublasLtMatmulPreferenceSetAttribute(handle, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most),
           "cublasLtMatmulPreferenceSetAttribute");
     for (const auto which : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
                              CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
@@ -152,21 +156,22 @@ class Linalg {
   }
 
   cudaStream_t stream_;
-  void* workspace_;
   ProductPrecision precision_;
+  const std::byte* blas_workspace_ = nullptr;  // as cuBLAS was told last
+  std::size_t blas_bytes_ = 0;
   Handle<cublasLtHandle_t, cublasLtDestroy> lt_;
   Handle<cublasHandle_t, cublasDestroy> blas_;
   Handle<cusolverDnHandle_t, cusolverDnDestroy> solver_;
   std::map<ShapeKey, PreparedProduct> products_;
 };
 
-LinalgOwner create_linalg(CUstream_st* stream, void* workspace, ProductPrecision precision) {
-  return LinalgOwner(new Linalg(stream, workspace, precision));
+LinalgOwner create_linalg(CUstream_st* stream, ProductPrecision precision) {
+  return LinalgOwner(new Linalg(stream, precision));
 }
 void DestroyLinalg::operator()(Linalg* linalg) const { delete linalg; }
 
 void gemm(Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {
-  queue.linalg->gemm(a, ta, b, tb, c, alpha, beta);
+  queue.linalg->gemm(queue, a, ta, b, tb, c, alpha, beta);
 }
 
 // float32: half of the product's work. On tensor cores the whole product is faster.
@@ -177,10 +182,24 @@ void gram_lower(Queue& queue, ConstMat x, bool outer, Mat out) {
   }
   if (out.empty()) return;
   const float one = 1.0f, zero = 0.0f;
-  check(cublasSsyrk(queue.linalg->blas(), CUBLAS_FILL_MODE_UPPER, outer ? CUBLAS_OP_T : CUBLAS_OP_N, as_int(out.rows),
-                    as_int(outer ? x.cols : x.rows), &one, x.data, as_int(x.cols), &zero, out.data, as_int(out.cols)),
+  check(cublasSsyrk(queue.linalg->blas(queue, std::max(x.size(), out.size())), CUBLAS_FILL_MODE_UPPER,
+                    outer ? CUBLAS_OP_T : CUBLAS_OP_N, as_int(out.rows), as_int(outer ? x.cols : x.rows), &one, x.data,
+                    as_int(x.cols), &zero, out.data, as_int(out.cols)),
         "cublasSsyrk");
 }
+
+namespace {
+
+// The queue's workspace as `count` floats.
+float* solver_workspace(const Queue& queue, int count, const char* call) {
+  if (static_cast<std::size_t>(count) * sizeof(float) > queue.workspace_bytes) {
+    throw DeviceError(std::string("cuSOLVER: ") + call + " needs " + std::to_string(count) +
+                      " floats of workspace, there are " + std::to_string(queue.workspace_bytes / sizeof(float)));
+  }
+  return reinterpret_cast<float*>(queue.workspace);
+}
+
+}  // namespace
 
 void cholesky(Queue& queue, Mat a) {
   const int n = as_int(a.rows);
@@ -188,7 +207,7 @@ void cholesky(Queue& queue, Mat a) {
   check(cusolverDnSpotrf_bufferSize(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n, &count),
         "cusolverDnSpotrf_bufferSize");
   check(cusolverDnSpotrf(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n,
-                         queue.linalg->workspace(count, "cusolverDnSpotrf"), count, queue.info),
+                         solver_workspace(queue, count, "cusolverDnSpotrf"), count, queue.info),
         "cusolverDnSpotrf");
 }
 
@@ -199,7 +218,7 @@ void cholesky_inverse(Queue& queue, Mat a) {
         "cusolverDnSpotri_bufferSize");
   // Its own info would hide the factorisation's; a factor with a zero on its diagonal gives infinities by itself.
   check(cusolverDnSpotri(queue.linalg->solver(), CUBLAS_FILL_MODE_UPPER, n, a.data, n,
-                         queue.linalg->workspace(count, "cusolverDnSpotri"), count, queue.info + 1),
+                         solver_workspace(queue, count, "cusolverDnSpotri"), count, queue.info + 1),
         "cusolverDnSpotri");
 }
 
@@ -217,8 +236,8 @@ void cholesky_solve_columns(Queue& queue, ConstMat factor, Mat x) {
   const int n = as_int(factor.rows), k = as_int(x.cols);
   const float one = 1.0f;
   for (const cublasOperation_t op : {CUBLAS_OP_N, CUBLAS_OP_T}) {
-    check(cublasStrsm(queue.linalg->blas(), CUBLAS_SIDE_RIGHT, CUBLAS_FILL_MODE_UPPER, op, CUBLAS_DIAG_NON_UNIT, k, n,
-                      &one, factor.data, n, x.data, k),
+    check(cublasStrsm(queue.linalg->blas(queue, std::max(factor.size(), x.size())), CUBLAS_SIDE_RIGHT,
+                      CUBLAS_FILL_MODE_UPPER, op, CUBLAS_DIAG_NON_UNIT, k, n, &one, factor.data, n, x.data, k),
           "cublasStrsm");
   }
 }

@@ -12,17 +12,14 @@
 
 namespace gamlp::cuda {
 
-// Device memory that the libraries work in: one block per compute stream, allocated once.
-inline constexpr std::size_t kLibraryWorkspace = std::size_t{64} << 20;
-
 // The libraries' handles for one stream (cuBLASLt, cuBLAS, cuSOLVER), and the algorithms chosen so far, by shape.
 class Linalg;
 struct DestroyLinalg {
   void operator()(Linalg*) const;
 };
 using LinalgOwner = std::unique_ptr<Linalg, DestroyLinalg>;
-// `workspace`: kLibraryWorkspace bytes, at least 256-byte aligned. On the current device.
-LinalgOwner create_linalg(CUstream_st* stream, void* workspace, ProductPrecision precision);
+// On the current device. The libraries work in the workspace of the queue that a call is given (queue.hpp).
+LinalgOwner create_linalg(CUstream_st* stream, ProductPrecision precision);
 
 // c ← alpha · op(a) op(b) + beta · c.
 void gemm(Queue& queue, ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha = 1.0f, float beta = 0.0f);

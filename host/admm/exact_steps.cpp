@@ -9,13 +9,13 @@ namespace gamlp {
 
 void StageProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
   const std::int64_t v = spec_.nodes;
-  const Mat k1 = workspace(2, l.m, l.n), k2 = workspace(3, l.n, l.n);
-  const Mat x1 = workspace(0, v, l.m), x2 = workspace(1, v, l.n);
+  const Mat k1 = workspace(l, 2, l.m, l.n), k2 = workspace(l, 3, l.n, l.n);
+  const Mat x1 = workspace(l, 0, v, l.m), x2 = workspace(l, 1, v, l.n);
   const WireFormat format = format_of(spec_.exchange.p, epoch);
   enqueue(ops::POperators{l.w, k1, k2, nu_, rho_});
   if (l.index == range_.first) receive_q(epoch);
   enqueue(ops::PInputs{l.t, l.b, l.q_in, l.u_in, x1, x2, rho_});
-  const Mat target = format.quantized() ? workspace(4, v, l.n) : l.p;
+  const Mat target = format.quantized() ? workspace(l, 4, v, l.n) : l.p;
   enqueue(ops::Gemm{x1, k1, target});
   enqueue(ops::Gemm{x2, k2, target, false, false, 1.0f, 1.0f});
   if (format.quantized()) {
@@ -31,7 +31,7 @@ void StageProgram::exact_w(Layer& l) {
   const Mat t_mean = l.t_mean, p_mean = l.p_mean;
   enqueue(ops::ColumnMean{l.t, t_mean});
   if (l.kernel) {
-    enqueue(ops::KernelSolve{input_->factor(), l.t, t_mean, input_->ridge(), workspace(0, v, l.m), input_->a(),
+    enqueue(ops::KernelSolve{input_->factor(), l.t, t_mean, input_->ridge(), workspace(l, 0, v, l.m), input_->a(),
                              input_->c(), l.b, nu, l.mu});
     return;
   }
@@ -39,13 +39,13 @@ void StageProgram::exact_w(Layer& l) {
     exact_w_kernel(l);
     return;
   }
-  const Mat rhs = workspace(2, l.m, l.n);
+  const Mat rhs = workspace(l, 2, l.m, l.n);
   enqueue(ops::Gemm{l.t, l.input, rhs, true, false});
   if (l.first) {
     enqueue(ops::WSolve{input_->factor(), input_->mean(), t_mean, input_->ridge(), rhs, l.w, l.b, v, nu});
     return;
   }
-  const Mat factor = workspace(3, l.n, l.n);
+  const Mat factor = workspace(l, 3, l.n, l.n);
   const MatView<double> ridge = scalars(l.index, kRidge, 2);
   const auto& exact = spec_.method.exact;
   enqueue(ops::ColumnMean{l.p, p_mean});
@@ -59,7 +59,7 @@ void StageProgram::exact_w_kernel(Layer& l) {
   const std::int64_t v = spec_.nodes;
   const double nu = *spec_.method.nu;
   const Mat t_mean = l.t_mean, p_mean = l.p_mean;
-  const Mat error = workspace(0, v, l.m), centred = workspace(1, v, l.n), factor = workspace(3, v, v);
+  const Mat error = workspace(l, 0, v, l.m), centred = workspace(l, 1, v, l.n), factor = workspace(l, 3, v, v);
   const MatView<double> ridge = scalars(l.index, kRidge, 2);
   const auto& exact = spec_.method.exact;
   enqueue(ops::ColumnMean{l.p, p_mean});
@@ -76,11 +76,11 @@ void StageProgram::exact_w_kernel(Layer& l) {
 
 void StageProgram::exact_product(Layer& l) {
   if (l.kernel) return;  // carried along as input_->a()
-  enqueue(ops::Gemm{l.input, l.w, workspace(0, spec_.nodes, l.m), false, true});
+  enqueue(ops::Gemm{l.input, l.w, workspace(l, 0, spec_.nodes, l.m), false, true});
 }
 
 void StageProgram::exact_zq(Layer& l, std::int64_t epoch, Bytes message) {
-  const Mat product = l.kernel ? input_->a() : workspace(0, spec_.nodes, l.m);
+  const Mat product = l.kernel ? input_->a() : workspace(l, 0, spec_.nodes, l.m);
   const Scalar linear2 = scalar(l.index, kLinear2);
   const float beta = static_cast<float>(spec_.method.exact.beta);
   if (l.last) {

@@ -14,7 +14,7 @@ constexpr double kTauFloor = 0.9;
 
 void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
   const std::int64_t v = spec_.nodes;
-  const Mat g = workspace(0, v, l.n), image = workspace(1, v, l.m);
+  const Mat g = workspace(l, 0, v, l.n), image = workspace(l, 1, v, l.m);
   const Scalar gradient2 = scalar(l.index, kGradientP2), image2 = scalar(l.index, kImageP2);
   const Scalar tau = scalar(l.index, kTau);
   const WireFormat format = format_of(spec_.exchange.p, epoch);
@@ -60,7 +60,7 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
 }
 
 void StageProgram::gradient_w(Layer& l) {
-  const Mat g = workspace(2, l.m, l.n), image = workspace(0, spec_.nodes, l.m);
+  const Mat g = workspace(l, 2, l.m, l.n), image = workspace(l, 0, spec_.nodes, l.m);
   const Scalar gradient2 = scalar(l.index, kGradientW2), image2 = scalar(l.index, kImageW2);
   const StepSize step{gradient2, image2, nu_, l.mu};
   enqueue(ops::Gemm{l.r, l.input, g, true, false, nu_});  // ν r pᵀ

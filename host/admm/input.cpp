@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "host/core/error.hpp"
+#include "host/core/random.hpp"
 #include "host/cpu/blas.hpp"
 
 namespace gamlp {
@@ -111,6 +112,21 @@ LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
     }
   }
   return full;
+}
+
+std::vector<double> TrainingInput::probe() const {
+  Random random(random_key(0x696E707574, 0));
+  std::vector<double> direction;
+  for (std::int64_t j = 0; j < train.cols(); ++j) direction.push_back(random.normal());
+  std::vector<double> values;
+  for (std::int64_t i = 0; i < train.rows(); ++i) {
+    double sum = 0.0;
+    for (std::int64_t j = 0; j < train.cols(); ++j) {
+      sum += static_cast<double>(train(i, j)) * direction[static_cast<std::size_t>(j)];
+    }
+    values.push_back(sum);
+  }
+  return values;
 }
 
 InputLayer::InputLayer(Device& device, const InputShape& shape, Update update) : shape_(shape) {

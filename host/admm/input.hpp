@@ -45,6 +45,9 @@ struct TrainingInput {
   }
   // Layer 1 for the original inputs.
   LayerWeights expanded(const LayerWeights& layer) const;
+  // A number per training node: train times a fixed random vector. Tells other inputs from the same ones, and the same
+  // inputs in other coordinates: QR of inputs that differ by rounding may choose other ones.
+  std::vector<double> probe() const;
 };
 
 // The form that costs least for `iterations` iterations of the (resolved) update; its reason in `why`.

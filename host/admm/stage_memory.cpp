@@ -169,7 +169,8 @@ void StageProgram::allocate_boundaries() {
   }
 }
 
-// Shared by the layers, which run one after the other; who uses which part: workspace().
+// Shared by the layers, which run one after the other; where a device runs small ops beside each other, as many layers
+// as it runs have their own. Who uses which part: workspace().
 void StageProgram::allocate_workspace() {
   const std::int64_t v = spec_.nodes;
   const bool p_quantized = spec_.exchange.p.bits < 32;
@@ -184,9 +185,13 @@ void StageProgram::allocate_workspace() {
     if (exact_) grow(3, l->n * l->n);
     if (exact_ && p_quantized) grow(4, v * l->n);
   }
-  for (const std::int64_t size : sizes) {
-    const std::string name = "workspace " + std::to_string(workspace_.size());
-    workspace_.push_back(floats(*context_.device, size, name, MemoryKind::workspace));
+  const bool small = *std::max_element(sizes.begin(), sizes.end()) <= kSmallTensor;
+  const int copies = small ? std::min(context_.device->parallel_ops(), range_.count()) : 1;
+  workspace_.resize(static_cast<std::size_t>(copies));
+  for (std::array<Buffer, 5>& buffers : workspace_) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      buffers[i] = floats(*context_.device, sizes[i], "workspace " + std::to_string(i), MemoryKind::workspace);
+    }
   }
 }
 

@@ -62,8 +62,9 @@ MatView<double> StageProgram::scalars(int index, LayerScalar first, int count) c
 
 // gradient: 0 is V × max(n, m), 1 is V × m, 2 is m × n.
 // exact: 0 is V × m, 1 is V × max(n, m), 2 is m × n, 3 is n × n (V × V with V < n), 4 is V × n when p is quantised.
-Mat StageProgram::workspace(int which, std::int64_t rows, std::int64_t cols) const {
-  return workspace_[static_cast<std::size_t>(which)].mat(rows, cols);
+Mat StageProgram::workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const {
+  const auto turn = static_cast<std::size_t>(l.index - range_.first) % workspace_.size();
+  return workspace_[turn][static_cast<std::size_t>(which)].mat(rows, cols);
 }
 
 WireFormat StageProgram::format_of(const CodecConfig& codec, std::int64_t epoch) const {

@@ -114,7 +114,7 @@ class StageProgram {
   std::vector<Entry> entries() const;
   Scalar scalar(int index, LayerScalar which) const;
   MatView<double> scalars(int index, LayerScalar first, int count) const;
-  Mat workspace(int which, std::int64_t rows, std::int64_t cols) const;
+  Mat workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const;
   Quantize quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p, Bytes message) const;
   WireFormat format_of(const CodecConfig& codec, std::int64_t epoch) const;
 
@@ -153,7 +153,7 @@ class StageProgram {
   std::vector<std::unique_ptr<Layer>> layers_;
   std::unique_ptr<Boundary> left_, right_;
   Buffer scalars_, iteration_, labels_;
-  std::vector<Buffer> workspace_;
+  std::vector<std::array<Buffer, 5>> workspace_;  // layers take them in turns
   std::array<std::unique_ptr<Event>, 2> p_ready_, p_exchanged_, q_ready_, q_exchanged_, downloaded_;
   bool q_pending_ = false;                        // a q message of the last iteration has not been applied yet
   std::vector<std::unique_ptr<Matrix>> staging_;  // host copies that uploads read from

@@ -17,7 +17,6 @@
 #include "host/core/threads.hpp"
 #include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
-#include "host/cpu/cpu_fleet.hpp"
 #include "host/device/forwarding_stream.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
@@ -92,10 +91,9 @@ struct Measurement {
 // One set-up whose iterations can be timed in turns with those of another.
 class Subject {
  public:
-  Subject(const Config& config, const Problem& problem, int devices)
-      : config_(config),
-        runner_(config, problem, create_cpu_fleet(devices, static_cast<int>(config.threads_per_device))) {
-    for (int rank = 0; rank < devices; ++rank) {
+  Subject(const Config& config, const Problem& problem, const ChosenDevices& devices)
+      : config_(config), devices_(devices), runner_(config, problem, create_fleet(devices, config)) {
+    for (int rank = 0; rank < devices.count; ++rank) {
       streams_.push_back(std::make_unique<RecordingStream>(*runner_.fleet().context(rank).compute));
     }
     runner_.context = [this](int rank) {
@@ -114,7 +112,10 @@ class Subject {
     for (auto& stream : streams_) stream->recording = false;
   }
 
-  // Iterations one after the other on every device; returns the seconds of each as the last device saw them.
+  const ChosenDevices& devices() const { return devices_; }
+
+  // Iterations one after the other on every device; returns the seconds of each as the last device saw them. On GPUs,
+  // which are behind what is enqueued: the mean.
   std::vector<double> run(int iterations) {
     std::vector<Clock::time_point> ends(static_cast<std::size_t>(iterations) + 1);
     runner_.run_all([&](int rank) {
@@ -124,8 +125,10 @@ class Subject {
         runner_.program(rank).enqueue_iteration(epoch_ + i, true);
         if (clock) ends[static_cast<std::size_t>(i) + 1] = Clock::now();
       }
+      if (on_gpu()) runner_.fleet().context(rank).compute->synchronize();
     });
     epoch_ += iterations;
+    if (on_gpu()) return {seconds_since(ends[0]) / iterations};
     std::vector<double> seconds;
     for (std::size_t i = 1; i < ends.size(); ++i) seconds.push_back(seconds_between(ends[i - 1], ends[i]));
     return seconds;
@@ -139,6 +142,7 @@ class Subject {
       for (const Op& op : streams_[static_cast<std::size_t>(rank)]->recorded) {
         runner_.fleet().context(rank).compute->enqueue(op);
       }
+      runner_.fleet().context(rank).compute->synchronize();
       seconds[static_cast<std::size_t>(rank)] = seconds_since(start);
     });
     return *std::max_element(seconds.begin(), seconds.end());
@@ -166,7 +170,10 @@ class Subject {
   }
 
  private:
+  bool on_gpu() const { return devices_.kind == DeviceKind::cuda; }
+
   Config config_;
+  ChosenDevices devices_;
   std::vector<std::unique_ptr<RecordingStream>> streams_;
   StageRunner runner_;
   std::int64_t epoch_ = 0;
@@ -214,31 +221,35 @@ int measure(const BenchArguments& args) {
   return 0;
 }
 
-int bench(const BenchArguments& args, bool json) {
-  Config config = load_config(args.config, args.overrides);
-  std::vector<int> counts;
-  std::string list = args.devices.empty() ? config.devices : args.devices;
+// "cpu:1,cpu:2", "cuda:0,cuda:0,0": a number after a comma is one more GPU.
+std::vector<std::string> split_devices(const std::string& list) {
+  std::vector<std::string> parts;
   for (std::size_t at = 0; at <= list.size();) {
     const std::size_t comma = std::min(list.find(',', at), list.size());
-    std::vector<std::string> overrides = args.overrides;
-    overrides.push_back("devices=" + list.substr(at, comma - at));
-    Config one = load_config(args.config, overrides);
-    const DeviceKind kind = named_devices(one.devices).kind;
-    if (kind == DeviceKind::cuda) {
-      throw ConfigError("devices: \"" + one.devices +
-                        "\": bench measures CPU workers, e.g. --devices cpu:2; tools/gpu_check.sh measures GPUs");
-    }
-    if (kind == DeviceKind::automatic) one.devices = "cpu";
-    counts.push_back(device_count(one));
+    const std::string part = list.substr(at, comma - at);
+    const bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+    number && !parts.empty() ? parts.back() += "," + part : parts.emplace_back(part);
     at = comma + 1;
   }
-  config.devices = "cpu";
+  return parts;
+}
+
+int bench(const BenchArguments& args, bool json) {
+  Config config = load_config(args.config, args.overrides);
+  std::vector<ChosenDevices> compared;
+  for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {
+    std::vector<std::string> overrides = args.overrides;
+    overrides.push_back("devices=" + text);
+    compared.push_back(choose_devices(load_config(args.config, overrides)));
+  }
+  const bool cpu = compared.front().kind == DeviceKind::cpu;
+  if (cpu) config.devices = "cpu";  // prepares the problem
   locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
   const Problem problem = make_problem(config, hardware_threads());
   set_blas_threads(1);
   const double reference = reference_gflops();
   std::vector<std::unique_ptr<Subject>> subjects;
-  for (const int count : counts) subjects.push_back(std::make_unique<Subject>(config, problem, count));
+  for (const ChosenDevices& devices : compared) subjects.push_back(std::make_unique<Subject>(config, problem, devices));
   // In turns, so that a slow minute of the machine falls on all of them.
   std::vector<std::vector<Measurement>> rounds(subjects.size());
   for (int round = 0; round < args.rounds; ++round) {
@@ -270,6 +281,7 @@ int bench(const BenchArguments& args, bool json) {
               [](const Measurement& a, const Measurement& b) { return a.iteration / a.floor < b.iteration / b.floor; });
     const Measurement& middle = measured[measured.size() / 2];
     nlohmann::ordered_json entry = to_json(middle);
+    entry["named"] = subjects[static_cast<std::size_t>(&measured - rounds.data())]->devices().text();
     entry["ratio_to_floor_range"] = {measured.front().iteration / measured.front().floor,
                                      measured.back().iteration / measured.back().floor};
     report["devices"].push_back(entry);
@@ -291,21 +303,21 @@ int bench(const BenchArguments& args, bool json) {
               problem.train_labels().size(), report["update"].get<std::string>().c_str(),
               static_cast<long long>(config.exchange.p.bits), static_cast<long long>(config.exchange.q.bits));
   std::printf("%s; 2048³ product on one thread: %.0f GFLOP/s\n\n", blas_description().c_str(), reference);
-  std::printf("%8s %12s %12s %7s %9s | per iteration, summed over workers, ms\n", "workers", "iteration", "floor",
-              "ratio", "GFLOP/s");
-  std::printf("%8s %12s %12s %7s %9s | %9s %9s %9s %7s %9s %7s\n", "", "ms", "ms", "", "", "products", "factors",
+  std::printf("%12s %12s %12s %7s %9s | per iteration, summed over devices, ms (CPU workers)\n", "devices", "iteration",
+              "floor", "ratio", "GFLOP/s");
+  std::printf("%12s %12s %12s %7s %9s | %9s %9s %9s %7s %9s %7s\n", "", "ms", "ms", "", "", "products", "factors",
               "elementw.", "codec", "exchange", "wait");
   for (const auto& d : report["devices"]) {
     const auto& w = d["worker_seconds"];
     const auto ms = [&](const char* key) { return 1e3 * w[key].get<double>(); };
-    std::printf("%8d %12.3f %12.3f %7.3f %9.1f | %9.3f %9.3f %9.3f %7.3f %9.3f %7.3f", d["devices"].get<int>(),
-                1e3 * d["iteration_seconds"].get<double>(), 1e3 * d["floor_seconds"].get<double>(),
-                d["ratio_to_floor"].get<double>(), d["gflops"].get<double>(), ms("products"), ms("factorisations"),
-                ms("elementwise"), ms("codec"), ms("exchange"), ms("wait"));
+    std::printf("%12s %12.3f %12.3f %7.3f %9.1f | %9.3f %9.3f %9.3f %7.3f %9.3f %7.3f",
+                d["named"].get<std::string>().c_str(), 1e3 * d["iteration_seconds"].get<double>(),
+                1e3 * d["floor_seconds"].get<double>(), d["ratio_to_floor"].get<double>(), d["gflops"].get<double>(),
+                ms("products"), ms("factorisations"), ms("elementwise"), ms("codec"), ms("exchange"), ms("wait"));
     if (d.contains("speedup")) std::printf("   %.2f× the first", d["speedup"].get<double>());
     std::printf("\n");
   }
-  std::printf("\nfloor: the same products and factorisations alone, on the same threads, in the same run\n");
+  std::printf("\nfloor: the same products and factorisations alone, on the same devices, in the same run\n");
   return 0;
 }
 
@@ -323,7 +335,8 @@ void add_bench(CLI::App& app, Shared& shared) {
   command->add_flag("--quick", args->quick, "With --machine: few and small sizes, to try it out");
   command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=500")
       ->allow_extra_args(false);
-  command->add_option("--devices", args->devices, "Workers, several to compare them in turns: cpu:1,cpu:2");
+  command->add_option("--devices", args->devices,
+                      "Devices, several to compare them in turns: cpu:1,cpu:2 or cuda:0,cuda:0,0");
   command->add_option("--iterations", args->iterations, "Iterations per round")->check(CLI::Range(1, 100000));
   command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
       ->check(CLI::Range(1, 1000));

@@ -1,4 +1,5 @@
 // Products, copies, the forward step, and the receiving half of a message.
+#include <algorithm>
 #include <cstring>
 
 #include "host/cpu/blas.hpp"
@@ -88,16 +89,10 @@ void run(const ops::Gemm& op, Scratch&) { gemm(op.a, op.ta, op.b, op.tb, op.c, o
 void run(const ops::Gram& op, Scratch&) { gram(op.x, op.out); }
 void run(const ops::OuterGram& op, Scratch&) { outer_gram(op.x, op.out); }
 
-void run(const ops::Upload& op, Scratch&) {
-  std::memcpy(op.out.data, op.host, static_cast<std::size_t>(op.out.size()));
-}
-void run(const ops::Download& op, Scratch&) {
-  std::memcpy(op.host, op.in.data, static_cast<std::size_t>(op.in.size()));
-}
-void run(const ops::Copy& op, Scratch&) {
-  std::memcpy(op.out.data, op.in.data, static_cast<std::size_t>(op.out.size()));
-}
-void run(const ops::Zero& op, Scratch&) { std::memset(op.out.data, 0, static_cast<std::size_t>(op.out.size())); }
+void run(const ops::Upload& op, Scratch&) { std::copy_n(op.host, op.out.size(), op.out.data); }
+void run(const ops::Download& op, Scratch&) { std::copy_n(op.in.data, op.in.size(), op.host); }
+void run(const ops::Copy& op, Scratch&) { std::copy_n(op.in.data, op.out.size(), op.out.data); }
+void run(const ops::Zero& op, Scratch&) { std::fill_n(op.out.data, op.out.size(), std::byte{0}); }
 void run(const ops::Tick& op, Scratch&) { ++*op.iteration.data; }
 
 void run(const ops::Forward& op, Scratch&) {

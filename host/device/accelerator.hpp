@@ -19,6 +19,9 @@ struct Dataset;
 // What a CUDA device allocates for itself, once, beside what programs ask for: workspace of the libraries, and of sums.
 inline constexpr std::size_t kCudaWorkspaceBytes = (std::size_t{64} << 20) + (std::size_t{8} << 20) + 16640;
 
+// CUDA devices' Device::parallel_ops().
+inline constexpr int kCudaParallelOps = 16;
+
 class Accelerator {
  public:
   virtual ~Accelerator() = default;

@@ -103,6 +103,9 @@ class Stream {
   virtual void synchronize() = 0;
 };
 
+// Values of a tensor that leaves most of a GPU idle.
+inline constexpr std::int64_t kSmallTensor = std::int64_t{1} << 18;
+
 // exchange: carries only messages (transport.hpp); on a GPU it has the higher priority.
 enum class StreamKind { compute, exchange };
 
@@ -113,6 +116,9 @@ class Device {
   virtual Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) = 0;
   virtual std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) = 0;
   virtual std::unique_ptr<Event> create_event(const std::string& what) = 0;
+  // How many ops of one stream may run beside each other when their tensors have at most kSmallTensor values and no two
+  // of them touch the same memory. A program may give as many layers a workspace of their own.
+  virtual int parallel_ops() const { return 1; }
   virtual MemoryUse memory() const = 0;
   virtual DeviceTimes times() const = 0;
   // From now on every op, wait and group of messages is told to `sink`, which outlives the device; null: none is.

@@ -93,6 +93,13 @@ class MeasuredCosts final : public sim::CostModel {
       }
       if (own != nullptr) return shape.work / interpolated_rate(*own, shape, work_at);
     }
+    // A machine that was measured before there was this pass: the two that it is made of.
+    if (shape.family.starts_with(kPProjectFinished)) {
+      OpShape step = shape, gradient = shape;
+      step.family = ops::PProject::name + shape.family.substr(kPProjectFinished.size());
+      gradient.family = ops::PGradient::name;
+      return seconds(step) + seconds(gradient);
+    }
     throw DataError(machine_.origin + ": seconds: no figures for " + shape.family +
                     "; measure the machine again: gamlp bench --machine FILE");
   }

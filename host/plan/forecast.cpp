@@ -9,18 +9,19 @@
 namespace gamlp {
 namespace {
 
-sim::SimulatorOptions without_memory(const sim::CostModel* costs) {
+sim::SimulatorOptions without_memory(const sim::CostModel* costs, bool cuda) {
   sim::SimulatorOptions options;
   options.arithmetic = false;
   options.costs = costs;
+  if (cuda) options.parallel_ops = kCudaParallelOps;
   return options;
 }
 
 // A stage on simulated devices without memory.
 class Run {
  public:
-  Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel* costs)
-      : fleet_(static_cast<int>(spec.ranges.size()), without_memory(costs)) {
+  Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel* costs, bool cuda)
+      : fleet_(static_cast<int>(spec.ranges.size()), without_memory(costs, cuda)) {
     for (int rank = 0; rank < fleet_.size(); ++rank) {
       const DeviceContext& context = fleet_.context(rank);
       if (rank == 0) {
@@ -112,7 +113,7 @@ double Forecast::balance() const {
 }
 
 std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& shape, DeviceKind kind) {
-  Run run(spec, shape, nullptr);
+  Run run(spec, shape, nullptr, kind == DeviceKind::cuda);
   std::vector<MemoryUse> memory = run.fleet().memory();
   if (kind != DeviceKind::cuda) return memory;
   for (MemoryUse& device : memory) add_cuda_workspace(device);
@@ -120,7 +121,7 @@ std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& 
 }
 
 MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind) {
-  SimFleet fleet(1, without_memory(nullptr));
+  SimFleet fleet(1, without_memory(nullptr, kind == DeviceKind::cuda));
   const Evaluation evaluation(*fleet.context(0).device, shape, {});
   MemoryUse memory = fleet.context(0).device->memory();
   if (kind == DeviceKind::cuda) add_cuda_workspace(memory);
@@ -131,7 +132,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
                         const ForecastOptions& options) {
   const int devices = static_cast<int>(spec.ranges.size());
   const auto costs = make_costs(machine, devices);
-  Run run(at_epoch(spec, options.epoch), shape, costs.get());
+  Run run(at_epoch(spec, options.epoch), shape, costs.get(), machine.gpu);
   run.forward();
   run.iterate(spec.layers() + 3);  // past a stage's first ones
   std::vector<sim::DeviceClock> before;

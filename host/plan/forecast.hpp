@@ -68,6 +68,9 @@ std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& sh
 std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                                        int devices);
 
+// Of a GPU's memory, kept free where there is a choice: allocations are rounded up, and libraries take some of it.
+inline constexpr double kSpareMemory = 0.05;
+
 // Bytes of the process of CPU workers at its peak, beside their device memory: inputs, the graph while it is augmented,
 // copies of weights under way.
 double host_memory(const Config& config, const ProblemCounts& counts, InputKind kind);

@@ -36,7 +36,7 @@ void describe(const ops::KernelSolve& op, OpShape& s) { s.dims = {d(op.t.rows), 
 template <class AnyOp>
 void describe(const AnyOp& op, OpShape& s) {
   if constexpr (std::is_same_v<AnyOp, ops::PProject>) {
-    if (op.u.data != nullptr) s.family += "_finished";  // the gradient in the same pass
+    if (op.u.data != nullptr) s.family = kPProjectFinished;
   }
   double largest = 0;
   op.views([&](const char*, const auto& view) {

@@ -18,6 +18,9 @@ struct OpShape {
   double bytes = 0;              // memory read and written, each view counted once
 };
 
+// The family of an ops::PProject that finishes the gradient in the same pass.
+inline constexpr std::string_view kPProjectFinished = "p_project_finished";
+
 OpShape shape_of(const Op& op);
 // Flops of a product or factorisation of these sizes; 0 for other families.
 double flops_of(std::string_view family, const std::array<double, 3>& dims);

@@ -43,7 +43,7 @@ StageSpec last_stage(const PlanSubject& subject, int devices) {
   return make_stage_spec(subject.config, subject.shape, static_cast<int>(subject.config.stages.back().layers), devices);
 }
 
-// The memory of the stage that needs most; where that does not fit, with inputs of the evaluation that are not
+// The memory of the stage that needs most; where that does not fit easily, with inputs of the evaluation that are not
 // resident.
 MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int devices) {
   MemoryNeed most;
@@ -54,7 +54,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int d
       const MemoryNeed need = memory_need(subject, machine, spec, resident);
       if (need.needed >= most.needed) most = need;
     }
-    if (most.fits() || !machine.gpu) break;
+    if (!machine.gpu || most.needed <= (1.0 - kSpareMemory) * most.available) break;
   }
   return most;
 }

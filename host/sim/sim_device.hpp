@@ -40,6 +40,7 @@ class SimStream final : public Stream {
 class SimDevice final : public Device {
  public:
   SimDevice(std::shared_ptr<Simulator> simulator, int index) : simulator_(std::move(simulator)), index_(index) {}
+  int parallel_ops() const override { return simulator_->parallel_ops(); }
   std::string name() const override { return "sim:" + std::to_string(index_); }
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;

@@ -53,6 +53,7 @@ struct SimulatorOptions {
   std::uint64_t seed = 0;
   bool arithmetic = true;            // run the ops (as a CPU worker does); false: memory is addresses only
   const CostModel* costs = nullptr;  // keeps simulated time; outlives the simulator
+  int parallel_ops = 1;              // Device::parallel_ops(); simulated ops of a stream run one after the other
 };
 
 // Of one device, in simulated seconds (with a cost model).
@@ -75,6 +76,7 @@ class Simulator {
   std::shared_ptr<Allocation> allocate(int device, std::size_t bytes, const std::string& what, MemoryKind kind);
   void release(Allocation& allocation) noexcept;
   MemoryUse memory(int device) const { return memory_.use(device); }
+  int parallel_ops() const { return options_.parallel_ops; }
 
   std::size_t add_stream(int device, const std::string& what, StreamKind kind);
   void label(std::size_t stream, const StepLabel& label) { streams_[stream].label = label; }

@@ -16,6 +16,7 @@ namespace {
 
 const char kFormat[] = "gamlp checkpoint";
 const char kBest[] = "best.";
+const char kProbe[] = "input.probe";
 
 std::span<const std::byte> text_bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
@@ -64,6 +65,12 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
     if (!finite) throw DivergenceError("epoch " + std::to_string(c.epoch) + ": " + name + " is not finite");
     content.tensors[name] = {
         counter ? "U32" : (tensor.item_bytes == 8 ? "F64" : "F32"), {tensor.rows, tensor.cols}, tensor.data};
+  }
+  if (!c.input_probe.empty()) {
+    SafeTensor& probe = content.tensors[kProbe];
+    probe = {"F64", {1, static_cast<std::int64_t>(c.input_probe.size())}, {}};
+    const auto bytes = std::as_bytes(std::span(c.input_probe));
+    probe.data.assign(bytes.begin(), bytes.end());
   }
   for (std::size_t l = 0; l < c.best.network.size(); ++l) {
     const LayerWeights& layer = c.best.network[l];
@@ -147,6 +154,12 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     if (name.starts_with(kBest)) continue;
     if (tensor.dtype != "F32" && tensor.dtype != "F64" && tensor.dtype != "U32") {
       fail(where + "has dtype " + tensor.dtype + ", expected F32, F64 or U32");
+    }
+    if (name == kProbe) {
+      if (tensor.dtype != "F64" || tensor.shape[0] != 1) fail(where + "is not a row in F64");
+      c.input_probe.resize(tensor.data.size() / sizeof(double));
+      std::memcpy(c.input_probe.data(), tensor.data.data(), tensor.data.size());
+      continue;
     }
     HostTensor& out = c.state[name];
     out.rows = tensor.shape[0];

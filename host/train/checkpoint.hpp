@@ -36,6 +36,7 @@ struct Checkpoint {
   std::uint64_t bytes_sent = 0;
   std::vector<double> recent_objectives;  // for stopping on convergence
   std::string config;                     // the resolved config, JSON
+  std::vector<double> input_probe;        // TrainingInput::probe() of the run
   BestWeights best;
   std::vector<StageBest> best_of_stages;  // of the stages before this one
   TrainingState state;

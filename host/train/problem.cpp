@@ -28,16 +28,21 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-// The augmented inputs (nodes.size() × n0) of some nodes: on the run's first GPU, or on the CPU.
+// The augmented inputs (nodes.size() × n0) of some nodes: on the run's first GPU where there is something to propagate
+// and it has room for it, or on the CPU.
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
                         int threads, std::vector<std::string>& notes) {
   const Csr propagation = propagation_matrix(dataset.adjacency, config.dataset.propagation);
   const ChosenDevices devices = choose_devices(config);
-  if (devices.kind == DeviceKind::cuda) {
-    std::string note;
-    Matrix x = accelerator()->augment(devices.cuda.front(), propagation, dataset, nodes, config.dataset.hops, note);
-    if (!note.empty()) notes.push_back(note);
-    return x;
+  if (devices.kind == DeviceKind::cuda && config.dataset.hops > 1) {
+    try {
+      std::string note;
+      Matrix x = accelerator()->augment(devices.cuda.front(), propagation, dataset, nodes, config.dataset.hops, note);
+      if (!note.empty()) notes.push_back(note);
+      return x;
+    } catch (const DeviceError& error) {
+      notes.push_back(std::string("augmented on the CPU instead: ") + error.what());
+    }
   }
   AugmentOptions options;
   options.hops = config.dataset.hops;

@@ -42,7 +42,8 @@ struct Problem {
 };
 
 // Loads (paths as they are), splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on
-// the shape. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments.
+// the shape. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments,
+// where that fails the CPU, with a note.
 Problem make_problem(Config& config, int threads);
 
 // How many nodes of everything a config's problem has, without augmenting it.

@@ -47,6 +47,7 @@ class Trainer {
           bool resident)
       : config_(std::move(config)),
         problem_(std::move(problem)),
+        input_probe_(problem_.input.probe()),
         folder_(folder),
         reporter_(reporter),
         options_(options),
@@ -80,6 +81,7 @@ class Trainer {
 
   Config config_;
   Problem problem_;
+  std::vector<double> input_probe_;
   const RunFolder& folder_;
   Reporter& reporter_;
   TrainOptions options_;
@@ -256,11 +258,32 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.bytes_sent = bytes_before_ + runner_.fleet().traffic().bytes_sent;
   c.recent_objectives = recent_objectives_;
   c.config = to_json(config_).dump();
+  c.input_probe = input_probe_;
   c.best = best_;
   c.best_of_stages = best_of_stages_;
   c.state = runner_.save();
   save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
   remove_old_checkpoints(folder_.checkpoints(), 2);
+}
+
+// Other inputs than those that the run began with: a dataset that has changed, or, with QR, coordinates that another
+// device or library chose; what was trained means nothing there. A few rounding errors are told only.
+void check_inputs(const std::vector<double>& begun, const std::vector<double>& now, Reporter& reporter) {
+  constexpr double kRounding = 1e-3;
+  if (begun.empty() || begun == now) return;
+  double largest = 0.0, apart = begun.size() == now.size() ? 0.0 : HUGE_VAL;
+  for (std::size_t i = 0; i < std::min(begun.size(), now.size()); ++i) {
+    largest = std::max(largest, std::fabs(begun[i]));
+    apart = std::max(apart, std::fabs(begun[i] - now[i]));
+  }
+  if (!(apart <= kRounding * largest)) {
+    throw DataError(
+        "the inputs of layer 1 are not those that the run began with: the dataset has changed, or its coordinates come "
+        "out differently here; resume on the kind of devices that it began on");
+  }
+  reporter.warning(
+      "the inputs differ in their last bits from those that the run began with, which other devices or "
+      "libraries computed: the result will, too");
 }
 
 void check_best_fits(const Checkpoint& from, const Network& stage) {
@@ -280,6 +303,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   int first_stage = 1;
   std::int64_t done = 0;
   if (from) {
+    check_inputs(from->input_probe, input_probe_, reporter_);
     first_stage = from->stage;
     done = from->stage_complete ? config_.stages[static_cast<std::size_t>(from->stage) - 1].epochs : from->stage_epoch;
     epochs_done_ = from->epoch;

@@ -117,6 +117,29 @@ TEST_CASE("scores from reduced coordinates equal scores from expanded weights") 
   }
 }
 
+TEST_CASE("the probe of the inputs tells other coordinates from rounding") {
+  const Start start = start_of(wide(Update::gradient));
+  const auto moved = [&](bool twins, InputKind kind) {  // how far rounding moves the probe, of its largest value
+    Matrix a = copy_of(start.x);
+    if (twins) std::copy_n(a.row(2), a.cols(), a.row(9));
+    Matrix b = copy_of(a);
+    Random random(4);
+    for (float& x : b.view().flat()) x *= static_cast<float>(1.0 + 1e-7 * random.normal());
+    const std::vector<double> p = make_training_input(std::move(a), kind).probe(),
+                              q = make_training_input(std::move(b), kind).probe();
+    double largest = 0.0, apart = 0.0;
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      largest = std::max(largest, std::fabs(p[i]));
+      apart = std::max(apart, std::fabs(p[i] - q[i]));
+    }
+    return apart / largest;
+  };
+  for (const InputKind kind : {InputKind::plain, InputKind::qr, InputKind::kernel}) CHECK(moved(false, kind) < 1e-4);
+  // Two nodes with the same inputs: one of the orthonormal rows is arbitrary, and so are all coordinates along it.
+  CHECK(moved(true, InputKind::plain) < 1e-4);
+  CHECK(moved(true, InputKind::qr) > 1e-2);
+}
+
 TEST_CASE("layer 1 is reduced only where that is cheaper") {
   std::string why;
   CHECK(choose_input_kind({1000, 500, 7}, Update::gradient, 100, 600, &why) == InputKind::plain);

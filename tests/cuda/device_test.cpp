@@ -12,13 +12,14 @@ namespace gamlp::test {
 namespace {
 
 // The run of a config on `devices` of the fake GPU, and what was left when all was over.
-std::vector<std::string> metrics_on(const Config& config, const std::string& devices, const fake_cuda::Options& fake) {
+std::vector<std::string> metrics_on(const Config& config, const std::string& devices, const fake_cuda::Options& fake,
+                                    const TrainOptions& options = {}) {
   use_cuda();
   fake_cuda::reset(fake);
   const ScratchFolder scratch;
   Config on = config;
   on.devices = devices;
-  run_in(scratch / "run", on);
+  run_in(scratch / "run", on, options);
   const fake_cuda::Counts counts = fake_cuda::counts();
   CHECK(counts.misuse == "");
   CHECK(counts.live == 0);
@@ -77,6 +78,37 @@ TEST_CASE("iterations are replayed from graphs, but for what cannot be captured"
     CHECK(refused == metrics);
     if (config.method.update == Update::exact) CHECK(fake_cuda::counts().graph_launches < counts.graph_launches);
   }
+}
+
+TEST_CASE("small layers run beside each other, with the bits of one after the other") {
+  const std::string layers = R"(stages=[{"layers": 12, "epochs": 16}])";
+  for (const char* update : {"gradient", "exact"}) {
+    for (const Coded& coded : codings()) {
+      INFO(update << ", " << coded.name);
+      Config config = tiny(joined(coded.overrides, {layers, std::string("method.update=") + update}));
+      TrainOptions profiled;  // for a profiler ops are enqueued one by one
+      profiled.profile_first = 1, profiled.profile_count = 1000;
+      const auto metrics = metrics_on(config, "cuda:0", {}, profiled);
+      CHECK(fake_cuda::counts().captures == 0);
+      for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+        CHECK(metrics_on(config, "cuda:0", {.seed = seed}) == metrics);
+        const fake_cuda::Counts counts = fake_cuda::counts();
+        CHECK(counts.graph_nodes > 100);
+        // Of the exact update all ops that use cuSOLVER are in order.
+        const double chains = config.method.update == Update::gradient ? 4.0 : 1.5;
+        CHECK(chains * static_cast<double>(counts.graph_depth) < static_cast<double>(counts.graph_nodes));
+      }
+    }
+  }
+}
+
+TEST_CASE("large layers keep their order, and their one workspace") {
+  const Config config = tiny({"model.width=520", "stages.0.epochs=1", "stages.1.epochs=9"});
+  static_assert(520 * 520 > kSmallTensor);
+  metrics_on(config, "cuda:0", {});
+  const fake_cuda::Counts counts = fake_cuda::counts();
+  CHECK(counts.captures >= 1);
+  CHECK(counts.graph_depth == counts.graph_nodes);
 }
 
 TEST_CASE("a profiler records the epochs that it is asked to, and the run stays the same") {

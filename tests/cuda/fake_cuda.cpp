@@ -36,14 +36,23 @@ struct FakeItem {
   std::uint64_t ticket = 0;
 };
 
+// A node is as deep as the longest way to it.
+struct CUgraphNode_st {
+  Task task;
+  std::vector<std::size_t> after;
+  std::size_t index = 0, depth = 1;
+};
+
 struct FakeGraph {
-  std::vector<Task> tasks;
+  std::deque<CUgraphNode_st> nodes;  // stay in place
 };
 
 struct CUstream_st {
   std::deque<FakeItem> items;
   FakeGraph* capturing = nullptr;
-  bool spoilt = false;  // something that cannot be captured was tried
+  std::vector<cudaGraphNode_t> after;        // what is captured next comes after these
+  std::vector<cudaGraphEdgeData> edge_data;  // as many
+  bool spoilt = false;                       // something that cannot be captured was tried
 };
 struct CUevent_st : FakeEvent {};
 struct CUgraph_st : FakeGraph {};
@@ -132,7 +141,15 @@ bool fails(const char* call) {
 
 void submit(cudaStream_t stream, Task task) {
   if (stream->capturing != nullptr) {
-    stream->capturing->tasks.push_back(std::move(task));
+    auto& nodes = stream->capturing->nodes;
+    CUgraphNode_st node{std::move(task), {}, nodes.size(), 1};
+    for (const cudaGraphNode_t earlier : stream->after) {
+      node.after.push_back(earlier->index);
+      node.depth = std::max(node.depth, earlier->depth + 1);
+    }
+    nodes.push_back(std::move(node));
+    stream->after = {&nodes.back()};
+    stream->edge_data.assign(1, {});
   } else {
     stream->items.push_back({std::move(task), nullptr, 0});
   }
@@ -403,7 +420,27 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   cudaGraph_t graph = nullptr;
   make(&graph);
   stream->capturing = graph;
+  stream->after.clear();
+  stream->edge_data.clear();
   stream->spoilt = false;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long*,
+                                     cudaGraph_t*, const cudaGraphNode_t** nodes, const cudaGraphEdgeData** edges,
+                                     size_t* count) {
+  FAKE("cudaStreamGetCaptureInfo")
+  *status = stream->spoilt ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
+  *nodes = stream->after.data();
+  *edges = stream->edge_data.data();
+  *count = stream->after.size();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t stream, cudaGraphNode_t* nodes, const cudaGraphEdgeData*,
+                                                size_t count, unsigned flags) {
+  FAKE("cudaStreamUpdateCaptureDependencies")
+  if (flags != cudaStreamSetCaptureDependencies || stream->capturing == nullptr) misused("another use of dependencies");
+  stream->after.assign(nodes, nodes + count);
+  stream->edge_data.assign(count, {});
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
@@ -422,13 +459,39 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
   FAKE("cudaGraphInstantiate")
   make(exec);
-  (*exec)->tasks = graph->tasks;
+  (*exec)->nodes = graph->nodes;
+  std::int64_t depth = 0;
+  for (const CUgraphNode_st& node : graph->nodes) depth = std::max(depth, static_cast<std::int64_t>(node.depth));
+  const auto nodes = static_cast<std::int64_t>(graph->nodes.size());
+  fake_cuda::Counts& counts = state().counts;
+  if (nodes >= counts.graph_nodes) counts.graph_nodes = nodes, counts.graph_depth = depth;
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   FAKE("cudaGraphLaunch")
   ++state().counts.graph_launches;
-  for (const Task& task : exec->tasks) submit(stream, task);
+  // Its nodes in some order that the edges allow.
+  const auto& nodes = exec->nodes;
+  std::vector<bool> done(nodes.size());
+  std::vector<std::size_t> ready;
+  const auto is_ready = [&](const CUgraphNode_st& node) {
+    return std::all_of(node.after.begin(), node.after.end(), [&](std::size_t i) { return done[i]; });
+  };
+  std::vector<std::vector<std::size_t>> next(nodes.size());
+  for (const CUgraphNode_st& node : nodes) {
+    for (const std::size_t i : node.after) next[i].push_back(node.index);
+    if (node.after.empty()) ready.push_back(node.index);
+  }
+  while (!ready.empty()) {
+    std::swap(ready[state().random.below(ready.size())], ready.back());
+    const std::size_t i = ready.back();
+    ready.pop_back();
+    done[i] = true;
+    submit(stream, nodes[i].task);
+    for (const std::size_t k : next[i]) {
+      if (is_ready(nodes[k]) && std::find(ready.begin(), ready.end(), k) == ready.end()) ready.push_back(k);
+    }
+  }
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {

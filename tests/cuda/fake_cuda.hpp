@@ -2,8 +2,9 @@
 //
 // Device memory is the heap's. What is enqueued on a stream runs later: whenever a call is made, a seeded choice of
 // streams runs some of what it holds, and the rest when the host waits. So an event that is not waited for shows as a
-// wrong result for some seed. Kernels are the real sources on the executor of tests/simt; the libraries' routines are
-// the host's BLAS and LAPACK, in column-major order as theirs.
+// wrong result for some seed. The nodes of a graph run in any order that its edges allow. Kernels are the real sources
+// on the executor of tests/simt; the libraries' routines are the host's BLAS and LAPACK, in column-major order as
+// theirs.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ void reset(const Options& options);
 struct Counts {
   std::int64_t calls = 0;  // of functions that can fail
   std::int64_t launches = 0, graph_launches = 0, captures = 0;
+  std::int64_t graph_nodes = 0, graph_depth = 0;  // of the largest graph: nodes, and the longest way
   std::int64_t profiler_starts = 0, profiler_stops = 0;
   std::int64_t live = 0;    // handles and memory blocks that were made and not released
   std::string failed_call;  // the one that fail_at named

@@ -215,7 +215,7 @@ Table measure_iterations(const Scope& scope) {
       "One iteration of all layers on one device, against its floor: products and factorisations alone, plus the "
       "bytes that the other ops must move at the copy's rate",
       {"layers x width x nodes", "update", "products", "exchange", "ms", "floor ms", "floor / measured", "products ms",
-       "codec share", "memory MB", "op lists replayed as graphs", "refused by capture"},
+       "codec share", "memory MB", "op lists replayed as graphs", "of them in branches", "refused by capture"},
       {},
       {}};
   std::vector<Size> sizes = {{10, 100, 140}, {10, 1000, 5000}, {10, 1000, 45000}, {10, 4000, 45000}};
@@ -298,7 +298,7 @@ Table measure_iterations(const Scope& scope) {
              update == Update::exact ? "exact" : "gradient", precision_name, "8 bits", number(seconds * 1e3),
              number(floor * 1e3), number(floor / seconds), number(alone * 1e3), number(codec / copy / seconds, "%.2g"),
              number(static_cast<double>(peak) / 1048576.0, "%.0f"), std::to_string(graphs.captured),
-             std::to_string(graphs.refused)});
+             std::to_string(graphs.branched), std::to_string(graphs.refused)});
       }
     }
   }

@@ -24,6 +24,7 @@ struct Scope {
 
 Table check_conformance(const Scope& scope);
 Table check_training(const Scope& scope);
+Table check_augmentation(const Scope& scope);
 Table measure_kernels(const Scope& scope);
 Table measure_iterations(const Scope& scope);
 

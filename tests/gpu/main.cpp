@@ -1,6 +1,7 @@
 // gpu_check: what a machine with a GPU shows of the CUDA devices, and a record of it. tools/gpu_check.sh builds and
 // runs it.
-//   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [conformance] [training] [kernels] [iterations]
+//   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [conformance] [training] [augmentation]
+//             [kernels] [iterations]
 // Without parts: all. --small: sizes for compute-sanitizer. Exit status 0 when all passed, 1 when something failed,
 // 77 where there is no GPU.
 #include <algorithm>
@@ -119,6 +120,7 @@ int run(int argc, char** argv) {
   bool passed = true;
   const std::vector<std::pair<std::string, Table (*)(const Scope&)>> parts = {{"conformance", check_conformance},
                                                                               {"training", check_training},
+                                                                              {"augmentation", check_augmentation},
                                                                               {"kernels", measure_kernels},
                                                                               {"iterations", measure_iterations}};
   for (const auto& [name, part] : parts) {

@@ -1,4 +1,6 @@
 // Forecasts against what CPU workers do, and against times that can be worked out.
+#include <numeric>
+
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/train/devices.hpp"
@@ -43,13 +45,22 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
       REQUIRE(forecast.per_device.size() == static_cast<std::size_t>(devices));
       INFO(overrides.front() << ", " << devices << " devices");
       CHECK(forecast.ranges() == runner.spec().ranges);
-      std::vector<MemoryUse> used = runner.fleet().memory();
+      const std::vector<MemoryUse> used = runner.fleet().memory(),
+                                   need = stage_memory(runner.spec(), problem.shape(), DeviceKind::cpu),
+                                   on_gpus = stage_memory(runner.spec(), problem.shape(), DeviceKind::cuda);
       for (std::size_t rank = 0; rank < used.size(); ++rank) {
-        // GPUs have it besides.
-        used[rank].bytes[static_cast<std::size_t>(MemoryKind::workspace)] += kCudaWorkspaceBytes;
-        used[rank].peak += kCudaWorkspaceBytes;
-        CHECK(forecast.per_device[rank].memory.bytes == used[rank].bytes);
-        CHECK(forecast.per_device[rank].memory.peak == used[rank].peak);
+        CHECK(need[rank].bytes == used[rank].bytes);
+        CHECK(need[rank].peak == used[rank].peak);
+        // GPUs have the libraries' workspace besides, and one of their own for each of these small layers.
+        CHECK(forecast.per_device[rank].memory.bytes == on_gpus[rank].bytes);
+        constexpr auto kWorkspace = static_cast<std::size_t>(MemoryKind::workspace);
+        const auto layers = static_cast<std::size_t>(runner.spec().ranges[rank].count());
+        CHECK(on_gpus[rank].bytes[kWorkspace] == layers * used[rank].bytes[kWorkspace] + kCudaWorkspaceBytes);
+        MemoryUse rest = on_gpus[rank];
+        rest.bytes[kWorkspace] = used[rank].bytes[kWorkspace];
+        CHECK(rest.bytes == used[rank].bytes);
+        CHECK(on_gpus[rank].peak ==
+              std::accumulate(on_gpus[rank].bytes.begin(), on_gpus[rank].bytes.end(), std::size_t{0}));
       }
       CHECK((forecast.boundary_p + forecast.boundary_q) * static_cast<std::uint64_t>(devices - 1) ==
             runner.fleet().traffic().bytes_sent - before.bytes_sent);

@@ -148,6 +148,10 @@ TEST_CASE("costs from measurements") {
   for (const double n : {10.0, 50.0, 100.0, 200.0, 400.0, 800.0}) {
     one["p_target:8/value/tensor"].push_back({n, n, n * n * 1e-9});
   }
+  for (const char* family : {"p_project:8/value/tensor", "p_gradient"}) {
+    one[family] = Json::array();
+    for (const double n : {10.0, 50.0, 100.0, 200.0, 400.0, 800.0}) one[family].push_back({n, n, n * n * 4e-9});
+  }
   one["p_target:2/value/tensor"] = {{100, 100, 3e-5}};  // three times as long
   const Machine machine = machine_of(json);
   const auto costs = make_costs(machine, 1);
@@ -160,6 +164,13 @@ TEST_CASE("costs from measurements") {
   CHECK(costs->op_seconds(target) == Approx(1200e-9).epsilon(1e-3));
   target.quantize.format.bits = 2;
   CHECK(costs->op_seconds(target) == Approx(3600e-9).epsilon(1e-3));
+  // A machine without figures for the p step that finishes its gradient: the step and the gradient.
+  ops::PProject step;
+  step.p = step.g = floats(20, 50);
+  step.quantize.format.bits = 8;
+  const double apart = costs->op_seconds(step);
+  step.u = step.q = floats(20, 50);
+  CHECK(costs->op_seconds(step) == Approx(apart + 1000 * 4e-9).epsilon(1e-3));
   check_says(error_of<DataError>([&] { costs->op_seconds(ops::Zero{as_bytes(floats(3, 3))}); }),
              "test.json: seconds: no figures for zero");
   CHECK(costs->message_seconds(0, 1, 1000) == Approx(1e-6));

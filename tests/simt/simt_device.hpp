@@ -15,7 +15,7 @@ class SimtStream final : public ForwardingStream {
  public:
   explicit SimtStream(std::unique_ptr<Stream> inner) : ForwardingStream(*inner), owned_(std::move(inner)) {
     scratch_.resize(cuda::Queue::scratch_bytes());
-    queue_.use_scratch(scratch_.data());
+    queue_.use_scratch(scratch_.data(), nullptr);
   }
   void enqueue(const Op& op) override {
     std::visit(

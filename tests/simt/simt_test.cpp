@@ -201,7 +201,7 @@ TEST_CASE("sums over a grid are the same in both orders, run after run") {
   std::copy(x.begin(), x.end(), aligned);
   std::vector<std::byte> scratch(Queue::scratch_bytes());
   Queue queue;
-  queue.use_scratch(scratch.data());
+  queue.use_scratch(scratch.data(), nullptr);
   std::vector<double> sums;
   for (const bool reverse : {false, true, false}) {
     simt::options().reverse = reverse;

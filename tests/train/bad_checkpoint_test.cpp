@@ -131,6 +131,11 @@ std::vector<Bad> corpus() {
          c.tensors["best.W2"] = zeros("F32", {2, 9}, 72);
        },
        "layer 2"},
+      {"a probe of the inputs in float",
+       [](SafeTensors& c) {
+         c.tensors["input.probe"] = zeros("F32", {1, 4}, 16);
+       },
+       "\"input.probe\" is not a row in F64"},
       {"a state of bytes",
        [](SafeTensors& c) {
          c.tensors["z1"] = zeros("U8", {4, 5}, 20);

@@ -23,6 +23,7 @@ Checkpoint sample(std::int64_t epoch) {
   c.bytes_sent = (std::uint64_t{1} << 60) + 1;
   c.recent_objectives = {1.0 / 7.0, 1e300, -0.0};
   c.config = to_json(small_config()).dump();
+  c.input_probe = {1.0 / 3.0, -1e-300};
   c.best.epoch = 5;
   c.best.accuracies = {1.0 / 3.0, std::nan(""), 0.1};
   c.best.network.push_back({Matrix(3, 2), {1.0f, -0.5f, 1e-40f}});
@@ -52,6 +53,7 @@ TEST_CASE("a checkpoint is loaded as it was saved") {
   CHECK(b.bytes_sent == a.bytes_sent);
   CHECK(b.recent_objectives == a.recent_objectives);
   CHECK(b.config == a.config);
+  CHECK(b.input_probe == a.input_probe);
   CHECK(b.best.epoch == a.best.epoch);
   CHECK(b.best.accuracies.train == a.best.accuracies.train);
   CHECK(std::isnan(b.best.accuracies.validation));

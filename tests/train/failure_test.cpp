@@ -99,6 +99,8 @@ TEST_CASE("a checkpoint that does not fit the run is refused") {
        },
        "best weights"},
       {"best weights of fewer layers", [](Checkpoint& c) { c.best.network.pop_back(); }, "best weights"},
+      {"inputs of another length", [](Checkpoint& c) { c.input_probe.pop_back(); }, "inputs of layer 1 are not those"},
+      {"a dataset that has changed", [](Checkpoint& c) { c.input_probe[7] += 1.0; }, "inputs of layer 1 are not those"},
       {"best weights of other inputs", [](Checkpoint& c) { c.best.network[0].w = Matrix(16, 3); }, "best weights"},
   };
   for (const Bad& bad : corpus) {
@@ -111,6 +113,18 @@ TEST_CASE("a checkpoint that does not fit the run is refused") {
     Recorder recorder;
     check_says(error_of<DataError>([&] { resume(RunFolder::open(scratch / "run"), recorder); }), bad.message);
     CHECK_FALSE(fs::exists(scratch / "run/result.json"));
+  }
+  // Inputs that differ by rounding go on, with a warning; those that nothing is known of without.
+  for (const bool known : {true, false}) {
+    Checkpoint other = good;
+    known ? void(other.input_probe[7] *= 1.0 + 1e-6) : other.input_probe.clear();
+    fs::remove_all(folder);
+    fs::create_directory(folder);
+    save_checkpoint(checkpoint_path(folder, good.epoch), other);
+    Recorder recorder;
+    CHECK(resume(RunFolder::open(scratch / "run"), recorder).json["epochs"] == 20);
+    CHECK(recorder.warnings.size() == (known ? 1 : 0));
+    if (known) check_says(recorder.warnings.front(), "inputs differ in their last bits");
   }
 }
 
