@@ -122,7 +122,7 @@ CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind k
   linalg_ = cuda::create_linalg(stream_.get(), device.options().precision);
   queue_.linalg = linalg_.get();
   replay_ = std::make_unique<cuda::OpReplay>(
-      stream_.get(), [this](const Op& op) { run(op, queue_); },
+      device.ordinal(), stream_.get(), [this](const Op& op) { run(op, queue_); },
       [this](const Op& op, unsigned branch) { run(op, queue_.branch(branch)); });
   void* pinned = nullptr;
   check(cudaHostAlloc(&pinned, kPinnedBytes, cudaHostAllocDefault), "cudaHostAlloc");

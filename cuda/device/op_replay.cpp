@@ -1,6 +1,7 @@
 #include "cuda/device/op_replay.hpp"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 #include "cuda/core/queue.hpp"
@@ -14,11 +15,12 @@ namespace {
 constexpr bool kCanBranch = CUDART_VERSION >= 13000;
 constexpr std::size_t kMostBranched = 2048;  // ops: their order takes time that grows with the square
 
-// A kernel's first launch loads it, which may wait for the whole device and so break a capture of another thread. Held
-// while something is captured, and while an op runs for the first time.
-std::mutex& loading() {
-  static std::mutex mutex;
-  return mutex;
+// A kernel's first launch loads it, which may wait for the whole device and so break a capture of another thread there.
+// Held while something is captured, and while an op runs for the first time. One per device: a device that waits must
+// not keep others from enqueuing what it waits for.
+std::mutex& loading(int device) {
+  static std::array<std::mutex, 64> mutexes;
+  return mutexes[static_cast<std::size_t>(device) % mutexes.size()];
 }
 
 std::size_t hash_of(const std::vector<Op>& ops) {
@@ -44,7 +46,7 @@ void OpReplay::run_all(const std::vector<Op>& ops) const {
 void OpReplay::run_eagerly(const std::vector<Op>& ops) {
   const auto met = [&](const Op& op) { return met_.test(op.index()); };
   if (std::all_of(ops.begin(), ops.end(), met)) return run_all(ops);
-  const std::lock_guard lock(loading());
+  const std::lock_guard lock(loading(device_));
   run_all(ops);
   for (const Op& op : ops) met_.set(op.index());
 }
@@ -140,7 +142,7 @@ void OpReplay::run_branched(const std::vector<Op>& ops) const { run_all(ops); }
 
 // False when something in the list does not let itself be captured; nothing has then been enqueued.
 bool OpReplay::capture(Known& known, bool branched) {
-  const std::lock_guard lock(loading());
+  const std::lock_guard lock(loading(device_));
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   cudaGraph_t raw = nullptr;
   bool good = true;

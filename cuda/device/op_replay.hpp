@@ -22,9 +22,10 @@ class OpReplay {
  public:
   using Run = std::function<void(const Op&)>;
   using RunInBranch = std::function<void(const Op&, unsigned branch)>;
-  // `run` enqueues one op on `stream`; `run_in_branch` with the scratch memory of one of kBranches branches.
-  OpReplay(cudaStream_t stream, Run run, RunInBranch run_in_branch)
-      : stream_(stream), run_(std::move(run)), run_in_branch_(std::move(run_in_branch)) {}
+  // `run` enqueues one op on `stream`, of device number `device`; `run_in_branch` with the scratch memory of one of
+  // kBranches branches.
+  OpReplay(int device, cudaStream_t stream, Run run, RunInBranch run_in_branch)
+      : device_(device), stream_(stream), run_(std::move(run)), run_in_branch_(std::move(run_in_branch)) {}
 
   void enqueue(const std::vector<Op>& ops);
 
@@ -50,6 +51,7 @@ class OpReplay {
   static constexpr std::size_t kShortest = 4;  // a graph of fewer ops gains nothing
   static constexpr int kMostRefusals = 3;
 
+  int device_;
   cudaStream_t stream_;
   Run run_;
   RunInBranch run_in_branch_;

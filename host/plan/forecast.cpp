@@ -216,10 +216,12 @@ std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShap
 }
 
 double host_memory(const Config& config, const ProblemCounts& counts, InputKind kind) {
-  constexpr double kProgram = 20e6;  // the program and what its libraries keep
-  // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator and with it, the best,
-  // fetched at the end, being written.
-  constexpr double kWeightCopies = 9;
+  constexpr double kProgram = 20e6;         // the program and what its libraries keep
+  constexpr double kCudaLibraries = 260e6;  // which a build with CUDA devices loads on CPU workers too (CUDA 13.0)
+  const double program = kProgram + (accelerator() != nullptr ? kCudaLibraries : 0.0);
+  // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator, the best, fetched at the end,
+  // being written. The evaluator's own are counted with it.
+  constexpr double kWeightCopies = 8;
   const auto d = [](std::int64_t value) { return static_cast<double>(value); };
   const double rows = d(counts.parts[0] + counts.parts[1] + counts.parts[2]), inputs = d(counts.shape.inputs);
   const double v = d(counts.shape.train_nodes), width = d(config.model.width), value = sizeof(float);
@@ -231,7 +233,7 @@ double host_memory(const Config& config, const ProblemCounts& counts, InputKind 
   const double weights = value * (width * (plain ? inputs : v) + d(config.stages.back().layers - 2) * width * width);
   const EvaluationShape shape = evaluation_shape(config, {counts.shape, kind}, counts.parts, false);
   const double evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
-  return kProgram + std::max(loading, parts + kWeightCopies * weights + evaluation);
+  return program + std::max(loading, parts + kWeightCopies * weights + evaluation);
 }
 
 }  // namespace gamlp
