@@ -219,8 +219,8 @@ double host_memory(const Config& config, const ProblemCounts& counts, InputKind 
   constexpr double kProgram = 20e6;         // the program and what its libraries keep
   constexpr double kCudaLibraries = 260e6;  // which a build with CUDA devices loads on CPU workers too (CUDA 13.0)
   const double program = kProgram + (accelerator() != nullptr ? kCudaLibraries : 0.0);
-  // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator, the best, fetched at the end,
-  // being written. The evaluator's own are counted with it.
+  // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator, the best, fetched at the
+  // end, being written. The evaluator's own are counted with it.
   constexpr double kWeightCopies = 8;
   const auto d = [](std::int64_t value) { return static_cast<double>(value); };
   const double rows = d(counts.parts[0] + counts.parts[1] + counts.parts[2]), inputs = d(counts.shape.inputs);
