@@ -116,6 +116,20 @@ GraphEnd captured_end(cudaStream_t stream) {
   return end;
 }
 
+// A node without work, for what comes after no other: an empty set of dependencies is not documented to be one.
+GraphEnd root_of(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamGetCaptureInfo(stream, &status, nullptr, &graph, nullptr, nullptr, nullptr),
+        "cudaStreamGetCaptureInfo");
+  if (status != cudaStreamCaptureStatusActive) throw DeviceError("CUDA: a capture has failed");
+  GraphEnd root;
+  root.nodes.resize(1);
+  root.edges.resize(1);
+  check(cudaGraphAddEmptyNode(root.nodes.data(), graph, nullptr, 0), "cudaGraphAddEmptyNode");
+  return root;
+}
+
 // What is captured next comes after `end`, and after nothing else.
 void continue_from(cudaStream_t stream, GraphEnd& end) {
   check(cudaStreamUpdateCaptureDependencies(stream, end.nodes.data(), end.edges.data(), end.nodes.size(),
@@ -127,11 +141,13 @@ void continue_from(cudaStream_t stream, GraphEnd& end) {
 
 void OpReplay::run_branched(const std::vector<Op>& ops) const {
   const std::vector<OpPlace> places = order_of(ops, kBranches);
+  const GraphEnd root = root_of(stream_);
   std::vector<GraphEnd> ends;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     GraphEnd from;
     for (const std::size_t earlier : places[i].after) from.add(ends[earlier]);
-    if (i > 0) continue_from(stream_, from);
+    if (from.nodes.empty()) from = root;
+    continue_from(stream_, from);
     run_in_branch_(ops[i], places[i].branch);
     ends.push_back(captured_end(stream_));
   }

@@ -28,7 +28,6 @@ constexpr cusparseSpMMAlg_t kAlgorithm = CUSPARSE_SPMM_CSR_ALG3;
 constexpr std::size_t kPinnedBytes = std::size_t{16} << 20;
 constexpr std::int64_t kMostEntries = std::int64_t{1} << 30;  // of a slab: its offsets are 32 bits wide
 constexpr std::int64_t kMostValues = 0x7fffffff;              // of a block, which the library may index with 32 bits
-constexpr std::int64_t kMostColumns = std::int64_t{1} << 20;  // of a block: a row of it fits the pinned memory
 constexpr double kUsable = 0.9;  // of the free memory; the library's workspace is in the rest
 constexpr std::int64_t kEntryBytes = sizeof(std::int32_t) + sizeof(float);
 
@@ -276,7 +275,7 @@ class Augmenter {
 AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t wanted, std::int64_t entries,
                          std::int64_t longest_row, std::size_t bytes) {
   const std::int64_t indexed = std::max<std::int64_t>(kMostValues / std::max<std::int64_t>(nodes, 1) / 4 * 4, 4);
-  const std::int64_t most = std::min({padded(features), indexed, kMostColumns}), least = std::min(kMinColumns, most);
+  const std::int64_t most = std::min({padded(features), indexed, kBlockColumns}), least = std::min(kMinColumns, most);
   const std::size_t indices = index_bytes(nodes, wanted), graph = static_cast<std::size_t>(entries * kEntryBytes);
   const auto columns_in = [&](std::size_t room) {
     const auto fit = static_cast<std::int64_t>(room / dense_bytes(nodes, wanted, 1)) / 4 * 4;

@@ -1,9 +1,10 @@
 // Graph augmentation on a GPU: host/graph/augment.hpp's X by cuSPARSE products, a block of feature columns at a time.
 //
 // Device memory: two float buffers of N rows × the block's columns, one of the wanted rows, and the operator. Blocks
-// are as wide as memory allows; an operator that has no room beside blocks of kMinColumns columns is streamed from host
-// memory in slabs of rows, for every hop of every block. Sums are those of the library's deterministic algorithm: the
-// same bits on every run on the same kind of GPU, and for the same width of blocks; the CPU's but for rounding.
+// are of kBlockColumns columns where memory allows, so that runs are repeated bit by bit on any such GPU; an operator
+// that has no room beside blocks of kMinColumns columns is streamed from host memory in slabs of rows, for every hop of
+// every block. Sums are those of the library's deterministic algorithm: the same bits on every run on the same kind of
+// GPU, and for the same width of blocks; the CPU's but for rounding.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +18,7 @@
 
 namespace gamlp::cuda {
 
+inline constexpr std::int64_t kBlockColumns = 256;  // of a block, the CPU's (host/graph/augment.hpp)
 inline constexpr std::int64_t kMinColumns = 16;
 
 struct AugmentPlan {

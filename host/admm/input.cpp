@@ -115,17 +115,21 @@ LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
 }
 
 std::vector<double> TrainingInput::probe() const {
-  Random random(random_key(0x696E707574, 0));
-  std::vector<double> direction;
-  for (std::int64_t j = 0; j < train.cols(); ++j) direction.push_back(random.normal());
   std::vector<double> values;
-  for (std::int64_t i = 0; i < train.rows(); ++i) {
-    double sum = 0.0;
-    for (std::int64_t j = 0; j < train.cols(); ++j) {
-      sum += static_cast<double>(train(i, j)) * direction[static_cast<std::size_t>(j)];
+  const auto add = [&](const Matrix& x, std::uint64_t which) {
+    Random random(random_key(0x696E707574, which));
+    std::vector<double> direction;
+    for (std::int64_t j = 0; j < x.cols(); ++j) direction.push_back(random.normal());
+    for (std::int64_t i = 0; i < x.rows(); ++i) {
+      double sum = 0.0;
+      for (std::int64_t j = 0; j < x.cols(); ++j) {
+        sum += static_cast<double>(x(i, j)) * direction[static_cast<std::size_t>(j)];
+      }
+      values.push_back(sum);
     }
-    values.push_back(sum);
-  }
+  };
+  add(train, 0);
+  if (kind == InputKind::qr) add(basis, 1);
   return values;
 }
 

@@ -45,8 +45,8 @@ struct TrainingInput {
   }
   // Layer 1 for the original inputs.
   LayerWeights expanded(const LayerWeights& layer) const;
-  // A number per training node: train times a fixed random vector. Tells other inputs from the same ones, and the same
-  // inputs in other coordinates: QR of inputs that differ by rounding may choose other ones.
+  // train, and for QR the basis, times a fixed random vector each: V or 2 V numbers. Tells other inputs from the same
+  // ones, and the same inputs in other coordinates: QR of inputs that differ by rounding may choose other ones.
   std::vector<double> probe() const;
 };
 

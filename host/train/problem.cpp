@@ -41,7 +41,8 @@ Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std:
       if (!note.empty()) notes.push_back(note);
       return x;
     } catch (const DeviceError& error) {
-      notes.push_back(std::string("augmented on the CPU instead: ") + error.what());
+      notes.push_back("augmented on the CPU, not on cuda:" + std::to_string(devices.cuda.front()) + ": " +
+                      error.what());
     }
   }
   AugmentOptions options;

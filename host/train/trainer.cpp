@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <deque>
 #include <memory>
 #include <utility>
@@ -266,26 +267,6 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   remove_old_checkpoints(folder_.checkpoints(), 2);
 }
 
-// Other inputs than those that the run began with: a dataset that has changed, or, with QR, coordinates that another
-// device or library chose; what was trained means nothing there. A few rounding errors are told only.
-void check_inputs(const std::vector<double>& begun, const std::vector<double>& now, Reporter& reporter) {
-  constexpr double kRounding = 1e-3;
-  if (begun.empty() || begun == now) return;
-  double largest = 0.0, apart = begun.size() == now.size() ? 0.0 : HUGE_VAL;
-  for (std::size_t i = 0; i < std::min(begun.size(), now.size()); ++i) {
-    largest = std::max(largest, std::fabs(begun[i]));
-    apart = std::max(apart, std::fabs(begun[i] - now[i]));
-  }
-  if (!(apart <= kRounding * largest)) {
-    throw DataError(
-        "the inputs of layer 1 are not those that the run began with: the dataset has changed, or its coordinates come "
-        "out differently here; resume on the kind of devices that it began on");
-  }
-  reporter.warning(
-      "the inputs differ in their last bits from those that the run began with, which other devices or "
-      "libraries computed: the result will, too");
-}
-
 void check_best_fits(const Checkpoint& from, const Network& stage) {
   const Network& best = from.best.network;
   bool fits = best.empty() ? !from.stage_complete : best.size() == stage.size();
@@ -303,7 +284,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   int first_stage = 1;
   std::int64_t done = 0;
   if (from) {
-    check_inputs(from->input_probe, input_probe_, reporter_);
+    if (!from->input_probe.empty()) input_probe_ = from->input_probe;  // of the run's beginning
     first_stage = from->stage;
     done = from->stage_complete ? config_.stages[static_cast<std::size_t>(from->stage) - 1].epochs : from->stage_epoch;
     epochs_done_ = from->epoch;
@@ -374,6 +355,32 @@ TrainResult Trainer::run(const Checkpoint* from) {
 
 Problem prepare(Config& config) { return make_problem(config, hardware_threads()); }
 
+// Other inputs than those that the run began with: a dataset that has changed, or, with QR, coordinates that another
+// device or library chose; what was trained means nothing there. What may be rounding is told only.
+void check_inputs(const RunFolder& folder, const std::vector<double>& begun, const std::vector<double>& now,
+                  Reporter& reporter) {
+  constexpr double kRounding = 1e-3;
+  if (begun.empty() || begun == now) return;
+  double largest = 0.0, apart = begun.size() == now.size() ? 0.0 : HUGE_VAL;
+  for (std::size_t i = 0; i < std::min(begun.size(), now.size()); ++i) {
+    largest = std::max(largest, std::fabs(begun[i]));
+    apart = std::max(apart, std::fabs(begun[i] - now[i]));
+  }
+  const std::string where = folder.path().string() + ": the inputs of layer 1 ";
+  if (!(apart <= kRounding * largest)) {
+    throw DataError(
+        where +
+        "are not those that the run began with: the dataset has changed, or, where training nodes are fewer "
+        "than inputs, this machine's devices and libraries choose other coordinates for them; resume with "
+        "the dataset, machine and devices that the run began with");
+  }
+  char share[32];
+  std::snprintf(share, sizeof share, "%.1e", apart / largest);
+  reporter.warning(where + "differ by " + share +
+                   " of their size from those that the run began with, as other devices, libraries or their memory "
+                   "make them: the result will differ a little from that of an uninterrupted run");
+}
+
 }  // namespace
 
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
@@ -415,9 +422,10 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
                     " epochs");
   }
   locate_dataset(config.dataset, folder.path());
-  folder.truncate_metrics(from.epoch);
   const int devices = choose_devices(config).count;
   Problem problem = prepare(config);
+  check_inputs(folder, from.input_probe, problem.input.probe(), reporter);
+  folder.truncate_metrics(from.epoch);
   reporter.prepared(problem, config, devices);
   const bool resident = options.check && options.check(config, problem);
   reporter.message("resuming after epoch " + std::to_string(from.epoch));

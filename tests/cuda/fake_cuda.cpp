@@ -426,19 +426,30 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status, unsigned long long*,
-                                     cudaGraph_t*, const cudaGraphNode_t** nodes, const cudaGraphEdgeData** edges,
+                                     cudaGraph_t* graph, const cudaGraphNode_t** nodes, const cudaGraphEdgeData** edges,
                                      size_t* count) {
   FAKE("cudaStreamGetCaptureInfo")
   *status = stream->spoilt ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
+  if (graph != nullptr) *graph = static_cast<cudaGraph_t>(stream->capturing);
+  if (nodes == nullptr) return cudaSuccess;
   *nodes = stream->after.data();
   *edges = stream->edge_data.data();
   *count = stream->after.size();
   return cudaSuccess;
 }
+cudaError_t cudaGraphAddEmptyNode(cudaGraphNode_t* node, cudaGraph_t graph, const cudaGraphNode_t*, size_t count) {
+  FAKE("cudaGraphAddEmptyNode")
+  if (count != 0) misused("another use of an empty node");
+  graph->nodes.push_back({[] {}, {}, graph->nodes.size(), 1});
+  *node = &graph->nodes.back();
+  return cudaSuccess;
+}
 cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t stream, cudaGraphNode_t* nodes, const cudaGraphEdgeData*,
                                                 size_t count, unsigned flags) {
   FAKE("cudaStreamUpdateCaptureDependencies")
-  if (flags != cudaStreamSetCaptureDependencies || stream->capturing == nullptr) misused("another use of dependencies");
+  if (flags != cudaStreamSetCaptureDependencies || stream->capturing == nullptr || count == 0) {
+    misused("another use of dependencies");
+  }
   stream->after.assign(nodes, nodes + count);
   stream->edge_data.assign(count, {});
   return cudaSuccess;

@@ -1,4 +1,8 @@
 // The order that a graph of small ops keeps, and that layers do run beside each other.
+#include <algorithm>
+#include <memory>
+
+#include "cuda/core/queue.hpp"
 #include "cuda/device/op_order.hpp"
 #include "host/device/device.hpp"
 #include "tests/support/catch.hpp"
@@ -69,6 +73,33 @@ TEST_CASE("ops of a branch are in order, also when there are fewer branches than
     if (branches == 1) CHECK(crossing == 0);
     if (branches >= 5) CHECK(crossing == 5 * 4 / 2 * 6 * 6);  // five chains of six
   }
+}
+
+TEST_CASE("branches have shares of the scratch memory of their own") {
+  std::vector<std::byte> scratch(cuda::Queue::scratch_bytes());
+  cuda::Queue all;
+  const auto library = std::make_unique_for_overwrite<std::byte[]>(cuda::kLibraryWorkspace);
+  all.use_scratch(scratch.data(), library.get());
+  const auto at = [&](const void* place) { return static_cast<const std::byte*>(place) - scratch.data(); };
+  std::ptrdiff_t sums = 0, tickets = at(all.partials.arrived), info = at(all.info);
+  CHECK(at(all.partials.sums) == sums);
+  for (unsigned k = 0; k < cuda::kBranches; ++k) {
+    const cuda::Queue share = all.branch(k);
+    CHECK(at(share.partials.sums) == sums);
+    CHECK(at(share.partials.arrived) == tickets);
+    CHECK(at(share.info) == info);
+    CHECK(share.workspace - all.workspace == static_cast<std::ptrdiff_t>(k * cuda::kBranchWorkspace));
+    // What kernels use of them for tensors of kSmallTensor values in rows of kSmallColumns.
+    sums += static_cast<std::ptrdiff_t>(sizeof(double)) *
+            std::max<std::ptrdiff_t>(cuda::kMaxBlocks * cuda::kMaxSums, kSmallTensor / 16 + cuda::kSmallColumns);
+    CHECK(sums <= (k + 1) * static_cast<std::ptrdiff_t>(cuda::Queue::sums_bytes() / cuda::kBranches));
+    sums = (k + 1) * static_cast<std::ptrdiff_t>(cuda::Queue::sums_bytes() / cuda::kBranches);
+    tickets += static_cast<std::ptrdiff_t>(sizeof(unsigned) * cuda::kMaxTickets / cuda::kBranches);
+    info += 2 * static_cast<std::ptrdiff_t>(sizeof(std::int32_t));
+  }
+  CHECK(sums == at(all.partials.arrived));
+  CHECK(tickets == at(all.info));
+  CHECK(info == static_cast<std::ptrdiff_t>(scratch.size()));
 }
 
 TEST_CASE("a list is small when all of its tensors are") {

@@ -270,6 +270,11 @@ Table measure_iterations(const Scope& scope) {
           program.enqueue_scalars(scalars.data());
         });
         const cuda::OpReplay::Counts graphs = static_cast<CudaStream&>(*compute).replay_counts();
+        const std::int64_t largest = std::max({size.nodes * size.width, size.width * size.width});
+        if (CUDART_VERSION >= 13000 && largest <= kSmallTensor && graphs.captured > 0 && graphs.branched == 0) {
+          table.failures.push_back(std::to_string(size.width) +
+                                   " neurons: no list of small ops became a graph in branches");
+        }
         std::vector<Op> products;
         double bytes = 0, codec = 0;
         for (const Op& op : recorder.recorded) {
