@@ -121,9 +121,7 @@ CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind k
   queue_.use_scratch(memory, memory + kScratchBytes);
   linalg_ = cuda::create_linalg(stream_.get(), device.options().precision);
   queue_.linalg = linalg_.get();
-  replay_ = std::make_unique<cuda::OpReplay>(
-      device.ordinal(), stream_.get(), [this](const Op& op) { run(op, queue_); },
-      [this](const Op& op, unsigned branch) { run(op, queue_.branch(branch)); });
+  replay_ = std::make_unique<cuda::OpReplay>(device.ordinal(), queue_, run);
   void* pinned = nullptr;
   check(cudaHostAlloc(&pinned, kPinnedBytes, cudaHostAllocDefault), "cudaHostAlloc");
   pinned_ = cuda::PinnedMemory(pinned);

@@ -4,15 +4,12 @@
 #include <array>
 #include <mutex>
 
-#include "cuda/core/queue.hpp"
 #include "cuda/device/op_order.hpp"
 #include "host/core/error.hpp"
 
 namespace gamlp::cuda {
 namespace {
 
-// Earlier toolkits lack edge data in the calls, without which library kernels cannot be followed.
-constexpr bool kCanBranch = CUDART_VERSION >= 13000;
 constexpr std::size_t kMostBranched = 2048;  // ops: their order takes time that grows with the square
 
 // A kernel's first launch loads it, which may wait for the whole device and so break a capture of another thread there.
@@ -40,7 +37,7 @@ std::size_t hash_of(const std::vector<Op>& ops) {
 }  // namespace
 
 void OpReplay::run_all(const std::vector<Op>& ops) const {
-  for (const Op& op : ops) run_(op);
+  for (const Op& op : ops) run_(op, queue_);
 }
 
 void OpReplay::run_eagerly(const std::vector<Op>& ops) {
@@ -61,7 +58,8 @@ void OpReplay::enqueue(const std::vector<Op>& ops) {
     ++counts_.eager;
     known_.push_front({hash, ops, {}, 0});
     if (known_.size() > kKept) {
-      if (known_.back().graph) check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");  // it may still run
+      if (known_.back().graph)
+        check(cudaStreamSynchronize(queue_.stream), "cudaStreamSynchronize");  // it may still run
       known_.pop_back();
     }
     return;
@@ -80,7 +78,7 @@ void OpReplay::enqueue(const std::vector<Op>& ops) {
     ++counts_.eager;
     return;
   }
-  check(cudaGraphLaunch(known.graph.get(), stream_), "cudaGraphLaunch");
+  check(cudaGraphLaunch(known.graph.get(), queue_.stream), "cudaGraphLaunch");
   ++counts_.replayed;
 }
 
@@ -101,13 +99,13 @@ struct GraphEnd {
   }
 };
 
-GraphEnd captured_end(cudaStream_t stream) {
+// Also the graph itself, where that is asked for.
+GraphEnd captured_end(cudaStream_t stream, cudaGraph_t* graph = nullptr) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   const cudaGraphNode_t* nodes = nullptr;
   const cudaGraphEdgeData* edges = nullptr;
   std::size_t count = 0;
-  check(cudaStreamGetCaptureInfo(stream, &status, nullptr, nullptr, &nodes, &edges, &count),
-        "cudaStreamGetCaptureInfo");
+  check(cudaStreamGetCaptureInfo(stream, &status, nullptr, graph, &nodes, &edges, &count), "cudaStreamGetCaptureInfo");
   if (status != cudaStreamCaptureStatusActive) throw DeviceError("CUDA: a capture has failed");
   GraphEnd end;
   end.nodes.assign(nodes, nodes + count);
@@ -118,11 +116,8 @@ GraphEnd captured_end(cudaStream_t stream) {
 
 // A node without work, for what comes after no other: an empty set of dependencies is not documented to be one.
 GraphEnd root_of(cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   cudaGraph_t graph = nullptr;
-  check(cudaStreamGetCaptureInfo(stream, &status, nullptr, &graph, nullptr, nullptr, nullptr),
-        "cudaStreamGetCaptureInfo");
-  if (status != cudaStreamCaptureStatusActive) throw DeviceError("CUDA: a capture has failed");
+  captured_end(stream, &graph);
   GraphEnd root;
   root.nodes.resize(1);
   root.edges.resize(1);
@@ -141,15 +136,15 @@ void continue_from(cudaStream_t stream, GraphEnd& end) {
 
 void OpReplay::run_branched(const std::vector<Op>& ops) const {
   const std::vector<OpPlace> places = order_of(ops, kBranches);
-  const GraphEnd root = root_of(stream_);
+  const GraphEnd root = root_of(queue_.stream);
   std::vector<GraphEnd> ends;
   for (std::size_t i = 0; i < ops.size(); ++i) {
     GraphEnd from;
     for (const std::size_t earlier : places[i].after) from.add(ends[earlier]);
     if (from.nodes.empty()) from = root;
-    continue_from(stream_, from);
-    run_in_branch_(ops[i], places[i].branch);
-    ends.push_back(captured_end(stream_));
+    continue_from(queue_.stream, from);
+    run_(ops[i], queue_.branch(places[i].branch));
+    ends.push_back(captured_end(queue_.stream));
   }
 }
 #else
@@ -159,7 +154,7 @@ void OpReplay::run_branched(const std::vector<Op>& ops) const { run_all(ops); }
 // False when something in the list does not let itself be captured; nothing has then been enqueued.
 bool OpReplay::capture(Known& known, bool branched) {
   const std::lock_guard lock(loading(device_));
-  check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  check(cudaStreamBeginCapture(queue_.stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
   cudaGraph_t raw = nullptr;
   bool good = true;
   try {
@@ -167,11 +162,11 @@ bool OpReplay::capture(Known& known, bool branched) {
   } catch (const DeviceError&) {
     good = false;
   } catch (...) {
-    cudaStreamEndCapture(stream_, &raw);
+    cudaStreamEndCapture(queue_.stream, &raw);
     GraphHandle dropped(raw);
     throw;
   }
-  good = cudaStreamEndCapture(stream_, &raw) == cudaSuccess && good;
+  good = cudaStreamEndCapture(queue_.stream, &raw) == cudaSuccess && good;
   const GraphHandle graph(raw);
   cudaGraphExec_t exec = nullptr;
   if (good && graph) good = cudaGraphInstantiate(&exec, graph.get(), 0) == cudaSuccess;

@@ -8,24 +8,25 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <list>
 #include <variant>
 #include <vector>
 
 #include "cuda/core/handles.hpp"
+#include "cuda/core/queue.hpp"
 #include "host/device/ops.hpp"
 
 namespace gamlp::cuda {
 
 class OpReplay {
  public:
-  using Run = std::function<void(const Op&)>;
-  using RunInBranch = std::function<void(const Op&, unsigned branch)>;
-  // `run` enqueues one op on `stream`, of device number `device`; `run_in_branch` with the scratch memory of one of
-  // kBranches branches.
-  OpReplay(int device, cudaStream_t stream, Run run, RunInBranch run_in_branch)
-      : device_(device), stream_(stream), run_(std::move(run)), run_in_branch_(std::move(run_in_branch)) {}
+  // Graphs with branches: earlier toolkits lack edge data in the calls, without which library kernels cannot be
+  // followed.
+  static constexpr bool kCanBranch = CUDART_VERSION >= 13000;
+
+  using Run = void (*)(const Op&, Queue);  // enqueues one op on the queue's stream
+  // `device`: the number of the queue's.
+  OpReplay(int device, const Queue& queue, Run run) : device_(device), queue_(queue), run_(run) {}
 
   void enqueue(const std::vector<Op>& ops);
 
@@ -52,9 +53,8 @@ class OpReplay {
   static constexpr int kMostRefusals = 3;
 
   int device_;
-  cudaStream_t stream_;
+  Queue queue_;
   Run run_;
-  RunInBranch run_in_branch_;
   std::list<Known> known_;
   std::bitset<std::variant_size_v<OpVariant>> met_;  // kinds of op that have been run
   Counts counts_;

@@ -14,11 +14,12 @@
 
 #include "host/core/matrix.hpp"
 #include "host/data/dataset.hpp"
+#include "host/graph/augment.hpp"
 #include "host/graph/csr.hpp"
 
 namespace gamlp::cuda {
 
-inline constexpr std::int64_t kBlockColumns = 256;  // of a block, the CPU's (host/graph/augment.hpp)
+inline constexpr std::int64_t kBlockColumns = AugmentOptions{}.column_block;
 inline constexpr std::int64_t kMinColumns = 16;
 
 struct AugmentPlan {

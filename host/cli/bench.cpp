@@ -242,8 +242,7 @@ int bench(const BenchArguments& args, bool json) {
     overrides.push_back("devices=" + text);
     compared.push_back(choose_devices(load_config(args.config, overrides)));
   }
-  const bool cpu = compared.front().kind == DeviceKind::cpu;
-  config.devices = cpu ? "cpu" : compared.front().text();  // prepares the problem
+  config.devices = compared.front().text();  // prepares the problem
   locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
   const Problem problem = make_problem(config, hardware_threads());
   set_blas_threads(1);

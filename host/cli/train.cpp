@@ -73,7 +73,7 @@ bool check_device_memory(const Config& config, const Problem& problem) {
       needed[devices.cuda.back()] += evaluation_memory(shape, devices.kind).peak;
       for (const auto& [gpu, bytes] : needed) {
         const std::size_t free = accelerator()->free_memory(gpu);
-        if (static_cast<double>(bytes) <= (resident ? 1.0 - kSpareMemory : 1.0) * static_cast<double>(free)) continue;
+        if (static_cast<double>(bytes) <= fillable_memory(static_cast<double>(free), resident)) continue;
         lack = "the stage of " + std::to_string(stage.layers) + " layers needs " +
                human_bytes(static_cast<double>(bytes)) + " on cuda:" + std::to_string(gpu) + ", where " +
                human_bytes(static_cast<double>(free)) +

@@ -68,8 +68,9 @@ std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& sh
 std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                                        int devices);
 
-// Of a GPU's memory, kept free where there is a choice: allocations are rounded up, and libraries take some of it.
-inline constexpr double kSpareMemory = 0.05;
+// What of `available` bytes of a GPU a run may fill. Where inputs of the evaluation are to be resident, which is a
+// choice, some is left: allocations are rounded up, and libraries take some of it.
+constexpr double fillable_memory(double available, bool resident) { return resident ? 0.95 * available : available; }
 
 // Bytes of the process of CPU workers at its peak, beside their device memory: inputs, the graph while it is augmented,
 // copies of weights under way.

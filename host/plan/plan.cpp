@@ -54,7 +54,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int d
       const MemoryNeed need = memory_need(subject, machine, spec, resident);
       if (need.needed >= most.needed) most = need;
     }
-    if (!machine.gpu || most.needed <= (1.0 - kSpareMemory) * most.available) break;
+    if (!machine.gpu || most.needed <= fillable_memory(most.available, resident)) break;
   }
   return most;
 }

@@ -48,7 +48,6 @@ class Trainer {
           bool resident)
       : config_(std::move(config)),
         problem_(std::move(problem)),
-        input_probe_(problem_.input.probe()),
         folder_(folder),
         reporter_(reporter),
         options_(options),
@@ -82,7 +81,7 @@ class Trainer {
 
   Config config_;
   Problem problem_;
-  std::vector<double> input_probe_;
+  std::vector<double> input_probe_;  // as the run began; empty before its first checkpoint
   const RunFolder& folder_;
   Reporter& reporter_;
   TrainOptions options_;
@@ -259,6 +258,7 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.bytes_sent = bytes_before_ + runner_.fleet().traffic().bytes_sent;
   c.recent_objectives = recent_objectives_;
   c.config = to_json(config_).dump();
+  if (input_probe_.empty()) input_probe_ = problem_.input.probe();
   c.input_probe = input_probe_;
   c.best = best_;
   c.best_of_stages = best_of_stages_;
@@ -284,7 +284,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   int first_stage = 1;
   std::int64_t done = 0;
   if (from) {
-    if (!from->input_probe.empty()) input_probe_ = from->input_probe;  // of the run's beginning
+    input_probe_ = from->input_probe;
     first_stage = from->stage;
     done = from->stage_complete ? config_.stages[static_cast<std::size_t>(from->stage) - 1].epochs : from->stage_epoch;
     epochs_done_ = from->epoch;
@@ -357,10 +357,12 @@ Problem prepare(Config& config) { return make_problem(config, hardware_threads()
 
 // Other inputs than those that the run began with: a dataset that has changed, or, with QR, coordinates that another
 // device or library chose; what was trained means nothing there. What may be rounding is told only.
-void check_inputs(const RunFolder& folder, const std::vector<double>& begun, const std::vector<double>& now,
+void check_inputs(const RunFolder& folder, const std::vector<double>& begun, const TrainingInput& input,
                   Reporter& reporter) {
   constexpr double kRounding = 1e-3;
-  if (begun.empty() || begun == now) return;
+  if (begun.empty()) return;
+  const std::vector<double> now = input.probe();
+  if (begun == now) return;
   double largest = 0.0, apart = begun.size() == now.size() ? 0.0 : HUGE_VAL;
   for (std::size_t i = 0; i < std::min(begun.size(), now.size()); ++i) {
     largest = std::max(largest, std::fabs(begun[i]));
@@ -424,7 +426,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   locate_dataset(config.dataset, folder.path());
   const int devices = choose_devices(config).count;
   Problem problem = prepare(config);
-  check_inputs(folder, from.input_probe, problem.input.probe(), reporter);
+  check_inputs(folder, from.input_probe, problem.input, reporter);
   folder.truncate_metrics(from.epoch);
   reporter.prepared(problem, config, devices);
   const bool resident = options.check && options.check(config, problem);

@@ -431,7 +431,6 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatu
   FAKE("cudaStreamGetCaptureInfo")
   *status = stream->spoilt ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
   if (graph != nullptr) *graph = static_cast<cudaGraph_t>(stream->capturing);
-  if (nodes == nullptr) return cudaSuccess;
   *nodes = stream->after.data();
   *edges = stream->edge_data.data();
   *count = stream->after.size();
@@ -483,24 +482,20 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   ++state().counts.graph_launches;
   // Its nodes in some order that the edges allow.
   const auto& nodes = exec->nodes;
-  std::vector<bool> done(nodes.size());
-  std::vector<std::size_t> ready;
-  const auto is_ready = [&](const CUgraphNode_st& node) {
-    return std::all_of(node.after.begin(), node.after.end(), [&](std::size_t i) { return done[i]; });
-  };
+  std::vector<std::size_t> ready, missing(nodes.size());
   std::vector<std::vector<std::size_t>> next(nodes.size());
   for (const CUgraphNode_st& node : nodes) {
     for (const std::size_t i : node.after) next[i].push_back(node.index);
+    missing[node.index] = node.after.size();
     if (node.after.empty()) ready.push_back(node.index);
   }
   while (!ready.empty()) {
     std::swap(ready[state().random.below(ready.size())], ready.back());
     const std::size_t i = ready.back();
     ready.pop_back();
-    done[i] = true;
     submit(stream, nodes[i].task);
     for (const std::size_t k : next[i]) {
-      if (is_ready(nodes[k]) && std::find(ready.begin(), ready.end(), k) == ready.end()) ready.push_back(k);
+      if (--missing[k] == 0) ready.push_back(k);
     }
   }
   return cudaSuccess;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cuda/comm/process_transport.hpp"
+#include "cuda/device/op_order.hpp"
 #include "host/admm/stage_program.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/random.hpp"
@@ -270,8 +271,8 @@ Table measure_iterations(const Scope& scope) {
           program.enqueue_scalars(scalars.data());
         });
         const cuda::OpReplay::Counts graphs = static_cast<CudaStream&>(*compute).replay_counts();
-        const std::int64_t largest = std::max({size.nodes * size.width, size.width * size.width});
-        if (CUDART_VERSION >= 13000 && largest <= kSmallTensor && graphs.captured > 0 && graphs.branched == 0) {
+        const bool in_branches = cuda::OpReplay::kCanBranch && cuda::all_small(recorder.recorded);
+        if (in_branches && graphs.captured > 0 && graphs.branched == 0) {
           table.failures.push_back(std::to_string(size.width) +
                                    " neurons: no list of small ops became a graph in branches");
         }
