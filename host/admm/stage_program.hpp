@@ -96,6 +96,8 @@ class StageProgram {
   // Training state, in the order of layers, so that a checkpoint does not depend on the partition. The maps
   // must stay alive until the stream is synchronised; save() finds its entries prepared by describe_state().
   void describe_state(TrainingState& state) const;
+  // What enqueue_restore() reads: this device's entries, and those of the neighbours that it has a copy of.
+  std::vector<std::string> restored_names() const;
   void enqueue_save(TrainingState& state);
   void enqueue_restore(const TrainingState& state);
 
@@ -112,6 +114,7 @@ class StageProgram {
   bool has_left() const { return range_.first > 1; }
   bool has_right() const { return range_.last < spec_.layers(); }
   std::vector<Entry> entries() const;
+  std::vector<Entry> restored_entries() const;
   Scalar scalar(int index, LayerScalar which) const;
   MatView<double> scalars(int index, LayerScalar first, int count) const;
   Mat workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const;

@@ -42,6 +42,28 @@ std::vector<StageProgram::Entry> StageProgram::entries() const {
   return list;
 }
 
+std::vector<StageProgram::Entry> StageProgram::restored_entries() const {
+  std::vector<Entry> list = entries();
+  if (rank_ != 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
+  if (has_left()) {
+    const Layer& l = *layers_.front();
+    const std::string below = std::to_string(l.index - 1);
+    list.push_back({"q" + below, as_bytes(l.q_in), spec_.nodes, l.n, 4});
+    list.push_back({"u" + below, as_bytes(l.u_in), spec_.nodes, l.n, 4});
+  }
+  if (has_right()) {
+    const Layer& l = *layers_.back();
+    list.push_back({"p" + std::to_string(l.index + 1), as_bytes(l.p_next), spec_.nodes, l.m, 4});
+  }
+  return list;
+}
+
+std::vector<std::string> StageProgram::restored_names() const {
+  std::vector<std::string> names;
+  for (const Entry& entry : restored_entries()) names.push_back(entry.name);
+  return names;
+}
+
 void StageProgram::describe_state(TrainingState& state) const {
   for (const Entry& entry : entries()) {
     HostTensor& tensor = state[entry.name];
@@ -57,28 +79,16 @@ void StageProgram::enqueue_save(TrainingState& state) {
 }
 
 void StageProgram::enqueue_restore(const TrainingState& state) {
-  const auto restore = [&](const std::string& name, Bytes to, std::int64_t rows, std::int64_t cols) {
+  for (const auto& [name, memory, rows, cols, item_bytes] : restored_entries()) {
     const auto found = state.find(name);
     if (found == state.end()) throw DataError("checkpoint: tensor \"" + name + "\" is missing");
     const HostTensor& tensor = found->second;
-    if (tensor.rows != rows || tensor.cols != cols || tensor.data.size() != static_cast<std::size_t>(to.size())) {
+    if (tensor.rows != rows || tensor.cols != cols || tensor.data.size() != static_cast<std::size_t>(memory.size())) {
       throw DataError("checkpoint: tensor \"" + name + "\" is " + std::to_string(tensor.rows) + " × " +
                       std::to_string(tensor.cols) + ", expected " + std::to_string(rows) + " × " +
                       std::to_string(cols));
     }
-    enqueue(ops::Upload{tensor.data.data(), to});
-  };
-  for (const Entry& entry : entries()) restore(entry.name, entry.memory, entry.rows, entry.cols);
-  if (rank_ != 0) restore("iteration", iteration_.raw(4), 1, 1);
-  if (has_left()) {
-    const Layer& l = *layers_.front();
-    const std::string below = std::to_string(l.index - 1);
-    restore("q" + below, as_bytes(l.q_in), spec_.nodes, l.n);
-    restore("u" + below, as_bytes(l.u_in), spec_.nodes, l.n);
-  }
-  if (has_right()) {
-    const Layer& l = *layers_.back();
-    restore("p" + std::to_string(l.index + 1), as_bytes(l.p_next), spec_.nodes, l.m);
+    enqueue(ops::Upload{tensor.data.data(), memory});
   }
   q_pending_ = false;
 }

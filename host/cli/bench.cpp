@@ -21,6 +21,7 @@
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/devices.hpp"
+#include "host/train/gather.hpp"
 #include "host/train/stage_runner.hpp"
 
 namespace gamlp::cli {
@@ -88,13 +89,18 @@ struct Measurement {
   std::size_t peak_memory = 0;
 };
 
-// One set-up whose iterations can be timed in turns with those of another.
+// One set-up whose iterations can be timed in turns with those of another. In a group of processes every call is
+// collective, and what it returns means something on rank 0.
 class Subject {
  public:
-  Subject(const Config& config, const Problem& problem, const ChosenDevices& devices)
-      : config_(config), devices_(devices), runner_(config, problem, create_fleet(devices, config)) {
+  Subject(const Config& config, const Problem& problem, const ChosenDevices& devices, ProcessGroup& group)
+      : config_(config),
+        devices_(devices),
+        group_(group),
+        runner_(config, problem, create_fleet(devices, config, group), group) {
     for (int rank = 0; rank < devices.count; ++rank) {
-      streams_.push_back(std::make_unique<RecordingStream>(*runner_.fleet().context(rank).compute));
+      const bool local = runner_.fleet().local(rank);
+      streams_.push_back(local ? std::make_unique<RecordingStream>(*runner_.fleet().context(rank).compute) : nullptr);
     }
     runner_.context = [this](int rank) {
       DeviceContext context = runner_.fleet().context(rank);
@@ -107,16 +113,15 @@ class Subject {
                                           config.train.seed));
     runner_.forward();
     run(layers + 3);  // past the first gradients, which take an extra product each
-    for (auto& stream : streams_) stream->recording = true;
+    record(true);
     run(1);
-    for (auto& stream : streams_) stream->recording = false;
+    record(false);
   }
-
-  const ChosenDevices& devices() const { return devices_; }
 
   // Iterations one after the other on every device; returns the seconds of each as the last device saw them. On GPUs,
   // which are behind what is enqueued: the mean.
   std::vector<double> run(int iterations) {
+    agree(group_, [] {});  // all begin together
     std::vector<Clock::time_point> ends(static_cast<std::size_t>(iterations) + 1);
     runner_.run_all([&](int rank) {
       const bool clock = rank + 1 == runner_.active();
@@ -131,11 +136,12 @@ class Subject {
     if (on_gpu()) return {seconds_since(ends[0]) / iterations};
     std::vector<double> seconds;
     for (std::size_t i = 1; i < ends.size(); ++i) seconds.push_back(seconds_between(ends[i - 1], ends[i]));
-    return seconds;
+    return of_rank(runner_.active() - 1, std::move(seconds));
   }
 
   // The recorded ops alone, on the same threads; seconds of the slowest device.
   double floor() {
+    agree(group_, [] {});
     std::vector<double> seconds(static_cast<std::size_t>(runner_.active()));
     runner_.run_all([&](int rank) {
       const auto start = Clock::now();
@@ -145,35 +151,76 @@ class Subject {
       runner_.fleet().context(rank).compute->synchronize();
       seconds[static_cast<std::size_t>(rank)] = seconds_since(start);
     });
-    return *std::max_element(seconds.begin(), seconds.end());
+    double slowest = 0;
+    for (int rank = 0; rank < runner_.active(); ++rank) {
+      slowest = std::max(slowest, of_rank(rank, {seconds[static_cast<std::size_t>(rank)]}).front());
+    }
+    return slowest;
   }
 
   Measurement measure(int iterations) {
     Measurement m;
     m.devices = runner_.active();
-    const DeviceTimes before = runner_.fleet().times();
-    const std::uint64_t bytes = runner_.fleet().traffic().bytes_sent;
+    const DeviceTimes before = times();
+    const double bytes = bytes_sent();
     m.iteration = median(run(iterations));
-    const DeviceTimes after = runner_.fleet().times();
+    const DeviceTimes after = times();
     const double n = iterations;
     for (std::size_t i = 0; i < m.phase.size(); ++i) m.phase[i] = (after.phase[i] - before.phase[i]) / n;
     m.wait = (after.wait - before.wait) / n;
     m.exchange = (after.exchange - before.exchange) / n;
-    m.bytes = static_cast<double>(runner_.fleet().traffic().bytes_sent - bytes) / n;
-    for (const auto& stream : streams_) {
-      for (const Op& op : stream->recorded) {
-        if (phase_of(op) == Phase::gemm) m.gflop += shape_of(op).flops * 1e-9;
+    m.bytes = (bytes_sent() - bytes) / n;
+    for (int rank = 0; rank < runner_.active(); ++rank) {
+      double gflop = 0;
+      if (const auto& stream = streams_[static_cast<std::size_t>(rank)]) {
+        for (const Op& op : stream->recorded) {
+          if (phase_of(op) == Phase::gemm) gflop += shape_of(op).flops * 1e-9;
+        }
       }
+      m.gflop += of_rank(rank, {gflop}).front();
     }
-    for (const MemoryUse& use : runner_.fleet().memory()) m.peak_memory = std::max(m.peak_memory, use.peak);
+    for (const MemoryUse& use : gather_memory(group_, runner_.fleet())) m.peak_memory = std::max(m.peak_memory, use.peak);
     return m;
   }
 
  private:
   bool on_gpu() const { return devices_.kind == DeviceKind::cuda; }
 
+  void record(bool on) {
+    for (auto& stream : streams_) {
+      if (stream) stream->recording = on;
+    }
+  }
+
+  // What the process of this device has; rank 0 receives it.
+  std::vector<double> of_rank(int rank, std::vector<double> values) {
+    if (runner_.fleet().local(0) && !runner_.fleet().local(rank)) {
+      group_.receive(rank, std::as_writable_bytes(std::span(values)));
+    } else if (!runner_.fleet().local(0) && runner_.fleet().local(rank)) {
+      group_.send(0, std::as_bytes(std::span(values)));
+    }
+    return values;
+  }
+
+  DeviceTimes times() {
+    DeviceTimes sum;
+    for (const DeviceTimes& one : gather_times(group_, runner_.fleet())) sum += one;
+    return sum;
+  }
+
+  double bytes_sent() {
+    double sum = 0;
+    for (int rank = 0; rank < runner_.fleet().size(); ++rank) {
+      const bool local = runner_.fleet().local(rank);
+      const auto sent = local ? runner_.fleet().context(rank).transport->counters().bytes_sent : 0;
+      sum += of_rank(rank, {static_cast<double>(sent)}).front();
+    }
+    return sum;
+  }
+
   Config config_;
   ChosenDevices devices_;
+  ProcessGroup& group_;
   std::vector<std::unique_ptr<RecordingStream>> streams_;
   StageRunner runner_;
   std::int64_t epoch_ = 0;
@@ -234,25 +281,63 @@ std::vector<std::string> split_devices(const std::string& list) {
   return parts;
 }
 
-int bench(const BenchArguments& args, bool json) {
-  Config config = load_config(args.config, args.overrides);
-  std::vector<ChosenDevices> compared;
+// What is compared: the devices that are named, each in this process. Of several processes: their devices, and beside
+// them as many in rank 0's process while the others wait.
+struct Compared {
+  ChosenDevices devices;
+  ProcessGroup* group = &solo_group();
+  std::string name;
+};
+
+std::vector<Compared> compared_devices(const BenchArguments& args, const Config& config, ProcessGroup& group) {
+  std::vector<Compared> all;
+  if (group.size() > 1) {
+    const ChosenDevices devices = choose_devices(config, group);
+    group.name_devices(devices.names());
+    all.push_back({devices, &group, std::to_string(group.size()) + " processes"});
+    all.push_back({devices, &solo_group(), devices.text()});
+    return all;
+  }
   for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {
     std::vector<std::string> overrides = args.overrides;
     overrides.push_back("devices=" + text);
-    compared.push_back(choose_devices(load_config(args.config, overrides)));
+    const ChosenDevices devices = choose_devices(load_config(args.config, overrides));
+    all.push_back({devices, &group, devices.text()});
   }
-  config.devices = compared.front().text();  // prepares the problem
-  locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
-  const Problem problem = make_problem(config, hardware_threads());
+  return all;
+}
+
+int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
+  TrainingStart start;
+  Config& config = start.config;
+  const bool first = group.rank() == 0;
+  std::vector<std::string> named = args.overrides;
+  if (group.size() > 1 && !args.devices.empty()) named.push_back("devices=" + args.devices);
+  agree(group, [&] { config = load_config(args.config, named); });
+  expect_same_program(group, config, version_text());
+  group.set_timeouts({config.distributed.timeout, config.distributed.stall_timeout});
+  const std::vector<Compared> compared = compared_devices(args, config, group);
+  agree(group, [&] {
+    if (!first) return;
+    config.devices = compared.front().devices.text();  // prepares the problem
+    locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
+    start.problem = make_problem(config, hardware_threads());
+  });
+  broadcast_start(group, start);
+  const Problem& problem = start.problem;
   set_blas_threads(1);
-  const double reference = reference_gflops();
+  const double reference = first ? reference_gflops() : 0.0;
+  const auto takes_part = [&](const Compared& one) { return first || one.group == &group; };
   std::vector<std::unique_ptr<Subject>> subjects;
-  for (const ChosenDevices& devices : compared) subjects.push_back(std::make_unique<Subject>(config, problem, devices));
+  for (const Compared& one : compared) {
+    subjects.push_back(takes_part(one) ? std::make_unique<Subject>(config, problem, one.devices, *one.group) : nullptr);
+  }
   // In turns, so that a slow minute of the machine falls on all of them.
   std::vector<std::vector<Measurement>> rounds(subjects.size());
   for (int round = 0; round < args.rounds; ++round) {
     for (std::size_t i = 0; i < subjects.size(); ++i) {
+      agree(group, [] {});  // who takes no part waits
+      if (!subjects[i]) continue;
       Measurement m = subjects[i]->measure(args.iterations);
       std::vector<double> floors;
       for (int k = 0; k < std::max(3, args.iterations / 2); ++k) floors.push_back(subjects[i]->floor());
@@ -260,6 +345,8 @@ int bench(const BenchArguments& args, bool json) {
       rounds[i].push_back(m);
     }
   }
+  agree(group, [] {});
+  if (!first) return 0;
   nlohmann::ordered_json report;
   report["config"] = args.config;
   report["update"] = config.method.update == Update::exact ? "exact" : "gradient";
@@ -280,7 +367,7 @@ int bench(const BenchArguments& args, bool json) {
               [](const Measurement& a, const Measurement& b) { return a.iteration / a.floor < b.iteration / b.floor; });
     const Measurement& middle = measured[measured.size() / 2];
     nlohmann::ordered_json entry = to_json(middle);
-    entry["named"] = subjects[static_cast<std::size_t>(&measured - rounds.data())]->devices().text();
+    entry["named"] = compared[static_cast<std::size_t>(&measured - rounds.data())].name;
     entry["ratio_to_floor_range"] = {measured.front().iteration / measured.front().floor,
                                      measured.back().iteration / measured.back().floor};
     report["devices"].push_back(entry);
@@ -306,13 +393,14 @@ int bench(const BenchArguments& args, bool json) {
               "ratio", "GFLOP/s");
   std::printf("%12s %12s %12s %7s %9s | %9s %9s %9s %7s %9s %7s\n", "", "ms", "ms", "", "", "products", "factors",
               "elementw.", "codec", "exchange", "wait");
+  const bool of_cuda = compared.front().devices.kind == DeviceKind::cuda;
   for (const auto& d : report["devices"]) {
     const auto& w = d["worker_seconds"];
     const auto ms = [&](const char* key) { return 1e3 * w[key].get<double>(); };
-    const std::string named = d["named"].get<std::string>();
-    std::printf("%12s %12.3f %12.3f %7.3f %9.1f |", named.c_str(), 1e3 * d["iteration_seconds"].get<double>(),
+    const std::string label = d["named"].get<std::string>();
+    std::printf("%12s %12.3f %12.3f %7.3f %9.1f |", label.c_str(), 1e3 * d["iteration_seconds"].get<double>(),
                 1e3 * d["floor_seconds"].get<double>(), d["ratio_to_floor"].get<double>(), d["gflops"].get<double>());
-    if (named.starts_with("cuda")) {  // not timed by kind of op
+    if (of_cuda) {  // not timed by kind of op
       std::printf(" %9s %9s %9s %7s %9s %7s", "-", "-", "-", "-", "-", "-");
     } else {
       std::printf(" %9.3f %9.3f %9.3f %7.3f %9.3f %7.3f", ms("products"), ms("factorisations"), ms("elementwise"),
@@ -355,7 +443,10 @@ void add_bench(CLI::App& app, Shared& shared) {
     if (args->config.empty() == args->machine.empty()) {
       throw CLI::ValidationError("bench", "expected a config file or --machine FILE");
     }
-    shared.run = [args, &shared] { return args->machine.empty() ? bench(*args, shared.json) : measure(*args); };
+    shared.together = args->machine.empty();
+    shared.run = [args, &shared] {
+      return args->machine.empty() ? bench(*args, shared.json, *shared.group) : measure(*args);
+    };
   });
 }
 

@@ -6,6 +6,8 @@
 #include <functional>
 #include <string>
 
+#include "host/dist/process_group.hpp"
+
 namespace CLI {
 class App;
 }
@@ -13,6 +15,9 @@ class App;
 namespace gamlp::cli {
 
 struct Shared {
+  // The processes that a launcher started together; `run` of a command that sets together uses them.
+  ProcessGroup* group = &solo_group();
+  bool together = false;
   bool quiet = false;
   bool json = false;
   std::function<int()> run;

@@ -8,6 +8,7 @@
 
 #include "host/cli/commands.hpp"
 #include "host/core/error.hpp"
+#include "host/dist/launch.hpp"
 
 namespace gamlp::cli {
 namespace {
@@ -18,9 +19,19 @@ Exit status: 0 success, 1 internal error, 2 wrong command line, 3 bad config, 4 
 
 Start with:  gamlp train configs/quickstart.json)";
 
-int fail(ExitCode code, const char* kind, const std::exception& error) {
-  std::fprintf(stderr, "gamlp: %s%s\n", kind, error.what());
+// Of several processes each says who it is, but for what all of them say.
+int fail(const ProcessGroup& group, ExitCode code, const char* kind, const std::exception& error, bool tell) {
+  const bool agreed = dynamic_cast<const AgreedError*>(&error) != nullptr;
+  const std::string who = group.size() == 1 || agreed ? "" : group.describe(group.rank()) + ": ";
+  if (tell) std::fprintf(stderr, "gamlp: %s%s%s\n", who.c_str(), kind, error.what());
   return static_cast<int>(code);
+}
+
+// What one process meets ends the others, too.
+int fail_alone(ProcessGroup& group, ExitCode code, const char* kind, const std::exception& error) {
+  const int status = fail(group, code, kind, error, true);
+  fail_here(group, code, std::string(kind) + error.what());
+  return status;
 }
 
 }  // namespace
@@ -49,18 +60,34 @@ int run_program(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    // Help and version are no errors.
+    // Help and version are no errors. Of several processes the first one says it.
+    if (launch().rank != 0) return error.get_exit_code() == 0 ? 0 : static_cast<int>(ExitCode::usage);
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
   }
+  std::unique_ptr<ProcessGroup> group;
+  int status = 0;
   try {
-    return shared.run();
+    group = start_group(stop_flag());
+    if (group) shared.group = group.get();
+    if (group && !shared.together) {
+      throw AgreedError(ExitCode::usage, "this command runs in one process, not in " + std::to_string(group->size()));
+    }
+    status = shared.run();
+  } catch (const AgreedError& error) {
+    status = fail(*shared.group, error.code(), "", error, shared.group->rank() == 0);
+  } catch (const GroupFailure& error) {
+    status = fail(*shared.group, error.code(), "", error, true);
+  } catch (const DivergenceError& error) {  // every process finds it, from the same figures
+    status = fail(*shared.group, error.code(), "", error, shared.group->rank() == 0);
   } catch (const Error& error) {
-    return fail(error.code(), "", error);
+    status = fail_alone(*shared.group, error.code(), "", error);
   } catch (const std::bad_alloc& error) {
-    return fail(ExitCode::device, "out of memory: ", error);
+    status = fail_alone(*shared.group, ExitCode::device, "out of memory: ", error);
   } catch (const std::exception& error) {
-    return fail(ExitCode::internal, "internal error: ", error);
+    status = fail_alone(*shared.group, ExitCode::internal, "internal error: ", error);
   }
+  if (group) group->finish(status);
+  return status;
 }
 
 }  // namespace gamlp::cli

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "host/cli/commands.hpp"
@@ -15,6 +16,7 @@
 #include "host/device/accelerator.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
+#include "host/train/gather.hpp"
 #include "host/train/trainer.hpp"
 
 namespace gamlp::cli {
@@ -38,6 +40,11 @@ void remove_if_unused(const RunFolder& folder) {
   if (fs::exists(folder.config_path(), error)) return;
   fs::remove(folder.checkpoints(), error);  // both only when empty
   fs::remove(folder.path(), error);
+}
+
+// What the processes beside rank 0 do.
+int join(const TrainOptions& options) {
+  return join_training(options).interrupted ? static_cast<int>(ExitCode::interrupted) : 0;
 }
 
 int finish(const TrainResult& result, const RunFolder& folder, const Shared& shared) {
@@ -88,15 +95,19 @@ bool check_device_memory(const Config& config, const Problem& problem) {
 constexpr const char* kTraceHelp = "Write the run's timeline to this file, for ui.perfetto.dev";
 
 // Runs `work` until a signal stops it; writes its timeline when `path` is given.
-int traced(const std::string& path, Progress& progress, const std::function<int(const TrainOptions&)>& work) {
+int traced(const std::string& path, Progress& progress, ProcessGroup& group,
+           const std::function<int(const TrainOptions&)>& work) {
   install_signal_handlers();
   TraceLog trace;
   TrainOptions options;
   options.stop = &stop_flag();
   options.check = check_device_memory;
+  options.group = &group;
   if (path.empty()) return work(options);
   options.trace = &trace;
   const int status = work(options);
+  gather_trace(group, trace);
+  if (group.rank() != 0) return status;
   trace.write(path, "gamlp train");
   if (trace.dropped() > 0) {
     progress.warning(path + ": holds the first " + std::to_string(trace.spans()) + " of " +
@@ -144,23 +155,36 @@ void add_train(CLI::App& app, Shared& shared) {
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
   command->callback([args, &shared] {
+    shared.together = true;
     shared.run = [args, &shared] {
       std::vector<std::string> overrides = args->overrides;
       if (!args->devices.empty()) overrides.push_back("devices=" + args->devices);
       const fs::path path = args->config;
-      if (!args->trace.empty()) expect_writable(args->trace);
-      Config config = load_config(path, overrides);
-      const std::pair<std::int64_t, std::int64_t> window = profile_window(args->profile, config);
+      const bool first = shared.group->rank() == 0;
+      Config config;
+      std::pair<std::int64_t, std::int64_t> window;
+      agree(*shared.group, [&] {
+        if (first && !args->trace.empty()) expect_writable(args->trace);
+        config = load_config(path, overrides);
+        window = profile_window(args->profile, config);
+      });
+      expect_same_program(*shared.group, config, version_text());
       Progress progress(shared.quiet, shared.json);
-      for (const std::string& warning : config_warnings(config)) progress.warning(warning);
-      const RunFolder folder = RunFolder::create(args->run.empty() ? free_run_folder(path) : fs::path(args->run));
+      std::optional<RunFolder> folder;
+      agree(*shared.group, [&] {
+        if (!first) return;
+        for (const std::string& warning : config_warnings(config)) progress.warning(warning);
+        folder = RunFolder::create(args->run.empty() ? free_run_folder(path) : fs::path(args->run));
+      });
+      if (!first) return traced(args->trace, progress, *shared.group, join);
+      const auto work = [&](TrainOptions options) {
+        options.profile_first = window.first, options.profile_count = window.second;
+        return finish(train(std::move(config), path.parent_path(), *folder, progress, options), *folder, shared);
+      };
       try {
-        return traced(args->trace, progress, [&](TrainOptions options) {
-          options.profile_first = window.first, options.profile_count = window.second;
-          return finish(train(std::move(config), path.parent_path(), folder, progress, options), folder, shared);
-        });
+        return traced(args->trace, progress, *shared.group, work);
       } catch (...) {
-        remove_if_unused(folder);
+        remove_if_unused(*folder);
         throw;
       }
     };
@@ -175,15 +199,22 @@ void add_resume(CLI::App& app, Shared& shared) {
   command->add_flag("--quiet", shared.quiet, "Only the result and warnings");
   command->add_flag("--json", shared.json, "One JSON object per epoch, then the result as the last line");
   command->callback([args, &shared] {
+    shared.together = true;
     shared.run = [args, &shared] {
-      if (!args->trace.empty()) expect_writable(args->trace);
-      const RunFolder folder = RunFolder::open(args->run);
-      if (fs::exists(folder.result_path())) {
-        throw ConfigError(args->run + ": the run is finished (result.json); there is nothing to resume");
-      }
+      std::optional<RunFolder> folder;
+      agree(*shared.group, [&] {
+        if (shared.group->rank() != 0) return;
+        if (!args->trace.empty()) expect_writable(args->trace);
+        folder = RunFolder::open(args->run);
+        if (fs::exists(folder->result_path())) {
+          throw ConfigError(args->run + ": the run is finished (result.json); there is nothing to resume");
+        }
+      });
+      expect_same_program(*shared.group, Config(), version_text());
       Progress progress(shared.quiet, shared.json);
-      return traced(args->trace, progress, [&](const TrainOptions& options) {
-        return finish(resume(folder, progress, options), folder, shared);
+      if (!folder) return traced(args->trace, progress, *shared.group, join);
+      return traced(args->trace, progress, *shared.group, [&](const TrainOptions& options) {
+        return finish(resume(*folder, progress, options), *folder, shared);
       });
     };
   });

@@ -5,6 +5,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/dist/launch.hpp"
 
 namespace gamlp::cli {
 namespace {
@@ -33,7 +34,7 @@ std::string version_text() {
 #endif
   text += "\nCPU linear algebra: " + blas_description();
   text += "\nCUDA devices: " + (accelerator() != nullptr ? accelerator()->description() : "not in this build");
-  text += "\nMPI: not in this build";
+  text += "\nMPI: " + describe_launching();
   return text;
 }
 
@@ -42,6 +43,7 @@ std::atomic<bool>& stop_flag() { return g_stop; }
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  if (launch().size > 1) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
 }
 
 }  // namespace gamlp::cli

@@ -142,6 +142,14 @@ struct TrainConfig {
 // tensor cores; state and sums are float32 always. CPU workers know float32 only.
 enum class ProductPrecision { float32, tf32, bf16 };
 
+// ---- runs of several processes (host/dist) --------------------------------------------------------
+enum class DatasetReading { broadcast, each_process };
+struct DistributedConfig {
+  DatasetReading dataset = DatasetReading::broadcast;
+  double timeout = 30;         // seconds without a sign of life of another process
+  double stall_timeout = 600;  // seconds that a message of a living one may take
+};
+
 struct Config {
   DatasetConfig dataset;
   ModelConfig model;
@@ -153,6 +161,7 @@ struct Config {
   ProductPrecision precision = ProductPrecision::float32;
   std::int64_t threads_per_device = 1;                 // BLAS threads of each device; part of the run's arithmetic
   std::optional<std::vector<std::int64_t>> partition;  // layers of each device in the last stage; null: by cost
+  DistributedConfig distributed;
 };
 
 }  // namespace gamlp

@@ -47,6 +47,10 @@ template <>
 inline constexpr std::array<EnumName<ProductPrecision>, 3> enum_names<ProductPrecision>{
     {{ProductPrecision::float32, "float32"}, {ProductPrecision::tf32, "tf32"}, {ProductPrecision::bf16, "bf16"}}};
 
+template <>
+inline constexpr std::array<EnumName<DatasetReading>, 2> enum_names<DatasetReading>{
+    {{DatasetReading::broadcast, "broadcast"}, {DatasetReading::each_process, "each_process"}}};
+
 template <class E>
 std::string_view name_of(E value) {
   static_assert(std::is_enum_v<E> && !enum_names<E>.empty());

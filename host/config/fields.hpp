@@ -138,6 +138,13 @@ void fields(T& c, Visit&& visit) {
   visit("stop", c.stop);
 }
 
+template <SectionOf<DistributedConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("dataset", c.dataset);
+  visit("timeout", c.timeout);
+  visit("stall_timeout", c.stall_timeout);
+}
+
 template <SectionOf<Config> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("dataset", c.dataset);
@@ -150,6 +157,7 @@ void fields(T& c, Visit&& visit) {
   visit("precision", c.precision);
   visit("threads_per_device", c.threads_per_device);
   visit("partition", c.partition);
+  visit("distributed", c.distributed);
 }
 
 }  // namespace gamlp

@@ -1,5 +1,6 @@
 #include "host/cpu/cpu_device.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -100,18 +101,22 @@ void CpuExchangeStream::wait(Event& event, const char*) {
 void CpuExchangeStream::synchronize() { finish(added_); }
 
 void CpuExchangeStream::add(std::unique_ptr<ExchangeTask> task, const Span& span) {
+  const double now = seconds();
   tasks_.push_back({std::move(task), span});
-  tasks_.back().span.start = seconds();
+  tasks_.back().span.start = now;
   ++added_;
   progress();
 }
 
 void CpuExchangeStream::progress() {
   while (!tasks_.empty() && tasks_.front().task->progress()) {
-    if (TraceSink* sink = device_.trace_sink()) {
-      tasks_.front().span.end = seconds();
-      sink->span(tasks_.front().span);
-    }
+    Pending& done = tasks_.front();
+    done.span.end = done.task->completed();
+    if (done.span.end == 0) done.span.end = seconds();
+    if (TraceSink* sink = device_.trace_sink()) sink->span(done.span);
+    // The next one may have begun before this one was found complete.
+    device_.clock().under_way += std::max(0.0, done.span.end - std::max(busy_since_, done.span.start));
+    busy_since_ = std::max(busy_since_, done.span.end);
     tasks_.pop_front();
     ++completed_;
   }

@@ -26,6 +26,8 @@ class ExchangeTask {
   virtual bool progress() = 0;
   // Returns after something may have changed. Throws DeviceError when the transport failed.
   virtual void block() = 0;
+  // When it was complete, on the clock of timelines; 0: when progress() first said so.
+  virtual double completed() const { return 0; }
 };
 
 class CpuExchangeStream;
@@ -106,6 +108,7 @@ class CpuExchangeStream final : public Stream {
   void progress();
 
   CpuDevice& device_;
+  double busy_since_ = 0;  // up to here time under way has been counted
   std::deque<Pending> tasks_;
   std::uint64_t added_ = 0, completed_ = 0;
 };

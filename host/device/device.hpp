@@ -66,11 +66,22 @@ class Buffer {
   std::unique_ptr<Storage> storage_;
 };
 
-// Seconds that a device spent: by phase of the ops that it ran, waiting for messages, and copying messages.
+// Seconds that a device spent: by phase of the ops that it ran, waiting for messages, and copying messages; and in which
+// messages of its were under way, from when it was ready for them until it had them.
 struct DeviceTimes {
   std::array<double, 5> phase{};  // indexed by Phase (ops.hpp)
   double wait = 0.0;
   double exchange = 0.0;
+  double under_way = 0.0;
+
+  // Of the exchange: what computing stood still for, waiting for a slower neighbour included, and the rest.
+  double exposed() const { return wait + exchange; }
+  double hidden() const { return under_way > exposed() ? under_way - exposed() : 0.0; }
+  DeviceTimes& operator+=(const DeviceTimes& other) {
+    for (std::size_t i = 0; i < phase.size(); ++i) phase[i] += other.phase[i];
+    wait += other.wait, exchange += other.exchange, under_way += other.under_way;
+    return *this;
+  }
 };
 
 // What a program is about to enqueue: "p" of layer 3 in epoch 7. Strings live as long as the program (literals).

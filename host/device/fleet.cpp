@@ -5,6 +5,7 @@ namespace gamlp {
 TransportCounters Fleet::traffic() const {
   TransportCounters sum;
   for (int rank = 0; rank < size(); ++rank) {
+    if (!local(rank)) continue;
     const TransportCounters one = context(rank).transport->counters();
     sum.bytes_sent += one.bytes_sent;
     sum.bytes_received += one.bytes_received;
@@ -16,17 +17,16 @@ TransportCounters Fleet::traffic() const {
 DeviceTimes Fleet::times() const {
   DeviceTimes sum;
   for (int rank = 0; rank < size(); ++rank) {
-    const DeviceTimes one = context(rank).device->times();
-    for (std::size_t i = 0; i < sum.phase.size(); ++i) sum.phase[i] += one.phase[i];
-    sum.wait += one.wait;
-    sum.exchange += one.exchange;
+    if (local(rank)) sum += context(rank).device->times();
   }
   return sum;
 }
 
 std::vector<MemoryUse> Fleet::memory() const {
   std::vector<MemoryUse> all;
-  for (int rank = 0; rank < size(); ++rank) all.push_back(context(rank).device->memory());
+  for (int rank = 0; rank < size(); ++rank) {
+    if (local(rank)) all.push_back(context(rank).device->memory());
+  }
   return all;
 }
 

@@ -6,7 +6,10 @@
 
 namespace gamlp {
 
-ThreadFleet::ThreadFleet(std::vector<Member> members) {
+ThreadFleet::ThreadFleet(std::vector<Member> members) : ThreadFleet(std::move(members), 0, -1) {}
+
+ThreadFleet::ThreadFleet(std::vector<Member> members, int first, int size)
+    : first_(first), size_(size < 0 ? static_cast<int>(members.size()) : size) {
   expects(!members.empty(), "a fleet has a device");
   for (Member& member : members) {
     auto worker = std::make_unique<Worker>();
@@ -33,19 +36,21 @@ ThreadFleet::~ThreadFleet() {
 void ThreadFleet::post(int rank, std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
-    Worker& worker = *workers_[static_cast<std::size_t>(rank)];
-    worker.tasks.push_back(std::move(task));
-    ++worker.posted;
+    Worker& target = worker(rank);
+    target.tasks.push_back(std::move(task));
+    ++target.posted;
     ++unfinished_;
   }
   changed_.notify_all();
 }
 
 std::uint64_t ThreadFleet::post_all(int count, const std::function<void(int)>& task) {
-  for (int rank = 0; rank < count; ++rank) post(rank, [task, rank] { task(rank); });
+  for (int rank = 0; rank < count; ++rank) {
+    if (local(rank)) post(rank, [task, rank] { task(rank); });
+  }
   const std::lock_guard lock(mutex_);
   std::vector<std::uint64_t> wanted;
-  for (const auto& worker : workers_) wanted.push_back(worker->posted);
+  for (const auto& one : workers_) wanted.push_back(one->posted);
   tickets_.emplace_back(++last_ticket_, std::move(wanted));
   return last_ticket_;
 }

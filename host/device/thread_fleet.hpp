@@ -25,13 +25,18 @@ class ThreadFleet final : public Fleet {
   };
 
   explicit ThreadFleet(std::vector<Member> members);
+  // The devices first … of a run of `size` devices, the others of which other processes drive.
+  ThreadFleet(std::vector<Member> members, int first, int size);
   // Waits for running tasks (after stopping them through the transport when there was a failure).
   ~ThreadFleet() override;
   ThreadFleet(const ThreadFleet&) = delete;
   ThreadFleet& operator=(const ThreadFleet&) = delete;
 
-  int size() const override { return static_cast<int>(workers_.size()); }
-  const DeviceContext& context(int rank) const override { return workers_[static_cast<std::size_t>(rank)]->context; }
+  int size() const override { return size_; }
+  bool local(int rank) const override {
+    return rank >= first_ && rank < first_ + static_cast<int>(workers_.size());
+  }
+  const DeviceContext& context(int rank) const override { return worker(rank).context; }
   void post(int rank, std::function<void()> task) override;
   std::uint64_t post_all(int count, const std::function<void(int rank)>& task) override;
   void wait() override;
@@ -48,9 +53,11 @@ class ThreadFleet final : public Fleet {
     std::thread thread;
   };
 
+  Worker& worker(int rank) const { return *workers_.at(static_cast<std::size_t>(rank - first_)); }
   void work(Worker& worker);
   void fail(Worker& worker, const std::exception_ptr& error, const std::string& what);
 
+  int first_, size_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::unique_ptr<Worker>> workers_;

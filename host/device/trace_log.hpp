@@ -20,6 +20,8 @@ class TraceLog {
   explicit TraceLog(std::size_t limit = 1'000'000) : limit_(limit) {}
   // The sink of a device; valid as long as the log. Not while any device is writing.
   TraceSink& sink(int device);
+  // What the sink of a device has received, if it was asked for.
+  const std::vector<Span>& spans_of(int device) const;
   // `title`: what the processes are called after, "title, device 0". Atomic; throws IoError.
   void write(const std::filesystem::path& path, const std::string& title) const;
   std::uint64_t spans() const;

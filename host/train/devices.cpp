@@ -8,6 +8,7 @@
 #include "host/cpu/cpu_device.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/device/thread_fleet.hpp"
 
 namespace gamlp {
 namespace {
@@ -53,6 +54,15 @@ std::string ChosenDevices::text() const {
   return kind == DeviceKind::cuda ? cuda_devices_text(cuda) : "cpu:" + std::to_string(count);
 }
 
+std::vector<std::string> ChosenDevices::names() const {
+  std::vector<std::string> all;
+  for (int rank = 0; rank < count; ++rank) {
+    all.push_back(kind == DeviceKind::cuda ? "cuda:" + std::to_string(cuda[static_cast<std::size_t>(rank)])
+                                           : "cpu:" + std::to_string(rank));
+  }
+  return all;
+}
+
 ChosenDevices choose_devices(const Config& config) {
   const NamedDevices named = named_devices(config.devices);
   const int present = named.kind == DeviceKind::cpu || accelerator() == nullptr ? 0 : accelerator()->count();
@@ -77,6 +87,76 @@ ChosenDevices choose_devices(const Config& config) {
   return chosen;
 }
 
+namespace {
+
+// "cpu", or the number of the GPU that the process of this rank takes.
+std::string own_device(const Config& config, const NamedDevices& named, const ProcessGroup& group) {
+  const int present = named.kind == DeviceKind::cpu || accelerator() == nullptr ? 0 : accelerator()->count();
+  if (present == 0 && named.kind != DeviceKind::cuda) return "cpu";
+  if (present == 0) {
+    throw ConfigError("devices: \"" + config.devices + "\": " + unavailable() + "; use \"cpu\" or \"auto\"");
+  }
+  const int own = named.cuda.empty() ? group.local_rank() : named.cuda[static_cast<std::size_t>(group.rank())];
+  if (own >= present) {
+    throw ConfigError("devices: this process would take cuda:" + std::to_string(own) + ", but its host has " +
+                      (present == 1 ? "cuda:0 only" : "GPUs 0 to " + std::to_string(present - 1)) +
+                      "; start at most one process for each GPU of a host");
+  }
+  return std::to_string(own);
+}
+
+}  // namespace
+
+ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
+  if (group.size() == 1) return choose_devices(config);
+  const int size = group.size();
+  const std::string processes = std::to_string(size) + " processes";
+  std::string own;
+  agree(group, [&] {
+    const NamedDevices named = named_devices(config.devices);
+    const int asked = named.cuda.empty() ? named.count.value_or(size) : static_cast<int>(named.cuda.size());
+    if (asked != size) {
+      throw ConfigError("devices: \"" + config.devices + "\" asks for " + std::to_string(asked) + " devices, but " +
+                        processes + " were started, with a device in each: start " + std::to_string(asked) +
+                        ", or leave the number away (\"cpu\", \"cuda:all\", \"auto\")");
+    }
+    if (config.partition && static_cast<int>(config.partition->size()) != size) {
+      throw ConfigError("partition: has " + std::to_string(config.partition->size()) + " entries, but " + processes +
+                        " were started, with a device in each");
+    }
+    if (size > layers_of(config)) {
+      throw ConfigError(processes + " were started for " + std::to_string(layers_of(config)) +
+                        " layers; each device owns at least one layer: start at most " +
+                        std::to_string(layers_of(config)));
+    }
+    own = own_device(config, named, group);
+  });
+  const std::vector<std::string> all = all_gather(group, own);
+  ChosenDevices chosen;
+  chosen.count = size;
+  if (all.front() != "cpu") chosen.kind = DeviceKind::cuda;
+  for (int rank = 0; rank < size; ++rank) {
+    const std::string& device = all[static_cast<std::size_t>(rank)];
+    if ((device == "cpu") != (chosen.kind == DeviceKind::cpu)) {
+      const auto named = [](const std::string& d) { return d == "cpu" ? "a CPU worker" : "cuda:" + d; };
+      throw AgreedError(ExitCode::config, "devices: \"" + config.devices + "\" means " + named(all.front()) + " on " +
+                                              group.describe(0) + " but " + named(device) + " on " +
+                                              group.describe(rank) +
+                                              "; a run has devices of one kind: use \"cpu\", or \"cuda:all\" on "
+                                              "hosts that all have GPUs");
+    }
+    if (chosen.kind == DeviceKind::cuda) chosen.cuda.push_back(std::stoi(device));
+  }
+  return chosen;
+}
+
+void fit_devices(Config& config, int count) {
+  const NamedDevices named = named_devices(config.devices);
+  if (named.kind == DeviceKind::cpu) config.devices = "cpu";
+  if (named.kind == DeviceKind::cuda) config.devices = "cuda:all";
+  if (config.partition && static_cast<int>(config.partition->size()) != count) config.partition.reset();
+}
+
 int device_count(const Config& config) {
   const NamedDevices named = named_devices(config.devices);
   if (config.partition) return static_cast<int>(config.partition->size());
@@ -85,7 +165,16 @@ int device_count(const Config& config) {
   return choose_devices(config).count;
 }
 
-std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config) {
+std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config, ProcessGroup& group) {
+  if (group.size() > 1) {
+    if (devices.kind == DeviceKind::cuda) {
+      throw ConfigError("devices: several processes with CUDA devices need NCCL, which this build does not have");
+    }
+    std::vector<ThreadFleet::Member> own;
+    const int threads = static_cast<int>(config.threads_per_device);
+    own.push_back({std::make_unique<CpuDevice>(group.rank(), threads), group.create_transport()});
+    return std::make_unique<ThreadFleet>(std::move(own), group.rank(), group.size());
+  }
   if (devices.kind == DeviceKind::cuda) return accelerator()->create_fleet(devices.cuda, config);
   return create_cpu_fleet(devices.count, static_cast<int>(config.threads_per_device));
 }

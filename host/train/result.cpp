@@ -60,7 +60,9 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
   }
   for (const LayerRange& range : f.last_ranges) json["layers_per_device"].push_back({range.first, range.last});
 
-  const auto& phase = f.times.phase;
+  DeviceTimes times;
+  for (const DeviceTimes& one : f.times) times += one;
+  const auto& phase = times.phase;
   const auto of = [&](Phase p) { return phase[static_cast<std::size_t>(p)]; };
   json["timing"] = {{"load", problem.load_seconds},
                     {"augment", problem.augment_seconds},
@@ -70,9 +72,12 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                     {"elementwise", of(Phase::elementwise)},
                     {"codec", of(Phase::codec)},
                     {"copy", of(Phase::copy)},
-                    {"exchange", f.times.exchange},
-                    {"wait", f.times.wait},
+                    {"exchange", times.exchange},
+                    {"wait", times.wait},
                     {"evaluation", f.evaluation_seconds}};
+  for (const DeviceTimes& one : f.times) {
+    json["exchange_per_device"].push_back({{"exposed", one.exposed()}, {"hidden", one.hidden()}});
+  }
   for (const MemoryUse& use : f.memory) {
     nlohmann::ordered_json device = {{"peak", use.peak}};
     for (std::size_t i = 0; i < use.bytes.size(); ++i) device[kMemoryKindNames[i]] = use.bytes[i];

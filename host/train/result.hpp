@@ -20,7 +20,7 @@ struct RunFigures {
   double evaluation_seconds = 0;  // on the evaluator's thread, beside training
   std::uint64_t bytes_sent = 0;   // by all devices
   int devices = 1;
-  DeviceTimes times;  // summed over devices (of this process, if resumed)
+  std::vector<DeviceTimes> times;  // per device (since it was resumed, if it was)
   std::vector<MemoryUse> memory;
   std::size_t evaluation_memory = 0;  // peak of the evaluator's device
   std::vector<LayerRange> last_ranges;

@@ -2,12 +2,16 @@
 
 #include <utility>
 
+#include "host/train/gather.hpp"
+
 namespace gamlp {
 
-StageRunner::StageRunner(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet)
+StageRunner::StageRunner(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet,
+                         ProcessGroup& group)
     : context([this](int rank) { return fleet_->context(rank); }),
       config_(config),
       problem_(problem),
+      group_(group),
       fleet_(std::move(fleet)) {}
 
 StageSpec StageRunner::spec_of(int layers) const {
@@ -51,14 +55,22 @@ void StageRunner::forward() {
 }
 
 void StageRunner::restore(const TrainingState& state) {
-  run_all([&](int rank) { program(rank).enqueue_restore(state); });
+  std::vector<std::string> names;
+  for (const auto& program : programs_) {
+    if (program) names = program->restored_names();
+  }
+  const TrainingState received = scatter_state(group_, state, names);
+  run_all([&](int rank) { program(rank).enqueue_restore(group_.rank() == 0 ? state : received); });
 }
 
 TrainingState StageRunner::save() {
   fleet_->wait();
   TrainingState state;
-  for (const auto& program : programs_) program->describe_state(state);
+  for (const auto& program : programs_) {
+    if (program) program->describe_state(state);
+  }
   run_all([&](int rank) { program(rank).enqueue_save(state); });
+  gather_state(group_, state);
   return state;
 }
 
@@ -71,10 +83,25 @@ Network StageRunner::empty_network() const {
   return network;
 }
 
+Network StageRunner::download_buffer() const {
+  if (group_.rank() == 0) return empty_network();
+  Network network(static_cast<std::size_t>(spec_.layers()));
+  for (std::size_t rank = 0; rank < spec_.ranges.size(); ++rank) {
+    for (int l = spec_.ranges[rank].first; fleet_->local(static_cast<int>(rank)) && l <= spec_.ranges[rank].last; ++l) {
+      const auto i = static_cast<std::size_t>(l);
+      network[i - 1] = {Matrix(spec_.widths[i], spec_.widths[i - 1]),
+                        std::vector<float>(static_cast<std::size_t>(spec_.widths[i]))};
+    }
+  }
+  return network;
+}
+
 Network StageRunner::fetch() {
   Network network = empty_network();
   run_all([&](int rank) { program(rank).enqueue_weights(network); });
-  problem_.input.to_host_layout(network.front());
+  gather_weights(group_, spec_.ranges, network);
+  if (group_.rank() == 0) problem_.input.to_host_layout(network.front());
+  broadcast_weights(group_, network);
   return network;
 }
 

@@ -1,4 +1,5 @@
-// A stage on its devices: the fleet, layer 1's input, and one program per device. Shared by training and bench.
+// A stage on its devices: the fleet, layer 1's input, and one program per device. Shared by training and bench. In a run
+// of several processes each has a runner of its own device, and every call but run_all() is collective.
 #pragma once
 
 #include <functional>
@@ -7,14 +8,16 @@
 
 #include "host/admm/stage_program.hpp"
 #include "host/device/fleet.hpp"
+#include "host/dist/process_group.hpp"
 #include "host/train/problem.hpp"
 
 namespace gamlp {
 
 class StageRunner {
  public:
-  // `problem` must outlive the runner. `config` is resolved.
-  StageRunner(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet);
+  // `problem` and `group` must outlive the runner. `config` is resolved.
+  StageRunner(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet,
+              ProcessGroup& group = solo_group());
   ~StageRunner() { settle(); }
   StageRunner(const StageRunner&) = delete;
   StageRunner& operator=(const StageRunner&) = delete;
@@ -26,24 +29,29 @@ class StageRunner {
   // input is uploaded the first time.
   void build(int layers, const Network& network);
   void forward();  // see StageProgram::enqueue_forward
-  void restore(const TrainingState& state);
-  TrainingState save();
-  Network fetch();                // the current weights, W_1 in the problem's coordinates
-  Network empty_network() const;  // of the stage's shape
+  void restore(const TrainingState& state);  // rank 0's
+  TrainingState save();                      // whole on rank 0
+  Network fetch();                           // the current weights, everywhere, W_1 in the problem's coordinates
+  Network empty_network() const;             // of the stage's shape
+  // What weights are downloaded into: as large as that on rank 0, elsewhere with memory for the local layers alone.
+  Network download_buffer() const;
 
   StageSpec spec_of(int layers) const;
   const StageSpec& spec() const { return spec_; }
   Fleet& fleet() { return *fleet_; }
+  ProcessGroup& group() { return group_; }
   int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
+  // Of a local device.
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
   // Waits until no task and no message is under way any more, whether they failed or not.
   void settle() noexcept;
-  // Runs the task on every active device's thread, then waits for the compute streams.
+  // Runs the task on every active local device's thread, then waits for the compute streams.
   void run_all(const std::function<void(int rank)>& task);
 
  private:
   Config config_;
   const Problem& problem_;
+  ProcessGroup& group_;
   StageSpec spec_;
   std::unique_ptr<Fleet> fleet_;  // device memory, below, is released before the devices
   std::unique_ptr<InputLayer> input_;

@@ -12,6 +12,7 @@
 
 #include "host/config/config.hpp"
 #include "host/device/fleet.hpp"
+#include "host/dist/process_group.hpp"
 #include "host/device/trace_log.hpp"
 #include "host/train/checkpoint.hpp"
 #include "host/train/metrics.hpp"
@@ -44,6 +45,9 @@ struct TrainOptions {
   std::int64_t profile_first = 0, profile_count = 0;
   // The devices to train on; default: those of the config.
   std::function<std::unique_ptr<Fleet>(int devices)> create_fleet;
+  // The processes that train together. With more than one, rank 0 calls train() or resume() and the others
+  // join_training(); stop, before_iteration and trace are each process's own.
+  ProcessGroup* group = &solo_group();
 };
 
 struct TrainResult {
@@ -57,5 +61,7 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
                   Reporter& reporter, const TrainOptions& options = {});
 // Goes on from the folder's newest checkpoint (of an unfinished run).
 TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptions& options = {});
+// What the other processes of a group do meanwhile. Only `interrupted` and `epoch` of the result mean something.
+TrainResult join_training(const TrainOptions& options);
 
 }  // namespace gamlp

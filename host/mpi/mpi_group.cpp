@@ -1,0 +1,475 @@
+#include "host/mpi/mpi_group.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "host/core/clock.hpp"
+#include "host/core/files.hpp"
+#include "host/dist/launch.hpp"
+#include "host/mpi/mpi.hpp"
+#include "host/mpi/mpi_transport.hpp"
+
+namespace gamlp::mpi {
+namespace {
+
+constexpr std::size_t kPiece = std::size_t{1} << 30;
+constexpr std::size_t kLongestReason = 4000;  // bytes: sent without the receiver's help
+constexpr double kBeat = 0.2;                 // seconds between signs of life
+constexpr double kTelling = 0.5;              // seconds to tell a failure
+// A launcher that ends a job because a process died signals the others, and kills them a second later.
+constexpr double kSilenceWhenStopped = 0.9;
+
+double now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
+
+void check(int status, const char* call) {
+  if (status == MPI_SUCCESS) return;
+  std::array<char, MPI_MAX_ERROR_STRING> text{};
+  int length = 0;
+  MPI_Error_string(status, text.data(), &length);
+  throw DeviceError(std::string(call) + ": " + std::string(text.data(), static_cast<std::size_t>(length)));
+}
+
+// Tells processes that see each other's process numbers from others.
+std::string process_namespace() {
+  std::error_code error;
+  std::string name = std::filesystem::read_symlink("/proc/self/ns/pid", error).string();
+  try {
+    name += read_file("/proc/sys/kernel/random/boot_id");
+  } catch (const Error&) {
+    name.clear();
+  }
+  return name;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+// Every process's text; before the service thread begins.
+std::vector<std::string> gather_at_start(const std::string& text, int size) {
+  constexpr std::size_t kWidth = 512;
+  std::array<char, kWidth> own{};
+  std::copy_n(text.data(), std::min(text.size(), kWidth - 1), own.data());
+  std::vector<char> all(kWidth * static_cast<std::size_t>(size));
+  check(MPI_Allgather(own.data(), kWidth, MPI_CHAR, all.data(), kWidth, MPI_CHAR, MPI_COMM_WORLD), "MPI_Allgather");
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < all.size(); i += kWidth) texts.emplace_back(&all[i]);
+  return texts;
+}
+
+}  // namespace
+
+// ---- transfers -----------------------------------------------------------------------------------------
+
+Transfer Transfer::send(int peer, std::span<const std::byte> message, MPI_Comm comm) {
+  Transfer t;
+  t.peer_ = peer;
+  std::size_t at = 0;
+  do {
+    const std::size_t piece = std::min(kPiece, message.size() - at);
+    check(MPI_Isend(message.data() + at, static_cast<int>(piece), MPI_BYTE, peer, 0, comm,
+                    &t.pieces_.emplace_back(MPI_REQUEST_NULL)),
+          "MPI_Isend");
+    at += piece;
+  } while (at < message.size());
+  std::reverse(t.pieces_.begin(), t.pieces_.end());
+  return t;
+}
+
+Transfer Transfer::receive(int peer, std::span<std::byte> message, MPI_Comm comm) {
+  Transfer t;
+  t.peer_ = peer;
+  t.receives_ = true;
+  t.bytes_ = message.size();
+  std::size_t at = 0;
+  do {
+    const std::size_t piece = std::min(kPiece, message.size() - at);
+    check(MPI_Irecv(message.data() + at, static_cast<int>(piece), MPI_BYTE, peer, 0, comm,
+                    &t.pieces_.emplace_back(MPI_REQUEST_NULL)),
+          "MPI_Irecv");
+    at += piece;
+  } while (at < message.size());
+  std::reverse(t.pieces_.begin(), t.pieces_.end());
+  return t;
+}
+
+bool Transfer::test() {
+  while (!pieces_.empty()) {
+    int done = 0;
+    MPI_Status status;
+    const int result = MPI_Test(&pieces_.back(), &done, &status);
+    int kind = MPI_SUCCESS;
+    if (result != MPI_SUCCESS) MPI_Error_class(result, &kind);
+    if (kind == MPI_ERR_TRUNCATE) {
+      throw DeviceError("a message is longer than the " + std::to_string(bytes_) + " bytes that were expected");
+    }
+    check(result, "MPI_Test");
+    if (done == 0) return false;
+    if (receives_) {
+      int count = 0;
+      check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count");
+      received_ += static_cast<std::size_t>(count);
+    }
+    pieces_.pop_back();
+  }
+  if (receives_ && received_ != bytes_) {
+    throw DeviceError("a message has " + std::to_string(received_) + " bytes, " + std::to_string(bytes_) +
+                      " were expected");
+  }
+  return true;
+}
+
+void Transfer::cancel() {
+  for (MPI_Request& request : pieces_) {
+    if (receives_) MPI_Cancel(&request);
+    MPI_Request_free(&request);
+  }
+  pieces_.clear();
+}
+
+// ---- start and end -------------------------------------------------------------------------------------
+
+MpiGroup::MpiGroup(const std::atomic<bool>& stop)
+    : stop_(stop), silence_(GroupTimeouts{}.silence), stall_(GroupTimeouts{}.stall) {
+  int provided = MPI_THREAD_SINGLE;
+  check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
+  if (provided < MPI_THREAD_SERIALIZED) {
+    throw DeviceError("this MPI library does not let several threads take turns (MPI_THREAD_SERIALIZED)");
+  }
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  for (MPI_Comm* comm : {&data_, &control_, &watch_}) {
+    check(MPI_Comm_dup(MPI_COMM_WORLD, comm), "MPI_Comm_dup");
+    MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
+  }
+  const std::vector<std::string> hosts = gather_at_start(host_name(), size_);
+  const std::vector<std::string> processes = gather_at_start(std::to_string(::getpid()), size_);
+  const std::vector<std::string> spaces = gather_at_start(process_namespace(), size_);
+  std::vector<int> watched;
+  for (int r = 0; r < size_; ++r) {
+    const auto i = static_cast<std::size_t>(r);
+    Peer peer{hosts[i], std::atoi(processes[i].c_str()), "", -1};
+    const bool same_host = !spaces[i].empty() && spaces[i] == spaces[static_cast<std::size_t>(rank_)];
+    if (same_host && r < rank_) ++local_rank_;
+#ifdef SYS_pidfd_open
+    if (same_host && r != rank_) peer.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, peer.process, 0));
+#endif
+    peers_.push_back(std::move(peer));
+    if (r != rank_ && (rank_ == 0 || r == 0)) watched.push_back(r);
+  }
+  beats_.assign(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
+  signs_.emplace(watched, now());
+  service_ = std::thread([this] { serve(); });
+}
+
+MpiGroup::~MpiGroup() {
+  {
+    const std::lock_guard lock(state_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  if (service_.joinable()) service_.join();
+  for (const Peer& peer : peers_) {
+    if (peer.pidfd >= 0) ::close(peer.pidfd);
+  }
+}
+
+void MpiGroup::finish(int status) {
+  std::fflush(nullptr);
+  if (!failed()) {
+    try {
+      agree(*this, [] {});  // nobody goes before all have come here
+    } catch (const Error& error) {
+      if (status == 0) std::fprintf(stderr, "gamlp: %s: %s\n", describe(rank_).c_str(), error.what());
+      if (status == 0) status = static_cast<int>(error.code());
+    }
+  }
+  {
+    const std::lock_guard lock(state_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  service_.join();
+  // After a failure MPI_Finalize would wait for ever; the launcher ends what is left of the job.
+  if (failed()) std::_Exit(status);
+  ::alarm(static_cast<unsigned>(silence_.load()) + 1);  // a process that dies just now
+  for (MPI_Comm* comm : {&data_, &control_, &watch_}) MPI_Comm_free(comm);
+  MPI_Finalize();
+  ::alarm(0);
+}
+
+// ---- who is who ----------------------------------------------------------------------------------------
+
+std::string MpiGroup::describe(int rank) const {
+  const std::lock_guard lock(state_);
+  const Peer& peer = peers_.at(static_cast<std::size_t>(rank));
+  return "rank " + std::to_string(rank) + " (" + (peer.device.empty() ? "" : peer.device + ", ") + "process " +
+         std::to_string(peer.process) + " on " + peer.host + ")";
+}
+
+void MpiGroup::name_devices(const std::vector<std::string>& devices) {
+  const std::lock_guard lock(state_);
+  for (std::size_t i = 0; i < peers_.size(); ++i) peers_[i].device = devices.at(i);
+}
+
+void MpiGroup::set_timeouts(const GroupTimeouts& timeouts) { silence_ = timeouts.silence, stall_ = timeouts.stall; }
+
+// ---- messages between the drivers ----------------------------------------------------------------------
+
+void MpiGroup::send(int to, std::span<const std::byte> message) {
+  Transfer transfer;
+  {
+    const std::lock_guard lock(mpi_);
+    throw_if_failed();
+    transfer = Transfer::send(to, message, control_);
+  }
+  wait(std::move(transfer));
+}
+
+void MpiGroup::receive(int from, std::span<std::byte> message) {
+  Transfer transfer;
+  {
+    const std::lock_guard lock(mpi_);
+    throw_if_failed();
+    transfer = Transfer::receive(from, message, control_);
+  }
+  wait(std::move(transfer));
+}
+
+// A driver waits for what a peer computes, so for as long as the devices' messages may take, twice: the devices know
+// better who it is that does not go on.
+void MpiGroup::wait(Transfer transfer) {
+  const auto start = Clock::now();
+  for (int turn = 0;; ++turn) {
+    {
+      const std::lock_guard lock(mpi_);
+      throw_if_failed();
+      if (transfer.test()) return;
+    }
+    if (seconds_since(start) > 2 * stall_.load()) {
+      const std::string reason = describe(rank_) + " waited " + std::to_string(std::lround(2 * stall_.load())) +
+                                 " s for " + describe(transfer.peer()) + ", which lives but does not answer";
+      fail(ExitCode::device, reason);
+      throw_if_failed();
+    }
+    pause(turn);
+  }
+}
+
+void MpiGroup::add(Carried& carried, bool large) {
+  carried_.push_back(&carried);
+  if (large && ++large_ == 1) changed_.notify_all();
+}
+
+void MpiGroup::remove(Carried& carried, bool large) {
+  if (std::erase(carried_, &carried) != 0 && large) --large_;
+}
+
+std::unique_ptr<Transport> MpiGroup::create_transport() { return create_mpi_transport(*this); }
+
+// ---- failure -------------------------------------------------------------------------------------------
+
+void MpiGroup::throw_if_failed() const {
+  if (!failed_.load()) return;
+  const std::lock_guard lock(state_);
+  throw GroupFailure(code_, "stopped: " + reason_);
+}
+
+void MpiGroup::set_failed(ExitCode code, const std::string& reason) {
+  {
+    const std::lock_guard lock(state_);
+    if (failed_) return;
+    if (!telling_) code_ = code, reason_ = reason;
+    failed_ = true;
+  }
+  changed_.notify_all();
+}
+
+void MpiGroup::fail(ExitCode code, const std::string& reason) noexcept {
+  try {
+    std::unique_lock lock(state_);
+    if (!failed_ && !telling_) {
+      telling_ = true;
+      code_ = code;
+      reason_ = reason.substr(0, kLongestReason);
+      changed_.notify_all();
+    }
+    changed_.wait_for(lock, std::chrono::duration<double>(4 * kTelling), [&] { return failed_.load(); });
+    failed_ = true;
+  } catch (...) {
+    failed_ = true;
+  }
+}
+
+// ---- the service thread --------------------------------------------------------------------------------
+
+void MpiGroup::serve() {
+  double failed_since = 0;
+  for (;;) {
+    bool tell = false;
+    {
+      // Often while messages are under way that MPI sends in parts; else as often as signs of life need.
+      const auto pause = std::chrono::milliseconds(large_.load() > 0 ? 1 : 20);
+      std::unique_lock lock(state_);
+      changed_.wait_for(lock, pause, [&] { return ending_ || (telling_ && !failed_); });
+      if (ending_) return;
+      tell = telling_ && !failed_;
+    }
+    const double time = now();
+    if (failed_) {
+      if (failed_since == 0) failed_since = time;
+      if (time - failed_since < std::max(2.0, silence_.load())) continue;
+      // A thread of this process is stuck in something that does not end.
+      std::string reason;
+      {
+        const std::lock_guard lock(state_);
+        reason = reason_;
+      }
+      std::fprintf(stderr, "gamlp: %s: stopped: %s; what it was doing did not end in time\n", describe(rank_).c_str(),
+                   reason.c_str());
+      std::_Exit(static_cast<int>(code_));
+    }
+    try {
+      if (tell) {
+        tell_failure();
+        set_failed(code_, reason_);
+      } else {
+        serve_messages(time);
+        watch(time);
+      }
+    } catch (const std::exception& error) {
+      set_failed(ExitCode::device, describe(rank_) + ": " + error.what());
+    }
+  }
+}
+
+void MpiGroup::serve_messages(double time) {
+  const std::lock_guard lock(mpi_);
+  for (Carried* carried : std::vector<Carried*>(carried_)) carried->carry_on();
+  for (;;) {
+    int there = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, 0, watch_, &there, &status), "MPI_Iprobe");
+    if (there == 0) break;
+    int count = 0;
+    MPI_Get_count(&status, MPI_BYTE, &count);
+    std::string text(static_cast<std::size_t>(count), '\0');
+    check(MPI_Recv(text.data(), count, MPI_BYTE, status.MPI_SOURCE, 0, watch_, MPI_STATUS_IGNORE), "MPI_Recv");
+    signs_->heard(status.MPI_SOURCE, time);
+    if (text.size() > 1) return set_failed(static_cast<ExitCode>(text[0] - '0'), text.substr(1));
+  }
+  if (time < next_beat_) return;
+  next_beat_ = time + kBeat;
+  static const char kSign = '.';
+  for (int to = 0; to < size_; ++to) {
+    if (to == rank_ || (rank_ != 0 && to != 0)) continue;
+    MPI_Request& beat = beats_[static_cast<std::size_t>(to)];
+    int gone = 1;
+    if (beat != MPI_REQUEST_NULL) check(MPI_Test(&beat, &gone, MPI_STATUS_IGNORE), "MPI_Test");
+    if (gone != 0) check(MPI_Isend(&kSign, 1, MPI_BYTE, to, 0, watch_, &beat), "MPI_Isend");
+  }
+}
+
+void MpiGroup::watch(double time) {
+  if (failed_) return;
+  signs_->look(time);
+  for (int r = 0; r < size_; ++r) {
+    pollfd ended{peers_[static_cast<std::size_t>(r)].pidfd, POLLIN, 0};
+    if (ended.fd < 0 || ::poll(&ended, 1, 0) != 1) continue;
+    // What it said last may still be on the way.
+    for (int i = 0; i < 20 && !failed_; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      serve_messages(now());
+    }
+    return lost(describe(r) + " ended without a word: it crashed or was killed");
+  }
+  const bool stopping = stop_.load();
+  const auto silent = signs_->silent(time, stopping ? std::min(silence_.load(), kSilenceWhenStopped) : silence_.load());
+  if (!silent) return;
+  std::array<char, 32> seconds{};
+  std::snprintf(seconds.data(), seconds.size(), "%.1f", silent->seconds);
+  lost("no sign of life of " + describe(silent->rank) + " for " + seconds.data() +
+       " s: it is dead, stopped or cut off" + (stopping ? "; a signal asked to stop" : ""));
+}
+
+void MpiGroup::lost(const std::string& reason) {
+  {
+    const std::lock_guard lock(state_);
+    if (failed_ || telling_) return;
+    telling_ = true;
+    code_ = ExitCode::device;
+    reason_ = reason.substr(0, kLongestReason);
+  }
+  tell_failure();
+  set_failed(ExitCode::device, reason);
+}
+
+void MpiGroup::tell_failure() {
+  std::string text;
+  {
+    const std::lock_guard lock(state_);
+    text = static_cast<char>('0' + static_cast<int>(code_)) + reason_;
+  }
+  // Stays where it is: after a failure nobody asks whether it has gone.
+  const auto* message = new std::string(text);
+  std::vector<MPI_Request> requests;
+  const std::lock_guard lock(mpi_);
+  for (int to = 0; to < size_; ++to) {
+    if (to == rank_) continue;
+    MPI_Isend(message->data(), static_cast<int>(message->size()), MPI_BYTE, to, 0, watch_,
+              &requests.emplace_back(MPI_REQUEST_NULL));
+  }
+  const auto start = Clock::now();
+  for (int all = 0; all == 0 && seconds_since(start) < kTelling;) {
+    MPI_Testall(static_cast<int>(requests.size()), requests.data(), &all, MPI_STATUSES_IGNORE);
+    if (all == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+// ---- waiting -------------------------------------------------------------------------------------------
+
+void pause(int turn) {
+  if (turn < 200) {
+    ::sched_yield();
+  } else {
+    std::this_thread::sleep_for(std::chrono::microseconds(turn < 1000 ? 50 : turn < 4000 ? 500 : 2000));
+  }
+}
+
+}  // namespace gamlp::mpi
+
+namespace gamlp {
+
+namespace {
+
+std::string describe_mpi() {
+  std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
+  int length = 0;
+  MPI_Get_library_version(text.data(), &length);
+  const std::string version(text.data(), static_cast<std::size_t>(length));
+  return version.substr(0, version.find_first_of(",\n"));
+}
+
+}  // namespace
+
+void use_mpi() {
+  set_start_group(
+      [](const std::atomic<bool>& stop) -> std::unique_ptr<ProcessGroup> {
+        return std::make_unique<mpi::MpiGroup>(stop);
+      },
+      describe_mpi);
+}
+
+}  // namespace gamlp

@@ -1,0 +1,18 @@
+// The exchange of CPU devices in the processes of an MpiGroup.
+#pragma once
+
+#include <memory>
+
+#include "host/device/transport.hpp"
+
+namespace gamlp::mpi {
+
+class MpiGroup;
+
+// `group` must outlive it.
+std::unique_ptr<Transport> create_mpi_transport(MpiGroup& group);
+
+// For a loop that waits: yields at first, then sleeps.
+void pause(int turn);
+
+}  // namespace gamlp::mpi

@@ -1,0 +1,110 @@
+#include "host/train/bookkeeper.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+
+namespace gamlp {
+
+Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFolder& folder, Reporter& reporter,
+                       std::unique_ptr<Device> evaluation, bool resident, const Checkpoint* from)
+    : config_(config),
+      problem_(problem),
+      folder_(folder),
+      reporter_(reporter),
+      evaluator_(problem_, activation_rule(config_.model), std::move(evaluation),
+                 evaluation_shape(config_, problem_.shape(), problem_.part_nodes(), resident)) {
+  for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
+  if (from == nullptr) return;
+  input_probe_ = from->input_probe;
+  seconds_before_ = from->seconds;
+  evaluation_before_ = from->evaluation_seconds;
+  bytes_before_ = from->bytes_sent;
+  best_ = from->best;
+  best_of_stages_ = from->best_of_stages;
+}
+
+void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) const {
+  const Network& best = from.best.network;
+  bool fits = best.empty() ? !from.stage_complete : best.size() == stage.size();
+  for (std::size_t l = 0; fits && l < best.size(); ++l) {
+    fits = best[l].w.rows() == stage[l].w.rows() && best[l].w.cols() == stage[l].w.cols();
+  }
+  if (!fits)
+    throw DataError("checkpoint: the best weights are not of the shape of stage " + std::to_string(from.stage));
+}
+
+void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network) {
+  record.seconds = seconds();
+  record.bytes_sent = bytes_before_ + bytes_sent;
+  record.awaits_evaluation = network != nullptr;
+  unpublished_.push_back(record);
+  if (network) evaluator_.submit(record.epoch, std::move(network));
+}
+
+void Bookkeeper::evaluate_last(std::shared_ptr<Network> network) {
+  EpochRecord& last = unpublished_.back();
+  last.awaits_evaluation = true;
+  evaluator_.submit(last.epoch, std::move(network));
+}
+
+// Records are published in order; those that are evaluated wait for their result.
+void Bookkeeper::take_evaluations(bool all) {
+  for (;;) {
+    while (!unpublished_.empty() && !unpublished_.front().awaits_evaluation) publish();
+    if (unpublished_.empty()) return;
+    auto result = evaluator_.next(all);
+    if (!result) return;
+    for (EpochRecord& record : unpublished_) {
+      if (record.epoch != result->epoch) continue;
+      record.accuracy = result->accuracies;
+      record.awaits_evaluation = false;
+    }
+    // The model is that of the last stage: each stage starts its own search for the best weights.
+    // Without validation nodes the latest weights count as the best.
+    const double score = result->accuracies.validation;
+    if (best_.epoch == 0 || !std::isfinite(score) || score > best_.accuracies.validation) {
+      best_ = {result->epoch, result->accuracies, std::move(*result->network)};
+    }
+  }
+}
+
+void Bookkeeper::publish() {
+  folder_.append(unpublished_.front());
+  reporter_.epoch_done(unpublished_.front(), total_epochs_);
+  unpublished_.pop_front();
+}
+
+void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
+  take_evaluations(true);
+  c.seconds = seconds();
+  c.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
+  c.bytes_sent = bytes_before_ + bytes_sent;
+  c.config = to_json(config_).dump();
+  if (input_probe_.empty()) input_probe_ = problem_.input.probe();
+  c.input_probe = input_probe_;
+  c.best = best_;
+  c.best_of_stages = best_of_stages_;
+  save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
+  remove_old_checkpoints(folder_.checkpoints(), 2);
+}
+
+TrainResult Bookkeeper::finish(RunFigures figures, std::uint64_t bytes_sent) {
+  figures.seconds = seconds();
+  Network best = best_.network;
+  best.front() = problem_.input.expanded(best.front());
+  folder_.write_best(best, config_, best_.epoch);
+  figures.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
+  figures.bytes_sent = bytes_before_ + bytes_sent;
+  figures.evaluation_memory = evaluator_.memory().peak;
+  figures.best_of_stages = best_of_stages_;
+  TrainResult result;
+  result.epoch = figures.epochs;
+  result.json = make_result(config_, problem_, best_, figures);
+  folder_.write_result(result.json);
+  return result;
+}
+
+}  // namespace gamlp

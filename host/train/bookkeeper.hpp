@@ -1,0 +1,62 @@
+// What rank 0 keeps of a run while the devices train: evaluations and the best weights, metrics, checkpoints, the
+// result. Nothing here waits for a device but take_evaluations(true), for the evaluation's.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "host/core/clock.hpp"
+#include "host/train/checkpoint.hpp"
+#include "host/train/evaluator.hpp"
+#include "host/train/result.hpp"
+#include "host/train/run_folder.hpp"
+#include "host/train/trainer.hpp"
+
+namespace gamlp {
+
+class Bookkeeper {
+ public:
+  // Everything given must outlive it; `evaluation` is the device that evaluates. `from`: what a resumed run goes on
+  // from, or null.
+  Bookkeeper(const Config& config, const Problem& problem, const RunFolder& folder, Reporter& reporter,
+             std::unique_ptr<Device> evaluation, bool resident, const Checkpoint* from);
+
+  // A stage that starts anew searches its own best weights.
+  void stage_starts() { best_ = {}; }
+  void stage_ends(int layers) { best_of_stages_.push_back({layers, best_.epoch, best_.accuracies}); }
+  // Throws DataError when the best weights of the checkpoint are not of the stage's shape.
+  void check_best_fits(const Checkpoint& from, const Network& stage) const;
+
+  // An epoch is complete, but for its evaluation when there is a network. Sets record.seconds and bytes_sent.
+  void epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network);
+  // Evaluates the last epoch after all.
+  void evaluate_last(std::shared_ptr<Network> network);
+  // Publishes what is complete, in order; waits for all evaluations under way if `all`.
+  void take_evaluations(bool all);
+
+  // Fills in what the run has come to, and saves.
+  void checkpoint(Checkpoint c, std::uint64_t bytes_sent);
+  // The run is over: writes the best weights and the result.
+  TrainResult finish(RunFigures figures, std::uint64_t bytes_sent);
+
+ private:
+  void publish();
+  double seconds() const { return seconds_before_ + seconds_since(start_); }
+
+  const Config& config_;
+  const Problem& problem_;
+  const RunFolder& folder_;
+  Reporter& reporter_;
+  std::int64_t total_epochs_ = 0;
+  std::vector<double> input_probe_;      // as the run began; empty before its first checkpoint
+  std::deque<EpochRecord> unpublished_;  // complete, waiting for their evaluation
+  BestWeights best_;
+  std::vector<StageBest> best_of_stages_;  // of the stages before this one
+  Clock::time_point start_ = Clock::now();
+  double seconds_before_ = 0, evaluation_before_ = 0;  // of the run that this one continues
+  std::uint64_t bytes_before_ = 0;
+  Evaluator evaluator_;  // last: its thread reads problem_
+};
+
+}  // namespace gamlp

@@ -1,0 +1,288 @@
+#include "host/train/gather.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "host/config/parse.hpp"
+#include "host/core/clock.hpp"
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+
+namespace gamlp {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+std::span<std::byte> bytes_of(T& value) {
+  return std::as_writable_bytes(std::span(&value, 1));
+}
+template <class T>
+std::span<std::byte> bytes_of(std::vector<T>& values) {
+  return std::as_writable_bytes(std::span(values));
+}
+
+// Calls body(memory) for what layers first … last hold.
+template <class Body>
+void for_each_layer_memory(Network& network, const LayerRange& range, Body body) {
+  for (int l = range.first; l <= range.last; ++l) {
+    LayerWeights& layer = network.at(static_cast<std::size_t>(l) - 1);
+    body(std::as_writable_bytes(std::span(layer.w.data(), static_cast<std::size_t>(layer.w.size()))));
+    body(bytes_of(layer.b));
+  }
+}
+
+void send_tensors(ProcessGroup& group, int to, const TrainingState& state, const std::vector<std::string>& names) {
+  Json header = Json::array();
+  std::vector<const HostTensor*> tensors;
+  for (const std::string& name : names) {
+    const auto found = state.find(name);
+    if (found == state.end()) continue;  // missed by who asked for it
+    const HostTensor& tensor = found->second;
+    header.push_back({name, tensor.rows, tensor.cols, tensor.item_bytes, tensor.data.size()});
+    tensors.push_back(&tensor);
+  }
+  send_text(group, to, header.dump());
+  for (const HostTensor* tensor : tensors) group.send(to, tensor->data);
+}
+
+void receive_tensors(ProcessGroup& group, int from, TrainingState& state) {
+  for (const Json& entry : Json::parse(receive_text(group, from))) {
+    HostTensor& tensor = state[entry.at(0).get<std::string>()];
+    tensor.rows = entry.at(1), tensor.cols = entry.at(2), tensor.item_bytes = entry.at(3);
+    tensor.data.resize(entry.at(4).get<std::size_t>());
+    group.receive(from, tensor.data);
+  }
+}
+
+// What `read` says of each device of the run, on rank 0; elsewhere of the process's own.
+template <class Read>
+auto gather(ProcessGroup& group, const Fleet& fleet, Read read) {
+  std::vector<decltype(read(std::declval<const Device&>()))> all;
+  for (int rank = 0; rank < fleet.size(); ++rank) {
+    if (fleet.local(rank)) {
+      all.push_back(read(*fleet.context(rank).device));
+      if (group.rank() != 0) group.send(0, bytes_of(all.back()));
+    } else if (group.rank() == 0) {
+      group.receive(rank, bytes_of(all.emplace_back()));
+    }
+  }
+  return all;
+}
+
+// A span's texts live as long as the program.
+const char* kept(const std::string& text) {
+  static std::set<std::string> all;
+  return all.insert(text).first->c_str();
+}
+
+// "method.rho: 0.01 here, 0.001 on rank 0" for each value that differs.
+void list_differences(const Json& here, const Json& there, const std::string& path, std::string& out) {
+  if (here == there) return;
+  if (here.is_object() && there.is_object()) {
+    for (const auto& [key, value] : here.items()) {
+      const std::string inner = path.empty() ? key : path + "." + key;
+      list_differences(value, there.contains(key) ? there.at(key) : Json(), inner, out);
+    }
+    for (const auto& [key, value] : there.items()) {
+      if (!here.contains(key)) list_differences(Json(), value, path.empty() ? key : path + "." + key, out);
+    }
+    return;
+  }
+  out += (out.empty() ? "" : "; ") + path + " is " + here.dump() + ", and " + there.dump() + " on rank 0";
+}
+
+}  // namespace
+
+void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std::vector<double>& scalars,
+                 EpochShare& share) {
+  const auto of = [&](int rank) {
+    const LayerRange& range = ranges[static_cast<std::size_t>(rank)];
+    return std::as_writable_bytes(std::span(scalars).subspan(
+        static_cast<std::size_t>(range.first - 1) * kLayerScalars, static_cast<std::size_t>(range.count()) * kLayerScalars));
+  };
+  const int active = static_cast<int>(ranges.size());  // of a stage of few layers
+  std::array<std::uint64_t, 2> head = {share.bytes_sent, share.stop ? 1u : 0u};
+  if (group.rank() != 0) {
+    group.send(0, bytes_of(head));
+    if (group.rank() < active) group.send(0, of(group.rank()));
+  } else {
+    for (int from = 1; from < group.size(); ++from) {
+      std::array<std::uint64_t, 2> theirs{};
+      group.receive(from, bytes_of(theirs));
+      head[0] += theirs[0], head[1] |= theirs[1];
+      if (from < active) group.receive(from, of(from));
+    }
+  }
+  broadcast(group, bytes_of(head));
+  broadcast(group, bytes_of(scalars));
+  share = {head[0], head[1] != 0};
+}
+
+void gather_weights(ProcessGroup& group, const std::vector<LayerRange>& ranges, Network& network) {
+  const int active = static_cast<int>(ranges.size());
+  if (group.rank() != 0) {
+    if (group.rank() >= active) return;
+    for_each_layer_memory(network, ranges[static_cast<std::size_t>(group.rank())],
+                          [&](std::span<std::byte> memory) { group.send(0, memory); });
+    return;
+  }
+  for (int from = 1; from < std::min(active, group.size()); ++from) {
+    for_each_layer_memory(network, ranges[static_cast<std::size_t>(from)],
+                          [&](std::span<std::byte> memory) { group.receive(from, memory); });
+  }
+}
+
+void broadcast_weights(ProcessGroup& group, Network& network) {
+  for_each_layer_memory(network, {1, static_cast<int>(network.size())},
+                        [&](std::span<std::byte> memory) { broadcast(group, memory); });
+}
+
+void gather_state(ProcessGroup& group, TrainingState& state) {
+  if (group.rank() == 0) {
+    for (int from = 1; from < group.size(); ++from) receive_tensors(group, from, state);
+    return;
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : state) names.push_back(name);
+  send_tensors(group, 0, state, names);
+}
+
+TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<std::string>& names) {
+  TrainingState own;
+  if (group.rank() == 0) {
+    for (int to = 1; to < group.size(); ++to) {
+      send_tensors(group, to, whole, Json::parse(receive_text(group, to)).get<std::vector<std::string>>());
+    }
+  } else {
+    send_text(group, 0, Json(names).dump());
+    receive_tensors(group, 0, own);
+  }
+  return own;
+}
+
+std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet) {
+  return gather(group, fleet, [](const Device& device) { return device.times(); });
+}
+
+std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet) {
+  return gather(group, fleet, [](const Device& device) { return device.memory(); });
+}
+
+void broadcast_config(ProcessGroup& group, Config& config) {
+  if (group.size() == 1) return;
+  const std::string text = broadcast_text(group, group.rank() == 0 ? to_json(config).dump() : "");
+  if (group.rank() != 0) config = parse_config_text(text, "the config of rank 0");
+}
+
+void broadcast_start(ProcessGroup& group, TrainingStart& start) {
+  if (group.size() == 1) return;
+  broadcast_config(group, start.config);
+  Problem& problem = start.problem;
+  Json json;
+  if (group.rank() == 0) {
+    json["inputs"] = problem.inputs;
+    json["classes"] = problem.classes;
+    json["kind"] = static_cast<int>(problem.input.kind);
+    json["nodes"] = problem.train_labels().size();
+    if (start.from) {
+      const Checkpoint& c = *start.from;
+      json["from"] = {c.stage, c.stage_epoch, c.stage_complete, c.epoch, c.recent_objectives};
+    }
+  }
+  json = Json::parse(broadcast_text(group, json.dump()));
+  if (group.rank() != 0) {
+    problem.inputs = json.at("inputs");
+    problem.classes = json.at("classes");
+    problem.input.kind = static_cast<InputKind>(json.at("kind").get<int>());
+    problem.parts[0].labels.resize(json.at("nodes").get<std::size_t>());
+    if (json.contains("from")) {
+      const Json& from = json.at("from");
+      Checkpoint c;
+      c.stage = from.at(0), c.stage_epoch = from.at(1), c.stage_complete = from.at(2), c.epoch = from.at(3);
+      c.recent_objectives = from.at(4).get<std::vector<double>>();
+      start.from = std::move(c);
+    }
+  }
+  broadcast(group, bytes_of(problem.parts[0].labels));
+}
+
+void gather_trace(ProcessGroup& group, TraceLog& trace) {
+  constexpr int kAsks = 8;
+  const auto now = [] { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); };
+  double time = 0;
+  if (group.rank() == 0) {
+    for (int from = 1; from < group.size(); ++from) {
+      for (int ask = 0; ask < kAsks; ++ask) {
+        group.receive(from, bytes_of(time));
+        time = now();
+        group.send(from, bytes_of(time));
+      }
+      for (const Json& s : Json::parse(receive_text(group, from))) {
+        const auto text = [&](std::size_t i) { return kept(s.at(i).get<std::string>()); };
+        trace.sink(from).span({text(0),
+                               text(1),
+                               text(2),
+                               {text(3), s.at(4), s.at(5)},
+                               s.at(6).get<int>() == 0 ? Lane::compute : Lane::exchange,
+                               s.at(7),
+                               s.at(8),
+                               s.at(9)});
+      }
+    }
+    return;
+  }
+  // Clocks of two hosts differ: the answer that came soonest says by how much.
+  double soonest = HUGE_VAL, ahead = 0;
+  for (int ask = 0; ask < kAsks; ++ask) {
+    const double begin = now();
+    group.send(0, bytes_of(time));
+    group.receive(0, bytes_of(time));
+    const double end = now();
+    if (end - begin >= soonest) continue;
+    soonest = end - begin;
+    ahead = time - 0.5 * (begin + end);
+  }
+  Json spans = Json::array();
+  for (const Span& s : trace.spans_of(group.rank())) {
+    spans.push_back({s.name, s.category, s.detail, s.label.step, s.label.layer, s.label.epoch,
+                     s.lane == Lane::compute ? 0 : 1, s.start + ahead, s.end + ahead, s.bytes});
+  }
+  send_text(group, 0, spans.dump());
+}
+
+void expect_same_problem(ProcessGroup& group, const Problem& problem) {
+  std::uint32_t crc = 0;
+  for (std::size_t i = 0; i < problem.parts.size(); ++i) {
+    crc = crc32_of(std::as_bytes(std::span(problem.parts[i].nodes)), crc);
+    crc = crc32_of(std::as_bytes(std::span(problem.parts[i].labels)), crc);
+    const ConstMat inputs = problem.part_inputs(i);
+    crc = crc32_of({reinterpret_cast<const std::byte*>(inputs.data), static_cast<std::size_t>(inputs.size()) * 4}, crc);
+  }
+  const std::vector<std::string> all = all_gather(group, std::to_string(crc));
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] == all.front()) continue;
+    throw AgreedError(ExitCode::data, group.describe(static_cast<int>(rank)) +
+                                          ": the nodes, labels or inputs read there differ from those of rank 0; is it "
+                                          "the same dataset, on the same kind of machine?");
+  }
+}
+
+void expect_same_program(ProcessGroup& group, const Config& config, const std::string& build) {
+  if (group.size() == 1) return;
+  const std::string text = Json{{"config", to_json(config)}, {"build", build}}.dump();
+  const Json first = Json::parse(broadcast_text(group, text));
+  agree(group, [&] {
+    const Json own = Json::parse(text);
+    std::string differences;
+    list_differences(own.at("config"), first.at("config"), "", differences);
+    if (!differences.empty()) throw ConfigError("the config differs from that of rank 0: " + differences);
+    if (own.at("build") == first.at("build")) return;
+    throw ConfigError("this gamlp is another build than that of rank 0; here:\n" +
+                      own.at("build").get<std::string>() + "\non rank 0:\n" + first.at("build").get<std::string>());
+  });
+}
+
+}  // namespace gamlp

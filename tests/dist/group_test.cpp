@@ -1,0 +1,173 @@
+// The collective calls of a group, what a launcher's environment says, and who is silent.
+#include <cstdlib>
+
+#include "host/config/parse.hpp"
+#include "host/dist/launch.hpp"
+#include "host/dist/signs_of_life.hpp"
+#include "host/train/devices.hpp"
+#include "host/train/gather.hpp"
+#include "tests/dist/thread_group.hpp"
+#include "tests/train/support.hpp"
+
+using namespace gamlp;
+using namespace gamlp::test;
+
+TEST_CASE("every process gets every process's text", "[threads]") {
+  for (const int size : {1, 2, 5}) {
+    const auto errors = together(size, [&](ProcessGroup& group) {
+      const std::string own = std::string(static_cast<std::size_t>(group.rank()) * 1000, 'x') + "end";
+      const std::vector<std::string> all = all_gather(group, own);
+      for (int rank = 0; rank < size; ++rank) {
+        if (all[static_cast<std::size_t>(rank)].size() != static_cast<std::size_t>(rank) * 1000 + 3) {
+          throw std::runtime_error("another text");
+        }
+      }
+      if (broadcast_text(group, group.rank() == 0 ? "" : "no") != "") throw std::runtime_error("not rank 0's text");
+    });
+    CHECK(errors == none(size));
+  }
+}
+
+TEST_CASE("what fails on one process fails on all, told once and with its name", "[threads]") {
+  const auto outcomes = [](const std::function<void(int rank)>& step) {
+    return together(3, [&](ProcessGroup& group) { agree(group, [&] { step(group.rank()); }); });
+  };
+  CHECK(outcomes([](int) {}) == none(3));
+  CHECK(outcomes([](int rank) {
+          if (rank == 2) throw DataError("file.npz: is missing");
+        }) == std::vector<std::string>(3, "agreed: rank 2: file.npz: is missing"));
+  CHECK(outcomes([](int rank) {
+          if (rank == 0) throw DataError("file.npz: is missing");
+        }) == std::vector<std::string>(3, "agreed: file.npz: is missing"));
+  CHECK(outcomes([](int) { throw ConfigError("bad"); }) == std::vector<std::string>(3, "agreed: bad"));
+  CHECK(outcomes([](int rank) {
+          if (rank == 1) throw std::bad_alloc();
+        }) == std::vector<std::string>(3, "agreed: rank 1: out of memory"));
+}
+
+TEST_CASE("a group of one runs a step as it is") {
+  CHECK_THROWS_AS(agree(solo_group(), [] { throw DataError("x"); }), DataError);
+}
+
+TEST_CASE("an epoch's figures, weights and state come together, of stages with fewer layers than processes too",
+          "[threads]") {
+  for (const int size : {1, 2, 4}) {
+    for (const int layers : {2, 5}) {
+      const auto errors = together(size, [&](ProcessGroup& group) {
+        std::vector<LayerRange> ranges;
+        const int active = std::min(size, layers);
+        for (int r = 0; r < active; ++r) ranges.push_back({layers * r / active + 1, layers * (r + 1) / active});
+        const bool owns = group.rank() < active;
+        const LayerRange own = owns ? ranges[static_cast<std::size_t>(group.rank())] : LayerRange{1, 0};
+
+        std::vector<double> scalars(static_cast<std::size_t>(layers) * kLayerScalars);
+        for (int l = own.first; l <= own.last; ++l) scalars[static_cast<std::size_t>(l - 1) * kLayerScalars + 3] = l;
+        EpochShare share{10, group.rank() == size - 1};
+        share_epoch(group, ranges, scalars, share);
+        for (int l = 1; l <= layers; ++l) {
+          if (scalars[static_cast<std::size_t>(l - 1) * kLayerScalars + 3] != l) throw std::runtime_error("scalars");
+        }
+        if (share.bytes_sent != 10u * static_cast<unsigned>(size) || !share.stop) throw std::runtime_error("share");
+
+        Network network;
+        for (int l = 1; l <= layers; ++l) network.push_back({Matrix(3, 2), {0, 0, 0}});
+        for (int l = own.first; l <= own.last; ++l) {
+          network[static_cast<std::size_t>(l) - 1].w(2, 1) = network[static_cast<std::size_t>(l) - 1].b[1] =
+              static_cast<float>(l);
+        }
+        gather_weights(group, ranges, network);
+        broadcast_weights(group, network);
+        for (int l = 1; l <= layers; ++l) {
+          const LayerWeights& layer = network[static_cast<std::size_t>(l) - 1];
+          if (layer.w(2, 1) != static_cast<float>(l) || layer.b[1] != static_cast<float>(l)) {
+            throw std::runtime_error("weights");
+          }
+        }
+
+        TrainingState state;
+        for (int l = own.first; l <= own.last; ++l) {
+          state["z" + std::to_string(l)] = {1, 2, 4, std::vector<std::byte>(8, static_cast<std::byte>(l))};
+        }
+        gather_state(group, state);
+        if (group.rank() == 0 && static_cast<int>(state.size()) != layers) throw std::runtime_error("state");
+        const TrainingState got = scatter_state(group, state, {"z1", "z" + std::to_string(layers), "absent"});
+        if (group.rank() != 0 &&
+            (got.size() != 2 || got.at("z1").data[7] != std::byte{1} || got.at("z1").cols != 2)) {
+          throw std::runtime_error("scattered state");
+        }
+      });
+      CHECK(errors == none(size));
+    }
+  }
+}
+
+TEST_CASE("configs and builds that differ are refused, naming the difference", "[threads]") {
+  const auto refusal = [](const std::vector<std::string>& overrides, const std::string& build) {
+    return together(3, [&](ProcessGroup& group) {
+      const bool other = group.rank() == 1;
+      expect_same_program(group, small_config(other ? overrides : std::vector<std::string>{}), other ? build : "gamlp 1");
+    });
+  };
+  CHECK(refusal({}, "gamlp 1") == none(3));
+  for (const std::string& error : refusal({"method.rho=0.5", "stages.1.epochs=11"}, "gamlp 1")) {
+    check_says(error, "agreed: rank 1: the config differs from that of rank 0: ");
+    check_says(error, "method.rho is 0.5, and null on rank 0");
+    check_says(error, "\"epochs\":11");
+  }
+  for (const std::string& error : refusal({}, "gamlp 2")) check_says(error, "here:\ngamlp 2\non rank 0:\ngamlp 1");
+}
+
+TEST_CASE("devices of several processes: one in each, and clear words where that cannot be", "[threads]") {
+  const auto refusal = [](int size, const std::vector<std::string>& overrides) {
+    return together(size, [&](ProcessGroup& group) {
+      const ChosenDevices chosen = choose_devices(small_config(overrides), group);
+      if (chosen.text() != "cpu:" + std::to_string(size)) throw std::runtime_error(chosen.text());
+    });
+  };
+  CHECK(refusal(2, {"devices=cpu"}) == none(2));
+  CHECK(refusal(4, {"devices=cpu:4"}) == none(4));
+  check_says(refusal(2, {"devices=cpu:4"})[1], "agreed: devices: \"cpu:4\" asks for 4 devices, but 2 processes");
+  check_says(refusal(5, {"devices=cpu"})[0], "5 processes were started for 4 layers");
+  check_says(refusal(5, {"devices=cpu"})[0], "start at most 4");
+  check_says(refusal(2, {"devices=cpu", "partition=[1,2,1]"})[0], "partition: has 3 entries, but 2 processes");
+}
+
+TEST_CASE("a launcher is known by its environment") {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK",
+                           "SLURM_STEP_NUM_TASKS", "PMIX_RANK"}) {
+    ::unsetenv(name);
+  }
+  CHECK(launch().size == 1);
+  ::setenv("SLURM_STEP_NUM_TASKS", "4", 1);  // a batch script, not a task that srun started
+  CHECK(launch().size == 1);
+  ::setenv("PMIX_RANK", "3", 1);
+  CHECK(launch().size == 4);
+  CHECK(launch().rank == 3);
+  ::setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
+  ::setenv("OMPI_COMM_WORLD_RANK", "1", 1);
+  CHECK(launch().size == 2);
+  std::atomic<bool> stop{false};
+  check_says(error_of<ConfigError>([&] { start_group(stop); }), "2 processes were started together, but this gamlp is");
+  ::setenv("OMPI_COMM_WORLD_SIZE", "1", 1);
+  CHECK(start_group(stop) == nullptr);
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"}) {
+    ::unsetenv(name);
+  }
+}
+
+TEST_CASE("the longest silence is found, and a pause of one's own is not the others'") {
+  SignsOfLife signs({1, 2}, 100.0);
+  for (double t = 100.0; t < 103.0; t += 0.1) {
+    signs.look(t);
+    signs.heard(1, t);
+  }
+  CHECK_FALSE(signs.silent(103.0, 3.5));
+  REQUIRE(signs.silent(103.0, 2.0));
+  CHECK(signs.silent(103.0, 2.0)->rank == 2);
+  CHECK(signs.silent(103.0, 2.0)->seconds == Approx(3.0));
+  signs.look(103.0);
+  signs.look(110.0);  // this process was stopped for 7 s
+  CHECK_FALSE(signs.silent(110.0, 1.0));
+  signs.heard(7, 111.0);  // nobody that is watched
+  CHECK(signs.silent(112.0, 1.0)->seconds == Approx(2.0));
+}

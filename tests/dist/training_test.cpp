@@ -1,0 +1,160 @@
+// Whole runs of several processes, with threads in their place: the bits of a run in one process, whatever happens.
+#include <atomic>
+
+#include "tests/dist/thread_group.hpp"
+#include "tests/train/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+struct Fault {
+  int rank = -1;
+  std::int64_t epoch = 0;
+  std::function<void()> action;
+};
+
+// Trains (or resumes, without a config) in `run` on `size` members.
+std::vector<std::string> train_together(int size, const fs::path& run, const Config* config, const Fault& fault = {},
+                                        std::atomic<int>* interrupted = nullptr) {
+  return together(size, [&](ProcessGroup& group) {
+    std::atomic<bool> stop{false};
+    TrainOptions options;
+    options.group = &group;
+    options.stop = &stop;
+    options.before_iteration = [&](int rank, std::int64_t epoch) {
+      if (rank != fault.rank || epoch != fault.epoch) return;
+      if (fault.action) return fault.action();
+      stop = true;
+    };
+    TrainResult result;
+    Recorder recorder;
+    if (group.rank() != 0) {
+      result = join_training(options);
+    } else if (config != nullptr) {
+      result = train(*config, fs::path(), RunFolder::create(run), recorder, options);
+    } else {
+      result = resume(RunFolder::open(run), recorder, options);
+    }
+    if (interrupted != nullptr && result.interrupted) ++*interrupted;
+  });
+}
+
+#ifdef NDEBUG
+const std::vector<int> kSizes = {2, 3, 4};
+#else
+const std::vector<int> kSizes = {3};
+#endif
+
+Config short_config(const std::vector<std::string>& overrides = {}) {
+  return small_config(joined({"stages.0.epochs=4", "stages.1.epochs=5", "train.checkpoint_every=3"}, overrides));
+}
+
+}  // namespace
+
+TEST_CASE("several processes train to the bits of one", "[threads]") {
+  for (const char* update : {"gradient", "exact"}) {
+    for (const Coded& coded : codings()) {
+      const ScratchFolder scratch;
+      const std::vector<std::string> common = joined(coded.overrides, {std::string("method.update=") + update});
+      run_in(scratch / "one", short_config(common));
+      for (const int size : kSizes) {
+        for (const char* reading : {"broadcast", "each_process"}) {
+          INFO(update << ", " << coded.name << ", " << size << " processes, " << reading);
+          const ScratchFolder run;
+          const Config config = short_config(
+              joined(common, {"devices=cpu", std::string("distributed.dataset=") + reading, "train.evaluate_every=2"}));
+          REQUIRE(train_together(size, run / "run", &config) == none(size));
+          const ScratchFolder other;
+          Config alone = config;
+          alone.devices = "cpu:" + std::to_string(size);
+          run_in(other / "run", alone);
+          CHECK(metrics_of(run / "run", true) == metrics_of(other / "run", true));
+          CHECK(read_file(run / "run/best.safetensors") == read_file(other / "run/best.safetensors"));
+          const nlohmann::json a = json_of(run / "run/result.json"), b = json_of(other / "run/result.json");
+          for (const char* key : {"bytes_sent", "devices", "memory_per_device", "layers_per_device", "test_per_class"}) {
+            INFO(key);
+            CHECK(a[key] == b[key]);
+          }
+          CHECK(a["exchange_per_device"].size() == static_cast<std::size_t>(size));
+          CHECK(json_of(run / "run/config.json") == json_of(other / "run/config.json"));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("several processes converge where one does", "[threads]") {
+  const ScratchFolder scratch;
+  const Config one = small_config({"train.stop.residual=0.05", "train.evaluate_every=7", "devices=cpu:3"});
+  run_in(scratch / "one", one);
+  Config config = one;
+  config.devices = "cpu";
+  REQUIRE(train_together(3, scratch / "three", &config) == none(3));
+  CHECK(metrics_of(scratch / "one") == metrics_of(scratch / "three"));
+  CHECK(json_of(scratch / "one/result.json")["epochs"] < 20);
+}
+
+TEST_CASE("a signal to any process stops all, and any number of them goes on", "[threads]") {
+  const ScratchFolder scratch;
+  const Config config = short_config({"devices=cpu"});
+  run_in(scratch / "one", short_config());
+  for (const auto& [rank, epoch] : {std::pair{0, 3}, {2, 5}}) {  // the first stage has two layers
+    const fs::path run = scratch / ("stopped by " + std::to_string(rank));
+    std::atomic<int> interrupted{0};
+    REQUIRE(train_together(3, run, &config, {rank, epoch, {}}, &interrupted) == none(3));
+    REQUIRE(interrupted == 3);
+    interrupted = 0;
+    // On fewer processes, then in one, which must find the stage's weights, then on more.
+    REQUIRE(train_together(2, run, nullptr, {1, 6, {}}, &interrupted) == none(2));
+    REQUIRE(interrupted == 2);
+    TrainOptions options;
+    std::atomic<bool> stop{false};
+    options.stop = &stop;
+    options.before_iteration = [&](int, std::int64_t at) { stop = stop || at == 7; };
+    Recorder recorder;
+    REQUIRE(resume(RunFolder::open(run), recorder, options).interrupted);
+    REQUIRE(train_together(4, run, nullptr) == none(4));
+    CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+    CHECK(weights_of(run) == weights_of(scratch / "one"));
+  }
+}
+
+TEST_CASE("a process that throws ends the others with its name, and the run goes on from its checkpoint", "[threads]") {
+  const ScratchFolder scratch;
+  const Config config = short_config({"devices=cpu"});
+  run_in(scratch / "one", short_config());
+  for (const int rank : {0, 1, 2}) {
+    const fs::path run = scratch / ("failed at " + std::to_string(rank));
+    const auto errors =
+        train_together(3, run, &config, {rank, 8, [] { throw std::runtime_error("injected"); }});
+    const std::string name = "cpu:" + std::to_string(rank);
+    for (int other = 0; other < 3; ++other) {
+      const std::string& error = errors[static_cast<std::size_t>(other)];
+      check_says(error, "worker " + name + " failed: injected");
+      if (other != rank) check_says(error, "stopped: rank " + std::to_string(rank) + " (" + name + ") failed: ");
+    }
+    REQUIRE(train_together(2, run, nullptr) == none(2));
+    CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+    CHECK(weights_of(run) == weights_of(scratch / "one"));
+  }
+}
+
+TEST_CASE("rank 0's errors before and during a run end all", "[threads]") {
+  const ScratchFolder scratch;
+  Config config = short_config({"devices=cpu"});
+  config.dataset.generate.reset();
+  config.dataset.path = "absent.npz";
+  for (const std::string& error : train_together(3, scratch / "absent", &config)) {
+    check_says(error, "agreed: ");
+    check_says(error, "absent.npz");
+  }
+  // A folder that vanishes: metrics cannot be written.
+  const Config good = short_config({"devices=cpu"});
+  const fs::path run = scratch / "vanishing";
+  const auto errors = train_together(3, run, &good, {0, 3, [&] { fs::remove_all(run); }});
+  CHECK(errors[0].find("group: ") == std::string::npos);
+  CHECK_FALSE(errors[0].empty());
+  for (const int rank : {1, 2}) check_says(errors[static_cast<std::size_t>(rank)], "stopped: rank 0 (cpu:0) failed: ");
+}
+
+}  // namespace gamlp::test
