@@ -179,7 +179,8 @@ class Subject {
       }
       m.gflop += of_rank(rank, {gflop}).front();
     }
-    for (const MemoryUse& use : gather_memory(group_, runner_.fleet())) m.peak_memory = std::max(m.peak_memory, use.peak);
+    for (const MemoryUse& use : gather_memory(group_, runner_.fleet()))
+      m.peak_memory = std::max(m.peak_memory, use.peak);
     return m;
   }
 

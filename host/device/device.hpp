@@ -66,8 +66,8 @@ class Buffer {
   std::unique_ptr<Storage> storage_;
 };
 
-// Seconds that a device spent: by phase of the ops that it ran, waiting for messages, and copying messages; and in which
-// messages of its were under way, from when it was ready for them until it had them.
+// Seconds that a device spent: by phase of the ops that it ran, waiting for messages, and copying messages; and in
+// which messages of its were under way, from when it was ready for them until it had them.
 struct DeviceTimes {
   std::array<double, 5> phase{};  // indexed by Phase (ops.hpp)
   double wait = 0.0;

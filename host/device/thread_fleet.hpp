@@ -33,9 +33,7 @@ class ThreadFleet final : public Fleet {
   ThreadFleet& operator=(const ThreadFleet&) = delete;
 
   int size() const override { return size_; }
-  bool local(int rank) const override {
-    return rank >= first_ && rank < first_ + static_cast<int>(workers_.size());
-  }
+  bool local(int rank) const override { return rank >= first_ && rank < first_ + static_cast<int>(workers_.size()); }
   const DeviceContext& context(int rank) const override { return worker(rank).context; }
   void post(int rank, std::function<void()> task) override;
   std::uint64_t post_all(int count, const std::function<void(int rank)>& task) override;

@@ -78,7 +78,9 @@ TraceSink& TraceLog::sink(int device) {
   return *devices_[static_cast<std::size_t>(device)];
 }
 
-const std::vector<Span>& TraceLog::spans_of(int device) const { return devices_.at(static_cast<std::size_t>(device))->spans; }
+const std::vector<Span>& TraceLog::spans_of(int device) const {
+  return devices_.at(static_cast<std::size_t>(device))->spans;
+}
 
 std::uint64_t TraceLog::spans() const {
   std::uint64_t sum = 0;

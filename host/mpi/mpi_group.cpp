@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -22,7 +23,7 @@
 namespace gamlp::mpi {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{1} << 30;
+constexpr std::size_t kPiece = std::size_t{64} << 20;  // short turns at the mutex
 constexpr std::size_t kLongestReason = 4000;  // bytes: sent without the receiver's help
 constexpr double kBeat = 0.2;                 // seconds between signs of life
 constexpr double kTelling = 0.5;              // seconds to tell a failure
@@ -56,6 +57,28 @@ std::string host_name() {
   ::gethostname(name.data(), name.size() - 1);
   return name.data();
 }
+
+// MPI waits without end for a process that did not come up. GAMLP_START_TIMEOUT: seconds.
+class StartLimit {
+ public:
+  StartLimit() {
+    const char* set = std::getenv("GAMLP_START_TIMEOUT");
+    const int seconds = set == nullptr ? 0 : std::atoi(set);
+    std::signal(SIGALRM, [](int) {
+      constexpr char kText[] =
+          "gamlp: MPI did not start: a process of the job did not come up in time (GAMLP_START_TIMEOUT seconds)\n";
+      (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
+      ::_exit(static_cast<int>(ExitCode::device));
+    });
+    ::alarm(seconds > 0 ? static_cast<unsigned>(seconds) : 120);
+  }
+  ~StartLimit() {
+    ::alarm(0);
+    std::signal(SIGALRM, SIG_DFL);
+  }
+  StartLimit(const StartLimit&) = delete;
+  StartLimit& operator=(const StartLimit&) = delete;
+};
 
 // Every process's text; before the service thread begins.
 std::vector<std::string> gather_at_start(const std::string& text, int size) {
@@ -133,6 +156,7 @@ bool Transfer::test() {
 
 void Transfer::cancel() {
   for (MPI_Request& request : pieces_) {
+    if (request == MPI_REQUEST_NULL) continue;  // ended with an error
     if (receives_) MPI_Cancel(&request);
     MPI_Request_free(&request);
   }
@@ -144,12 +168,14 @@ void Transfer::cancel() {
 MpiGroup::MpiGroup(const std::atomic<bool>& stop)
     : stop_(stop), silence_(GroupTimeouts{}.silence), stall_(GroupTimeouts{}.stall) {
   int provided = MPI_THREAD_SINGLE;
+  const StartLimit limit;  // until the service thread watches
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED) {
     throw DeviceError("this MPI library does not let several threads take turns (MPI_THREAD_SERIALIZED)");
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) {
     check(MPI_Comm_dup(MPI_COMM_WORLD, comm), "MPI_Comm_dup");
     MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
@@ -202,8 +228,12 @@ void MpiGroup::finish(int status) {
   }
   changed_.notify_all();
   service_.join();
-  // After a failure MPI_Finalize would wait for ever; the launcher ends what is left of the job.
-  if (failed()) std::_Exit(status);
+  if (failed()) {
+    // MPI_Finalize would wait for ever. The launcher ends what is left of the job, so what the others say of it needs a
+    // moment to reach it.
+    std::this_thread::sleep_for(std::chrono::duration<double>(kTelling));
+    std::_Exit(status);
+  }
   ::alarm(static_cast<unsigned>(silence_.load()) + 1);  // a process that dies just now
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) MPI_Comm_free(comm);
   MPI_Finalize();

@@ -3,7 +3,8 @@
 // MPI carries bytes only; order, waiting and failure are ours. All calls into MPI are non-blocking and made under one
 // mutex (MPI_THREAD_SERIALIZED is enough). A service thread in each process
 //   - carries messages on while the devices compute (MPI libraries do so only inside calls),
-//   - sends signs of life to rank 0, rank 0 to all, and finds who is dead (by Linux's pidfd on the same host), stopped or
+//   - sends signs of life to rank 0, rank 0 to all, and finds who is dead (by Linux's pidfd on the same host), stopped
+//   or
 //     cut off (by silence),
 //   - tells the others when this process fails.
 // After a failure nothing calls MPI any more: its memory may go, and no peer is waited for.

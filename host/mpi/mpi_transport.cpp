@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::size_t kLarge = 32 << 10;  // messages above are sent in parts, or fetched by the receiver
 
-std::span<const std::byte> span_of(MatView<const std::byte> message) { return {message.data, static_cast<std::size_t>(message.size())}; }
+std::span<const std::byte> span_of(MatView<const std::byte> message) {
+  return {message.data, static_cast<std::size_t>(message.size())};
+}
 
 std::string text_of(const MessageLabel& label) {
   if (*label.what == '\0') return "a message";
@@ -28,9 +30,13 @@ class MpiExchange final : public ExchangeTask, Carried {
  public:
   MpiExchange(MpiGroup& group, std::span<const Send> sends, std::span<const Receive> receives,
               const std::shared_ptr<MessageCounters>& counters)
-      : group_(group), sends_(sends.begin(), sends.end()), receives_(receives.begin(), receives.end()), counters_(counters) {
+      : group_(group),
+        sends_(sends.begin(), sends.end()),
+        receives_(receives.begin(), receives.end()),
+        counters_(counters) {
     for (const Send& send : sends_) large_ = large_ || static_cast<std::size_t>(send.message.size()) > kLarge;
-    for (const Receive& receive : receives_) large_ = large_ || static_cast<std::size_t>(receive.message.size()) > kLarge;
+    for (const Receive& receive : receives_)
+      large_ = large_ || static_cast<std::size_t>(receive.message.size()) > kLarge;
   }
 
   ~MpiExchange() override {
@@ -91,8 +97,8 @@ class MpiExchange final : public ExchangeTask, Carried {
       try {
         message.done = message.transfer.test();
       } catch (const std::exception& error) {
-        error_ = std::make_exception_ptr(DeviceError(group_.describe(group_.rank()) + ", " + subject(message) + ": " +
-                                                     error.what()));
+        error_ = std::make_exception_ptr(
+            DeviceError(group_.describe(group_.rank()) + ", " + subject(message) + ": " + error.what()));
       }
       if (message.done && i < receives_.size()) counters_->received(receives_[i]);
       all = all && message.done;
@@ -150,9 +156,7 @@ class MpiTransport final : public Transport {
 
   TransportCounters counters() const override { return counters_->read(); }
 
-  void abort(const std::string& reason) noexcept override {
-    fail_here(group_, ExitCode::device, reason);
-  }
+  void abort(const std::string& reason) noexcept override { fail_here(group_, ExitCode::device, reason); }
 
  private:
   MpiGroup& group_;

@@ -100,8 +100,8 @@ void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std
                  EpochShare& share) {
   const auto of = [&](int rank) {
     const LayerRange& range = ranges[static_cast<std::size_t>(rank)];
-    return std::as_writable_bytes(std::span(scalars).subspan(
-        static_cast<std::size_t>(range.first - 1) * kLayerScalars, static_cast<std::size_t>(range.count()) * kLayerScalars));
+    return std::as_writable_bytes(std::span(scalars).subspan(static_cast<std::size_t>(range.first - 1) * kLayerScalars,
+                                                             static_cast<std::size_t>(range.count()) * kLayerScalars));
   };
   const int active = static_cast<int>(ranges.size());  // of a stage of few layers
   std::array<std::uint64_t, 2> head = {share.bytes_sent, share.stop ? 1u : 0u};
@@ -280,8 +280,8 @@ void expect_same_program(ProcessGroup& group, const Config& config, const std::s
     list_differences(own.at("config"), first.at("config"), "", differences);
     if (!differences.empty()) throw ConfigError("the config differs from that of rank 0: " + differences);
     if (own.at("build") == first.at("build")) return;
-    throw ConfigError("this gamlp is another build than that of rank 0; here:\n" +
-                      own.at("build").get<std::string>() + "\non rank 0:\n" + first.at("build").get<std::string>());
+    throw ConfigError("this gamlp is another build than that of rank 0; here:\n" + own.at("build").get<std::string>() +
+                      "\non rank 0:\n" + first.at("build").get<std::string>());
   });
 }
 

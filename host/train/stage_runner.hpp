@@ -1,5 +1,5 @@
-// A stage on its devices: the fleet, layer 1's input, and one program per device. Shared by training and bench. In a run
-// of several processes each has a runner of its own device, and every call but run_all() is collective.
+// A stage on its devices: the fleet, layer 1's input, and one program per device. Shared by training and bench. In a
+// run of several processes each has a runner of its own device, and every call but run_all() is collective.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,7 @@ class StageRunner {
   // Allocates and uploads a stage of `layers` layers that starts from `network`; frees the one before. Layer 1's
   // input is uploaded the first time.
   void build(int layers, const Network& network);
-  void forward();  // see StageProgram::enqueue_forward
+  void forward();                            // see StageProgram::enqueue_forward
   void restore(const TrainingState& state);  // rank 0's
   TrainingState save();                      // whole on rank 0
   Network fetch();                           // the current weights, everywhere, W_1 in the problem's coordinates

@@ -12,8 +12,8 @@
 
 #include "host/config/config.hpp"
 #include "host/device/fleet.hpp"
-#include "host/dist/process_group.hpp"
 #include "host/device/trace_log.hpp"
+#include "host/dist/process_group.hpp"
 #include "host/train/checkpoint.hpp"
 #include "host/train/metrics.hpp"
 #include "host/train/problem.hpp"

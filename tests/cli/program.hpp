@@ -54,12 +54,13 @@ struct Outcome {
 };
 
 // A child in the folder of `work`, its outputs in files there. `file_limit`: bytes that its files may grow to, as on a
-// full disk.
+// full disk. `launcher`: runs `arguments` as they are, by this program; otherwise they are gamlp's.
 class Child {
  public:
-  Child(const WorkFolder& work, std::vector<std::string> arguments, rlim_t file_limit = RLIM_INFINITY)
+  Child(const WorkFolder& work, std::vector<std::string> arguments, rlim_t file_limit = RLIM_INFINITY,
+        const char* launcher = nullptr)
       : out_(work / "stdout"), err_(work / "stderr") {
-    arguments.insert(arguments.begin(), GAMLP_PROGRAM);
+    if (launcher == nullptr) arguments.insert(arguments.begin(), GAMLP_PROGRAM);
     pid_ = ::fork();
     if (pid_ != 0) return;
     if (::chdir((work / "").c_str()) != 0 || !std::freopen(out_.c_str(), "w", stdout) ||
@@ -74,7 +75,7 @@ class Child {
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    ::execv(GAMLP_PROGRAM, argv.data());
+    ::execvp(launcher == nullptr ? GAMLP_PROGRAM : launcher, argv.data());
     ::_exit(121);
   }
   pid_t pid() const { return pid_; }

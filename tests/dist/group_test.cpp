@@ -91,8 +91,7 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
         gather_state(group, state);
         if (group.rank() == 0 && static_cast<int>(state.size()) != layers) throw std::runtime_error("state");
         const TrainingState got = scatter_state(group, state, {"z1", "z" + std::to_string(layers), "absent"});
-        if (group.rank() != 0 &&
-            (got.size() != 2 || got.at("z1").data[7] != std::byte{1} || got.at("z1").cols != 2)) {
+        if (group.rank() != 0 && (got.size() != 2 || got.at("z1").data[7] != std::byte{1} || got.at("z1").cols != 2)) {
           throw std::runtime_error("scattered state");
         }
       });
@@ -105,7 +104,8 @@ TEST_CASE("configs and builds that differ are refused, naming the difference", "
   const auto refusal = [](const std::vector<std::string>& overrides, const std::string& build) {
     return together(3, [&](ProcessGroup& group) {
       const bool other = group.rank() == 1;
-      expect_same_program(group, small_config(other ? overrides : std::vector<std::string>{}), other ? build : "gamlp 1");
+      expect_same_program(group, small_config(other ? overrides : std::vector<std::string>{}),
+                          other ? build : "gamlp 1");
     });
   };
   CHECK(refusal({}, "gamlp 1") == none(3));
@@ -133,8 +133,8 @@ TEST_CASE("devices of several processes: one in each, and clear words where that
 }
 
 TEST_CASE("a launcher is known by its environment") {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK",
-                           "SLURM_STEP_NUM_TASKS", "PMIX_RANK"}) {
+  for (const char* name :
+       {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"}) {
     ::unsetenv(name);
   }
   CHECK(launch().size == 1);

@@ -71,7 +71,8 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
           CHECK(metrics_of(run / "run", true) == metrics_of(other / "run", true));
           CHECK(read_file(run / "run/best.safetensors") == read_file(other / "run/best.safetensors"));
           const nlohmann::json a = json_of(run / "run/result.json"), b = json_of(other / "run/result.json");
-          for (const char* key : {"bytes_sent", "devices", "memory_per_device", "layers_per_device", "test_per_class"}) {
+          for (const char* key :
+               {"bytes_sent", "devices", "memory_per_device", "layers_per_device", "test_per_class"}) {
             INFO(key);
             CHECK(a[key] == b[key]);
           }
@@ -96,21 +97,21 @@ TEST_CASE("several processes converge where one does", "[threads]") {
 
 TEST_CASE("a signal to any process stops all, and any number of them goes on", "[threads]") {
   const ScratchFolder scratch;
-  const Config config = short_config({"devices=cpu"});
-  run_in(scratch / "one", short_config());
-  for (const auto& [rank, epoch] : {std::pair{0, 3}, {2, 5}}) {  // the first stage has two layers
+  const Config config = short_config({"devices=cpu", "stages.1.epochs=14"});
+  run_in(scratch / "one", short_config({"stages.1.epochs=14"}));
+  for (const auto& [rank, epoch] : {std::pair{0, 3}, {2, 6}}) {  // the first stage has two layers
     const fs::path run = scratch / ("stopped by " + std::to_string(rank));
     std::atomic<int> interrupted{0};
     REQUIRE(train_together(3, run, &config, {rank, epoch, {}}, &interrupted) == none(3));
     REQUIRE(interrupted == 3);
     interrupted = 0;
     // On fewer processes, then in one, which must find the stage's weights, then on more.
-    REQUIRE(train_together(2, run, nullptr, {1, 6, {}}, &interrupted) == none(2));
+    REQUIRE(train_together(2, run, nullptr, {1, 10, {}}, &interrupted) == none(2));
     REQUIRE(interrupted == 2);
     TrainOptions options;
     std::atomic<bool> stop{false};
     options.stop = &stop;
-    options.before_iteration = [&](int, std::int64_t at) { stop = stop || at == 7; };
+    options.before_iteration = [&](int, std::int64_t at) { stop = stop || at == 14; };
     Recorder recorder;
     REQUIRE(resume(RunFolder::open(run), recorder, options).interrupted);
     REQUIRE(train_together(4, run, nullptr) == none(4));
@@ -125,8 +126,7 @@ TEST_CASE("a process that throws ends the others with its name, and the run goes
   run_in(scratch / "one", short_config());
   for (const int rank : {0, 1, 2}) {
     const fs::path run = scratch / ("failed at " + std::to_string(rank));
-    const auto errors =
-        train_together(3, run, &config, {rank, 8, [] { throw std::runtime_error("injected"); }});
+    const auto errors = train_together(3, run, &config, {rank, 8, [] { throw std::runtime_error("injected"); }});
     const std::string name = "cpu:" + std::to_string(rank);
     for (int other = 0; other < 3; ++other) {
       const std::string& error = errors[static_cast<std::size_t>(other)];
@@ -137,6 +137,23 @@ TEST_CASE("a process that throws ends the others with its name, and the run goes
     CHECK(metrics_of(run) == metrics_of(scratch / "one"));
     CHECK(weights_of(run) == weights_of(scratch / "one"));
   }
+}
+
+TEST_CASE("a run that diverges says so on every process, and keeps its checkpoint", "[threads]") {
+  const ScratchFolder scratch;
+  const Config config = short_config({"devices=cpu"});
+  const fs::path run = scratch / "run", folder = run / "checkpoints";
+  train_together(3, run, &config, {1, 8, [] { throw std::runtime_error("injected"); }});
+  std::vector<std::string> warnings;
+  Checkpoint checkpoint = load_latest_checkpoint(folder, warnings);
+  // Finite, but so large that the square of the residual is not.
+  for (std::byte& byte : checkpoint.state.at("z3").data) byte = std::byte{0x7e};
+  save_checkpoint(checkpoint_path(folder, checkpoint.epoch), checkpoint);
+  for (const std::string& error : train_together(3, run, nullptr)) {
+    check_says(error, "diverged at epoch " + std::to_string(checkpoint.epoch + 1) + ", layer ");
+  }
+  CHECK(load_latest_checkpoint(folder, warnings).epoch == checkpoint.epoch);
+  CHECK_FALSE(fs::exists(run / "result.json"));
 }
 
 TEST_CASE("rank 0's errors before and during a run end all", "[threads]") {

@@ -127,6 +127,25 @@ TEST_CASE("a slow link shows, and fewer bits make up for it") {
   CHECK(few.step < 0.2 * full.step);
 }
 
+TEST_CASE("4,000 neurons hide their exchange: NVLink, and PCIe 4 at 8 bits") {
+  // A layer per device, from fewer nodes than neurons to Flickr's.
+  for (const auto& [file, most] :
+       {std::pair{"dgx_h100", 0.05}, {"dgx_a100", 0.05}, {"hgx_h200", 0.05}, {"dgx_2", 0.05}, {"pcie4_a100", 0.10}}) {
+    const Machine machine = load_machine(std::string(GAMLP_SOURCE_DIR) + "/configs/machines/" + file + ".json", "");
+    for (const char* update : {"gradient", "exact"}) {
+      for (const std::int64_t nodes : {1000, 10000, 44625}) {
+        const std::string stages = R"(stages=[{"layers": )" + std::to_string(machine.devices) + R"(, "epochs": 10}])";
+        const PlanSubject subject =
+            plan_subject(wide_config({"model.width=4000", stages, std::string("method.update=") + update}),
+                         counts_of(nodes, 2000, 7));
+        const StageSpec spec = make_stage_spec(subject.config, subject.shape, machine.devices, machine.devices);
+        INFO(file << ", " << update << ", " << nodes << " nodes, " << machine.devices << " devices");
+        CHECK(forecast_stage(spec, subject.shape, machine).exposed_share() <= most);
+      }
+    }
+  }
+}
+
 TEST_CASE("the best partition is the best of all of them") {
   const Machine machine = machine_of(simple_gpus(3));
   // Layer 1 reads many inputs, so that layers cost differently.

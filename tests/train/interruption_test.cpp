@@ -121,7 +121,8 @@ TEST_CASE("a checkpoint of another config is not continued") {
   config["method"]["nu"] = 0.5;
   config["method"]["rho"] = 0.5;
   write_file_atomic(scratch / "run/config.json", config.dump());
-  check_says(error_of<ConfigError>([&] { resume_run(scratch / "run"); }), "only devices, partition and distributed may change");
+  check_says(error_of<ConfigError>([&] { resume_run(scratch / "run"); }),
+             "only devices, partition and distributed may change");
 }
 
 TEST_CASE("a run without a checkpoint is not continued") {

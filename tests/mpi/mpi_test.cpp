@@ -1,0 +1,204 @@
+// gamlp under mpirun: the bits of a run in one process, resumed on any number of ranks; and what is refused.
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include "tests/cli/program.hpp"
+
+using namespace gamlp::test;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+std::vector<std::string> mpirun(int ranks, const std::vector<std::string>& arguments,
+                                const char* program = GAMLP_PROGRAM) {
+  ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
+  ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
+  std::vector<std::string> command = {"mpirun", "--oversubscribe",     "--bind-to", "none",
+                                      "-np",    std::to_string(ranks), program};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return command;
+}
+
+Outcome run_ranks(const WorkFolder& work, int ranks, const std::vector<std::string>& arguments) {
+  return Child(work, mpirun(ranks, arguments), RLIM_INFINITY, "mpirun").wait();
+}
+
+// A config of 2 → 8 layers.
+std::string deep_config(const std::string& more = "") {
+  return R"({"dataset": {"generate": {"nodes": 240, "classes": 3, "features": 12}, "hops": 2,
+              "split": {"kind": "per_class", "train_per_class": 20, "validation": 60, "test": 90}},
+  "model": {"width": 16}, "method": {"update": "gradient"}, "devices": "cpu:1",
+  "train": {"checkpoint_every": 4, "evaluate_every": 2},
+  "stages": [{"layers": 2, "epochs": 6}, {"layers": 8, "epochs": 10}])" +
+         more + "}";
+}
+
+std::vector<json> metrics_of(const fs::path& run, bool with_bytes = false) {
+  std::vector<json> out;
+  for (const std::string& line : lines_of(file_text(run / "metrics.jsonl"))) {
+    out.push_back(json::parse(line));
+    out.back().erase("seconds");
+    if (!with_bytes) out.back().erase("bytes_sent");
+  }
+  return out;
+}
+
+std::string weights_of(const fs::path& run) {
+  const std::string bytes = file_text(run / "best.safetensors");
+  std::uint64_t header = 0;
+  std::copy_n(bytes.data(), 8, reinterpret_cast<char*>(&header));
+  return bytes.substr(8 + header);
+}
+
+}  // namespace
+
+TEST_CASE("1 to 8 ranks train to the bits of one process") {
+  const std::vector<std::string> codings = {
+      "",
+      R"(, "exchange": {"p": {"bits": 2, "coding": "difference", "range": "block"},
+                        "q": {"bits": 2, "coding": "difference", "range": "block"}})",
+      R"(, "exchange": {"p": {"bits": 32}, "q": {"bits": 32}}, "distributed": {"dataset": "each_process"})"};
+  for (std::size_t coding = 0; coding < codings.size(); ++coding) {
+    const WorkFolder work;
+    work.write("deep.json", deep_config(codings[coding]));
+    REQUIRE(run(work, {"train", "deep.json", "--run", "one"}).status == 0);
+    for (const int ranks : {1, 2, 3, 5, 8}) {
+      INFO("coding " << coding << ", " << ranks << " ranks");
+      const Outcome trained = run_ranks(work, ranks, {"train", "deep.json", "--devices", "cpu", "--run", "many"});
+      INFO(trained.out << trained.err);
+      REQUIRE(trained.status == 0);
+      CHECK(metrics_of(work / "many") == metrics_of(work / "one"));
+      CHECK(weights_of(work / "many") == weights_of(work / "one"));
+      const json result = json::parse(file_text(work / "many/result.json"));
+      CHECK(result["devices"] == (ranks == 1 ? result["devices"].get<int>() : ranks));
+      CHECK(result["exchange_per_device"].size() == result["devices"].get<std::size_t>());
+      // As many workers in one process exchange as many bytes.
+      const std::string devices = "cpu:" + std::to_string(ranks);
+      if (ranks > 1) {
+        REQUIRE(run(work, {"train", "deep.json", "--devices", devices, "--run", "workers"}).status == 0);
+        CHECK(metrics_of(work / "many", true) == metrics_of(work / "workers", true));
+        CHECK(file_text(work / "many/config.json") == file_text(work / "workers/config.json"));
+        fs::remove_all(work / "workers");
+      }
+      fs::remove_all(work / "many");
+    }
+  }
+}
+
+TEST_CASE("a signal stops all ranks with a checkpoint, and other numbers of ranks go on") {
+  const WorkFolder work;
+  std::string config = deep_config();
+  config.replace(config.find("\"epochs\": 10"), 12, "\"epochs\": 2500");
+  work.write("deep.json", config);
+  REQUIRE(run(work, {"train", "deep.json", "--run", "one"}).status == 0);
+  Child child(work, mpirun(3, {"train", "deep.json", "--devices", "cpu", "--run", "run"}), RLIM_INFINITY, "mpirun");
+  const auto epochs = [&] { return lines_of(file_text(work / "run/metrics.jsonl")).size(); };
+  while (child.running() && epochs() < 50) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  REQUIRE(child.running());
+  ::kill(child.pid(), SIGUSR1);  // mpirun passes it on
+  const Outcome stopped = child.wait();
+  INFO(stopped.out << stopped.err);
+  CHECK(stopped.status == 8);
+  check_says(stopped.err, "continue with: gamlp resume run");
+  CHECK_FALSE(fs::exists(work / "run/result.json"));
+  CHECK(epochs() < 2500);
+  const Outcome resumed = run_ranks(work, 2, {"resume", "run"});
+  INFO(resumed.out << resumed.err);
+  REQUIRE(resumed.status == 0);
+  CHECK(metrics_of(work / "run") == metrics_of(work / "one"));
+  CHECK(weights_of(work / "run") == weights_of(work / "one"));
+}
+
+TEST_CASE("what cannot be is refused, once and in clear words") {
+  const WorkFolder work;
+  work.write("deep.json", deep_config());
+  work.write("other.json", deep_config(R"(, "threads_per_device": 2)"));
+  const auto refused = [&](std::vector<std::string> command, int status, const std::string& part) {
+    const Outcome outcome = Child(work, std::move(command), RLIM_INFINITY, "mpirun").wait();
+    INFO(outcome.err);
+    CHECK(outcome.status == status);
+    check_says(outcome.err, part);
+    std::size_t said = 0;
+    for (std::size_t at = 0; (at = outcome.err.find("gamlp: ", at)) != std::string::npos; ++at) ++said;
+    CHECK(said == 1);
+    CHECK_FALSE(fs::exists(work / "run"));
+  };
+  const auto train = [](const std::string& config, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"train", config, "--run", "run", "--devices", "cpu"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  refused(mpirun(3, {"train", "deep.json", "--run", "run", "--devices", "cpu:2"}), 3,
+          "devices: \"cpu:2\" asks for 2 devices, but 3 processes were started");
+  refused(mpirun(2, train("absent.json")), 3, "absent.json");
+  refused(mpirun(2, train("deep.json", {"--set", "method.rho=-1"})), 3, "method.rho");
+  refused(mpirun(2, train("deep.json", {"--set", "dataset.generate=null", "--set", "dataset.path=absent.npz"})), 4,
+          "absent.npz");
+  refused(mpirun(9, train("deep.json")), 3, "9 processes were started for 8 layers");
+  refused(mpirun(2, {"evaluate", "run"}), 2, "this command runs in one process, not in 2");
+  refused(mpirun(2, {"train", "deep.json", "--run", "/proc/run"}), 5, "/proc/run");
+
+  std::vector<std::string> mixed = mpirun(1, train("deep.json"));
+  const std::vector<std::string> second = mpirun(1, train("other.json"));
+  mixed.push_back(":");
+  mixed.insert(mixed.end(), std::find(second.begin(), second.end(), "-np"), second.end());
+  refused(mixed, 3, "the config differs from that of rank 0: threads_per_device is 2, and 1 on rank 0");
+}
+
+TEST_CASE("the transport carries every message, and says what is wrong with it") {
+  const auto ranks = [](int count, const char* what) {
+    const WorkFolder work;
+    return Child(work, mpirun(count, {what}, GAMLP_RANKS), RLIM_INFINITY, "mpirun").wait();
+  };
+  for (const int count : {2, 4}) {
+    const Outcome exchanged = ranks(count, "exchange");
+    INFO(exchanged.err);
+    CHECK(exchanged.status == 0);
+  }
+  for (const auto& [what, said] : {std::pair{"longer", "a message is longer than the 1000 bytes that were expected"},
+                                   {"shorter", "a message has 800 bytes, 1000 were expected"}}) {
+    INFO(what);
+    const Outcome mismatched = ranks(2, what);
+    CHECK(mismatched.status == 6);
+    check_says(mismatched.err, "ranks: rank 1: rank 1 (cpu, process ");
+    check_says(mismatched.err, "q of layer 3, epoch 5 of the stage from rank 0 (cpu, process ");
+    check_says(mismatched.err, said);
+    check_says(mismatched.err, "ranks: rank 0: stopped: rank 1 (cpu, process ");
+  }
+  const Outcome stalled = ranks(2, "stall");
+  CHECK(stalled.status == 6);
+  for (const char* rank : {"ranks: rank 0: stopped: rank 0 (", "ranks: rank 1: stopped: rank 0 ("})
+    check_says(stalled.err, rank);
+  check_says(stalled.err, "waited 1 s for p of layer 2, epoch 1 of the stage from rank 1 (cpu, process ");
+}
+
+TEST_CASE("bench and a timeline of several ranks") {
+  const WorkFolder work;
+  work.write("deep.json", deep_config());
+  const Outcome benched =
+      run_ranks(work, 2, {"bench", "deep.json", "--devices", "cpu", "--iterations", "2", "--rounds", "1", "--json"});
+  INFO(benched.err);
+  REQUIRE(benched.status == 0);
+  const json report = json::parse(benched.out);
+  CHECK(report["devices"][0]["named"] == "2 processes");
+  CHECK(report["devices"][1]["named"] == "cpu:2");
+  CHECK(report["devices"][0]["bytes_per_iteration"] == report["devices"][1]["bytes_per_iteration"]);
+  CHECK(report["devices"][0]["gflop"] == report["devices"][1]["gflop"]);
+
+  REQUIRE(run_ranks(work, 3, {"train", "deep.json", "--run", "run", "--devices", "cpu", "--trace", "t.json"}).status ==
+          0);
+  std::array<int, 3> exchanges{}, ops{};
+  const json timeline = json::parse(file_text(work / "t.json"));
+  for (const json& event : timeline["traceEvents"]) {
+    if (event["ph"] != "X") continue;
+    const auto device = event["pid"].get<std::size_t>();
+    (event["cat"] == "exchange" ? exchanges : ops).at(device) += 1;
+  }
+  for (std::size_t device = 0; device < 3; ++device) {
+    INFO("device " << device);
+    CHECK(exchanges[device] >= 20);
+    CHECK(ops[device] >= 100);
+  }
+}

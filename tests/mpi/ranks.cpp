@@ -1,0 +1,125 @@
+// The transport by itself, under mpirun: test_mpi starts it. Prints what went wrong; exits as gamlp would.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "host/core/random.hpp"
+#include "host/cpu/cpu_device.hpp"
+#include "host/dist/launch.hpp"
+#include "host/mpi/mpi.hpp"
+
+using namespace gamlp;
+
+namespace {
+
+struct Rank {
+  ProcessGroup& group;
+  CpuDevice device;
+  std::unique_ptr<Stream> stream;
+  std::unique_ptr<Transport> transport;
+  explicit Rank(ProcessGroup& g)
+      : group(g),
+        device(g.rank(), 1),
+        stream(device.create_stream("exchange", StreamKind::exchange)),
+        transport(g.create_transport()) {}
+};
+
+Bytes bytes_of(std::vector<std::byte>& x) { return {x.data(), 1, static_cast<std::int64_t>(x.size())}; }
+
+// Groups of messages of all sizes along a chain, empty ones and megabytes, several of one pair in a group.
+void exchange(Rank& rank) {
+  const int me = rank.group.rank(), size = rank.group.size();
+  const std::vector<std::size_t> sizes = {0, 1, 100, 4096, 70000, 3000000};
+  Random random(7);  // the same on every rank
+  std::uint64_t sent = 0, received = 0;
+  for (int round = 0; round < 150; ++round) {
+    // What goes from r to r + 1, and from r + 1 to r; the last of them twice.
+    std::vector<std::size_t> up, down;
+    for (int r = 0; r + 1 < size; ++r) {
+      up.push_back(sizes[random.below(round % 10 == 0 ? 6 : 5)]);
+      down.push_back(sizes[random.below(5)]);
+    }
+    const auto fill = [&](std::size_t bytes, int from, int to) {
+      return std::vector<std::byte>(bytes, static_cast<std::byte>(round + 16 * from + to));
+    };
+    std::vector<std::vector<std::byte>> out, in, expected;
+    std::vector<int> to, from;
+    for (const int other : {me - 1, me + 1}) {
+      if (other < 0 || other >= size) continue;
+      const auto boundary = static_cast<std::size_t>(std::min(me, other));
+      for (int twice = 0; twice < 1 + (round % 2); ++twice) {
+        out.push_back(fill((other > me ? up : down)[boundary] + static_cast<std::size_t>(twice), me, other));
+        to.push_back(other);
+        expected.push_back(fill((other > me ? down : up)[boundary] + static_cast<std::size_t>(twice), other, me));
+        in.emplace_back(expected.back().size());
+        from.push_back(other);
+      }
+    }
+    std::vector<Send> sends;
+    std::vector<Receive> receives;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      sends.push_back({to[i], bytes_of(out[i])});
+      receives.push_back({from[i], bytes_of(in[i])});
+      sent += out[i].size(), received += in[i].size();
+    }
+    rank.transport->exchange(*rank.stream, sends, receives);
+    if (random.below(4) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(me));
+    rank.stream->synchronize();
+    if (in != expected) throw DeviceError("a message is not what was sent, round " + std::to_string(round));
+  }
+  const TransportCounters counted = rank.transport->counters();
+  if (counted.bytes_sent != sent || counted.bytes_received != received) throw DeviceError("counters are wrong");
+}
+
+// The neighbour sends more or less than is expected.
+void mismatch(Rank& rank, std::size_t bytes) {
+  const int peer = 1 - rank.group.rank();
+  std::vector<std::byte> out(rank.group.rank() == 0 ? bytes : 1000), in(1000);
+  const Send send{peer, bytes_of(out), {"q", 3, 4}};
+  const Receive receive{peer, bytes_of(in), {"q", 3, 4}};
+  rank.transport->exchange(*rank.stream, {&send, 1}, {&receive, 1});
+  rank.stream->synchronize();
+  agree(rank.group, [] {});
+}
+
+// A process lives, but never sends.
+void stall(Rank& rank) {
+  rank.group.set_timeouts({30.0, 1.0});
+  std::vector<std::byte> in(1000);
+  const Receive receive{1, bytes_of(in), {"p", 2, 0}};
+  if (rank.group.rank() == 0) {
+    rank.transport->exchange(*rank.stream, {}, {&receive, 1});
+    rank.stream->synchronize();
+  }
+  while (!rank.group.failed()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  agree(rank.group, [] {});  // throws what the others said
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  static std::atomic<bool> stop{false};
+  use_mpi();
+  const std::unique_ptr<ProcessGroup> group = start_group(stop);
+  if (group == nullptr || argc < 2) return 2;
+  int status = 0;
+  try {
+    Rank rank(*group);
+    group->name_devices(std::vector<std::string>(static_cast<std::size_t>(group->size()), "cpu"));
+    const std::string what = argv[1];
+    if (what == "exchange") exchange(rank);
+    if (what == "longer") mismatch(rank, 1200);
+    if (what == "shorter") mismatch(rank, 800);
+    if (what == "stall") stall(rank);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "ranks: rank %d: %s\n", group->rank(), error.what());
+    status = static_cast<int>(error.code());
+    if (dynamic_cast<const GroupFailure*>(&error) == nullptr) fail_here(*group, error.code(), error.what());
+  }
+  group->finish(status);
+  return status;
+}
