@@ -315,7 +315,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   std::vector<std::string> named = args.overrides;
   if (group.size() > 1 && !args.devices.empty()) named.push_back("devices=" + args.devices);
   agree(group, [&] { config = load_config(args.config, named); });
-  expect_same_program(group, config, version_text());
+  expect_same_program(group, config, build_text());
   group.set_timeouts({config.distributed.timeout, config.distributed.stall_timeout});
   const std::vector<Compared> compared = compared_devices(args, config, group);
   agree(group, [&] {

@@ -37,12 +37,17 @@ void add_plan(CLI::App& app, Shared& shared);
 
 // "gamlp 0.1.0", then the features of this build, one per line.
 std::string version_text();
+// The same without what belongs to the machine.
+std::string build_text();
 
 // Throws IoError when no file can be made in the folder of `file`; for files that are written after long work.
 void expect_writable(const std::string& file);
 
-// Set by SIGINT and SIGTERM once install_signal_handlers() was called; a second signal ends the program.
+// Set by SIGINT and SIGTERM, and SIGUSR1 of a launcher, once install_signal_handlers() was called; a second signal ends
+// the program.
 std::atomic<bool>& stop_flag();
+// Set by SIGINT and SIGTERM.
+std::atomic<bool>& ending_flag();
 void install_signal_handlers();
 
 }  // namespace gamlp::cli

@@ -67,7 +67,7 @@ int run_program(int argc, char** argv) {
   std::unique_ptr<ProcessGroup> group;
   int status = 0;
   try {
-    group = start_group(stop_flag());
+    group = start_group(ending_flag());
     if (group) shared.group = group.get();
     if (group && !shared.together) {
       throw AgreedError(ExitCode::usage, "this command runs in one process, not in " + std::to_string(group->size()));

@@ -168,7 +168,7 @@ void add_train(CLI::App& app, Shared& shared) {
         config = load_config(path, overrides);
         window = profile_window(args->profile, config);
       });
-      expect_same_program(*shared.group, config, version_text());
+      expect_same_program(*shared.group, config, build_text() + (args->trace.empty() ? "" : "\nwith a timeline"));
       Progress progress(shared.quiet, shared.json);
       std::optional<RunFolder> folder;
       agree(*shared.group, [&] {
@@ -210,7 +210,7 @@ void add_resume(CLI::App& app, Shared& shared) {
           throw ConfigError(args->run + ": the run is finished (result.json); there is nothing to resume");
         }
       });
-      expect_same_program(*shared.group, Config(), version_text());
+      expect_same_program(*shared.group, Config(), build_text() + (args->trace.empty() ? "" : "\nwith a timeline"));
       Progress progress(shared.quiet, shared.json);
       if (!folder) return traced(args->trace, progress, *shared.group, join);
       return traced(args->trace, progress, *shared.group, [&](const TrainOptions& options) {

@@ -10,10 +10,11 @@
 namespace gamlp::cli {
 namespace {
 
-std::atomic<bool> g_stop{false};
+std::atomic<bool> g_stop{false}, g_ending{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler needs a lock-free flag");
 
 extern "C" void on_signal(int signal) {
+  if (signal != SIGUSR1) g_ending = true;
   if (g_stop.exchange(true)) {  // the second one: end as if there were no handler
     std::signal(signal, SIG_DFL);
     std::raise(signal);
@@ -22,7 +23,7 @@ extern "C" void on_signal(int signal) {
 
 }  // namespace
 
-std::string version_text() {
+std::string build_text() {
   std::string text = std::string("gamlp ") + kVersion;
   text += "\ncompiler: " __VERSION__;
 #ifdef __AVX512F__
@@ -33,12 +34,18 @@ std::string version_text() {
   text += "\ninstructions: baseline";
 #endif
   text += "\nCPU linear algebra: " + blas_description();
-  text += "\nCUDA devices: " + (accelerator() != nullptr ? accelerator()->description() : "not in this build");
   text += "\nMPI: " + describe_launching();
   return text;
 }
 
+std::string version_text() {
+  std::string text = build_text();
+  text += "\nCUDA devices: " + (accelerator() != nullptr ? accelerator()->description() : "not in this build");
+  return text;
+}
+
 std::atomic<bool>& stop_flag() { return g_stop; }
+std::atomic<bool>& ending_flag() { return g_ending; }
 
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);

@@ -30,7 +30,7 @@ void set_start_group(StartGroup start, std::string (*describe)()) { g_start = st
 
 std::string describe_launching() { return g_describe == nullptr ? "not in this build" : g_describe(); }
 
-std::unique_ptr<ProcessGroup> start_group(const std::atomic<bool>& stop) {
+std::unique_ptr<ProcessGroup> start_group(const std::atomic<bool>& ending) {
   const int size = launch().size;
   if (size == 1) return nullptr;
   if (g_start == nullptr) {
@@ -40,7 +40,7 @@ std::unique_ptr<ProcessGroup> start_group(const std::atomic<bool>& stop) {
                       "(--devices cpu:" +
                       std::to_string(size) + ")");
   }
-  return g_start(stop);
+  return g_start(ending);
 }
 
 }  // namespace gamlp

@@ -15,12 +15,12 @@ struct Launch {
 };
 Launch launch();
 
-// What a build with MPI makes known at its start; `stop` is set when a signal asks this process to stop.
-using StartGroup = std::unique_ptr<ProcessGroup> (*)(const std::atomic<bool>& stop);
+// What a build with MPI makes known at its start; `ending` is set when a signal asks this process to end.
+using StartGroup = std::unique_ptr<ProcessGroup> (*)(const std::atomic<bool>& ending);
 void set_start_group(StartGroup start, std::string (*describe)());
 // "Open MPI v4.1.4", or that there is none.
 std::string describe_launching();
 // Null without. Throws ConfigError where a launcher started several processes of a build that cannot.
-std::unique_ptr<ProcessGroup> start_group(const std::atomic<bool>& stop);
+std::unique_ptr<ProcessGroup> start_group(const std::atomic<bool>& ending);
 
 }  // namespace gamlp

@@ -75,7 +75,15 @@ std::vector<std::string> all_gather(ProcessGroup& group, const std::string& text
     all[0] = text;
     for (int from = 1; from < group.size(); ++from) all[static_cast<std::size_t>(from)] = receive_text(group, from);
   }
-  for (std::string& one : all) one = broadcast_text(group, one);
+  std::string together;
+  for (const std::string& one : all) together += std::to_string(one.size()) + ":" + one;
+  together = broadcast_text(group, together);
+  std::size_t at = 0;
+  for (std::string& one : all) {
+    const std::size_t colon = together.find(':', at);
+    one = together.substr(colon + 1, std::stoull(together.substr(at, colon - at)));
+    at = colon + 1 + one.size();
+  }
   return all;
 }
 

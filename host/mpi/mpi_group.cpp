@@ -23,12 +23,13 @@
 namespace gamlp::mpi {
 namespace {
 
-constexpr std::size_t kPiece = std::size_t{64} << 20;  // short turns at the mutex
+// At 100 Mbit/s a sign of life waits a third of a second behind that.
+constexpr std::size_t kPiece = std::size_t{2} << 20, kUnderWay = 2;
 constexpr std::size_t kLongestReason = 4000;  // bytes: sent without the receiver's help
 constexpr double kBeat = 0.2;                 // seconds between signs of life
 constexpr double kTelling = 0.5;              // seconds to tell a failure
 // A launcher that ends a job because a process died signals the others, and kills them a second later.
-constexpr double kSilenceWhenStopped = 0.9;
+constexpr double kSilenceWhenEnding = 0.9;
 
 double now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 
@@ -99,15 +100,11 @@ std::vector<std::string> gather_at_start(const std::string& text, int size) {
 Transfer Transfer::send(int peer, std::span<const std::byte> message, MPI_Comm comm) {
   Transfer t;
   t.peer_ = peer;
-  std::size_t at = 0;
-  do {
-    const std::size_t piece = std::min(kPiece, message.size() - at);
-    check(MPI_Isend(message.data() + at, static_cast<int>(piece), MPI_BYTE, peer, 0, comm,
-                    &t.pieces_.emplace_back(MPI_REQUEST_NULL)),
-          "MPI_Isend");
-    at += piece;
-  } while (at < message.size());
-  std::reverse(t.pieces_.begin(), t.pieces_.end());
+  t.comm_ = comm;
+  t.memory_ = const_cast<std::byte*>(message.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  t.bytes_ = message.size();
+  t.empty_ = message.empty();
+  t.post();
   return t;
 }
 
@@ -115,24 +112,35 @@ Transfer Transfer::receive(int peer, std::span<std::byte> message, MPI_Comm comm
   Transfer t;
   t.peer_ = peer;
   t.receives_ = true;
+  t.comm_ = comm;
+  t.memory_ = message.data();
   t.bytes_ = message.size();
-  std::size_t at = 0;
-  do {
-    const std::size_t piece = std::min(kPiece, message.size() - at);
-    check(MPI_Irecv(message.data() + at, static_cast<int>(piece), MPI_BYTE, peer, 0, comm,
-                    &t.pieces_.emplace_back(MPI_REQUEST_NULL)),
-          "MPI_Irecv");
-    at += piece;
-  } while (at < message.size());
-  std::reverse(t.pieces_.begin(), t.pieces_.end());
+  t.empty_ = message.empty();
+  t.post();
   return t;
+}
+
+void Transfer::post() {
+  while (pieces_.size() < kUnderWay && (posted_ < bytes_ || empty_)) {
+    const std::size_t piece = std::min(kPiece, bytes_ - posted_);
+    MPI_Request request = MPI_REQUEST_NULL;
+    const int count = static_cast<int>(piece);
+    if (receives_) {
+      check(MPI_Irecv(memory_ + posted_, count, MPI_BYTE, peer_, 0, comm_, &request), "MPI_Irecv");
+    } else {
+      check(MPI_Isend(memory_ + posted_, count, MPI_BYTE, peer_, 0, comm_, &request), "MPI_Isend");
+    }
+    pieces_.push_back(request);
+    posted_ += piece;
+    empty_ = false;
+  }
 }
 
 bool Transfer::test() {
   while (!pieces_.empty()) {
     int done = 0;
     MPI_Status status;
-    const int result = MPI_Test(&pieces_.back(), &done, &status);
+    const int result = MPI_Test(&pieces_.front(), &done, &status);
     int kind = MPI_SUCCESS;
     if (result != MPI_SUCCESS) MPI_Error_class(result, &kind);
     if (kind == MPI_ERR_TRUNCATE) {
@@ -145,7 +153,8 @@ bool Transfer::test() {
       check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count");
       received_ += static_cast<std::size_t>(count);
     }
-    pieces_.pop_back();
+    pieces_.erase(pieces_.begin());
+    post();
   }
   if (receives_ && received_ != bytes_) {
     throw DeviceError("a message has " + std::to_string(received_) + " bytes, " + std::to_string(bytes_) +
@@ -165,8 +174,8 @@ void Transfer::cancel() {
 
 // ---- start and end -------------------------------------------------------------------------------------
 
-MpiGroup::MpiGroup(const std::atomic<bool>& stop)
-    : stop_(stop), silence_(GroupTimeouts{}.silence), stall_(GroupTimeouts{}.stall) {
+MpiGroup::MpiGroup(const std::atomic<bool>& ending)
+    : asked_to_end_(ending), silence_(GroupTimeouts{}.silence), stall_(GroupTimeouts{}.stall) {
   int provided = MPI_THREAD_SINGLE;
   const StartLimit limit;  // until the service thread watches
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
@@ -175,6 +184,10 @@ MpiGroup::MpiGroup(const std::atomic<bool>& stop)
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
+  if (size_ != launch().size) {
+    throw DeviceError("a launcher started " + std::to_string(launch().size) + " processes, but this build's MPI (" +
+                      describe_launching() + ") sees " + std::to_string(size_) + ": start it with that MPI's mpirun");
+  }
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) {
     check(MPI_Comm_dup(MPI_COMM_WORLD, comm), "MPI_Comm_dup");
@@ -214,12 +227,13 @@ MpiGroup::~MpiGroup() {
 
 void MpiGroup::finish(int status) {
   std::fflush(nullptr);
-  if (!failed()) {
-    try {
-      agree(*this, [] {});  // nobody goes before all have come here
-    } catch (const Error& error) {
-      if (status == 0) std::fprintf(stderr, "gamlp: %s: %s\n", describe(rank_).c_str(), error.what());
-      if (status == 0) status = static_cast<int>(error.code());
+  try {
+    agree(*this, [] {});  // nobody goes before all have come here
+  } catch (const std::exception& error) {
+    if (status == 0) {
+      std::fprintf(stderr, "gamlp: %s: %s\n", describe(rank_).c_str(), error.what());
+      const auto* known = dynamic_cast<const Error*>(&error);
+      status = static_cast<int>(known == nullptr ? ExitCode::internal : known->code());
     }
   }
   {
@@ -234,7 +248,10 @@ void MpiGroup::finish(int status) {
     std::this_thread::sleep_for(std::chrono::duration<double>(kTelling));
     std::_Exit(status);
   }
-  ::alarm(static_cast<unsigned>(silence_.load()) + 1);  // a process that dies just now
+  ::alarm(static_cast<unsigned>(silence_.load()) + 30);  // a process that dies just now
+  for (MPI_Request& beat : beats_) {
+    if (beat != MPI_REQUEST_NULL) MPI_Request_free(&beat);
+  }
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) MPI_Comm_free(comm);
   MPI_Finalize();
   ::alarm(0);
@@ -290,7 +307,8 @@ void MpiGroup::wait(Transfer transfer) {
     }
     if (seconds_since(start) > 2 * stall_.load()) {
       const std::string reason = describe(rank_) + " waited " + std::to_string(std::lround(2 * stall_.load())) +
-                                 " s for " + describe(transfer.peer()) + ", which lives but does not answer";
+                                 " s for " + describe(transfer.peer()) +
+                                 ", which lives but does not answer (twice distributed.stall_timeout)";
       fail(ExitCode::device, reason);
       throw_if_failed();
     }
@@ -353,7 +371,9 @@ void MpiGroup::serve() {
       // Often while messages are under way that MPI sends in parts; else as often as signs of life need.
       const auto pause = std::chrono::milliseconds(large_.load() > 0 ? 1 : 20);
       std::unique_lock lock(state_);
-      changed_.wait_for(lock, pause, [&] { return ending_ || (telling_ && !failed_); });
+      changed_.wait_for(lock, pause, [&] {
+        return ending_ || (telling_ && !failed_) || (pause == std::chrono::milliseconds(20) && large_.load() > 0);
+      });
       if (ending_) return;
       tell = telling_ && !failed_;
     }
@@ -373,21 +393,26 @@ void MpiGroup::serve() {
     }
     try {
       if (tell) {
-        tell_failure();
+        tell_failure(rank_);
         set_failed(code_, reason_);
       } else {
         serve_messages(time);
         watch(time);
       }
     } catch (const std::exception& error) {
-      set_failed(ExitCode::device, describe(rank_) + ": " + error.what());
+      try {
+        lost(describe(rank_) + " failed: " + error.what(), rank_);
+      } catch (...) {
+        set_failed(ExitCode::device, "a process failed");
+      }
     }
   }
 }
 
 void MpiGroup::serve_messages(double time) {
   const std::lock_guard lock(mpi_);
-  for (Carried* carried : std::vector<Carried*>(carried_)) carried->carry_on();
+  carrying_ = carried_;  // what is complete leaves the list
+  for (Carried* carried : carrying_) carried->carry_on();
   for (;;) {
     int there = 0;
     MPI_Status status;
@@ -423,18 +448,20 @@ void MpiGroup::watch(double time) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       serve_messages(now());
     }
-    return lost(describe(r) + " ended without a word: it crashed or was killed");
+    return lost(describe(r) + " ended without a word: it crashed or was killed", r);
   }
-  const bool stopping = stop_.load();
-  const auto silent = signs_->silent(time, stopping ? std::min(silence_.load(), kSilenceWhenStopped) : silence_.load());
+  const bool ending = asked_to_end_.load();
+  const auto silent = signs_->silent(time, ending ? std::min(silence_.load(), kSilenceWhenEnding) : silence_.load());
   if (!silent) return;
   std::array<char, 32> seconds{};
   std::snprintf(seconds.data(), seconds.size(), "%.1f", silent->seconds);
   lost("no sign of life of " + describe(silent->rank) + " for " + seconds.data() +
-       " s: it is dead, stopped or cut off" + (stopping ? "; a signal asked to stop" : ""));
+           " s: it is dead, stopped or cut off" + (ending ? "; a signal asked to end" : ""),
+       silent->rank);
 }
 
-void MpiGroup::lost(const std::string& reason) {
+// `rank`: who it is that is not told.
+void MpiGroup::lost(const std::string& reason, int rank) {
   {
     const std::lock_guard lock(state_);
     if (failed_ || telling_) return;
@@ -442,11 +469,11 @@ void MpiGroup::lost(const std::string& reason) {
     code_ = ExitCode::device;
     reason_ = reason.substr(0, kLongestReason);
   }
-  tell_failure();
+  tell_failure(rank);
   set_failed(ExitCode::device, reason);
 }
 
-void MpiGroup::tell_failure() {
+void MpiGroup::tell_failure(int except) {
   std::string text;
   {
     const std::lock_guard lock(state_);
@@ -456,8 +483,9 @@ void MpiGroup::tell_failure() {
   const auto* message = new std::string(text);
   std::vector<MPI_Request> requests;
   const std::lock_guard lock(mpi_);
+  if (failed_) return;  // who waited for this has given up
   for (int to = 0; to < size_; ++to) {
-    if (to == rank_) continue;
+    if (to == rank_ || to == except) continue;
     MPI_Isend(message->data(), static_cast<int>(message->size()), MPI_BYTE, to, 0, watch_,
               &requests.emplace_back(MPI_REQUEST_NULL));
   }

@@ -33,15 +33,17 @@
 
 namespace gamlp::mpi {
 
-// A message in pieces that MPI's counts can hold.
+// A message in pieces, few of them under way at a time: what else goes the same way, signs of life above all, need not
+// wait for the whole of it.
 class Transfer {
  public:
   Transfer() = default;
-  // Both post requests; under the group's mutex.
+  // Both begin it; under the group's mutex.
   static Transfer send(int peer, std::span<const std::byte> message, MPI_Comm comm);
   static Transfer receive(int peer, std::span<std::byte> message, MPI_Comm comm);
 
-  // True when complete; under the mutex. Throws DeviceError for what MPI reports, and for a message of another size.
+  // Goes on with it; true when complete; under the mutex. Throws DeviceError for what MPI reports, and for a message of
+  // another size.
   bool test();
   // Gives up what is not complete; under the mutex.
   void cancel();
@@ -49,10 +51,15 @@ class Transfer {
   bool receives() const { return receives_; }
 
  private:
+  void post();
+
   int peer_ = 0;
   bool receives_ = false;
-  std::size_t bytes_ = 0, received_ = 0;
-  std::vector<MPI_Request> pieces_;  // that are not complete, the first one last
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  std::byte* memory_ = nullptr;  // sends do not write to it
+  std::size_t bytes_ = 0, posted_ = 0, received_ = 0;
+  bool empty_ = false;               // a message without bytes has one empty piece
+  std::vector<MPI_Request> pieces_;  // under way, in order
 };
 
 // Something that the service thread carries on.
@@ -64,7 +71,8 @@ class Carried {
 
 class MpiGroup final : public ProcessGroup {
  public:
-  explicit MpiGroup(const std::atomic<bool>& stop);
+  // `ending`: set when a signal asked this process to end.
+  explicit MpiGroup(const std::atomic<bool>& ending);
   ~MpiGroup() override;
   MpiGroup(const MpiGroup&) = delete;
   MpiGroup& operator=(const MpiGroup&) = delete;
@@ -103,15 +111,15 @@ class MpiGroup final : public ProcessGroup {
   void serve();
   void serve_messages(double now);
   void watch(double now);
-  void lost(const std::string& reason);
-  void tell_failure();
+  void lost(const std::string& reason, int rank);
+  void tell_failure(int except);
   void set_failed(ExitCode code, const std::string& reason);
 
-  const std::atomic<bool>& stop_;
+  const std::atomic<bool>& asked_to_end_;
   int rank_ = 0, size_ = 1, local_rank_ = 0;
   std::mutex mpi_;
   MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL, watch_ = MPI_COMM_NULL;
-  std::vector<Carried*> carried_;
+  std::vector<Carried*> carried_, carrying_;
   std::atomic<int> large_{0};
   std::vector<MPI_Request> beats_;  // signs of life under way, by rank
   double next_beat_ = 0;

@@ -124,7 +124,8 @@ class MpiExchange final : public ExchangeTask, Carried {
     }
     group_.fail(ExitCode::device, group_.describe(group_.rank()) + " waited " +
                                       std::to_string(std::lround(group_.stall_timeout())) + " s for " + waiting +
-                                      ", which lives but does not go on (distributed.stall_timeout)");
+                                      ": it, or one that it waits for, lives but does not go on "
+                                      "(distributed.stall_timeout)");
     group_.throw_if_failed();
   }
 

@@ -147,6 +147,11 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
     }
     if (chosen.kind == DeviceKind::cuda) chosen.cuda.push_back(std::stoi(device));
   }
+  if (chosen.kind == DeviceKind::cuda) {
+    throw AgreedError(ExitCode::config,
+                      "devices: several processes with CUDA devices need NCCL, which this build does not have; use "
+                      "--devices cpu, or one process with --devices cuda:all");
+  }
   return chosen;
 }
 
@@ -167,9 +172,6 @@ int device_count(const Config& config) {
 
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config, ProcessGroup& group) {
   if (group.size() > 1) {
-    if (devices.kind == DeviceKind::cuda) {
-      throw ConfigError("devices: several processes with CUDA devices need NCCL, which this build does not have");
-    }
     std::vector<ThreadFleet::Member> own;
     const int threads = static_cast<int>(config.threads_per_device);
     own.push_back({std::make_unique<CpuDevice>(group.rank(), threads), group.create_transport()});

@@ -229,6 +229,12 @@ TrainResult Trainer::run(const Checkpoint* from) {
     return train(from);
   } catch (const GroupFailure&) {
     throw;
+  } catch (const DivergenceError& error) {
+    group_.fail(error.code(), error.what());  // nobody's fault; mostly all find it
+    throw;
+  } catch (const std::bad_alloc&) {
+    fail_here(group_, ExitCode::device, "out of memory");
+    throw;
   } catch (const Error& error) {
     // Told before this process waits for messages that are still under way.
     fail_here(group_, error.code(), error.what());

@@ -7,7 +7,8 @@ Each trial starts `mpirun gamlp train` with 2 to 4 ranks, harms one of them, and
   - what was saved is valid: `gamlp resume`, on another number of ranks or in one process, reaches the bits of a run that
     nothing happened to (or says that nothing was saved yet).
 Kinds: kill (SIGKILL), crash (SIGSEGV), stop (SIGSTOP), cut (the rank's network interface goes down; each rank in a
-network namespace of its own, where the machine lets this user make them), memory (no more memory can be allocated).
+network namespace of its own, where the machine lets this user make them), away (SIGKILL of a rank in such a namespace:
+nobody sees it die but its launcher), memory (no more memory can be allocated).
 """
 import argparse
 import collections
@@ -212,7 +213,8 @@ class Trial:
         self.kind = kind
         self.ranks = self.random.choice([2, 3, 4])
         self.victim = self.random.randrange(self.ranks)
-        if kind == "cut" and self.victim == 0:
+        self.apart = kind in ("cut", "away")
+        if self.apart and self.victim == 0:
             self.victim = 1  # the launcher's own host: cutting it off is cutting off all others
         self.moment = self.random.random()
         self.problems = []
@@ -228,7 +230,7 @@ class Trial:
             # Half of what it has: the next buffer of some size fails, or std::bad_alloc.
             resource.prlimit(pid, resource.RLIMIT_AS, (1 << 20, resource.RLIM_INFINITY))
             return None
-        os.kill(pid, {"kill": signal.SIGKILL, "crash": signal.SIGSEGV, "stop": signal.SIGSTOP}[self.kind])
+        os.kill(pid, {"kill": signal.SIGKILL, "away": signal.SIGKILL, "crash": signal.SIGSEGV, "stop": signal.SIGSTOP}[self.kind])
 
     def wait_for_ranks(self, child):
         until = time.monotonic() + 20
@@ -241,7 +243,7 @@ class Trial:
 
     def go(self):
         """A dictionary of what was seen, or None when the run was over before it could be harmed."""
-        hosts = Hosts(self.ranks, self.folder) if self.kind == "cut" else None
+        hosts = Hosts(self.ranks, self.folder) if self.apart else None
         output = self.folder / "output"
         train = [self.program, "train", self.config, "--devices", "cpu", "--run", self.run, "--quiet"]
         child = None
@@ -348,16 +350,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--count", type=int, default=100, help="trials")
-    parser.add_argument("--kinds", default="kill,crash,stop,cut,memory")
+    parser.add_argument("--kinds", default="kill,crash,stop,cut,memory,away")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep the folders of trials")
     arguments = parser.parse_args()
     arguments.program = arguments.program.resolve()
     kinds = arguments.kinds.split(",")
-    if "cut" in kinds and (why := Hosts.possible()):
-        print(f"no network namespaces here, so no links are cut: {why}", flush=True)
-        kinds.remove("cut")
+    if {"cut", "away"} & set(kinds) and (why := Hosts.possible()):
+        print(f"no network namespaces here, so no links are cut and nobody is killed away: {why}", flush=True)
+        kinds = [kind for kind in kinds if kind not in ("cut", "away")]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gamlp-failures-"))
     config = folder / "config.json"
     config.write_text(json.dumps(CONFIG))

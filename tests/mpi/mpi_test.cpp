@@ -172,6 +172,7 @@ TEST_CASE("the transport carries every message, and says what is wrong with it")
   for (const char* rank : {"ranks: rank 0: stopped: rank 0 (", "ranks: rank 1: stopped: rank 0 ("})
     check_says(stalled.err, rank);
   check_says(stalled.err, "waited 1 s for p of layer 2, epoch 1 of the stage from rank 1 (cpu, process ");
+  check_says(stalled.err, "lives but does not go on");
 }
 
 TEST_CASE("bench and a timeline of several ranks") {
