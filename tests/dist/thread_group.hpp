@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <locale>
 #include <map>
 #include <mutex>
 #include <string>
@@ -109,8 +110,16 @@ class ThreadGroup final : public ProcessGroup {
   int rank_;
 };
 
+// Configs are parsed on several threads here, as they never are in the program, and libstdc++ fills a table of
+// std::regex's when it is first read: ThreadSanitizer would see a race that processes do not have.
+inline void fill_character_table() {
+  const auto& table = std::use_facet<std::ctype<char>>(std::locale());
+  for (int c = 1; c < 256; ++c) table.narrow(static_cast<char>(c), '\0');
+}
+
 // What each member ended with: "" or its error's message, after the kind of a group's errors.
 inline std::vector<std::string> together(int size, const std::function<void(ProcessGroup&)>& body) {
+  fill_character_table();
   auto hub = std::make_shared<ThreadGroup::Hub>(size);
   std::vector<std::string> errors(static_cast<std::size_t>(size));
   std::vector<std::thread> threads;
