@@ -59,12 +59,17 @@ std::string host_name() {
   return name.data();
 }
 
-// MPI waits without end for a process that did not come up. GAMLP_START_TIMEOUT: seconds.
+// GAMLP_START_TIMEOUT, seconds; 0 where it is not set.
+int start_timeout() {
+  const char* set = std::getenv("GAMLP_START_TIMEOUT");
+  return set == nullptr ? 0 : std::max(0, std::atoi(set));
+}
+
+// MPI waits without end for a process that did not come up.
 class StartLimit {
  public:
   StartLimit() {
-    const char* set = std::getenv("GAMLP_START_TIMEOUT");
-    const int seconds = set == nullptr ? 0 : std::atoi(set);
+    const int seconds = start_timeout();
     std::signal(SIGALRM, [](int) {
       constexpr char kText[] =
           "gamlp: MPI did not start: a process of the job did not come up in time (GAMLP_START_TIMEOUT seconds)\n";
@@ -176,6 +181,7 @@ void Transfer::cancel() {
 
 MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     : asked_to_end_(ending), silence_(GroupTimeouts{}.silence), stall_(GroupTimeouts{}.stall) {
+  if (start_timeout() > 0) silence_ = start_timeout();  // until the config says how long
   int provided = MPI_THREAD_SINGLE;
   const StartLimit limit;  // until the service thread watches
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
