@@ -30,7 +30,7 @@ import time
 
 TIMEOUT = 1  # distributed.timeout of the runs, seconds
 START_LIMIT = 5  # GAMLP_START_TIMEOUT
-END_LIMIT = 12  # seconds from the harm to the launcher's end: a timeout, the launcher's two signals, slow machines
+END_LIMIT = 20  # seconds from the harm to the end: a timeout, the launcher's two signals, machines that are slow or busy
 CONFIG = {
     "dataset": {
         "generate": {"nodes": 300, "classes": 3, "features": 12},
