@@ -97,7 +97,7 @@ void CudaDevice::trace(TraceSink* sink) {
   trace_origin_ = cuda::create_event(cudaEventDefault);
   check(cudaEventRecord(trace_origin_.get(), memory_stream_.get()), "cudaEventRecord");
   check(cudaEventSynchronize(trace_origin_.get()), "cudaEventSynchronize");
-  trace_start_ = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+  trace_start_ = seconds_now();
 }
 
 // ---- events ------------------------------------------------------------------------------------------

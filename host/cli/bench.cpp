@@ -162,14 +162,14 @@ class Subject {
     Measurement m;
     m.devices = runner_.active();
     const DeviceTimes before = times();
-    const double bytes = bytes_sent();
+    const std::uint64_t bytes = gather_bytes_sent(group_, runner_.fleet());
     m.iteration = median(run(iterations));
     const DeviceTimes after = times();
     const double n = iterations;
     for (std::size_t i = 0; i < m.phase.size(); ++i) m.phase[i] = (after.phase[i] - before.phase[i]) / n;
     m.wait = (after.wait - before.wait) / n;
     m.exchange = (after.exchange - before.exchange) / n;
-    m.bytes = (bytes_sent() - bytes) / n;
+    m.bytes = static_cast<double>(gather_bytes_sent(group_, runner_.fleet()) - bytes) / n;
     for (int rank = 0; rank < runner_.active(); ++rank) {
       double gflop = 0;
       if (const auto& stream = streams_[static_cast<std::size_t>(rank)]) {
@@ -206,16 +206,6 @@ class Subject {
   DeviceTimes times() {
     DeviceTimes sum;
     for (const DeviceTimes& one : gather_times(group_, runner_.fleet())) sum += one;
-    return sum;
-  }
-
-  double bytes_sent() {
-    double sum = 0;
-    for (int rank = 0; rank < runner_.fleet().size(); ++rank) {
-      const bool local = runner_.fleet().local(rank);
-      const auto sent = local ? runner_.fleet().context(rank).transport->counters().bytes_sent : 0;
-      sum += of_rank(rank, {static_cast<double>(sent)}).front();
-    }
     return sum;
   }
 

@@ -121,6 +121,11 @@ struct TrainArguments {
   std::vector<std::string> overrides;
 };
 
+// What all processes of a run must have alike, beside the config.
+std::string program_text(const TrainArguments& args) {
+  return build_text() + (args.trace.empty() ? "" : "\nwith a timeline");
+}
+
 // "20:5" as its two numbers; 0 and 0 without one.
 std::pair<std::int64_t, std::int64_t> profile_window(const std::string& text, const Config& config) {
   if (text.empty()) return {0, 0};
@@ -168,7 +173,7 @@ void add_train(CLI::App& app, Shared& shared) {
         config = load_config(path, overrides);
         window = profile_window(args->profile, config);
       });
-      expect_same_program(*shared.group, config, build_text() + (args->trace.empty() ? "" : "\nwith a timeline"));
+      expect_same_program(*shared.group, config, program_text(*args));
       Progress progress(shared.quiet, shared.json);
       std::optional<RunFolder> folder;
       agree(*shared.group, [&] {
@@ -210,7 +215,7 @@ void add_resume(CLI::App& app, Shared& shared) {
           throw ConfigError(args->run + ": the run is finished (result.json); there is nothing to resume");
         }
       });
-      expect_same_program(*shared.group, Config(), build_text() + (args->trace.empty() ? "" : "\nwith a timeline"));
+      expect_same_program(*shared.group, Config(), program_text(*args));
       Progress progress(shared.quiet, shared.json);
       if (!folder) return traced(args->trace, progress, *shared.group, join);
       return traced(args->trace, progress, *shared.group, [&](const TrainOptions& options) {

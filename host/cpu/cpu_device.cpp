@@ -12,9 +12,6 @@
 namespace gamlp {
 namespace {
 
-// On the clock of timelines.
-double seconds() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
-
 class CpuStorage final : public Buffer::Storage {
  public:
   CpuStorage(std::size_t bytes, MemoryKind kind, std::shared_ptr<MemoryAccount> account)
@@ -63,9 +60,9 @@ void CpuComputeStream::enqueue(const Op& op) {
     set_blas_threads(device_.threads());
     threads_set = device_.threads();
   }
-  const double start = seconds();
+  const double start = seconds_now();
   std::visit([&](const auto& o) { cpu::run(o, device_.scratch()); }, op.variant());
-  const double end = seconds();
+  const double end = seconds_now();
   const Phase phase = phase_of(op);
   device_.clock().phase[static_cast<std::size_t>(phase)] += end - start;
   if (TraceSink* sink = device_.trace_sink()) {
@@ -78,9 +75,9 @@ void CpuComputeStream::record(Event& event) { static_cast<CpuEvent&>(event).pend
 void CpuComputeStream::wait(Event& event, const char* protects) {
   TraceSink* sink = device_.trace_sink();
   if (sink == nullptr) return event.synchronize();
-  const double start = seconds();
+  const double start = seconds_now();
   event.synchronize();
-  sink->span({"wait", "wait", protects, label_, Lane::compute, start, seconds(), 0});
+  sink->span({"wait", "wait", protects, label_, Lane::compute, start, seconds_now(), 0});
 }
 
 // ---- exchange: lazy ----------------------------------------------------------------------------------
@@ -101,7 +98,7 @@ void CpuExchangeStream::wait(Event& event, const char*) {
 void CpuExchangeStream::synchronize() { finish(added_); }
 
 void CpuExchangeStream::add(std::unique_ptr<ExchangeTask> task, const Span& span) {
-  const double now = seconds();
+  const double now = seconds_now();
   tasks_.push_back({std::move(task), span});
   tasks_.back().span.start = now;
   ++added_;
@@ -112,7 +109,7 @@ void CpuExchangeStream::progress() {
   while (!tasks_.empty() && tasks_.front().task->progress()) {
     Pending& done = tasks_.front();
     done.span.end = done.task->completed();
-    if (done.span.end == 0) done.span.end = seconds();
+    if (done.span.end == 0) done.span.end = seconds_now();
     if (TraceSink* sink = device_.trace_sink()) sink->span(done.span);
     // The next one may have begun before this one was found complete.
     device_.clock().under_way += std::max(0.0, done.span.end - std::max(busy_since_, done.span.start));
@@ -125,7 +122,7 @@ void CpuExchangeStream::progress() {
 void CpuExchangeStream::finish(std::uint64_t ticket) {
   progress();
   if (completed_ >= ticket) return;
-  const double start = seconds();
+  const double start = seconds_now();
   DeviceTimes& clock = device_.clock();
   const double copied = clock.exchange;
   while (completed_ < ticket) {
@@ -133,7 +130,7 @@ void CpuExchangeStream::finish(std::uint64_t ticket) {
     progress();
   }
   // Copying counts as exchange, the rest of this time as waiting.
-  clock.wait += seconds() - start - (clock.exchange - copied);
+  clock.wait += seconds_now() - start - (clock.exchange - copied);
 }
 
 }  // namespace gamlp

@@ -38,7 +38,7 @@ class ProcessGroup {
   virtual int rank() const = 0;
   virtual int size() const = 0;
   virtual int local_rank() const = 0;  // among the processes on this host
-  // "rank 1 (cpu:1, process 4711 on hostb)". The device from when name_device() was called.
+  // "rank 1 (cpu:1, process 4711 on hostb)". The device from when name_devices() was called.
   virtual std::string describe(int rank) const = 0;
   virtual void name_devices(const std::vector<std::string>& devices) = 0;  // by rank
   virtual void set_timeouts(const GroupTimeouts& timeouts) = 0;

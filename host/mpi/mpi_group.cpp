@@ -31,8 +31,6 @@ constexpr double kTelling = 0.5;              // seconds to tell a failure
 // A launcher that ends a job because a process died signals the others, and kills them a second later.
 constexpr double kSilenceWhenEnding = 0.9;
 
-double now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
-
 void check(int status, const char* call) {
   if (status == MPI_SUCCESS) return;
   std::array<char, MPI_MAX_ERROR_STRING> text{};
@@ -215,7 +213,7 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     if (r != rank_ && (rank_ == 0 || r == 0)) watched.push_back(r);
   }
   beats_.assign(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
-  signs_.emplace(watched, now());
+  signs_.emplace(watched, seconds_now());
   service_ = std::thread([this] { serve(); });
 }
 
@@ -383,7 +381,7 @@ void MpiGroup::serve() {
       if (ending_) return;
       tell = telling_ && !failed_;
     }
-    const double time = now();
+    const double time = seconds_now();
     if (failed_) {
       if (failed_since == 0) failed_since = time;
       if (time - failed_since < std::max(2.0, silence_.load())) continue;
@@ -452,7 +450,7 @@ void MpiGroup::watch(double time) {
     // What it said last may still be on the way.
     for (int i = 0; i < 20 && !failed_; ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      serve_messages(now());
+      serve_messages(seconds_now());
     }
     return lost(describe(r) + " ended without a word: it crashed or was killed", r);
   }

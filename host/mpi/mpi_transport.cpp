@@ -104,7 +104,7 @@ class MpiExchange final : public ExchangeTask, Carried {
       all = all && message.done;
     }
     if (!all || error_) return;
-    completed_ = std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+    completed_ = seconds_now();
     group_.remove(*this, large_);
     done_.store(true, std::memory_order_release);
   }

@@ -163,6 +163,13 @@ TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, con
   return own;
 }
 
+std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet) {
+  std::vector<double> none;
+  EpochShare share{fleet.traffic().bytes_sent, false};
+  share_epoch(group, {}, none, share);
+  return share.bytes_sent;
+}
+
 std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet) {
   return gather(group, fleet, [](const Device& device) { return device.times(); });
 }
@@ -211,13 +218,12 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
 
 void gather_trace(ProcessGroup& group, TraceLog& trace) {
   constexpr int kAsks = 8;
-  const auto now = [] { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); };
   double time = 0;
   if (group.rank() == 0) {
     for (int from = 1; from < group.size(); ++from) {
       for (int ask = 0; ask < kAsks; ++ask) {
         group.receive(from, bytes_of(time));
-        time = now();
+        time = seconds_now();
         group.send(from, bytes_of(time));
       }
       for (const Json& s : Json::parse(receive_text(group, from))) {
@@ -237,10 +243,10 @@ void gather_trace(ProcessGroup& group, TraceLog& trace) {
   // Clocks of two hosts differ: the answer that came soonest says by how much.
   double soonest = HUGE_VAL, ahead = 0;
   for (int ask = 0; ask < kAsks; ++ask) {
-    const double begin = now();
+    const double begin = seconds_now();
     group.send(0, bytes_of(time));
     group.receive(0, bytes_of(time));
-    const double end = now();
+    const double end = seconds_now();
     if (end - begin >= soonest) continue;
     soonest = end - begin;
     ahead = time - 0.5 * (begin + end);

@@ -34,6 +34,8 @@ void gather_state(ProcessGroup& group, TrainingState& state);
 // Rank 0 has a whole state; the others get the tensors that they name, if there are such.
 TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<std::string>& names);
 
+// Bytes that the devices of all processes have sent, everywhere.
+std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet);
 // What each device of the run measured, by rank, on rank 0; elsewhere the process's own.
 std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet);
 std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet);

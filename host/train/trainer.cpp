@@ -61,7 +61,6 @@ class Trainer {
   void profile(int rank, std::int64_t epoch);
   void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
-  std::uint64_t bytes_sent();
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
   const Config& config_;
@@ -212,16 +211,8 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.epoch = epochs_done_;
   c.recent_objectives = recent_objectives_;
   c.state = runner_.save();
-  const std::uint64_t bytes = bytes_sent();
+  const std::uint64_t bytes = gather_bytes_sent(group_, runner_.fleet());
   if (books_ != nullptr) books_->checkpoint(std::move(c), bytes);
-}
-
-// By the devices of all processes, on rank 0. Collective.
-std::uint64_t Trainer::bytes_sent() {
-  std::vector<double> none;
-  EpochShare share{runner_.fleet().traffic().bytes_sent, false};
-  share_epoch(group_, {}, none, share);
-  return share.bytes_sent;
 }
 
 TrainResult Trainer::run(const Checkpoint* from) {
@@ -295,7 +286,7 @@ TrainResult Trainer::train(const Checkpoint* from) {
   figures.times = gather_times(group_, runner_.fleet());
   figures.memory = gather_memory(group_, runner_.fleet());
   figures.last_ranges = runner_.spec().ranges;
-  const std::uint64_t bytes = bytes_sent();
+  const std::uint64_t bytes = gather_bytes_sent(group_, runner_.fleet());
   TrainResult result;
   result.epoch = epochs_done_;
   if (books_ != nullptr) result = books_->finish(std::move(figures), bytes);
