@@ -1,7 +1,11 @@
 #include "cuda/accelerator.hpp"
 
 #include <cuda_runtime_api.h>
+#include <set>
 
+#ifdef GAMLP_WITH_NCCL
+#include "cuda/comm/nccl_transport.hpp"
+#endif
 #include "cuda/comm/process_transport.hpp"
 #include "cuda/core/check.hpp"
 #include "cuda/core/profile.hpp"
@@ -10,6 +14,7 @@
 #include "host/core/error.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/device/thread_fleet.hpp"
+#include "host/dist/process_group.hpp"
 
 namespace gamlp {
 namespace {
@@ -18,15 +23,32 @@ std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
 
+#ifdef GAMLP_WITH_NCCL
+constexpr bool kHasNccl = true;
+#else
+constexpr bool kHasNccl = false;
+// Never called: what follows asks kHasNccl.
+std::string nccl_version() { return {}; }
+std::string create_nccl_id() { return {}; }
+std::vector<std::unique_ptr<Transport>> connect_nccl(const std::vector<CudaDevice*>&, double) { return {}; }
+std::unique_ptr<Transport> connect_nccl(CudaDevice&, const std::string&, ProcessGroup&, double) { return {}; }
+#endif
+
+constexpr const char* kNoNccl = "this build has no NCCL (CMake's GAMLP_NCCL)";
+
 class CudaAccelerator final : public Accelerator {
  public:
-  std::string description() override {
-    int runtime = 0, driver = 0;
+  std::string build() override {
+    int runtime = 0;
     cudaRuntimeGetVersion(&runtime);
-    std::string text = "CUDA " + version_text(runtime);
-    if (count() == 0) return text + ", no device: " + unavailable();
+    return version_text(runtime) + (kHasNccl ? ", NCCL " + nccl_version() : ", without NCCL");
+  }
+
+  std::string description() override {
+    if (count() == 0) return "none: " + unavailable();
+    int driver = 0;
     cudaDriverGetVersion(&driver);
-    text += ", driver for " + version_text(driver) + ": ";
+    std::string text = "driver for " + version_text(driver) + ": ";
     for (int i = 0; i < count(); ++i) {
       cudaDeviceProp properties;
       cuda::check(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties", std::to_string(i));
@@ -55,20 +77,46 @@ class CudaAccelerator final : public Accelerator {
   void profile(bool on) override { cuda::set_profiling(on); }
 
   std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) override {
-    for (const int from : devices) {
-      for (const int to : devices) enable_peer_access(from, to);
+    const bool nccl = wants_nccl(devices, config.distributed.gpu_transport);
+    std::vector<std::unique_ptr<CudaDevice>> made;
+    std::vector<CudaDevice*> all;
+    for (const int device : devices) all.push_back(made.emplace_back(create(device, config)).get());
+    if (!nccl) {
+      for (const int from : devices) {
+        for (const int to : devices) enable_peer_access(from, to);
+      }
     }
-    auto ends = create_process_transports(static_cast<int>(devices.size()));
+    auto ends = nccl ? connect_nccl(all, config.distributed.stall_timeout)
+                     : create_process_transports(static_cast<int>(devices.size()));
     std::vector<ThreadFleet::Member> members;
     for (std::size_t rank = 0; rank < devices.size(); ++rank) {
-      members.push_back({create_device(devices[rank], config), std::move(ends[rank])});
+      members.push_back({std::move(made[rank]), std::move(ends[rank])});
     }
     return std::make_unique<ThreadFleet>(std::move(members));
   }
 
-  std::unique_ptr<Device> create_device(int device, const Config& config) override {
-    return std::make_unique<CudaDevice>(device, CudaOptions{config.precision, true});
+  bool joins_processes() override { return kHasNccl; }
+
+  std::unique_ptr<Fleet> join_fleet(int device, const Config& config, ProcessGroup& group) override {
+    std::unique_ptr<CudaDevice> made;
+    std::string id;
+    agree(group, [&] {
+      if (!kHasNccl) throw ConfigError(std::string("devices: several processes with GPUs need NCCL; ") + kNoNccl);
+      if (config.distributed.gpu_transport == GpuTransport::copy) {
+        throw ConfigError("distributed.gpu_transport: \"copy\" is for the GPUs of one process, but there are " +
+                          std::to_string(group.size()) + " processes; use \"nccl\" or \"auto\"");
+      }
+      made = create(device, config);
+      if (group.rank() == 0) id = create_nccl_id();
+    });
+    id = broadcast_text(group, id);
+    auto end = connect_nccl(*made, id, group, config.distributed.stall_timeout);
+    std::vector<ThreadFleet::Member> members;
+    members.push_back({std::move(made), std::move(end)});
+    return std::make_unique<ThreadFleet>(std::move(members), group.rank(), group.size());
   }
+
+  std::unique_ptr<Device> create_device(int device, const Config& config) override { return create(device, config); }
 
   Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
                  std::int64_t hops, std::string& note) override {
@@ -76,6 +124,24 @@ class CudaAccelerator final : public Accelerator {
   }
 
  private:
+  static std::unique_ptr<CudaDevice> create(int device, const Config& config) {
+    return std::make_unique<CudaDevice>(device, CudaOptions{config.precision, true});
+  }
+
+  static bool wants_nccl(const std::vector<int>& devices, GpuTransport transport) {
+    const bool distinct = std::set<int>(devices.begin(), devices.end()).size() == devices.size();
+    if (transport != GpuTransport::nccl) {
+      return kHasNccl && transport == GpuTransport::automatic && distinct && devices.size() > 1;
+    }
+    if (!kHasNccl) throw ConfigError(std::string("distributed.gpu_transport: \"nccl\", but ") + kNoNccl);
+    if (!distinct) {
+      throw ConfigError(
+          "distributed.gpu_transport: \"nccl\", but some devices of the run share a GPU, which NCCL does "
+          "not do; use \"auto\" or \"copy\", or name each GPU once in `devices`");
+    }
+    return true;
+  }
+
   // Copies between two GPUs go straight where the hardware can, and through the host elsewhere.
   static void enable_peer_access(int from, int to) {
     int can = 0;

@@ -102,7 +102,7 @@ class ProcessTransport final : public Transport {
     const cudaStream_t raw = own.ready();
     const Span span = span_of_exchange(sends, receives);
     const cuda::ProfileRange range(std::string("exchange ") + span.detail);
-    own.begin_span(span);
+    own.begin_exchange(span);
     std::vector<std::shared_ptr<Offer>> offers;
     for (const Send& send : sends) {
       auto offer = take_offer(send.peer);
@@ -117,7 +117,7 @@ class ProcessTransport final : public Transport {
       check(cudaStreamWaitEvent(raw, offers[i]->done.get(), 0), "cudaStreamWaitEvent");
       spare_[static_cast<std::size_t>(sends[i].peer)].push_back(std::move(offers[i]));
     }
-    own.end_span();
+    own.end_exchange();
   }
 
   TransportCounters counters() const override { return counters_.read(); }

@@ -19,6 +19,7 @@ static_assert(kScratchBytes + cuda::kLibraryWorkspace == kCudaWorkspaceBytes,
 static_assert(cuda::kBranches == kCudaParallelOps);
 constexpr std::size_t kPinnedBytes = std::size_t{16} << 20;
 constexpr std::size_t kMaxSpans = 4096;  // timed ones that wait to be read
+constexpr std::size_t kReadMessages = 32;
 
 class CudaStorage final : public Buffer::Storage {
  public:
@@ -87,7 +88,20 @@ std::unique_ptr<Stream> CudaDevice::create_stream(const std::string& what, Strea
 
 std::unique_ptr<Event> CudaDevice::create_event(const std::string&) {
   cuda::use_device(ordinal_);
-  return std::make_unique<CudaEvent>(cuda::create_event());
+  return std::make_unique<CudaEvent>(*this, cuda::create_event());
+}
+
+void CudaDevice::fail(std::exception_ptr error) noexcept {
+  const std::lock_guard lock(failing_);
+  if (failure_) return;
+  failure_ = std::move(error);
+  failed_ = true;
+}
+
+void CudaDevice::throw_if_failed() const {
+  if (!failed_) return;
+  const std::lock_guard lock(failing_);
+  std::rethrow_exception(failure_);
 }
 
 void CudaDevice::trace(TraceSink* sink) {
@@ -105,6 +119,7 @@ void CudaDevice::trace(TraceSink* sink) {
 void CudaEvent::synchronize() {
   if (stream_ == nullptr) return;
   check(cudaEventSynchronize(event_.get()), "cudaEventSynchronize");
+  device_->throw_if_failed();
   stream_->finish_downloads(downloads_);
 }
 
@@ -187,18 +202,30 @@ void CudaStream::record(Event& event) {
   e.downloads_ = downloads_made_;
 }
 
-void CudaStream::wait(Event& event, const char*) {
+void CudaStream::wait(Event& event, const char* protects) {
   flush();
   const auto& e = static_cast<const CudaEvent&>(event);
   if (e.stream_ == nullptr) return;
+  const bool for_messages = kind_ == StreamKind::compute && e.stream_->kind_ == StreamKind::exchange;
+  if (for_messages) {
+    if (messages_.waiting() >= kReadMessages) read_messages(false);
+    begin_span({"wait", "wait", protects, label_, Lane::compute, 0, 0, 0});
+    messages_.begin(stream_.get());
+  }
   check(cudaStreamWaitEvent(stream_.get(), e.get(), 0), "cudaStreamWaitEvent");
+  if (for_messages) {
+    messages_.end(stream_.get());
+    end_span();
+  }
 }
 
 void CudaStream::synchronize() {
   flush();
   check(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+  device_.throw_if_failed();
   finish_downloads(downloads_made_);
   read_spans();
+  read_messages(true);
 }
 
 // From pageable memory the call returns when the host's memory has been read.
@@ -251,7 +278,24 @@ void CudaStream::finish_downloads(std::uint64_t number) {
   }
 }
 
-// ---- timelines ---------------------------------------------------------------------------------------
+// ---- time --------------------------------------------------------------------------------------------
+
+void CudaStream::begin_exchange(const Span& span) {
+  if (messages_.waiting() >= kReadMessages) read_messages(false);
+  begin_span(span);
+  messages_.begin(stream_.get());
+}
+
+void CudaStream::end_exchange() {
+  messages_.end(stream_.get());
+  end_span();
+}
+
+void CudaStream::read_messages(bool all) {
+  const double seconds = messages_.take(all);
+  DeviceTimes& clock = device_.clock();
+  (kind_ == StreamKind::exchange ? clock.under_way : clock.wait) += seconds;
+}
 
 void CudaStream::begin_span(const Span& span) {
   if (device_.trace_sink() == nullptr) return;
@@ -278,11 +322,7 @@ void CudaStream::read_spans() {
     const double seconds = 1e-3 * static_cast<double>(length);
     timed.span.start = device_.trace_start() + 1e-3 * static_cast<double>(start);
     timed.span.end = timed.span.start + seconds;
-    if (timed.phase >= 0) {
-      device_.clock().phase[static_cast<std::size_t>(timed.phase)] += seconds;
-    } else {
-      device_.clock().exchange += seconds;
-    }
+    if (timed.phase >= 0) device_.clock().phase[static_cast<std::size_t>(timed.phase)] += seconds;
     if (TraceSink* sink = device_.trace_sink()) sink->span(timed.span);
   }
   spans_.clear();

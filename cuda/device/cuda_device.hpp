@@ -6,17 +6,24 @@
 // Downloads go through pinned memory: the host's copy is made when the host waits for the stream, or for an event
 // recorded after the download. So nothing in an iteration waits for the device; only a download of more than half of
 // that memory (8 MB), or of more than is free of it, makes the host wait.
+//
+// Where there are messages to wait for, events say how long the compute stream stood still for them and how long they
+// were under way: times().wait and .under_way.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "cuda/core/handles.hpp"
 #include "cuda/core/profile.hpp"
 #include "cuda/core/queue.hpp"
+#include "cuda/device/interval_timer.hpp"
 #include "cuda/device/op_replay.hpp"
 #include "cuda/linalg/linalg.hpp"
 #include "host/device/device.hpp"
@@ -36,13 +43,14 @@ class CudaStream;
 
 class CudaEvent final : public Event {
  public:
-  explicit CudaEvent(cuda::EventHandle event) : event_(std::move(event)) {}
+  CudaEvent(CudaDevice& device, cuda::EventHandle event) : event_(std::move(event)), device_(&device) {}
   void synchronize() override;
   cudaEvent_t get() const { return event_.get(); }
 
  private:
   friend class CudaStream;
   cuda::EventHandle event_;
+  CudaDevice* device_ = nullptr;
   CudaStream* stream_ = nullptr;  // of the last record(); null: none yet
   std::uint64_t downloads_ = 0;   // of that stream before it
 };
@@ -62,9 +70,9 @@ class CudaStream final : public Stream {
 
   // For transports. Enqueues what was collected; the stream is the device's to launch on.
   cudaStream_t ready();
-  // How a timeline shows what is enqueued between the two calls.
-  void begin_span(const Span& span);
-  void end_span();
+  // Round what a transport enqueues for a group of messages; `span`: how a timeline shows it.
+  void begin_exchange(const Span& span);
+  void end_exchange();
   CudaDevice& device() { return device_; }
   // Of a compute stream.
   const cuda::OpReplay::Counts& replay_counts() const { return replay_->counts(); }
@@ -80,7 +88,7 @@ class CudaStream final : public Stream {
   struct TimedSpan {
     cuda::EventHandle start, end;
     Span span;
-    int phase;  // −1: of an exchange
+    int phase;  // −1: of no op
   };
 
   void flush();
@@ -89,7 +97,10 @@ class CudaStream final : public Stream {
   void download(const ops::Download& op);
   std::byte* stage(std::size_t bytes);
   void finish_downloads(std::uint64_t number);
+  void begin_span(const Span& span);
+  void end_span();
   void read_spans();
+  void read_messages(bool all);
 
   CudaDevice& device_;
   StreamKind kind_;
@@ -106,6 +117,7 @@ class CudaStream final : public Stream {
   StepLabel label_;
   cuda::ProfileRanges ranges_;
   std::vector<TimedSpan> spans_;
+  cuda::IntervalTimer messages_;  // exchange stream: under way; compute stream: waited for
 };
 
 class CudaDevice final : public Device {
@@ -121,6 +133,11 @@ class CudaDevice final : public Device {
   DeviceTimes times() const override { return times_; }
   void trace(TraceSink* sink) override;
 
+  // The run cannot go on, for `error`: what waits for this device, and what will, throws it, however the device goes
+  // on. Callable from any thread, before the device is made to let go of what it waits for.
+  void fail(std::exception_ptr error) noexcept;
+  void throw_if_failed() const;
+
   int ordinal() const { return ordinal_; }
   const CudaOptions& options() const { return options_; }
   TraceSink* trace_sink() { return trace_; }
@@ -134,10 +151,13 @@ class CudaDevice final : public Device {
   CudaOptions options_;
   std::shared_ptr<MemoryAccount> account_ = std::make_shared<MemoryAccount>();
   cuda::StreamHandle memory_stream_;  // fills new buffers
-  DeviceTimes times_;                 // only while a timeline is made: otherwise nothing is timed
+  DeviceTimes times_;                 // phases only while a timeline is made: otherwise no op is timed
   TraceSink* trace_ = nullptr;
   cuda::EventHandle trace_origin_;
   double trace_start_ = 0;
+  std::atomic<bool> failed_{false};
+  mutable std::mutex failing_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace gamlp

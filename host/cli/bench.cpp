@@ -286,7 +286,9 @@ std::vector<Compared> compared_devices(const BenchArguments& args, const Config&
     const ChosenDevices devices = choose_devices(config, group);
     group.name_devices(devices.names());
     all.push_back({devices, &group, std::to_string(group.size()) + " processes"});
-    all.push_back({devices, &solo_group(), devices.text()});
+    // GPUs of several hosts cannot be one process's.
+    const std::set<int> gpus(devices.cuda.begin(), devices.cuda.end());
+    if (gpus.size() == devices.cuda.size()) all.push_back({devices, &solo_group(), devices.text()});
     return all;
   }
   for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {
@@ -312,7 +314,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
     if (!first) return;
     config.devices = compared.front().devices.text();  // prepares the problem
     locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
-    start.problem = make_problem(config, hardware_threads());
+    start.problem = make_problem(config, hardware_threads(), compared.front().devices);
   });
   broadcast_start(group, start);
   const Problem& problem = start.problem;

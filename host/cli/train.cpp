@@ -65,8 +65,8 @@ int finish(const TrainResult& result, const RunFolder& folder, const Shared& sha
 
 // Refuses what does not fit the GPUs, with numbers, before a minute is spent on it. True when there is room for the
 // inputs of the evaluation, too.
-bool check_device_memory(const Config& config, const Problem& problem) {
-  const ChosenDevices devices = choose_devices(config);
+bool check_device_memory(const Config& config, const Problem& problem, const ChosenDevices& devices,
+                         const std::vector<std::size_t>& free) {
   if (devices.kind != DeviceKind::cuda) return false;
   std::string lack;
   for (const bool resident : {true, false}) {
@@ -75,15 +75,21 @@ bool check_device_memory(const Config& config, const Problem& problem) {
     for (const StageConfig& stage : config.stages) {
       const StageSpec spec = make_stage_spec(config, problem.shape(), static_cast<int>(stage.layers), devices.count);
       const std::vector<MemoryUse> memory = stage_memory(spec, problem.shape(), devices.kind);
-      std::map<int, std::size_t> needed;  // several devices of the run may share a GPU
-      for (std::size_t rank = 0; rank < memory.size(); ++rank) needed[devices.cuda[rank]] += memory[rank].peak;
-      needed[devices.cuda.back()] += evaluation_memory(shape, devices.kind).peak;
-      for (const auto& [gpu, bytes] : needed) {
-        const std::size_t free = accelerator()->free_memory(gpu);
-        if (static_cast<double>(bytes) <= fillable_memory(static_cast<double>(free), resident)) continue;
-        lack = "the stage of " + std::to_string(stage.layers) + " layers needs " +
-               human_bytes(static_cast<double>(bytes)) + " on cuda:" + std::to_string(gpu) + ", where " +
-               human_bytes(static_cast<double>(free)) +
+      // In one process several devices may share a GPU: to each GPU what it needs, and a device that has it.
+      std::map<int, std::pair<std::size_t, std::size_t>> needed;
+      for (std::size_t rank = 0; rank < static_cast<std::size_t>(devices.count); ++rank) {
+        auto& [bytes, of] = needed[devices.own_rank ? static_cast<int>(rank) : devices.cuda[rank]];
+        if (rank < memory.size()) bytes += memory[rank].peak;
+        of = rank;
+      }
+      needed[devices.own_rank ? *devices.own_rank : devices.evaluating_gpu()].first +=
+          evaluation_memory(shape, devices.kind).peak;
+      for (const auto& [gpu, need] : needed) {
+        const auto bytes = static_cast<double>(need.first), room = static_cast<double>(free.at(need.second));
+        if (bytes <= fillable_memory(room, resident)) continue;
+        lack = "the stage of " + std::to_string(stage.layers) + " layers needs " + human_bytes(bytes) +
+               " on cuda:" + std::to_string(devices.cuda[need.second]) +
+               (devices.own_rank ? " of rank " + std::to_string(need.second) : "") + ", where " + human_bytes(room) +
                " are free; gamlp plan says what it is for, and with how many devices or what width it fits";
       }
     }

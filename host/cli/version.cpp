@@ -35,12 +35,13 @@ std::string build_text() {
 #endif
   text += "\nCPU linear algebra: " + blas_description();
   text += "\nMPI: " + describe_launching();
+  text += "\nCUDA: " + (accelerator() != nullptr ? accelerator()->build() : "not in this build");
   return text;
 }
 
 std::string version_text() {
   std::string text = build_text();
-  text += "\nCUDA devices: " + (accelerator() != nullptr ? accelerator()->description() : "not in this build");
+  if (accelerator() != nullptr) text += "\nCUDA devices: " + accelerator()->description();
   return text;
 }
 

@@ -50,6 +50,9 @@ inline constexpr std::array<EnumName<ProductPrecision>, 3> enum_names<ProductPre
 template <>
 inline constexpr std::array<EnumName<DatasetReading>, 2> enum_names<DatasetReading>{
     {{DatasetReading::broadcast, "broadcast"}, {DatasetReading::each_process, "each_process"}}};
+template <>
+inline constexpr std::array<EnumName<GpuTransport>, 3> enum_names<GpuTransport>{
+    {{GpuTransport::automatic, "auto"}, {GpuTransport::nccl, "nccl"}, {GpuTransport::copy, "copy"}}};
 
 template <class E>
 std::string_view name_of(E value) {

@@ -143,6 +143,7 @@ void fields(T& c, Visit&& visit) {
   visit("dataset", c.dataset);
   visit("timeout", c.timeout);
   visit("stall_timeout", c.stall_timeout);
+  visit("gpu_transport", c.gpu_transport);
 }
 
 template <SectionOf<Config> T, class Visit>

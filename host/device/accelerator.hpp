@@ -15,6 +15,7 @@ namespace gamlp {
 
 struct Csr;
 struct Dataset;
+class ProcessGroup;
 
 // What a CUDA device allocates for itself, once, beside what programs ask for: workspace of the libraries, and of sums.
 inline constexpr std::size_t kCudaWorkspaceBytes = (std::size_t{64} << 20) + (std::size_t{8} << 20) + 16640;
@@ -25,6 +26,8 @@ inline constexpr int kCudaParallelOps = 16;
 class Accelerator {
  public:
   virtual ~Accelerator() = default;
+  // What it was built with: "13.0, NCCL 2.28.9".
+  virtual std::string build() = 0;
   // "CUDA 13.0, driver 580: 2 devices, NVIDIA H200"; or why there are none.
   virtual std::string description() = 0;
   // Devices that can be used; 0 where there are none. Asks the system once.
@@ -35,8 +38,14 @@ class Accelerator {
   virtual std::size_t free_memory(int device) = 0;
   // Begins and ends what a profiler records, with ranges by iteration and step.
   virtual void profile(bool on) = 0;
-  // A device of the run for each entry, by number; several of the same number share it.
+  // A device of the run for each entry, by number; several of the same number share it. Throws ConfigError where they
+  // cannot exchange as the config wants.
   virtual std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) = 0;
+  // Whether GPUs of several processes can exchange.
+  virtual bool joins_processes() = 0;
+  // The fleet of a process that drives one device of a run of several processes. Collective; throws AgreedError, and
+  // otherwise leaves a group that has failed.
+  virtual std::unique_ptr<Fleet> join_fleet(int device, const Config& config, ProcessGroup& group) = 0;
   // One device that is no part of a fleet, e.g. for evaluating beside it.
   virtual std::unique_ptr<Device> create_device(int device, const Config& config) = 0;
   // Rows `nodes` of the augmented features on a device: those of host/graph/augment.hpp but for rounding. `note`: what

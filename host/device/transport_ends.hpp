@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "host/core/error.hpp"
@@ -30,6 +31,16 @@ class MessageCounters {
 inline void expect_peers(int size, std::span<const Send> sends, std::span<const Receive> receives) {
   for (const Send& send : sends) expects(send.peer >= 0 && send.peer < size, "exchange: peer exists");
   for (const Receive& receive : receives) expects(receive.peer >= 0 && receive.peer < size, "exchange: peer exists");
+}
+
+// For errors: which message it was.
+inline std::string text_of(const MessageLabel& label) {
+  if (*label.what == '\0') return "a message";
+  std::string text = label.what;
+  if (label.layer > 0) {
+    text += " of layer " + std::to_string(label.layer) + ", epoch " + std::to_string(label.epoch + 1) + " of the stage";
+  }
+  return text;
 }
 
 // `End` is constructed from (shared hub, rank), `Hub` from the number of ends.

@@ -18,6 +18,7 @@ class SoloGroup final : public ProcessGroup {
   std::unique_ptr<Transport> create_transport() override { throw std::logic_error("a group of one has no peers"); }
   void fail(ExitCode, const std::string&) noexcept override {}
   bool failed() const override { return false; }
+  void throw_if_failed() const override {}
   void finish(int) override {}
 };
 

@@ -54,6 +54,7 @@ class ProcessGroup {
   // from any thread.
   virtual void fail(ExitCode code, const std::string& reason) noexcept = 0;
   virtual bool failed() const = 0;
+  virtual void throw_if_failed() const = 0;
 
   // The last call: waits for the other processes, unless the group has failed; then it ends this process with `status`.
   virtual void finish(int status) = 0;

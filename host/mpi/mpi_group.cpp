@@ -3,19 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <poll.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "host/core/clock.hpp"
 #include "host/core/files.hpp"
+#include "host/core/pause.hpp"
 #include "host/dist/launch.hpp"
 #include "host/mpi/mpi.hpp"
 #include "host/mpi/mpi_transport.hpp"
@@ -310,8 +309,8 @@ void MpiGroup::wait(Transfer transfer) {
       if (transfer.test()) return;
     }
     if (seconds_since(start) > 2 * stall_.load()) {
-      const std::string reason = describe(rank_) + " waited " + std::to_string(std::lround(2 * stall_.load())) +
-                                 " s for " + describe(transfer.peer()) +
+      const std::string reason = describe(rank_) + " waited " + seconds_text(2 * stall_.load()) + " for " +
+                                 describe(transfer.peer()) +
                                  ", which lives but does not answer (twice distributed.stall_timeout)";
       fail(ExitCode::device, reason);
       throw_if_failed();
@@ -497,16 +496,6 @@ void MpiGroup::tell_failure(int except) {
   for (int all = 0; all == 0 && seconds_since(start) < kTelling;) {
     MPI_Testall(static_cast<int>(requests.size()), requests.data(), &all, MPI_STATUSES_IGNORE);
     if (all == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-}
-
-// ---- waiting -------------------------------------------------------------------------------------------
-
-void pause(int turn) {
-  if (turn < 200) {
-    ::sched_yield();
-  } else {
-    std::this_thread::sleep_for(std::chrono::microseconds(turn < 1000 ? 50 : turn < 4000 ? 500 : 2000));
   }
 }
 

@@ -88,12 +88,12 @@ class MpiGroup final : public ProcessGroup {
   std::unique_ptr<Transport> create_transport() override;
   void fail(ExitCode code, const std::string& reason) noexcept override;
   bool failed() const override { return failed_.load(); }
+  void throw_if_failed() const override;
   void finish(int status) override;
 
   // For transports.
   std::mutex& mutex() { return mpi_; }
   MPI_Comm data() const { return data_; }
-  void throw_if_failed() const;
   double stall_timeout() const { return stall_.load(); }
   // The service thread looks after `carried` until it is removed; both under the mutex. `large`: often.
   void add(Carried& carried, bool large);

@@ -2,10 +2,10 @@
 
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <exception>
 
 #include "host/core/clock.hpp"
+#include "host/core/pause.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/device/transport_ends.hpp"
 #include "host/mpi/mpi_group.hpp"
@@ -17,12 +17,6 @@ constexpr std::size_t kLarge = 32 << 10;  // messages above are sent in parts, o
 
 std::span<const std::byte> span_of(MatView<const std::byte> message) {
   return {message.data, static_cast<std::size_t>(message.size())};
-}
-
-std::string text_of(const MessageLabel& label) {
-  if (*label.what == '\0') return "a message";
-  return std::string(label.what) + " of layer " + std::to_string(label.layer) + ", epoch " +
-         std::to_string(label.epoch + 1) + " of the stage";
 }
 
 // A group of messages. Its own thread and the service thread carry it on.
@@ -122,8 +116,8 @@ class MpiExchange final : public ExchangeTask, Carried {
         if (!message.done) waiting += (waiting.empty() ? "" : " and ") + subject(message);
       }
     }
-    group_.fail(ExitCode::device, group_.describe(group_.rank()) + " waited " +
-                                      std::to_string(std::lround(group_.stall_timeout())) + " s for " + waiting +
+    group_.fail(ExitCode::device, group_.describe(group_.rank()) + " waited " + seconds_text(group_.stall_timeout()) +
+                                      " for " + waiting +
                                       ": it, or one that it waits for, lives but does not go on "
                                       "(distributed.stall_timeout)");
     group_.throw_if_failed();

@@ -12,7 +12,4 @@ class MpiGroup;
 // `group` must outlive it.
 std::unique_ptr<Transport> create_mpi_transport(MpiGroup& group);
 
-// For a loop that waits: yields at first, then sleeps.
-void pause(int turn);
-
 }  // namespace gamlp::mpi

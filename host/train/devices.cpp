@@ -63,6 +63,11 @@ std::vector<std::string> ChosenDevices::names() const {
   return all;
 }
 
+int ChosenDevices::augmenting_gpu() const {
+  return own_rank ? cuda[static_cast<std::size_t>(*own_rank)] : cuda.front();
+}
+int ChosenDevices::evaluating_gpu() const { return own_rank ? cuda[static_cast<std::size_t>(*own_rank)] : cuda.back(); }
+
 ChosenDevices choose_devices(const Config& config) {
   const NamedDevices named = named_devices(config.devices);
   const int present = named.kind == DeviceKind::cpu || accelerator() == nullptr ? 0 : accelerator()->count();
@@ -134,6 +139,7 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
   const std::vector<std::string> all = all_gather(group, own);
   ChosenDevices chosen;
   chosen.count = size;
+  chosen.own_rank = group.rank();
   if (all.front() != "cpu") chosen.kind = DeviceKind::cuda;
   for (int rank = 0; rank < size; ++rank) {
     const std::string& device = all[static_cast<std::size_t>(rank)];
@@ -147,7 +153,7 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
     }
     if (chosen.kind == DeviceKind::cuda) chosen.cuda.push_back(std::stoi(device));
   }
-  if (chosen.kind == DeviceKind::cuda) {
+  if (chosen.kind == DeviceKind::cuda && !accelerator()->joins_processes()) {
     throw AgreedError(ExitCode::config,
                       "devices: several processes with CUDA devices need NCCL, which this build does not have; use "
                       "--devices cpu, or one process with --devices cuda:all");
@@ -171,18 +177,38 @@ int device_count(const Config& config) {
 }
 
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config, ProcessGroup& group) {
-  if (group.size() > 1) {
-    std::vector<ThreadFleet::Member> own;
-    const int threads = static_cast<int>(config.threads_per_device);
-    own.push_back({std::make_unique<CpuDevice>(group.rank(), threads), group.create_transport()});
-    return std::make_unique<ThreadFleet>(std::move(own), group.rank(), group.size());
+  const int threads = static_cast<int>(config.threads_per_device);
+  if (group.size() == 1) {
+    return devices.kind == DeviceKind::cuda ? accelerator()->create_fleet(devices.cuda, config)
+                                            : create_cpu_fleet(devices.count, threads);
   }
-  if (devices.kind == DeviceKind::cuda) return accelerator()->create_fleet(devices.cuda, config);
-  return create_cpu_fleet(devices.count, static_cast<int>(config.threads_per_device));
+  if (devices.kind == DeviceKind::cuda) {
+    return accelerator()->join_fleet(devices.cuda[static_cast<std::size_t>(group.rank())], config, group);
+  }
+  std::unique_ptr<Fleet> fleet;
+  agree(group, [&] {
+    std::vector<ThreadFleet::Member> own;
+    own.push_back({std::make_unique<CpuDevice>(group.rank(), threads), group.create_transport()});
+    fleet = std::make_unique<ThreadFleet>(std::move(own), group.rank(), group.size());
+  });
+  return fleet;
+}
+
+std::vector<std::size_t> free_memory(const ChosenDevices& devices, ProcessGroup& group) {
+  std::vector<std::size_t> free;
+  if (devices.kind != DeviceKind::cuda) return free;
+  if (!devices.own_rank) {
+    for (const int gpu : devices.cuda) free.push_back(accelerator()->free_memory(gpu));
+    return free;
+  }
+  std::string own;
+  agree(group, [&] { own = std::to_string(accelerator()->free_memory(devices.augmenting_gpu())); });
+  for (const std::string& one : all_gather(group, own)) free.push_back(std::stoull(one));
+  return free;
 }
 
 std::unique_ptr<Device> create_evaluation_device(const ChosenDevices& devices, const Config& config) {
-  if (devices.kind == DeviceKind::cuda) return accelerator()->create_device(devices.cuda.back(), config);
+  if (devices.kind == DeviceKind::cuda) return accelerator()->create_device(devices.evaluating_gpu(), config);
   return std::make_unique<CpuDevice>(0, static_cast<int>(config.threads_per_device));
 }
 

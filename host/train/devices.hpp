@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +17,14 @@ struct ChosenDevices {
   DeviceKind kind = DeviceKind::cpu;  // cpu or cuda
   std::vector<int> cuda;              // numbers of GPUs, one per device of the run
   int count = 1;
-  std::string note;  // for the user, when the choice may surprise
+  std::optional<int> own_rank;  // this process's, where each drives one of the devices
+  std::string note;             // for the user, when the choice may surprise
   // As `devices` is written when the choice is settled: "cpu:4", "cuda:0,1".
   std::string text() const;
   std::vector<std::string> names() const;  // of each device: "cpu:1"
+  // Of CUDA devices, the GPUs of this process that augment, and that evaluate (the head is the smallest layer).
+  int augmenting_gpu() const;
+  int evaluating_gpu() const;
 };
 
 // Throws ConfigError when the machine does not have them, or the last stage has fewer layers.
@@ -30,11 +35,12 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group);
 void fit_devices(Config& config, int count);
 // How many those are; for a forecast also where the machine does not have them.
 int device_count(const Config& config);
-// The devices of this process.
+// The devices of this process. Collective; throws AgreedError, and otherwise leaves a group that has failed.
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config,
                                     ProcessGroup& group = solo_group());
-// What evaluates beside the fleet: a device on the GPU of the last one (the head is the smallest layer), or a CPU
-// worker.
+// Bytes that can be allocated now on the GPU of each device; empty for CPU workers. Collective; throws AgreedError.
+std::vector<std::size_t> free_memory(const ChosenDevices& devices, ProcessGroup& group);
+// What evaluates beside the fleet: a device on evaluating_gpu(), or a CPU worker.
 std::unique_ptr<Device> create_evaluation_device(const ChosenDevices& devices, const Config& config);
 
 }  // namespace gamlp

@@ -28,21 +28,20 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-// The augmented inputs (nodes.size() × n0) of some nodes: on the run's first GPU where there is something to propagate
-// and it has room for it, or on the CPU.
+// The augmented inputs (nodes.size() × n0) of some nodes: on the first GPU where there is something to propagate and it
+// has room for it, or on the CPU.
 Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std::vector<std::int32_t>& nodes,
-                        int threads, std::vector<std::string>& notes) {
+                        int threads, const ChosenDevices& devices, std::vector<std::string>& notes) {
   const Csr propagation = propagation_matrix(dataset.adjacency, config.dataset.propagation);
-  const ChosenDevices devices = choose_devices(config);
   if (devices.kind == DeviceKind::cuda && config.dataset.hops > 1) {
+    const int gpu = devices.augmenting_gpu();
     try {
       std::string note;
-      Matrix x = accelerator()->augment(devices.cuda.front(), propagation, dataset, nodes, config.dataset.hops, note);
+      Matrix x = accelerator()->augment(gpu, propagation, dataset, nodes, config.dataset.hops, note);
       if (!note.empty()) notes.push_back(note);
       return x;
     } catch (const DeviceError& error) {
-      notes.push_back("augmented on the CPU, not on cuda:" + std::to_string(devices.cuda.front()) + ": " +
-                      error.what());
+      notes.push_back("augmented on the CPU, not on cuda:" + std::to_string(gpu) + ": " + error.what());
     }
   }
   AugmentOptions options;
@@ -75,7 +74,9 @@ ProblemCounts count_problem(const DatasetConfig& config) {
   return counts;
 }
 
-Problem make_problem(Config& config, int threads) {
+Problem make_problem(Config& config, int threads) { return make_problem(config, threads, choose_devices(config)); }
+
+Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
   Problem problem;
   Stopwatch watch;
   const Dataset dataset = load_dataset(config.dataset);
@@ -96,7 +97,7 @@ Problem make_problem(Config& config, int threads) {
   const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
   std::vector<std::int32_t> all;
   for (const auto* part : ids) all.insert(all.end(), part->begin(), part->end());
-  Matrix x = augmented_inputs(config, dataset, all, threads, problem.notes);
+  Matrix x = augmented_inputs(config, dataset, all, threads, devices, problem.notes);
   problem.augment_seconds = watch.lap();
 
   set_blas_threads(threads);

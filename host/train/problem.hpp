@@ -12,6 +12,8 @@
 
 namespace gamlp {
 
+struct ChosenDevices;  // devices.hpp
+
 // The nodes of one part with their inputs, as the evaluator reads them.
 struct EvaluationPart {
   std::vector<std::int32_t> nodes;  // ascending
@@ -42,9 +44,10 @@ struct Problem {
 };
 
 // Loads (paths as they are), splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on
-// the shape. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments,
-// where that fails the CPU, with a note.
-Problem make_problem(Config& config, int threads);
+// the shape. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments (of several
+// processes: this one's), where that fails the CPU, with a note.
+Problem make_problem(Config& config, int threads, const ChosenDevices& devices);
+Problem make_problem(Config& config, int threads);  // with the devices of the config
 
 // How many nodes of everything a config's problem has, without augmenting it.
 struct ProblemCounts {

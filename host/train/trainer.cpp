@@ -347,25 +347,27 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
     group.name_devices(devices.names());
   }
   agree(group, [&] {
-    if (book != nullptr) prepare(start, devices);
+    if (book != nullptr) prepare(start, options.create_fleet ? choose_devices(start.config) : devices);
   });
   broadcast_start(group, start);
   if (group.size() > 1 && start.config.distributed.dataset == DatasetReading::each_process) {
     agree(group, [&] {
-      if (book == nullptr) start.problem = make_problem(start.config, hardware_threads());
+      if (book == nullptr) start.problem = make_problem(start.config, hardware_threads(), devices);
     });
     expect_same_problem(group, start.problem);
   }
   bool resident = false;
-  agree(group, [&] {
-    if (book != nullptr && options.check) resident = options.check(start.config, start.problem);
-  });
-  std::unique_ptr<Fleet> fleet;
+  if (options.check) {
+    const std::vector<std::size_t> free = free_memory(devices, group);
+    agree(group, [&] {
+      if (book != nullptr) resident = options.check(start.config, start.problem, devices, free);
+    });
+  }
+  std::unique_ptr<Fleet> fleet = options.create_fleet ? options.create_fleet(device_count(start.config))
+                                                      : create_fleet(devices, start.config, group);
   std::optional<Bookkeeper> books;
   const Checkpoint* from = start.from ? &*start.from : nullptr;
   agree(group, [&] {
-    fleet = options.create_fleet ? options.create_fleet(device_count(start.config))
-                                 : create_fleet(devices, start.config, group);
     if (book == nullptr) return;
     // Beside a fleet that is not the config's, a CPU worker evaluates.
     books.emplace(start.config, start.problem, book->folder, book->reporter,
@@ -407,9 +409,9 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     if (!devices.note.empty()) reporter.message(devices.note);
     // config.json repeats the run wherever it lies, with the same number of workers.
-    start.config.devices = (options.create_fleet ? choose_devices(start.config) : devices).text();
+    start.config.devices = devices.text();
     locate_dataset(start.config.dataset, config_folder);
-    start.problem = make_problem(start.config, hardware_threads());
+    start.problem = make_problem(start.config, hardware_threads(), devices);
     folder.write_config(start.config);
     reporter.prepared(start.problem, start.config, device_count(start.config));
   };
@@ -431,7 +433,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     if (!options.create_fleet) start.config.devices = devices.text();
     locate_dataset(start.config.dataset, folder.path());
-    start.problem = make_problem(start.config, hardware_threads());
+    start.problem = make_problem(start.config, hardware_threads(), devices);
     check_inputs(folder, start.from->input_probe, start.problem.input, reporter);
     folder.truncate_metrics(start.from->epoch);
     reporter.prepared(start.problem, start.config, device_count(start.config));

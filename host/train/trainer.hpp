@@ -15,6 +15,7 @@
 #include "host/device/trace_log.hpp"
 #include "host/dist/process_group.hpp"
 #include "host/train/checkpoint.hpp"
+#include "host/train/devices.hpp"
 #include "host/train/metrics.hpp"
 #include "host/train/problem.hpp"
 #include "host/train/run_folder.hpp"
@@ -36,9 +37,12 @@ struct TrainOptions {
   const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint, then return
   // For tests: called on the worker's thread before it enqueues an iteration; may throw.
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
-  // Called when the problem is loaded and before anything is allocated on a device; may throw. Says whether the inputs
-  // of the evaluation are to stay on its device (evaluator.hpp); without it they do not.
-  std::function<bool(const Config& config, const Problem& problem)> check;
+  // Called on rank 0 when the problem is loaded and before anything is allocated on a device, with what is free on the
+  // GPU of each device; may throw. Says whether the inputs of the evaluation are to stay on its device (evaluator.hpp);
+  // without it they do not. All processes of a group have it, or none.
+  std::function<bool(const Config& config, const Problem& problem, const ChosenDevices& devices,
+                     const std::vector<std::size_t>& free)>
+      check;
   // Receives the run's timeline; outlives the run.
   TraceLog* trace = nullptr;
   // Epochs that a profiler records (Accelerator::profile): the first, 1-based over the run, and how many; none: 0.

@@ -133,7 +133,7 @@ TEST_CASE("a profiler records the epochs that it is asked to, and the run stays 
 TEST_CASE("devices are found, named and refused with reasons") {
   use_cuda();
   fake_cuda::reset({});
-  CHECK(accelerator()->count() == 2);
+  CHECK(accelerator()->count() == 4);
   Config config = small_config();
   config.devices = "cuda:7";
   check_says(error_of<ConfigError>([&] { choose_devices(config); }), "names cuda:7, but");
@@ -171,7 +171,8 @@ TEST_CASE("the forecast of a device's memory is what a run allocates") {
     std::size_t expected_evaluation = 0;
     TrainOptions options;
     const bool resident = config.method.update == Update::exact;
-    options.check = [&](const Config& c, const Problem& problem) {
+    options.check = [&](const Config& c, const Problem& problem, const ChosenDevices&,
+                        const std::vector<std::size_t>&) {
       expected = stage_memory(make_stage_spec(c, problem.shape(), 4, 2), problem.shape(), DeviceKind::cuda);
       const EvaluationShape shape = evaluation_shape(c, problem.shape(), problem.part_nodes(), resident);
       expected_evaluation = evaluation_memory(shape, DeviceKind::cuda).peak;

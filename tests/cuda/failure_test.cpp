@@ -24,7 +24,7 @@ std::string failure_of(const Config& config, std::int64_t fail_at) {
 TEST_CASE("whichever call fails, the run ends with an error that names it, and leaks nothing") {
   use_cuda();
   fake_cuda::reset({});
-  REQUIRE(accelerator()->count() == 2);
+  REQUIRE(accelerator()->count() == 4);
   for (const char* update : {"gradient", "exact"}) {
     const Config config = small_config({"model.width=5", "dataset.generate.nodes=40", "dataset.split.train_per_class=4",
                                         "dataset.split.validation=8", "dataset.split.test=8", "stages.0.epochs=3",

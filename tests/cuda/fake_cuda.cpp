@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cblas.h>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <cublasLt.h>
@@ -18,9 +19,11 @@
 #include <mutex>
 #include <set>
 #include <sys/mman.h>
+#include <thread>
 #include <vector>
 
 #include "host/core/random.hpp"
+#include "tests/cuda/fake_streams.hpp"
 #include "tests/simt/executor.hpp"
 
 using Task = std::function<void()>;
@@ -29,11 +32,12 @@ struct FakeEvent {
   std::uint64_t recorded = 0, passed = 0;  // numbers of records: enqueued, reached
 };
 
-// What a stream holds: work, or a wait for the record `ticket` of an event.
+// What a stream holds: work, a wait for the record `ticket` of an event, or for something outside of the streams.
 struct FakeItem {
   Task run;
-  FakeEvent* event = nullptr;
+  std::shared_ptr<FakeEvent> event;
   std::uint64_t ticket = 0;
+  std::function<bool()> ready;
 };
 
 // A node is as deep as the longest way to it.
@@ -48,13 +52,17 @@ struct FakeGraph {
 };
 
 struct CUstream_st {
+  int device = 0;
+  bool reserved = false;
   std::deque<FakeItem> items;
   FakeGraph* capturing = nullptr;
   std::vector<cudaGraphNode_t> after;        // what is captured next comes after these
   std::vector<cudaGraphEdgeData> edge_data;  // as many
   bool spoilt = false;                       // something that cannot be captured was tried
 };
-struct CUevent_st : FakeEvent {};
+struct CUevent_st {
+  std::shared_ptr<FakeEvent> state = std::make_shared<FakeEvent>();  // outlives the handle while a stream needs it
+};
 struct CUgraph_st : FakeGraph {};
 struct CUgraphExec_st : FakeGraph {};
 struct cublasContext {
@@ -79,13 +87,19 @@ struct cusparseDnMatDescr {
 
 namespace {
 
+struct Block {
+  std::size_t bytes;
+  int device;
+};
+
 struct State {
   std::recursive_mutex mutex;
   fake_cuda::Options options;
   fake_cuda::Counts counts;
   gamlp::Random random{1};
   std::set<CUstream_st*> streams;
-  std::map<void*, std::size_t> device_memory, pinned_memory;
+  std::map<void*, Block> device_memory;
+  std::map<void*, std::size_t> pinned_memory;
   std::set<void*> cleared;  // large blocks that were set to zero once
   std::size_t used = 0;
 };
@@ -94,16 +108,18 @@ State& state() {
   static State instance;
   return instance;
 }
+thread_local int t_device = 0;
 
-void misused(const std::string& what) {
-  if (state().counts.misuse.empty()) state().counts.misuse = what;
-}
+using fake_cuda::fails;
+using fake_cuda::let_others;
+using fake_cuda::misused;
 
 // Runs the first item of a stream; false when it has none, or waits.
 bool step(CUstream_st& stream) {
   if (stream.items.empty()) return false;
   FakeItem& item = stream.items.front();
   if (item.event != nullptr && item.event->passed < item.ticket) return false;
+  if (item.ready && !item.ready()) return false;
   const Task task = std::move(item.run);
   stream.items.pop_front();
   openblas_set_num_threads(1);  // results depend on their number, which is the process's: loading a problem sets it
@@ -111,35 +127,32 @@ bool step(CUstream_st& stream) {
   return true;
 }
 
-// Until the stream is empty; the others run in between as chance has it.
-void drain(CUstream_st& stream) {
+// Until `done`; the streams go on as chance has it. Where nothing can but what another thread does, others get their
+// turn.
+void go_on(std::unique_lock<std::recursive_mutex>& lock, const std::function<bool()>& done, const char* waiting) {
   State& s = state();
-  while (!stream.items.empty()) {
-    bool ran = false;
+  while (!done()) {
+    bool ran = false, elsewhere = false;
     std::vector<CUstream_st*> order(s.streams.begin(), s.streams.end());
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[s.random.below(i)]);
-    for (CUstream_st* one : order) ran = step(*one) || ran;
-    if (!ran) {
-      misused("a stream waits for an event that nothing will reach");
-      return;
+    for (CUstream_st* one : order) {
+      ran = step(*one) || ran;
+      elsewhere = elsewhere || one->reserved || (!one->items.empty() && one->items.front().ready);
     }
+    if (ran) continue;
+    if (!elsewhere) return misused(std::string(waiting) + " waits for an event that nothing will reach");
+    let_others(lock);
   }
 }
 
-// Begins every call: some streams go on; true when the call is the one that is to fail.
-bool fails(const char* call) {
-  State& s = state();
-  ++s.counts.calls;
-  for (CUstream_st* stream : s.streams) {
-    for (std::uint64_t turns = s.random.below(3); turns > 0 && step(*stream); --turns) {
-    }
-  }
-  if (s.counts.calls != s.options.fail_at) return false;
-  s.counts.failed_call = call;
-  return true;
+// Until the stream is empty.
+void drain(std::unique_lock<std::recursive_mutex>& lock, CUstream_st& stream) {
+  go_on(
+      lock, [&] { return stream.items.empty(); }, "a stream");
 }
 
 void submit(cudaStream_t stream, Task task) {
+  if (stream->reserved) misused("work was put on a stream that NCCL is about to put a group on");
   if (stream->capturing != nullptr) {
     auto& nodes = stream->capturing->nodes;
     CUgraphNode_st node{std::move(task), {}, nodes.size(), 1};
@@ -151,7 +164,7 @@ void submit(cudaStream_t stream, Task task) {
     stream->after = {&nodes.back()};
     stream->edge_data.assign(1, {});
   } else {
-    stream->items.push_back({std::move(task), nullptr, 0});
+    stream->items.push_back({std::move(task), nullptr, 0, {}});
   }
 }
 
@@ -175,12 +188,51 @@ CBLAS_TRANSPOSE transposed(cublasOperation_t op) { return op == CUBLAS_OP_N ? Cb
 
 namespace fake_cuda {
 
+std::recursive_mutex& mutex() { return state().mutex; }
+const Options& options() { return state().options; }
+Counts& figures() { return state().counts; }
+gamlp::Random& chance() { return state().random; }
+
+void misused(const std::string& what) {
+  if (state().counts.misuse.empty()) state().counts.misuse = what;
+}
+
+bool fails(const char* call) {
+  State& s = state();
+  ++s.counts.calls;
+  for (CUstream_st* stream : s.streams) {
+    for (std::uint64_t turns = s.random.below(3); turns > 0 && step(*stream); --turns) {
+    }
+  }
+  if (s.counts.calls != s.options.fail_at) return false;
+  s.counts.failed_call = call;
+  return true;
+}
+
+void let_others(std::unique_lock<std::recursive_mutex>& lock) {
+  lock.unlock();
+  std::this_thread::sleep_for(std::chrono::microseconds(20));
+  lock.lock();
+}
+
+#ifndef GAMLP_WITH_NCCL
+void reset_nccl() {}
+#endif
+
+int current_device() { return t_device; }
+int device_of(cudaStream_t stream) { return stream->device; }
+void submit_when(cudaStream_t stream, std::function<bool()> ready) {
+  stream->items.push_back({{}, nullptr, 0, std::move(ready)});
+}
+void reserve(cudaStream_t stream, bool reserved) { stream->reserved = reserved; }
+
 void reset(const Options& options) {
   State& s = state();
   const std::lock_guard lock(s.mutex);
   s.options = options;
   s.counts = {};
   s.random = gamlp::Random(options.seed);
+  reset_nccl();
   simt::options().submit = [](void* stream, const char* kernel, std::function<void()> run) {
     const std::lock_guard inner(state().mutex);
     ++state().counts.launches;
@@ -196,8 +248,8 @@ Counts counts() {
 
 }  // namespace fake_cuda
 
-#define FAKE(name)                           \
-  const std::lock_guard lock(state().mutex); \
+#define FAKE(name)                      \
+  std::unique_lock lock(state().mutex); \
   if (fails(name)) return cudaErrorUnknown;
 #define FAKE_BLAS(name)                      \
   const std::lock_guard lock(state().mutex); \
@@ -219,6 +271,7 @@ cudaError_t cudaGetDeviceCount(int* count) {
 }
 cudaError_t cudaSetDevice(int device) {
   FAKE("cudaSetDevice")
+  t_device = device;
   return device < state().options.devices ? cudaSuccess : cudaErrorInvalidDevice;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
@@ -279,21 +332,27 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
   *memory = large ? mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                   : std::aligned_alloc(256, (bytes + 255) / 256 * 256);
   if (!large) std::memset(*memory, 0xCD, bytes);
-  state().device_memory[*memory] = bytes;
+  state().device_memory[*memory] = {bytes, t_device};
   state().used += bytes;
   ++state().counts.live;
   return cudaSuccess;
 }
 cudaError_t cudaFree(void* memory) {
-  const std::lock_guard lock(state().mutex);
+  std::unique_lock lock(state().mutex);
   if (memory == nullptr) return cudaSuccess;
-  for (CUstream_st* stream : state().streams) drain(*stream);  // as the real one does
   const auto found = state().device_memory.find(memory);
   if (found == state().device_memory.end()) {
     misused("cudaFree of what is not device memory");
     return cudaErrorInvalidValue;
   }
-  const std::size_t bytes = found->second;
+  const auto [bytes, device] = found->second;
+  const int of = device;
+  // As the real one does, which waits for its device.
+  const auto idle = [&] {
+    return std::all_of(state().streams.begin(), state().streams.end(),
+                       [&](const CUstream_st* stream) { return stream->device != of || stream->items.empty(); });
+  };
+  go_on(lock, idle, "cudaFree");
   state().used -= bytes;
   state().device_memory.erase(found);
   state().cleared.erase(memory);
@@ -325,7 +384,7 @@ cudaError_t cudaMemsetAsync(void* memory, int value, size_t bytes, cudaStream_t 
   FAKE("cudaMemsetAsync")
   const auto whole = state().device_memory.find(memory);
   const bool fresh = value == 0 && bytes > kLargeBlock && whole != state().device_memory.end() &&
-                     whole->second == bytes && state().cleared.insert(memory).second;
+                     whole->second.bytes == bytes && state().cleared.insert(memory).second;
   submit(stream, [=] {
     if (!fresh) std::memset(memory, value, bytes);
   });
@@ -348,7 +407,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   submit(stream, [=] { std::memcpy(to, from, bytes); });
   if (kind == cudaMemcpyDeviceToHost && !pinned(to)) {
     if (stream->capturing != nullptr) misused("a copy to pageable memory in a graph");
-    drain(*stream);
+    drain(lock, *stream);
   }
   return cudaSuccess;
 }
@@ -357,12 +416,13 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned, int) {
   FAKE("cudaStreamCreateWithPriority")
   make(stream);
+  (*stream)->device = t_device;
   state().streams.insert(*stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-  const std::lock_guard lock(state().mutex);
-  if (!stream->items.empty()) drain(*stream);
+  std::unique_lock lock(state().mutex);
+  drain(lock, *stream);
   state().streams.erase(stream);
   release(stream);
   return cudaSuccess;
@@ -373,8 +433,12 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     stream->spoilt = true;
     return cudaErrorStreamCaptureUnsupported;
   }
-  drain(*stream);
+  drain(lock, *stream);
   return cudaSuccess;
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  FAKE("cudaStreamQuery")
+  return stream->items.empty() ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   FAKE("cudaEventCreateWithFlags")
@@ -382,34 +446,41 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   const std::lock_guard lock(state().mutex);
-  for (CUstream_st* stream : state().streams) drain(*stream);  // those that still wait for it
   release(event);
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   FAKE("cudaEventRecord")
   if (stream->capturing != nullptr) misused("an event recorded while its stream is captured");
-  const std::uint64_t ticket = ++event->recorded;
-  submit(stream, [=] { event->passed = std::max(event->passed, ticket); });
+  const std::uint64_t ticket = ++event->state->recorded;
+  submit(stream, [=, record = event->state] { record->passed = std::max(record->passed, ticket); });
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   FAKE("cudaStreamWaitEvent")
   if (stream->capturing != nullptr) misused("an event waited for while its stream is captured");
-  stream->items.push_back({{}, event, event->recorded});
+  if (stream->reserved) misused("a stream waits that NCCL is about to put a group on");
+  stream->items.push_back({{}, event->state, event->state->recorded, {}});
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   FAKE("cudaEventSynchronize")
-  for (bool ran = true; ran && event->passed < event->recorded;) {
-    ran = false;
-    for (CUstream_st* stream : state().streams) ran = step(*stream) || ran;
-  }
-  if (event->passed < event->recorded) misused("the host waits for an event that nothing will reach");
+  const std::shared_ptr<FakeEvent> wanted = event->state;
+  const std::uint64_t ticket = wanted->recorded;
+  go_on(
+      lock, [&] { return wanted->passed >= ticket; }, "the host");
   return cudaSuccess;
 }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  FAKE("cudaEventQuery")
+  return event->state->passed < event->state->recorded ? cudaErrorNotReady : cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
   FAKE("cudaEventElapsedTime")
+  for (const cudaEvent_t event : {start, end}) {
+    const FakeEvent& e = *event->state;
+    if (e.recorded == 0 || e.passed < e.recorded) misused("the time between events that have not passed");
+  }
   *milliseconds = 1.0f;
   return cudaSuccess;
 }

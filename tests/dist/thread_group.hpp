@@ -50,7 +50,7 @@ class ThreadGroup final : public ProcessGroup {
 
   void send(int to, std::span<const std::byte> message) override {
     const std::lock_guard lock(hub_->mutex);
-    throw_if_failed();
+    throw_failure();
     hub_->mail[{rank_, to}].emplace_back(message.begin(), message.end());
     hub_->changed.notify_all();
   }
@@ -58,7 +58,7 @@ class ThreadGroup final : public ProcessGroup {
     std::unique_lock lock(hub_->mutex);
     auto& mail = hub_->mail[{from, rank_}];
     hub_->changed.wait(lock, [&] { return hub_->failed || !mail.empty(); });
-    throw_if_failed();
+    throw_failure();
     if (mail.front().size() != message.size()) throw std::logic_error("a message of another size");
     std::copy(mail.front().begin(), mail.front().end(), message.begin());
     mail.pop_front();
@@ -81,6 +81,10 @@ class ThreadGroup final : public ProcessGroup {
     const std::lock_guard lock(hub_->mutex);
     return hub_->failed;
   }
+  void throw_if_failed() const override {
+    const std::lock_guard lock(hub_->mutex);
+    throw_failure();
+  }
   void finish(int) override {}
 
  private:
@@ -102,7 +106,7 @@ class ThreadGroup final : public ProcessGroup {
     int rank_;
   };
 
-  void throw_if_failed() const {
+  void throw_failure() const {
     if (hub_->failed) throw GroupFailure(hub_->code, "stopped: " + hub_->reason);
   }
 

@@ -20,19 +20,53 @@ TrainOptions on_executor() {
   return options;
 }
 
-// Runs the config on CPU workers and on the executor, and hands over what each epoch says.
-void on_both(const Config& config,
-             const std::function<void(const nlohmann::json& cpu, const nlohmann::json& executor)>& compare) {
+// What an epoch came to.
+struct Outcome {
+  double objective, test_accuracy;
+  std::int64_t bytes_sent;
+};
+
+std::vector<Outcome> outcomes(const Config& config, const TrainOptions& options = {}) {
   const ScratchFolder scratch;
-  run_in(scratch / "cpu", config);
-  run_in(scratch / "executor", config, on_executor());
-  const auto expected = lines_of(scratch / "cpu" / "metrics.jsonl");
-  const auto found = lines_of(scratch / "executor" / "metrics.jsonl");
-  REQUIRE(found.size() == expected.size());
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    INFO("epoch " << i);
-    compare(nlohmann::json::parse(expected[i]), nlohmann::json::parse(found[i]));
+  run_in(scratch / "run", config, options);
+  std::vector<Outcome> epochs;
+  for (const std::string& line : lines_of(scratch / "run" / "metrics.jsonl")) {
+    const auto json = nlohmann::json::parse(line);
+    epochs.push_back({json.at("objective"), json.at("test_accuracy"), json.at("bytes_sent")});
   }
+  return epochs;
+}
+
+double apart(double a, double b) { return std::abs(a - b); }
+
+// Sums in another order change steps by rounding, of which a code makes a step of its grid, and a factor of the few
+// inputs of 60 nodes some thousand roundings: by how much depends on the machine's libraries. So the executor may be as
+// far from the CPU, but for a factor, as CPU runs are whose rho and beta differ by some roundings.
+void check_follows(const Config& config) {
+  constexpr double kFactor = 4, kRounding = 1e-5;
+  const std::vector<Outcome> expected = outcomes(config), found = outcomes(config, on_executor());
+  std::vector<std::vector<Outcome>> perturbed;
+  for (const double factor : {1 + 1e-6, 1 - 1e-6}) {
+    Config rho = config, beta = config;
+    rho.method.rho = factor * (config.method.update == Update::exact ? 1e-3 : 1e-2);
+    beta.method.exact.beta *= factor;
+    perturbed.push_back(outcomes(rho));
+    if (config.method.update == Update::exact) perturbed.push_back(outcomes(beta));
+  }
+  REQUIRE(found.size() == expected.size());
+  double objective = 0, accuracy = 0;  // how far the perturbed runs have come from the CPU's
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const Outcome &a = expected[i], &b = found[i];
+    for (const std::vector<Outcome>& run : perturbed) {
+      objective = std::max(objective, apart(run.at(i).objective, a.objective) / a.objective);
+      accuracy = std::max(accuracy, apart(run.at(i).test_accuracy, a.test_accuracy));
+    }
+    INFO("epoch " << i << ", perturbed runs are apart by " << objective << ", accuracy " << accuracy);
+    CHECK(apart(b.objective, a.objective) <= (kFactor * objective + kRounding) * a.objective);
+    CHECK(b.bytes_sent == a.bytes_sent);
+    CHECK(apart(b.test_accuracy, a.test_accuracy) <= accuracy + 1.5 / 90.0);  // of 90 test nodes
+  }
+  CHECK(objective < 0.2);  // of runs that do not follow each other either, nothing would be shown
 }
 
 }  // namespace
@@ -42,9 +76,7 @@ void on_both(const Config& config,
 TEST_CASE("the exact update with few nodes runs on the executor") {
   const Config config = small_config({"method.update=exact", "model.width=32", "dataset.split.train_per_class=5",
                                       "stages.0.epochs=2", "stages.1.epochs=3"});
-  on_both(config, [](const nlohmann::json& a, const nlohmann::json& b) {
-    CHECK(b.at("objective").get<double>() == Approx(a.at("objective").get<double>()).epsilon(1e-2));
-  });
+  check_follows(config);
 }
 
 TEST_CASE("training on the executor follows training on the CPU") {
@@ -56,16 +88,7 @@ TEST_CASE("training on the executor follows training on the CPU") {
       const Config config = small_config(
           joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2", "model.width=9",
                                    "stages.0.epochs=3", "stages.1.epochs=5", "exchange.p.block=32"}));
-      on_both(config, [&](const nlohmann::json& a, const nlohmann::json& b) {
-        // Sums in another order change steps by rounding, of which a code makes a step of its grid, and a factor of
-        // the few inputs of 60 nodes some thousand roundings.
-        const bool coarse = std::string(coded.name) != "float32";
-        const double eps = coarse ? 1e-2 : std::string(update) == "exact" ? 1e-3 : 1e-4;
-        CHECK(b.at("objective").get<double>() == Approx(a.at("objective").get<double>()).epsilon(eps));
-        CHECK(b.at("bytes_sent") == a.at("bytes_sent"));
-        const double apart = std::abs(b.at("test_accuracy").get<double>() - a.at("test_accuracy").get<double>());
-        CHECK(apart <= (coarse ? 4.5 : 1.5) / 90.0);  // of 90 test nodes
-      });
+      check_follows(config);
     }
   }
 }
