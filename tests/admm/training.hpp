@@ -117,7 +117,9 @@ class Training {
   }
   TrainingState state() {
     TrainingState saved;
-    for (const auto& p : programs_) p->describe_state(saved);
+    for (const auto& p : programs_) {
+      if (p) p->describe_state(saved);  // of a device of this process
+    }
     everywhere([&](int rank) { program(rank).enqueue_save(saved); });
     return saved;
   }

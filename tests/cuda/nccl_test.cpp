@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include "cuda/accelerator.hpp"
+#include "cuda/comm/nccl_transport.hpp"
 #include "host/core/clock.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/train/devices.hpp"
 #include "tests/cuda/fake_cuda.hpp"
 #include "tests/dist/thread_group.hpp"
+#include "tests/gpu/check.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -297,6 +299,39 @@ TEST_CASE("a process that NCCL does not let go of says why and ends itself") {
   check_says(text, " device 0 (cuda:0)");
   check_says(text, "remote process exited or there was a network error");
   check_says(text, "NCCL does not let go of the devices; this process ends itself");
+}
+
+TEST_CASE("gpu_check's messages of a device to itself arrive") {
+  begin({.seed = 5});
+  gpu::Table table;
+  gpu::check_self_exchange({.large = false}, table);
+  CHECK(table.rows.size() == 2);
+  CHECK(table.failures.empty());
+  check_clean();
+}
+
+TEST_CASE("gpu_check's processes train to the bits of one") {
+  begin({.seed = 6});
+  for (const int size : {2, 4}) {
+    for (const int stage : {0, 1, 2}) {
+      const ScratchFolder scratch;
+      const std::string id = create_nccl_id();
+      std::vector<std::thread> threads;
+      std::vector<int> status(static_cast<std::size_t>(size), -1);
+      for (int rank = 0; rank < size; ++rank) {
+        threads.emplace_back([&, rank] {
+          const gpu::Scope scope{.ordinal = rank, .large = false};
+          status[static_cast<std::size_t>(rank)] =
+              gpu::nccl_member(gpu::nccl_member_arguments(scope, rank, size, stage, scratch.path().string(), id));
+        });
+      }
+      for (std::thread& thread : threads) thread.join();
+      CHECK(status == std::vector<int>(static_cast<std::size_t>(size), 0));
+      CHECK(gpu::nccl_members_differ({.large = false}, size, stage, scratch.path().string()) == "");
+      CHECK(gpu::nccl_members_differ({.large = false}, size, (stage + 1) % 3, scratch.path().string()) != "");
+    }
+  }
+  check_clean();
 }
 
 TEST_CASE("what GPUs exchange by is chosen, and refused with reasons") {

@@ -1,6 +1,6 @@
 // gpu_check: what a machine with a GPU shows of the CUDA devices, and a record of it. tools/gpu_check.sh builds and
 // runs it.
-//   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [conformance] [training] [augmentation]
+//   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [conformance] [training] [augmentation] [nccl]
 //             [kernels] [iterations]
 // Without parts: all. --small: sizes for compute-sanitizer. Exit status 0 when all passed, 1 when something failed,
 // 77 where there is no GPU.
@@ -118,11 +118,12 @@ int run(int argc, char** argv) {
   const Facts facts = facts_of(scope.ordinal);
   std::vector<Table> tables;
   bool passed = true;
-  const std::vector<std::pair<std::string, Table (*)(const Scope&)>> parts = {{"conformance", check_conformance},
-                                                                              {"training", check_training},
-                                                                              {"augmentation", check_augmentation},
-                                                                              {"kernels", measure_kernels},
-                                                                              {"iterations", measure_iterations}};
+  const std::vector<std::pair<std::string, Table (*)(const Scope&)>> parts = {
+      {"conformance", check_conformance}, {"training", check_training},      {"augmentation", check_augmentation},
+#ifdef GAMLP_WITH_NCCL
+      {"nccl", check_nccl_exchange},
+#endif
+      {"kernels", measure_kernels},       {"iterations", measure_iterations}};
   for (const auto& [name, part] : parts) {
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
     const auto start = Clock::now();
@@ -143,16 +144,13 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-std::string number(double value, const char* format) {
-  char text[32];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
 }  // namespace gamlp::gpu
 
 int main(int argc, char** argv) {
   try {
+#ifdef GAMLP_WITH_NCCL
+    if (argc > 2 && std::string(argv[1]) == "--nccl-member") return gamlp::gpu::nccl_member({argv + 2, argv + argc});
+#endif
     return gamlp::gpu::run(argc, argv);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "gpu_check: %s\n", error.what());
