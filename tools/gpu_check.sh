@@ -2,10 +2,10 @@
 # What a machine with an NVIDIA GPU shows of gamlp's CUDA devices, and a record of it. Needs a CUDA toolkit, a C++20
 # compiler and CMake; none of the libraries that gamlp itself needs.
 #   tools/gpu_check.sh [--small] [--output FOLDER] [--arch ARCH]
-# Builds tests/gpu (in build-gpu/), runs the conformance suite, whole stages and augmentation against the CPU, the rates
-# of kernels and iterations, compute-sanitizer's four tools on small sizes, and PyTorch beside it (tools/bench_torch.py)
-# where that is installed; then writes FOLDER/gpu.json and FOLDER/gpu.md (default: tests/results/gpu). Exit status 0
-# when all passed.
+# Builds tests/gpu (in build-gpu/), runs the conformance suite, whole stages and augmentation against the CPU, messages by
+# NCCL (to itself; between processes that share the GPU, where NCCL lets them), the rates of kernels and iterations,
+# compute-sanitizer's four tools on small sizes, and PyTorch beside it (tools/bench_torch.py) where that is installed;
+# then writes FOLDER/gpu.json and FOLDER/gpu.md (default: tests/results/gpu). Exit status 0 when all passed.
 #   --small   small sizes only, for a first look      --arch  e.g. 90-real (default: the GPU's own)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

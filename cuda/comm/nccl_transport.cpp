@@ -26,6 +26,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kMaxCtas = 4;         // thread blocks, of a multiprocessor each: more carry no more over one link
+constexpr double kOwnCall = 2;      // seconds that a call of this process may take which others wait for
 constexpr double kLettingGo = 10;   // seconds that aborting may take
 constexpr double kEnding = 10;      // seconds that ending in good order may take
 constexpr double kOthersSay = 1.0;  // seconds in which another process may say why it is gone
@@ -62,7 +63,7 @@ struct Member {
   Member(CudaDevice& d, int r) : device(d), rank(r) {}
   CudaDevice& device;
   int rank;
-  std::timed_mutex mutex;  // of what follows
+  std::mutex mutex;  // of what follows
   ncclComm_t comm = nullptr;
   std::deque<Group> groups;  // in the order of the stream
   std::vector<Group> spare;
@@ -329,17 +330,23 @@ std::exception_ptr Hub::told(std::exception_ptr error) noexcept {
 void Hub::fail(std::exception_ptr error) noexcept {
   error = told(std::move(error));
   {
-    const std::lock_guard lock(state_);
-    if (error_) return;
+    std::unique_lock lock(state_);
+    if (error_) return changed_.wait(lock, [&] { return held_ == 0; });  // whoever was first lives or ends the process
     error_ = error;
     held_ = members_.size();
   }
-  // First, so that nobody takes what an aborted group leaves for a message.
+  // First, so that nobody takes what an aborted group leaves for a message. Who waits for a device goes on when no peer
+  // touches its memory any more.
   for (auto& member : members_) member->device.fail(error);
   for (auto& member : members_) {
     aborting_.emplace_back([this, &m = *member] {
       // A call of this process that does not come back must not keep it.
-      const std::unique_lock lock(m.mutex, milliseconds(2000));
+      std::unique_lock lock(m.mutex, std::try_to_lock);
+      const auto start = Clock::now();
+      for (int turn = 0; !lock && seconds_since(start) < kOwnCall; ++turn) {
+        pause(turn);
+        lock.try_lock();
+      }
       if (m.comm != nullptr) ncclCommAbort(m.comm);
       m.comm = nullptr;
       const std::lock_guard state(state_);
@@ -347,8 +354,13 @@ void Hub::fail(std::exception_ptr error) noexcept {
       changed_.notify_all();
     });
   }
-  std::unique_lock lock(state_);
-  if (changed_.wait_for(lock, std::chrono::duration<double>(kLettingGo), [&] { return held_ == 0; })) return;
+  bool let_go = false;
+  {
+    std::unique_lock lock(state_);
+    let_go = changed_.wait_for(lock, std::chrono::duration<double>(kLettingGo), [&] { return held_ == 0; });
+  }
+  for (auto& member : members_) member->device.let_go();
+  if (let_go) return;
   std::string what = "unknown";
   try {
     std::rethrow_exception(error);

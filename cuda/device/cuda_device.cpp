@@ -98,9 +98,18 @@ void CudaDevice::fail(std::exception_ptr error) noexcept {
   failed_ = true;
 }
 
+void CudaDevice::let_go() noexcept {
+  {
+    const std::lock_guard lock(failing_);
+    let_go_ = true;
+  }
+  released_.notify_all();
+}
+
 void CudaDevice::throw_if_failed() const {
   if (!failed_) return;
-  const std::lock_guard lock(failing_);
+  std::unique_lock lock(failing_);
+  released_.wait(lock, [&] { return let_go_; });
   std::rethrow_exception(failure_);
 }
 

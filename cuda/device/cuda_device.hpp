@@ -12,6 +12,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -134,8 +135,9 @@ class CudaDevice final : public Device {
   void trace(TraceSink* sink) override;
 
   // The run cannot go on, for `error`: what waits for this device, and what will, throws it, however the device goes
-  // on. Callable from any thread, before the device is made to let go of what it waits for.
+  // on, once let_go() says that nothing else touches its memory any more. From any thread.
   void fail(std::exception_ptr error) noexcept;
+  void let_go() noexcept;
   void throw_if_failed() const;
 
   int ordinal() const { return ordinal_; }
@@ -157,7 +159,9 @@ class CudaDevice final : public Device {
   double trace_start_ = 0;
   std::atomic<bool> failed_{false};
   mutable std::mutex failing_;
+  mutable std::condition_variable released_;
   std::exception_ptr failure_;
+  bool let_go_ = false;
 };
 
 }  // namespace gamlp

@@ -301,6 +301,31 @@ TEST_CASE("a process that NCCL does not let go of says why and ends itself") {
   check_says(text, "NCCL does not let go of the devices; this process ends itself");
 }
 
+TEST_CASE("a timeline shows the exchange of every GPU, and what waited for it") {
+  begin({.seed = 3});
+  const ScratchFolder scratch;
+  TraceLog trace;
+  TrainOptions options;
+  options.trace = &trace;
+  run_in(scratch / "run", tiny({"devices=cuda:0,1,2"}), options);
+  for (int rank = 0; rank < 3; ++rank) {
+    INFO("device " << rank);
+    int ops = 0, exchanges = 0, waits = 0;
+    for (const Span& span : trace.spans_of(rank)) {
+      if (span.lane == Lane::exchange) {
+        ++exchanges;
+        CHECK(std::string(span.name) == "exchange");
+      } else {
+        std::string(span.name) == "wait" ? ++waits : ++ops;
+      }
+    }
+    CHECK(ops > 50);
+    CHECK(exchanges > 10);
+    CHECK(waits > 5);
+  }
+  check_clean();
+}
+
 TEST_CASE("gpu_check's messages of a device to itself arrive") {
   begin({.seed = 5});
   gpu::Table table;
