@@ -67,6 +67,7 @@ int run_program(int argc, char** argv) {
   std::unique_ptr<ProcessGroup> group;
   int status = 0;
   try {
+    if (launch().size > 1) install_signal_handlers();  // a launcher that ends the job leaves a moment to say why
     group = start_group(ending_flag());
     if (group) shared.group = group.get();
     if (group && !shared.together) {

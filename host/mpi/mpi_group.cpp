@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <filesystem>
 #include <poll.h>
 #include <sys/syscall.h>
@@ -56,16 +57,40 @@ std::string host_name() {
   return name.data();
 }
 
+// Open MPI shows a warning, e.g. of a connection that its peer hung up, by way of mpirun, and waits for the answer: for
+// ever, where mpirun is ending the job because of that peer, so that this process could not say any more who it was.
+// Open MPI 4 lets itself be given another way.
+#if defined(OPEN_MPI) && OMPI_MAJOR_VERSION == 4
+int show_warning(const char* file, const char* topic, bool /*header*/, ...) {  // NOLINT(cert-dcl50-cpp)
+  std::fprintf(stderr, "gamlp: Open MPI warns: %s (%s)\n", topic, file);
+  return 0;
+}
+void show_warnings_here() {
+  using Show = int (*)(const char*, const char*, bool, ...);
+  if (auto* show = static_cast<Show*>(::dlsym(RTLD_DEFAULT, "opal_show_help"))) *show = show_warning;
+}
+#else
+void show_warnings_here() {}
+#endif
+
 // GAMLP_START_TIMEOUT, seconds; 0 where it is not set.
 int start_timeout() {
   const char* set = std::getenv("GAMLP_START_TIMEOUT");
   return set == nullptr ? 0 : std::max(0, std::atoi(set));
 }
 
-// MPI waits without end for a process that did not come up.
+// MPI waits without end for a process that did not come up. A launcher that ends the job, since one of them has died,
+// asks the others to end, none of which can know of it yet.
 class StartLimit {
  public:
   StartLimit() {
+    std::snprintf(ended_text.data(), ended_text.size(),
+                  "gamlp: rank %d: asked to end while MPI was starting: a process of the job may have ended\n",
+                  launch().rank);
+    before_ = std::signal(SIGTERM, [](int) {
+      (void)!::write(STDERR_FILENO, ended_text.data(), std::strlen(ended_text.data()));
+      ::_exit(static_cast<int>(ExitCode::device));
+    });
     const int seconds = start_timeout();
     std::signal(SIGALRM, [](int) {
       constexpr char kText[] =
@@ -78,10 +103,16 @@ class StartLimit {
   ~StartLimit() {
     ::alarm(0);
     std::signal(SIGALRM, SIG_DFL);
+    std::signal(SIGTERM, before_);
   }
   StartLimit(const StartLimit&) = delete;
   StartLimit& operator=(const StartLimit&) = delete;
+
+ private:
+  static std::array<char, 128> ended_text;
+  void (*before_)(int) = SIG_DFL;
 };
+std::array<char, 128> StartLimit::ended_text{};
 
 // Every process's text; before the service thread begins.
 std::vector<std::string> gather_at_start(const std::string& text, int size) {
@@ -191,6 +222,7 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     throw DeviceError("a launcher started " + std::to_string(launch().size) + " processes, but this build's MPI (" +
                       describe_launching() + ") sees " + std::to_string(size_) + ": start it with that MPI's mpirun");
   }
+  show_warnings_here();
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) {
     check(MPI_Comm_dup(MPI_COMM_WORLD, comm), "MPI_Comm_dup");
