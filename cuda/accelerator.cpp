@@ -101,11 +101,6 @@ class CudaAccelerator final : public Accelerator {
     std::unique_ptr<CudaDevice> made;
     std::string id;
     agree(group, [&] {
-      if (!kHasNccl) throw ConfigError(std::string("devices: several processes with GPUs need NCCL; ") + kNoNccl);
-      if (config.distributed.gpu_transport == GpuTransport::copy) {
-        throw ConfigError("distributed.gpu_transport: \"copy\" is for the GPUs of one process, but there are " +
-                          std::to_string(group.size()) + " processes; use \"nccl\" or \"auto\"");
-      }
       made = create(device, config);
       if (group.rank() == 0) id = create_nccl_id();
     });

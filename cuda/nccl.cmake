@@ -1,5 +1,6 @@
 # Finds NCCL: GAMLP_WITH_NCCL, NCCL_INCLUDE_DIR, NCCL_LIBRARY.
-# From 2.19 on: earlier ones do not abort well from several threads.
+# From 2.28 on: earlier ones keep what a non-blocking call does in memory of the thread that made it (up to 2.26.2), or do
+# not abort well from several threads (up to 2.18).
 set(GAMLP_NCCL "auto" CACHE STRING "Exchange between GPUs by NCCL: on, off, or auto (on where there is NCCL)")
 set_property(CACHE GAMLP_NCCL PROPERTY STRINGS auto on off)
 set(GAMLP_WITH_NCCL OFF)
@@ -10,13 +11,13 @@ if(NOT GAMLP_NCCL STREQUAL "off")
   if(NCCL_INCLUDE_DIR AND NCCL_LIBRARY)
     file(STRINGS ${NCCL_INCLUDE_DIR}/nccl.h nccl_lines REGEX "#define NCCL_(MAJOR|MINOR) ")
     string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*" "\\1.\\2" nccl_version "${nccl_lines}")
-    if(nccl_version VERSION_GREATER_EQUAL 2.19)
+    if(nccl_version VERSION_GREATER_EQUAL 2.28)
       set(GAMLP_WITH_NCCL ON)
       message(STATUS "NCCL: yes, ${nccl_version}, ${NCCL_LIBRARY}")
     endif()
   endif()
   if(NOT GAMLP_WITH_NCCL AND GAMLP_NCCL STREQUAL "on")
-    message(FATAL_ERROR "GAMLP_NCCL is on, but no NCCL from 2.19 on was found (NCCL_HOME names its folder)")
+    message(FATAL_ERROR "GAMLP_NCCL is on, but no NCCL from 2.28 on was found (NCCL_HOME names its folder)")
   endif()
 endif()
 if(NOT GAMLP_WITH_NCCL)

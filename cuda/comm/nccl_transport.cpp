@@ -1,6 +1,7 @@
 #include "cuda/comm/nccl_transport.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include <mutex>
 #include <nccl.h>
 #include <thread>
+#include <utility>
 
 #include "cuda/core/handles.hpp"
 #include "cuda/device/cuda_device.hpp"
@@ -18,6 +20,7 @@
 #include "host/core/error.hpp"
 #include "host/core/pause.hpp"
 #include "host/device/transport_ends.hpp"
+#include "host/dist/launch.hpp"
 #include "host/dist/process_group.hpp"
 
 namespace gamlp {
@@ -25,11 +28,13 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kMaxCtas = 4;         // thread blocks, of a multiprocessor each: more carry no more over one link
-constexpr double kOwnCall = 2;      // seconds that a call of this process may take which others wait for
-constexpr double kLettingGo = 10;   // seconds that aborting may take
-constexpr double kEnding = 10;      // seconds that ending in good order may take
-constexpr double kOthersSay = 1.0;  // seconds in which another process may say why it is gone
+constexpr int kMaxCtas = 4;        // thread blocks, of a multiprocessor each: more carry no more over one link
+constexpr double kOwnCall = 2;     // seconds that a call of this process may take which others wait for
+constexpr double kLettingGo = 10;  // seconds that aborting may take
+constexpr double kEnding = 10;     // seconds that ending in good order may take
+constexpr double kStarting = 120;  // seconds that connecting may take, unless GAMLP_START_TIMEOUT says otherwise
+constexpr double kLookerStuck = 10;
+constexpr double kOthersSay = 0.5;  // seconds in which another process may say why it is gone
 constexpr std::size_t kWarmUpBytes = 256;
 constexpr milliseconds kWatchEvery{5};
 
@@ -40,9 +45,14 @@ std::string text_of(ncclResult_t status, ncclComm_t comm) {
   return text;
 }
 
+// What NCCL reports: of another process's end too, which others can name better.
+struct NcclError : DeviceError {
+  using DeviceError::DeviceError;
+};
+
 void check(ncclResult_t status, const char* call, ncclComm_t comm) {
   if (status == ncclSuccess || status == ncclInProgress) return;
-  throw DeviceError(std::string("NCCL: ") + call + " failed: " + text_of(status, comm));
+  throw NcclError(std::string("NCCL: ") + call + " failed: " + text_of(status, comm));
 }
 
 // A message of a group.
@@ -52,7 +62,7 @@ struct Part {
   MessageLabel label;
 };
 
-// A group that a stream was given.
+// A group of messages that a stream was given.
 struct Group {
   cuda::EventHandle begun, done;
   std::vector<Part> parts;
@@ -94,17 +104,19 @@ class Hub {
 
  private:
   void connect(Member& member, const ncclUniqueId& id);
-  void warm_up(Member& member);
   void put(Member& member, cudaStream_t stream, std::span<const Send> sends, std::span<const Receive> receives);
-  void wait_until(const std::function<bool()>& done, double seconds, const std::string& what);
+  void wait_until(const std::function<bool()>& done, double seconds, const std::string& what, const char* limit);
   bool settled(Member& member);
   void throw_if_failed();
   void watch() noexcept;
+  void keep_looking() noexcept;
   void look();
   std::string look(Member& member, ncclResult_t& error);
+  bool others_say();
   std::exception_ptr told(std::exception_ptr error) noexcept;
   void fail(std::exception_ptr error) noexcept;
-  void end();
+  void abort_all(std::exception_ptr error) noexcept;
+  bool end();
   std::exception_ptr named(const Member& member, const std::string& about = {}) const;
   std::string describe(int rank) const;
   std::string describe(const std::vector<Part>& parts) const;
@@ -121,7 +133,8 @@ class Hub {
   bool closing_ = false, closed_ = false;
 
   std::vector<std::thread> aborting_;
-  std::thread watcher_;
+  std::atomic<double> looked_{0};  // when the looker last came round
+  std::thread watcher_, looker_;
 };
 
 std::string Hub::describe(int rank) const {
@@ -153,19 +166,35 @@ std::exception_ptr Hub::named(const Member& member, const std::string& about) co
 // ---- connecting ----------------------------------------------------------------------------------------
 
 void Hub::connect(const ncclUniqueId& id) {
+  looked_ = seconds_now();
   watcher_ = std::thread([this] { watch(); });
+  looker_ = std::thread([this] { keep_looking(); });
   std::vector<std::thread> threads;  // those beside this one
-  const auto work = [&](Member& member) {
-    try {
-      connect(member, id);
-    } catch (...) {
-      fail(named(member));
+  try {
+    // Allocating and freeing may wait for all GPUs of a process: not while some of them wait for others' messages.
+    for (auto& member : members_) {
+      member->warm_up = member->device.allocate(4 * kWarmUpBytes, "first messages", MemoryKind::exchange);
+      member->warm_up_stream = member->device.create_stream("first messages", StreamKind::exchange);
     }
-  };
-  for (std::size_t i = 1; i < members_.size(); ++i) threads.emplace_back(work, std::ref(*members_[i]));
-  work(*members_.front());
+    const auto work = [&](Member& member) {
+      try {
+        connect(member, id);
+      } catch (...) {
+        others_say();
+        fail(named(member));
+      }
+    };
+    for (std::size_t i = 1; i < members_.size(); ++i) threads.emplace_back(work, std::ref(*members_[i]));
+    work(*members_.front());
+  } catch (...) {
+    fail(named(*members_.front()));
+  }
   for (std::thread& thread : threads) thread.join();
   throw_if_failed();
+  for (auto& member : members_) {
+    member->warm_up = {};
+    member->warm_up_stream.reset();
+  }
 }
 
 void Hub::connect(Member& member, const ncclUniqueId& id) {
@@ -177,16 +206,18 @@ void Hub::connect(Member& member, const ncclUniqueId& id) {
     const std::lock_guard lock(member.mutex);
     throw_if_failed();  // whoever fails aborts what is there by then
     check(ncclCommInitRankConfig(&member.comm, size_, id, member.rank, &config), "ncclCommInitRankConfig", nullptr);
+    try {
+      throw_if_failed();
+    } catch (...) {  // who failed meanwhile may have waited long enough for this call, and gone on
+      if (member.comm != nullptr) ncclCommAbort(std::exchange(member.comm, nullptr));
+      throw;
+    }
   }
-  wait_until([&] { return settled(member); }, stall_timeout_, "connecting with the other devices");
-  warm_up(member);
-}
-
-void Hub::warm_up(Member& member) {
+  const double limit = start_timeout() > 0 ? start_timeout() : kStarting;
+  const char* variable = "GAMLP_START_TIMEOUT";
+  wait_until([&] { return settled(member); }, limit, "connecting with the other devices", variable);
   std::vector<Send> sends;
   std::vector<Receive> receives;
-  member.warm_up = member.device.allocate(4 * kWarmUpBytes, "first messages", MemoryKind::exchange);
-  member.warm_up_stream = member.device.create_stream("first messages", StreamKind::exchange);
   const MatView<std::byte> rows = member.warm_up.view<std::byte>(4, kWarmUpBytes);
   for (int side = 0; side < 2; ++side) {
     const int peer = member.rank + (side == 0 ? -1 : 1);
@@ -202,10 +233,8 @@ void Hub::warm_up(Member& member) {
     if (status != cudaErrorNotReady) cuda::check(status, "cudaStreamQuery");
     return status == cudaSuccess;
   };
-  wait_until(done, stall_timeout_, "the first messages with its neighbours");
+  wait_until(done, limit, "the first messages with its neighbours", variable);
   throw_if_failed();  // an aborted group is done, too
-  member.warm_up = {};
-  member.warm_up_stream.reset();
 }
 
 // ---- groups --------------------------------------------------------------------------------------------
@@ -221,13 +250,13 @@ bool Hub::settled(Member& member) {
   return true;
 }
 
-void Hub::wait_until(const std::function<bool()>& done, double seconds, const std::string& what) {
+void Hub::wait_until(const std::function<bool()>& done, double seconds, const std::string& what, const char* limit) {
   const auto start = Clock::now();
   for (int turn = 0; !done(); ++turn) {
     throw_if_failed();
     if (seconds_since(start) > seconds) {
-      throw DeviceError("NCCL did not come to an end within " + seconds_text(seconds) + " with " + what +
-                        " (distributed.stall_timeout)");
+      throw DeviceError("NCCL did not come to an end within " + seconds_text(seconds) + " with " + what + " (" + limit +
+                        ")");
     }
     pause(turn);
   }
@@ -256,7 +285,8 @@ void Hub::put(Member& member, cudaStream_t stream, std::span<const Send> sends, 
     keep(ncclGroupEnd(), "ncclGroupEnd");
     check(status, call, comm);
   }
-  wait_until([&] { return settled(member); }, stall_timeout_, "enqueueing a group of messages");
+  wait_until([&] { return settled(member); }, stall_timeout_, "enqueueing a group of messages",
+             "distributed.stall_timeout");
 }
 
 void Hub::exchange(Member& member, CudaStream& stream, std::span<const Send> sends, std::span<const Receive> receives) {
@@ -280,6 +310,10 @@ void Hub::exchange(Member& member, CudaStream& stream, std::span<const Send> sen
   cuda::check(cudaEventRecord(group.begun.get(), raw), "cudaEventRecord");
   try {
     put(member, raw, sends, receives);
+  } catch (const NcclError&) {
+    others_say();
+    throw_if_failed();
+    std::rethrow_exception(named(member, "; under way: " + describe(group.parts)));
   } catch (...) {
     throw_if_failed();
     std::rethrow_exception(named(member, "; under way: " + describe(group.parts)));
@@ -306,6 +340,17 @@ void Hub::abort(const std::string& reason) noexcept {
   }
 }
 
+// A process that has died is named by those who watch it, better than NCCL can: gives them a moment. True when the
+// group has failed.
+bool Hub::others_say() {
+  const auto start = Clock::now();
+  while (group_ != nullptr && seconds_since(start) < kOthersSay) {
+    if (group_->failed()) return true;
+    std::this_thread::sleep_for(kWatchEvery);
+  }
+  return false;
+}
+
 // The other processes are told, before anything that may wait for them.
 std::exception_ptr Hub::told(std::exception_ptr error) noexcept {
   if (group_ == nullptr) return error;
@@ -327,8 +372,9 @@ std::exception_ptr Hub::told(std::exception_ptr error) noexcept {
   return error;
 }
 
-void Hub::fail(std::exception_ptr error) noexcept {
-  error = told(std::move(error));
+void Hub::fail(std::exception_ptr error) noexcept { abort_all(told(std::move(error))); }
+
+void Hub::abort_all(std::exception_ptr error) noexcept {
   {
     std::unique_lock lock(state_);
     if (error_) return changed_.wait(lock, [&] { return held_ == 0; });  // whoever was first lives or ends the process
@@ -338,8 +384,9 @@ void Hub::fail(std::exception_ptr error) noexcept {
   // First, so that nobody takes what an aborted group leaves for a message. Who waits for a device goes on when no peer
   // touches its memory any more.
   for (auto& member : members_) member->device.fail(error);
-  for (auto& member : members_) {
-    aborting_.emplace_back([this, &m = *member] {
+  const auto work = [this](Member& m) noexcept {
+    cudaSetDevice(m.device.ordinal());  // otherwise NCCL goes back to GPU 0, and makes a context there
+    {
       // A call of this process that does not come back must not keep it.
       std::unique_lock lock(m.mutex, std::try_to_lock);
       const auto start = Clock::now();
@@ -349,10 +396,17 @@ void Hub::fail(std::exception_ptr error) noexcept {
       }
       if (m.comm != nullptr) ncclCommAbort(m.comm);
       m.comm = nullptr;
-      const std::lock_guard state(state_);
-      --held_;
-      changed_.notify_all();
-    });
+    }
+    const std::lock_guard lock(state_);
+    --held_;
+    changed_.notify_all();
+  };
+  for (auto& member : members_) {
+    try {
+      aborting_.emplace_back(work, std::ref(*member));
+    } catch (const std::exception&) {  // no thread to be had
+      work(*member);
+    }
   }
   bool let_go = false;
   {
@@ -374,7 +428,24 @@ void Hub::fail(std::exception_ptr error) noexcept {
   std::_Exit(static_cast<int>(ExitCode::device));
 }
 
+// Calls neither CUDA nor NCCL, so that nothing can keep it.
 void Hub::watch() noexcept {
+  std::unique_lock lock(state_);
+  while (!changed_.wait_for(lock, kWatchEvery, [&] { return closing_ || error_ != nullptr; })) {
+    lock.unlock();
+    try {
+      if (group_ != nullptr) group_->throw_if_failed();
+      if (seconds_now() - looked_ > std::max(stall_timeout_, kLookerStuck)) {
+        throw DeviceError("a call of CUDA or NCCL does not come back (distributed.stall_timeout)");
+      }
+    } catch (...) {
+      fail(std::current_exception());
+    }
+    lock.lock();
+  }
+}
+
+void Hub::keep_looking() noexcept {
   std::unique_lock lock(state_);
   while (!changed_.wait_for(lock, kWatchEvery, [&] { return closing_ || error_ != nullptr; })) {
     lock.unlock();
@@ -383,24 +454,23 @@ void Hub::watch() noexcept {
     } catch (...) {
       fail(std::current_exception());
     }
+    looked_ = seconds_now();
     lock.lock();
   }
 }
 
 void Hub::look() {
-  if (group_ != nullptr) group_->throw_if_failed();
   for (auto& member : members_) {
     ncclResult_t error = ncclSuccess;
-    const std::string wrong = look(*member, error);
-    if (wrong.empty()) continue;
-    if (group_ == nullptr) throw DeviceError(describe(member->rank) + ": " + wrong);
-    // A process that has died is named by those who watch it, better than NCCL can.
-    const auto start = Clock::now();
-    while (error != ncclSuccess && seconds_since(start) < kOthersSay) {
-      group_->throw_if_failed();
-      std::this_thread::sleep_for(kWatchEvery);
+    std::string wrong;
+    try {
+      wrong = look(*member, error);
+    } catch (...) {
+      std::rethrow_exception(named(*member));
     }
-    throw DeviceError(wrong);
+    if (wrong.empty()) continue;
+    if (error != ncclSuccess && others_say()) group_->throw_if_failed();
+    throw DeviceError((group_ == nullptr ? describe(member->rank) + ": " : "") + wrong);
   }
 }
 
@@ -438,20 +508,39 @@ std::string Hub::look(Member& member, ncclResult_t& error) {
 
 // ---- the end -------------------------------------------------------------------------------------------
 
-void Hub::end() {
+// In good order, with every communicator on a thread of its own, since NCCL may wait for the others of a host in that.
+// False when that takes too long; it then goes on for itself.
+bool Hub::end() {
+  struct Left {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::size_t count;
+  };
+  const auto left = std::make_shared<Left>();
+  left->count = members_.size();
   for (auto& member : members_) {
-    const std::lock_guard lock(member->mutex);
-    if (member->comm != nullptr) check(ncclCommFinalize(member->comm), "ncclCommFinalize", member->comm);
+    ncclComm_t comm = nullptr;
+    {
+      const std::lock_guard lock(member->mutex);
+      std::swap(comm, member->comm);
+    }
+    std::thread([comm, left, ordinal = member->device.ordinal()] {
+      cudaSetDevice(ordinal);
+      ncclResult_t status = ncclCommFinalize(comm);
+      for (int turn = 0; status == ncclInProgress; ++turn) {
+        pause(turn);
+        const ncclResult_t asked = ncclCommGetAsyncError(comm, &status);
+        if (asked != ncclSuccess) status = asked;
+      }
+      status == ncclSuccess ? ncclCommDestroy(comm) : ncclCommAbort(comm);
+      const std::lock_guard lock(left->mutex);
+      --left->count;
+      left->changed.notify_all();
+    }).detach();
   }
-  for (auto& member : members_) {
-    if (member->comm == nullptr) continue;
-    wait_until([&] { return settled(*member); }, std::min(kEnding, stall_timeout_), "closing the connections");
-  }
-  for (auto& member : members_) {
-    const std::lock_guard lock(member->mutex);
-    if (member->comm != nullptr)
-      check(ncclCommDestroy(std::exchange(member->comm, nullptr)), "ncclCommDestroy", nullptr);
-  }
+  std::unique_lock lock(left->mutex);
+  const std::chrono::duration<double> limit(std::min(kEnding, stall_timeout_));
+  return left->changed.wait_for(lock, limit, [&] { return left->count == 0; });
 }
 
 void Hub::close() noexcept {
@@ -461,12 +550,15 @@ void Hub::close() noexcept {
     closed_ = closing_ = true;
   }
   changed_.notify_all();
-  if (watcher_.joinable()) watcher_.join();
+  for (std::thread* thread : {&watcher_, &looker_}) {
+    if (thread->joinable()) thread->join();
+  }
   try {
     throw_if_failed();
-    end();
-  } catch (...) {  // told elsewhere, or, at the end of a run that went well, of no interest
-    fail(std::current_exception());
+    if (std::uncaught_exceptions() > 0) throw DeviceError("this process gives up the exchange");  // why: its own error
+    if (!end()) std::fprintf(stderr, "gamlp: NCCL did not close its connections in time\n");
+  } catch (...) {
+    abort_all(std::current_exception());
   }
   for (std::thread& thread : aborting_) thread.join();
   for (auto& member : members_) {

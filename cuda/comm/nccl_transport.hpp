@@ -1,17 +1,15 @@
 // Messages between GPUs by NCCL, point to point: one process with a thread per GPU, or a process per GPU (host/dist).
 //
 //   - Communicators are non-blocking, one per device. A call on one is made under its mutex and returns at once; what
-//   is
-//     in progress is asked after, so that a failure elsewhere, or too long a wait, always ends the waiting.
+//     is in progress is asked after, so that a failure elsewhere, or too long a wait, always ends the waiting.
 //   - A group of messages is one NCCL group on the device's exchange stream: it holds the stream until all of them are
 //     complete. It may use few of the GPU's multiprocessors (maxCTAs): the products run beside it.
 //   - Connecting sends a first message each way between neighbours, since NCCL connects two peers when they first meet.
-//   - A watcher looks every few milliseconds for errors that NCCL met by itself, for a group that a device has begun
-//   and
-//     does not get to the end of (distributed.stall_timeout), and for the failure of another process. Whatever fails,
-//     waits for this process's devices throw it, and all its communicators are aborted, at the same time: NCCL may
-//     wait for the other ranks of a host in that. Should NCCL not let go of the devices within ten seconds, the
-//     process says why and ends itself.
+//   - Every few milliseconds a thread looks for errors that NCCL met by itself, and for a group that a device has begun
+//     and does not get to the end of (distributed.stall_timeout); another, which calls neither NCCL nor CUDA, for the
+//     failure of another process, and whether the first comes back from them. Whatever fails, waits for this process's
+//     devices throw it, and all its communicators are aborted, at the same time: NCCL may wait for the other ranks of
+//     a host in that. Should NCCL not let go of the devices within ten seconds, the process says why and ends itself.
 #pragma once
 
 #include <memory>

@@ -109,13 +109,15 @@ class Subject {
     };
     const int layers = static_cast<int>(config.stages.back().layers);
     const MethodConfig& method = config.method;
-    runner_.build(layers, initial_network(runner_.spec_of(layers).widths, method.init_scale_first, method.identity_init,
-                                          config.train.seed));
-    runner_.forward();
-    run(layers + 3);  // past the first gradients, which take an extra product each
-    record(true);
-    run(1);
-    record(false);
+    tell_failure(group, [&] {
+      runner_.build(layers, initial_network(runner_.spec_of(layers).widths, method.init_scale_first,
+                                            method.identity_init, config.train.seed));
+      runner_.forward();
+      run(layers + 3);  // past the first gradients, which take an extra product each
+      record(true);
+      run(1);
+      record(false);
+    });
   }
 
   // Iterations one after the other on every device; returns the seconds of each as the last device saw them. On GPUs,
@@ -133,7 +135,7 @@ class Subject {
       if (on_gpu()) runner_.fleet().context(rank).compute->synchronize();
     });
     epoch_ += iterations;
-    if (on_gpu()) return {seconds_since(ends[0]) / iterations};
+    if (on_gpu()) return of_rank(runner_.active() - 1, {seconds_since(ends[0]) / iterations});
     std::vector<double> seconds;
     for (std::size_t i = 1; i < ends.size(); ++i) seconds.push_back(seconds_between(ends[i - 1], ends[i]));
     return of_rank(runner_.active() - 1, std::move(seconds));
@@ -287,8 +289,9 @@ std::vector<Compared> compared_devices(const BenchArguments& args, const Config&
     group.name_devices(devices.names());
     all.push_back({devices, &group, std::to_string(group.size()) + " processes"});
     // GPUs of several hosts cannot be one process's.
-    const std::set<int> gpus(devices.cuda.begin(), devices.cuda.end());
-    if (gpus.size() == devices.cuda.size()) all.push_back({devices, &solo_group(), devices.text()});
+    const std::vector<std::string> places = all_gather(group, std::to_string(group.local_rank()));
+    const bool one_host = std::set<std::string>(places.begin(), places.end()).size() == places.size();
+    if (one_host || devices.kind == DeviceKind::cpu) all.push_back({devices, &solo_group(), devices.text()});
     return all;
   }
   for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {
@@ -322,23 +325,26 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   const double reference = first ? reference_gflops() : 0.0;
   const auto takes_part = [&](const Compared& one) { return first || one.group == &group; };
   std::vector<std::unique_ptr<Subject>> subjects;
-  for (const Compared& one : compared) {
-    subjects.push_back(takes_part(one) ? std::make_unique<Subject>(config, problem, one.devices, *one.group) : nullptr);
-  }
-  // In turns, so that a slow minute of the machine falls on all of them.
-  std::vector<std::vector<Measurement>> rounds(subjects.size());
-  for (int round = 0; round < args.rounds; ++round) {
-    for (std::size_t i = 0; i < subjects.size(); ++i) {
-      agree(group, [] {});  // who takes no part waits
-      if (!subjects[i]) continue;
-      Measurement m = subjects[i]->measure(args.iterations);
-      std::vector<double> floors;
-      for (int k = 0; k < std::max(3, args.iterations / 2); ++k) floors.push_back(subjects[i]->floor());
-      m.floor = median(floors);
-      rounds[i].push_back(m);
+  std::vector<std::vector<Measurement>> rounds(compared.size());
+  tell_failure(group, [&] {
+    for (const Compared& one : compared) {
+      subjects.push_back(takes_part(one) ? std::make_unique<Subject>(config, problem, one.devices, *one.group)
+                                         : nullptr);
     }
-  }
-  agree(group, [] {});
+    // In turns, so that a slow minute of the machine falls on all of them.
+    for (int round = 0; round < args.rounds; ++round) {
+      for (std::size_t i = 0; i < subjects.size(); ++i) {
+        agree(group, [] {});  // who takes no part waits
+        if (!subjects[i]) continue;
+        Measurement m = subjects[i]->measure(args.iterations);
+        std::vector<double> floors;
+        for (int k = 0; k < std::max(3, args.iterations / 2); ++k) floors.push_back(subjects[i]->floor());
+        m.floor = median(floors);
+        rounds[i].push_back(m);
+      }
+    }
+    agree(group, [] {});
+  });
   if (!first) return 0;
   nlohmann::ordered_json report;
   report["config"] = args.config;

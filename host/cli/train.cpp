@@ -85,7 +85,8 @@ bool check_device_memory(const Config& config, const Problem& problem, const Cho
       needed[devices.own_rank ? *devices.own_rank : devices.evaluating_gpu()].first +=
           evaluation_memory(shape, devices.kind).peak;
       for (const auto& [gpu, need] : needed) {
-        const auto bytes = static_cast<double>(need.first), room = static_cast<double>(free.at(need.second));
+        const std::size_t nccl = needed.size() > 1 ? kNcclBytes : 0;
+        const auto bytes = static_cast<double>(need.first + nccl), room = static_cast<double>(free.at(need.second));
         if (bytes <= fillable_memory(room, resident)) continue;
         lack = "the stage of " + std::to_string(stage.layers) + " layers needs " + human_bytes(bytes) +
                " on cuda:" + std::to_string(devices.cuda[need.second]) +
@@ -140,7 +141,7 @@ std::pair<std::int64_t, std::int64_t> profile_window(const std::string& text, co
   if (std::sscanf(text.c_str(), "%lld:%lld%c", &first, &count, &end) != 2 || first < 1 || count < 1) {
     throw ConfigError("--profile " + text + ": expected FIRST:COUNT, both at least 1, e.g. 20:5");
   }
-  if (choose_devices(config).kind != DeviceKind::cuda) {
+  if (!means_gpus(config)) {
     throw ConfigError("--profile: records CUDA devices, but `devices` is \"" + config.devices +
                       "\", which means CPU workers here; --trace shows those");
   }

@@ -14,11 +14,19 @@ ThreadFleet::ThreadFleet(std::vector<Member> members, int first, int size)
   for (Member& member : members) {
     auto worker = std::make_unique<Worker>();
     worker->device = std::move(member.device);
-    worker->compute = worker->device->create_stream("compute", StreamKind::compute);
-    worker->exchange = worker->device->create_stream("exchange", StreamKind::exchange);
     worker->transport = std::move(member.transport);
-    worker->context = {worker->device.get(), worker->compute.get(), worker->exchange.get(), worker->transport.get()};
     workers_.push_back(std::move(worker));
+  }
+  for (auto& worker : workers_) {
+    try {
+      worker->compute = worker->device->create_stream("compute", StreamKind::compute);
+      worker->exchange = worker->device->create_stream("exchange", StreamKind::exchange);
+    } catch (const std::exception& error) {
+      // Other processes may have connected with this transport already: they are told before it goes.
+      worker->transport->abort("worker " + worker->device->name() + " failed: " + error.what());
+      throw;
+    }
+    worker->context = {worker->device.get(), worker->compute.get(), worker->exchange.get(), worker->transport.get()};
   }
   for (auto& worker : workers_) worker->thread = std::thread([this, &w = *worker] { work(w); });
 }

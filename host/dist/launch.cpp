@@ -1,5 +1,6 @@
 #include "host/dist/launch.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace gamlp {
@@ -25,6 +26,8 @@ Launch launch() {
   }
   return {};
 }
+
+int start_timeout() { return std::max(0, number_of("GAMLP_START_TIMEOUT")); }
 
 void set_start_group(StartGroup start, std::string (*describe)()) { g_start = start, g_describe = describe; }
 

@@ -42,6 +42,28 @@ void fail_here(ProcessGroup& group, ExitCode code, const std::string& what) noex
   }
 }
 
+void tell_failure(ProcessGroup& group, const std::function<void()>& step) {
+  try {
+    step();
+  } catch (const GroupFailure&) {
+    throw;
+  } catch (const AgreedError&) {
+    throw;  // all have it
+  } catch (const DivergenceError& error) {
+    group.fail(error.code(), error.what());  // nobody's fault; mostly all find it
+    throw;
+  } catch (const std::bad_alloc&) {
+    fail_here(group, ExitCode::device, "out of memory");
+    throw;
+  } catch (const Error& error) {
+    fail_here(group, error.code(), error.what());
+    throw;
+  } catch (const std::exception& error) {
+    fail_here(group, ExitCode::internal, error.what());
+    throw;
+  }
+}
+
 void send_text(ProcessGroup& group, int to, const std::string& text) {
   std::uint64_t size = text.size();
   group.send(to, bytes_of(size));

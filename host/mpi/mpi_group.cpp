@@ -73,12 +73,6 @@ void show_warnings_here() {
 void show_warnings_here() {}
 #endif
 
-// GAMLP_START_TIMEOUT, seconds; 0 where it is not set.
-int start_timeout() {
-  const char* set = std::getenv("GAMLP_START_TIMEOUT");
-  return set == nullptr ? 0 : std::max(0, std::atoi(set));
-}
-
 // MPI waits without end for a process that did not come up. A launcher that ends the job, since one of them has died,
 // asks the others to end, none of which can know of it yet.
 class StartLimit {

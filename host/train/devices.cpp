@@ -1,6 +1,7 @@
 #include "host/train/devices.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 #include "host/core/error.hpp"
@@ -101,7 +102,11 @@ std::string own_device(const Config& config, const NamedDevices& named, const Pr
   if (present == 0) {
     throw ConfigError("devices: \"" + config.devices + "\": " + unavailable() + "; use \"cpu\" or \"auto\"");
   }
-  const int own = named.cuda.empty() ? group.local_rank() : named.cuda[static_cast<std::size_t>(group.rank())];
+  // A launcher may show each process a GPU of its own alone (srun --gpus-per-task=1).
+  const bool shown_one = present == 1 && std::getenv("CUDA_VISIBLE_DEVICES") != nullptr;
+  const int own = !named.cuda.empty() ? named.cuda[static_cast<std::size_t>(group.rank())]
+                  : shown_one         ? 0
+                                      : group.local_rank();
   if (own >= present) {
     throw ConfigError("devices: this process would take cuda:" + std::to_string(own) + ", but its host has " +
                       (present == 1 ? "cuda:0 only" : "GPUs 0 to " + std::to_string(present - 1)) +
@@ -135,6 +140,16 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
                         std::to_string(layers_of(config)));
     }
     own = own_device(config, named, group);
+    if (own == "cpu") return;
+    if (!accelerator()->joins_processes()) {
+      throw ConfigError(
+          "devices: several processes with GPUs need NCCL, which this build does not have (CMake's "
+          "GAMLP_NCCL); use --devices cpu, or one process with --devices cuda:all");
+    }
+    if (config.distributed.gpu_transport == GpuTransport::copy) {
+      throw ConfigError("distributed.gpu_transport: \"copy\" is for the GPUs of one process, but there are " +
+                        processes + "; use \"nccl\" or \"auto\"");
+    }
   });
   const std::vector<std::string> all = all_gather(group, own);
   ChosenDevices chosen;
@@ -153,12 +168,13 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
     }
     if (chosen.kind == DeviceKind::cuda) chosen.cuda.push_back(std::stoi(device));
   }
-  if (chosen.kind == DeviceKind::cuda && !accelerator()->joins_processes()) {
-    throw AgreedError(ExitCode::config,
-                      "devices: several processes with CUDA devices need NCCL, which this build does not have; use "
-                      "--devices cpu, or one process with --devices cuda:all");
-  }
   return chosen;
+}
+
+bool means_gpus(const Config& config) {
+  const DeviceKind kind = named_devices(config.devices).kind;
+  return kind == DeviceKind::cuda ||
+         (kind == DeviceKind::automatic && accelerator() != nullptr && accelerator()->count() > 0);
 }
 
 void fit_devices(Config& config, int count) {

@@ -31,6 +31,8 @@ struct ChosenDevices {
 ChosenDevices choose_devices(const Config& config);
 // Those of a group of processes: a CPU worker in each, or a GPU of its host. Collective; throws AgreedError.
 ChosenDevices choose_devices(const Config& config, ProcessGroup& group);
+// Whether the devices of a config are GPUs on this machine, whichever.
+bool means_gpus(const Config& config);
 // Makes the devices of a config, which another number of processes or workers wrote, those of `count` processes.
 void fit_devices(Config& config, int count);
 // How many those are; for a forecast also where the machine does not have them.

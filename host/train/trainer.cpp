@@ -51,7 +51,6 @@ class Trainer {
   TrainResult run(const Checkpoint* from);
 
  private:
-  TrainResult train(const Checkpoint* from);
   // True when the stage ended, false when a signal asked to stop.
   bool run_stage(int stage, std::int64_t done);
   void enqueue_epoch(int stage, std::int64_t epoch);
@@ -216,27 +215,6 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
 }
 
 TrainResult Trainer::run(const Checkpoint* from) {
-  try {
-    return train(from);
-  } catch (const GroupFailure&) {
-    throw;
-  } catch (const DivergenceError& error) {
-    group_.fail(error.code(), error.what());  // nobody's fault; mostly all find it
-    throw;
-  } catch (const std::bad_alloc&) {
-    fail_here(group_, ExitCode::device, "out of memory");
-    throw;
-  } catch (const Error& error) {
-    // Told before this process waits for messages that are still under way.
-    fail_here(group_, error.code(), error.what());
-    throw;
-  } catch (const std::exception& error) {
-    fail_here(group_, ExitCode::internal, error.what());
-    throw;
-  }
-}
-
-TrainResult Trainer::train(const Checkpoint* from) {
   const MethodConfig& method = config_.method;
   const std::uint64_t seed = config_.train.seed;
   int first_stage = 1;
@@ -363,19 +341,25 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
       if (book != nullptr) resident = options.check(start.config, start.problem, devices, free);
     });
   }
-  std::unique_ptr<Fleet> fleet = options.create_fleet ? options.create_fleet(device_count(start.config))
-                                                      : create_fleet(devices, start.config, group);
-  std::optional<Bookkeeper> books;
   const Checkpoint* from = start.from ? &*start.from : nullptr;
-  agree(group, [&] {
-    if (book == nullptr) return;
-    // Beside a fleet that is not the config's, a CPU worker evaluates.
-    books.emplace(start.config, start.problem, book->folder, book->reporter,
-                  create_evaluation_device(devices, start.config), resident, from);
+  std::optional<Bookkeeper> books;
+  std::unique_ptr<Fleet> fleet;
+  std::optional<Trainer> trainer;
+  TrainResult result;
+  tell_failure(group, [&] {
+    fleet = options.create_fleet ? options.create_fleet(device_count(start.config))
+                                 : create_fleet(devices, start.config, group);
+    agree(group, [&] {
+      if (book == nullptr) return;
+      // Beside a fleet that is not the config's, a CPU worker evaluates.
+      books.emplace(start.config, start.problem, book->folder, book->reporter,
+                    create_evaluation_device(devices, start.config), resident, from);
+    });
+    trainer.emplace(start.config, start.problem, std::move(fleet), books ? &*books : nullptr,
+                    book != nullptr ? &book->reporter : nullptr, options);
+    result = trainer->run(from);
   });
-  Trainer trainer(start.config, start.problem, std::move(fleet), books ? &*books : nullptr,
-                  book != nullptr ? &book->reporter : nullptr, options);
-  return trainer.run(from);
+  return result;
 }
 
 // Throws where the config in the run folder is not the checkpoint's.
@@ -413,7 +397,7 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
     locate_dataset(start.config.dataset, config_folder);
     start.problem = make_problem(start.config, hardware_threads(), devices);
     folder.write_config(start.config);
-    reporter.prepared(start.problem, start.config, device_count(start.config));
+    reporter.prepared(start.problem, start.config, devices.count);
   };
   const Book book{folder, reporter};
   return train_together(begin, prepare, &book, options);
@@ -436,7 +420,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     start.problem = make_problem(start.config, hardware_threads(), devices);
     check_inputs(folder, start.from->input_probe, start.problem.input, reporter);
     folder.truncate_metrics(start.from->epoch);
-    reporter.prepared(start.problem, start.config, device_count(start.config));
+    reporter.prepared(start.problem, start.config, devices.count);
     reporter.message("resuming after epoch " + std::to_string(start.from->epoch));
   };
   const Book book{folder, reporter};

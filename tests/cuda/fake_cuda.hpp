@@ -44,4 +44,7 @@ struct Counts {
 };
 Counts counts();
 
+// What hangs in NCCL fails from now on.
+void end_hangs();
+
 }  // namespace fake_cuda

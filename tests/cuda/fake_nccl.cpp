@@ -36,7 +36,7 @@ struct Comm {
 };
 
 struct World {
-  int size = 0, joined = 0, finalized = 0;
+  int size = 0, joined = 0;
   std::set<int> devices;
   std::vector<std::weak_ptr<Comm>> comms;
   std::map<std::pair<std::pair<int, int>, std::uint64_t>, std::shared_ptr<Posted>> mail;
@@ -124,6 +124,24 @@ std::shared_ptr<Comm> comm_of(ncclComm_t handle, bool aborts = false) {
   return comm;
 }
 
+// NCCL may wait for the other ranks of a host, until they are aborted or end, too.
+void wait_for_world(const Comm& comm, std::unique_lock<std::recursive_mutex>& lock) {
+  const auto others = [&] {
+    return std::any_of(comm.world->comms.begin(), comm.world->comms.end(), [](const std::weak_ptr<Comm>& one) {
+      const std::shared_ptr<Comm> other = one.lock();
+      return other != nullptr && !other->aborted && !other->finalizing;
+    });
+  };
+  const auto start = std::chrono::steady_clock::now();
+  while (others() || fake_cuda::options().nccl_holds_on) {
+    fake_cuda::let_others(lock);
+    if (fake_cuda::options().nccl_holds_on) continue;
+    if (std::chrono::steady_clock::now() - start > std::chrono::seconds(20)) {
+      return fake_cuda::misused("NCCL: a communicator was ended or aborted and another one of its world was not");
+    }
+  }
+}
+
 // Begins a call: its number may be one at which something goes wrong.
 bool counted(const char* call) {
   ++fake_cuda::figures().nccl_calls;
@@ -178,6 +196,13 @@ namespace fake_cuda {
 void reset_nccl() {
   nccl().worlds.clear();
   nccl().broke = nccl().hung = false;
+}
+
+void end_hangs() {
+  const std::unique_lock lock(mutex());
+  for (const auto& [handle, comm] : nccl().comms) {
+    if (comm->hangs) comm->error = ncclInternalError;
+  }
 }
 
 }  // namespace fake_cuda
@@ -238,7 +263,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t handle, ncclResult_t* error) {
   if (comm->world->joined < comm->world->size) return ncclSuccess;
   if (comm->asks > 0 && --comm->asks > 0) return ncclSuccess;
   for (const std::shared_ptr<Group>& group : std::exchange(comm->held, {})) start(group);
-  if (comm->finalizing && (comm->hangs || comm->world->finalized < comm->world->size)) return ncclSuccess;
+  if (comm->finalizing && comm->hangs) return ncclSuccess;
   *error = ncclSuccess;
   return ncclSuccess;
 }
@@ -250,17 +275,15 @@ ncclResult_t ncclCommFinalize(ncclComm_t handle) {
   comm->finalizing = true;
   comm->hangs = hangs_now();
   break_when_due(*comm);
-  if (!comm->hangs) ++comm->world->finalized;
   return ncclInProgress;
 }
 
 ncclResult_t ncclCommDestroy(ncclComm_t handle) {
-  const std::unique_lock lock(fake_cuda::mutex());
+  std::unique_lock lock(fake_cuda::mutex());
   const std::shared_ptr<Comm> comm = comm_of(handle);
   if (comm == nullptr) return ncclInvalidArgument;
-  if (!comm->finalizing || comm->world->finalized < comm->world->size) {
-    fake_cuda::misused("NCCL: a communicator was destroyed that was not finalized");
-  }
+  if (!comm->finalizing) fake_cuda::misused("NCCL: a communicator was destroyed that was not finalized");
+  wait_for_world(*comm, lock);
   release(handle);
   return ncclSuccess;
 }
@@ -272,21 +295,7 @@ ncclResult_t ncclCommAbort(ncclComm_t handle) {
   ++fake_cuda::figures().nccl_aborts;
   comm->aborted = true;
   for (const std::shared_ptr<Group>& group : std::exchange(comm->held, {})) fake_cuda::reserve(group->stream, false);
-  const auto others = [&] {
-    return std::any_of(comm->world->comms.begin(), comm->world->comms.end(), [](const std::weak_ptr<Comm>& one) {
-      const std::shared_ptr<Comm> other = one.lock();
-      return other != nullptr && !other->aborted && !other->finalizing;
-    });
-  };
-  const auto start = std::chrono::steady_clock::now();
-  while (others() || fake_cuda::options().nccl_holds_on) {
-    fake_cuda::let_others(lock);
-    if (fake_cuda::options().nccl_holds_on) continue;
-    if (std::chrono::steady_clock::now() - start > std::chrono::seconds(20)) {
-      fake_cuda::misused("NCCL: a communicator was aborted and another one of its world was not");
-      break;
-    }
-  }
+  wait_for_world(*comm, lock);
   release(handle);
   return ncclSuccess;
 }

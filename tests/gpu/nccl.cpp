@@ -28,7 +28,7 @@ extern char** environ;
 namespace gamlp::gpu {
 namespace {
 
-constexpr double kStallTimeout = 30;  // seconds
+constexpr double kStallTimeout = 10;  // seconds
 constexpr int kNotConnected = 3;      // a member's exit status
 
 std::vector<std::byte> pattern(std::size_t bytes, std::uint64_t seed) {
@@ -192,10 +192,15 @@ std::string from_hex(const std::string& text) {
 }
 
 struct Members {
-  bool connected = true;
+  bool refused = false;   // all that failed say that NCCL does not let ranks share a GPU
   std::string said;       // by the first that failed
   std::string different;  // from one device: which tensor
 };
+
+// What NCCL says of ranks that share a GPU; the others of them then wait in vain.
+bool says_shared(const std::string& text) {
+  return text.find("Duplicate GPU") != std::string::npos || text.find("invalid usage") != std::string::npos;
+}
 
 std::string file_of(const std::string& folder, int rank) { return folder + "/" + std::to_string(rank); }
 
@@ -209,7 +214,9 @@ Members run_members(const Scope& scope, int size, int stage, const std::vector<s
     std::vector<std::string> arguments = nccl_member_arguments(scope, rank, size, stage, folder, id);
     arguments.insert(arguments.begin(), {"gpu_check", "--nccl-member"});
     std::vector<std::string> variables = environment;
-    variables.push_back("NCCL_HOSTID=gamlp-" + std::to_string(rank));
+    for (std::string& variable : variables) {
+      if (variable == "NCCL_HOSTID=") variable += "gamlp-" + std::to_string(rank);
+    }
     for (char** variable = environ; *variable != nullptr; ++variable) variables.emplace_back(*variable);
     const auto pointers = [](std::vector<std::string>& texts) {
       std::vector<char*> all;
@@ -229,6 +236,7 @@ Members run_members(const Scope& scope, int size, int stage, const std::vector<s
     pids.push_back(pid);
   }
   Members members;
+  bool connected = false, shared = false;
   const auto start = Clock::now();
   for (int rank = 0; rank < size; ++rank) {
     const std::string log_file = file_of(folder, rank) + ".log";
@@ -238,13 +246,17 @@ Members run_members(const Scope& scope, int size, int stage, const std::vector<s
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-      members.connected = members.connected && !(WIFEXITED(status) && WEXITSTATUS(status) == kNotConnected);
+      connected = connected || !WIFEXITED(status) || WEXITSTATUS(status) != kNotConnected;
       std::ifstream log(log_file);
       const std::string text{std::istreambuf_iterator<char>(log), {}};
-      if (members.said.empty()) members.said = text.empty() ? "nothing" : text.substr(0, text.find('\n'));
+      shared = shared || says_shared(text);
+      if (members.said.empty() || (says_shared(text) && !says_shared(members.said))) {
+        members.said = text.empty() ? "nothing" : text.substr(0, text.find('\n'));
+      }
     }
     ::unlink(log_file.c_str());
   }
+  members.refused = shared && !connected;
   if (members.said.empty()) members.different = nccl_members_differ(scope, size, stage, folder);
   for (int rank = 0; rank < size; ++rank) ::unlink((file_of(folder, rank) + ".state").c_str());
   ::rmdir(folder.c_str());
@@ -329,7 +341,7 @@ Table check_nccl_exchange(const Scope& scope) {
   }
   if (!scope.processes) return table;
   const std::vector<std::pair<std::string, std::vector<std::string>>> ways = {
-      {"a host each by NCCL_HOSTID, over loopback", {"NCCL_SOCKET_IFNAME=lo", "NCCL_IB_DISABLE=1"}},
+      {"a host each by NCCL_HOSTID, over loopback", {"NCCL_HOSTID=", "NCCL_SOCKET_IFNAME=lo", "NCCL_IB_DISABLE=1"}},
       {"NCCL_MULTI_RANK_GPU_ENABLE", {"NCCL_MULTI_RANK_GPU_ENABLE=1", "NCCL_SOCKET_IFNAME=lo"}}};
   for (const int size : {2, 4}) {
     for (const auto& [way, environment] : ways) {
@@ -338,8 +350,8 @@ Table check_nccl_exchange(const Scope& scope) {
                                  kStages[static_cast<std::size_t>(stage)].name;
         const Members members = run_members(scope, size, stage, environment);
         if (!members.said.empty()) {
-          if (members.connected) table.failures.push_back(name + ": " + members.said);
-          table.rows.push_back({name, (members.connected ? "failed: " : "refused: ") + members.said, "", ""});
+          if (!members.refused) table.failures.push_back(name + ": " + members.said);
+          table.rows.push_back({name, (members.refused ? "refused: " : "failed: ") + members.said, "", ""});
           break;  // of this way
         }
         const std::string& differs = members.different;
