@@ -63,7 +63,7 @@ class ProcessGroup {
 // fail() for what this process met.
 void fail_here(ProcessGroup& group, ExitCode code, const std::string& what) noexcept;
 
-// Runs `step` and tells the others what it throws, before what the caller has made is destroyed: that may wait for them.
+// Runs `step` and tells the others what it throws, before what the caller has made is destroyed: that may take them.
 void tell_failure(ProcessGroup& group, const std::function<void()>& step);
 
 // A group of this process alone.

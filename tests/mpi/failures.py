@@ -303,6 +303,12 @@ class Trial:
         # Within MPI_Init nobody knows of the others but the launcher.
         starting = set(map(int, re.findall(r"gamlp: rank (\d+): asked to end while MPI was starting", text)))
         lines = [line for line in text.splitlines() if line.startswith("gamlp: rank ")]
+        # What one of them meets while they set up is every rank's error, and told once, by rank 0.
+        said = [line for line in text.splitlines() if line.startswith("gamlp: ")]
+        victim = rf"gamlp: rank {self.victim} \(" if self.victim else r"gamlp: (?!rank )"
+        if self.kind == "memory" and len(said) == 1 and re.match(victim, said[0]):
+            if not list((self.run / "checkpoints").glob("*")):
+                return
         named = {}
         for line in lines:
             who = int(re.match(r"gamlp: rank (\d+)", line).group(1))
