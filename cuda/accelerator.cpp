@@ -6,7 +6,7 @@
 #ifdef GAMLP_WITH_NCCL
 #include "cuda/comm/nccl_transport.hpp"
 #endif
-#include "cuda/comm/process_transport.hpp"
+#include "cuda/comm/copy_transport.hpp"
 #include "cuda/core/check.hpp"
 #include "cuda/core/profile.hpp"
 #include "cuda/device/cuda_device.hpp"
@@ -33,8 +33,6 @@ std::string create_nccl_id() { return {}; }
 std::vector<std::unique_ptr<Transport>> connect_nccl(const std::vector<CudaDevice*>&, double) { return {}; }
 std::unique_ptr<Transport> connect_nccl(CudaDevice&, const std::string&, ProcessGroup&, double) { return {}; }
 #endif
-
-constexpr const char* kNoNccl = "this build has no NCCL (CMake's GAMLP_NCCL)";
 
 class CudaAccelerator final : public Accelerator {
  public:
@@ -87,7 +85,7 @@ class CudaAccelerator final : public Accelerator {
       }
     }
     auto ends = nccl ? connect_nccl(all, config.distributed.stall_timeout)
-                     : create_process_transports(static_cast<int>(devices.size()));
+                     : create_copy_transports(static_cast<int>(devices.size()));
     std::vector<ThreadFleet::Member> members;
     for (std::size_t rank = 0; rank < devices.size(); ++rank) {
       members.push_back({std::move(made[rank]), std::move(ends[rank])});
@@ -128,7 +126,9 @@ class CudaAccelerator final : public Accelerator {
     if (transport != GpuTransport::nccl) {
       return kHasNccl && transport == GpuTransport::automatic && distinct && devices.size() > 1;
     }
-    if (!kHasNccl) throw ConfigError(std::string("distributed.gpu_transport: \"nccl\", but ") + kNoNccl);
+    if (!kHasNccl) {
+      throw ConfigError("distributed.gpu_transport: \"nccl\", but this build has no NCCL (CMake's GAMLP_NCCL)");
+    }
     if (!distinct) {
       throw ConfigError(
           "distributed.gpu_transport: \"nccl\", but some devices of the run share a GPU, which NCCL does "

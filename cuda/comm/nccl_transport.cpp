@@ -28,13 +28,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int kMaxCtas = 4;        // thread blocks, of a multiprocessor each: more carry no more over one link
-constexpr double kOwnCall = 2;     // seconds that a call of this process may take which others wait for
-constexpr double kLettingGo = 10;  // seconds that aborting may take
-constexpr double kEnding = 10;     // seconds that ending in good order may take
-constexpr double kStarting = 120;  // seconds that connecting may take, unless GAMLP_START_TIMEOUT says otherwise
-constexpr double kLookerStuck = 10;
-constexpr double kOthersSay = 0.5;  // seconds in which another process may say why it is gone
+constexpr int kMaxCtas = 4;          // thread blocks, of a multiprocessor each: more carry no more over one link
+constexpr double kOwnCall = 2;       // seconds that a call of this process may take which others wait for
+constexpr double kLettingGo = 10;    // seconds that aborting may take
+constexpr double kEnding = 10;       // seconds that ending in good order may take
+constexpr double kLookerStuck = 10;  // seconds, or the stall timeout if that is more, that looking may take
+constexpr double kOthersSay = 0.5;   // seconds in which another process may say why it is gone
 constexpr std::size_t kWarmUpBytes = 256;
 constexpr milliseconds kWatchEvery{5};
 
@@ -213,7 +212,7 @@ void Hub::connect(Member& member, const ncclUniqueId& id) {
       throw;
     }
   }
-  const double limit = start_timeout() > 0 ? start_timeout() : kStarting;
+  const double limit = start_timeout();
   const char* variable = "GAMLP_START_TIMEOUT";
   wait_until([&] { return settled(member); }, limit, "connecting with the other devices", variable);
   std::vector<Send> sends;
@@ -310,11 +309,8 @@ void Hub::exchange(Member& member, CudaStream& stream, std::span<const Send> sen
   cuda::check(cudaEventRecord(group.begun.get(), raw), "cudaEventRecord");
   try {
     put(member, raw, sends, receives);
-  } catch (const NcclError&) {
-    others_say();
-    throw_if_failed();
-    std::rethrow_exception(named(member, "; under way: " + describe(group.parts)));
-  } catch (...) {
+  } catch (const std::exception& error) {
+    if (dynamic_cast<const NcclError*>(&error) != nullptr) others_say();
     throw_if_failed();
     std::rethrow_exception(named(member, "; under way: " + describe(group.parts)));
   }

@@ -88,7 +88,7 @@ std::unique_ptr<Stream> CudaDevice::create_stream(const std::string& what, Strea
 
 std::unique_ptr<Event> CudaDevice::create_event(const std::string&) {
   cuda::use_device(ordinal_);
-  return std::make_unique<CudaEvent>(*this, cuda::create_event());
+  return std::make_unique<CudaEvent>(cuda::create_event());
 }
 
 void CudaDevice::fail(std::exception_ptr error) noexcept {
@@ -128,7 +128,7 @@ void CudaDevice::trace(TraceSink* sink) {
 void CudaEvent::synchronize() {
   if (stream_ == nullptr) return;
   check(cudaEventSynchronize(event_.get()), "cudaEventSynchronize");
-  device_->throw_if_failed();
+  stream_->device().throw_if_failed();
   stream_->finish_downloads(downloads_);
 }
 

@@ -44,14 +44,13 @@ class CudaStream;
 
 class CudaEvent final : public Event {
  public:
-  CudaEvent(CudaDevice& device, cuda::EventHandle event) : event_(std::move(event)), device_(&device) {}
+  explicit CudaEvent(cuda::EventHandle event) : event_(std::move(event)) {}
   void synchronize() override;
   cudaEvent_t get() const { return event_.get(); }
 
  private:
   friend class CudaStream;
   cuda::EventHandle event_;
-  CudaDevice* device_ = nullptr;
   CudaStream* stream_ = nullptr;  // of the last record(); null: none yet
   std::uint64_t downloads_ = 0;   // of that stream before it
 };

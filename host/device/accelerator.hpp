@@ -31,7 +31,7 @@ class Accelerator {
   virtual ~Accelerator() = default;
   // What it was built with: "13.0, NCCL 2.28.9".
   virtual std::string build() = 0;
-  // "CUDA 13.0, driver 580: 2 devices, NVIDIA H200"; or why there are none.
+  // "driver for 13.0: NVIDIA H200, NVIDIA H200"; or why there are none.
   virtual std::string description() = 0;
   // Devices that can be used; 0 where there are none. Asks the system once.
   virtual int count() = 0;

@@ -1,6 +1,5 @@
 #include "host/dist/launch.hpp"
 
-#include <algorithm>
 #include <cstdlib>
 
 namespace gamlp {
@@ -27,7 +26,10 @@ Launch launch() {
   return {};
 }
 
-int start_timeout() { return std::max(0, number_of("GAMLP_START_TIMEOUT")); }
+double start_timeout(double unset) {
+  const int seconds = number_of("GAMLP_START_TIMEOUT");
+  return seconds > 0 ? seconds : unset;
+}
 
 void set_start_group(StartGroup start, std::string (*describe)()) { g_start = start, g_describe = describe; }
 

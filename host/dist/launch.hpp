@@ -14,8 +14,8 @@ struct Launch {
   int size = 1, rank = 0;
 };
 Launch launch();
-// Seconds that starting may take, by the environment (GAMLP_START_TIMEOUT); 0 where it says nothing.
-int start_timeout();
+// Seconds that starting may take: GAMLP_START_TIMEOUT, or `unset` where the environment says nothing.
+double start_timeout(double unset = 120);
 
 // What a build with MPI makes known at its start; `ending` is set when a signal asks this process to end.
 using StartGroup = std::unique_ptr<ProcessGroup> (*)(const std::atomic<bool>& ending);

@@ -85,14 +85,13 @@ class StartLimit {
       (void)!::write(STDERR_FILENO, ended_text.data(), std::strlen(ended_text.data()));
       ::_exit(static_cast<int>(ExitCode::device));
     });
-    const int seconds = start_timeout();
     std::signal(SIGALRM, [](int) {
       constexpr char kText[] =
           "gamlp: MPI did not start: a process of the job did not come up in time (GAMLP_START_TIMEOUT seconds)\n";
       (void)!::write(STDERR_FILENO, kText, sizeof kText - 1);
       ::_exit(static_cast<int>(ExitCode::device));
     });
-    ::alarm(seconds > 0 ? static_cast<unsigned>(seconds) : 120);
+    ::alarm(static_cast<unsigned>(start_timeout()));
   }
   ~StartLimit() {
     ::alarm(0);
@@ -202,8 +201,7 @@ void Transfer::cancel() {
 // ---- start and end -------------------------------------------------------------------------------------
 
 MpiGroup::MpiGroup(const std::atomic<bool>& ending)
-    : asked_to_end_(ending), silence_(GroupTimeouts{}.silence), stall_(GroupTimeouts{}.stall) {
-  if (start_timeout() > 0) silence_ = start_timeout();  // until the config says how long
+    : asked_to_end_(ending), silence_(start_timeout(GroupTimeouts{}.silence)), stall_(GroupTimeouts{}.stall) {
   int provided = MPI_THREAD_SINGLE;
   const StartLimit limit;  // until the service thread watches
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");

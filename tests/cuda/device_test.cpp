@@ -5,7 +5,7 @@
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 #include "tests/conformance/suite.hpp"
-#include "tests/cuda/fake_cuda.hpp"
+#include "tests/cuda/check_clean.hpp"
 #include "tests/train/evaluation.hpp"
 
 namespace gamlp::test {
@@ -48,8 +48,7 @@ TEST_CASE("every op agrees with the CPU by way of the CUDA device") {
       CHECK(result.passed);
     }
   }
-  CHECK(fake_cuda::counts().misuse == "");
-  CHECK(fake_cuda::counts().live == 0);
+  check_clean();
 }
 
 TEST_CASE("a run has the same bits on one device, on several that share a GPU, and in any order of streams") {
@@ -199,8 +198,7 @@ TEST_CASE("accuracies on the device are the CPU's, whether inputs stay there or 
     CudaDevice device(0, {});
     check_evaluation(device, 2.0);
   }
-  CHECK(fake_cuda::counts().misuse == "");
-  CHECK(fake_cuda::counts().live == 0);
+  check_clean();
 }
 
 TEST_CASE("downloads arrive in order, through the ring and past it") {

@@ -9,7 +9,7 @@
 #include "host/core/pause.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/train/devices.hpp"
-#include "tests/cuda/fake_cuda.hpp"
+#include "tests/cuda/check_clean.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/gpu/check.hpp"
 #include "tests/train/support.hpp"
@@ -35,13 +35,6 @@ void begin(const fake_cuda::Options& options) {
   ::setenv("GAMLP_START_TIMEOUT", "1", 1);  // s that connecting may take
   fake_cuda::reset(options);
   accelerator()->count();  // asked once, before threads do
-}
-
-// Nothing wrong, and nothing left.
-void check_clean() {
-  const fake_cuda::Counts counts = fake_cuda::counts();
-  CHECK(counts.misuse == "");
-  CHECK(counts.live == 0);
 }
 
 // A run in a process for each GPU; what each process ended with. Without a config: resumes.

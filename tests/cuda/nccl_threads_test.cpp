@@ -8,7 +8,7 @@
 #include "cuda/device/cuda_device.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/random.hpp"
-#include "tests/cuda/fake_cuda.hpp"
+#include "tests/cuda/check_clean.hpp"
 #include "tests/dist/thread_group.hpp"
 
 namespace gamlp::test {
@@ -117,12 +117,6 @@ std::uint64_t exchange(End& end, int first, int rounds) {
     }
   }
   return sent;
-}
-
-void check_clean() {
-  const fake_cuda::Counts counts = fake_cuda::counts();
-  CHECK(counts.misuse == "");
-  CHECK(counts.live == 0);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <set>
 
-#include "cuda/comm/process_transport.hpp"
+#include "cuda/comm/copy_transport.hpp"
 #include "cuda/device/op_order.hpp"
 #include "host/admm/stage_program.hpp"
 #include "host/core/clock.hpp"
@@ -228,7 +228,7 @@ Table measure_iterations(const Scope& scope) {
         CudaDevice device(scope.ordinal, {precision, true});
         const auto compute = device.create_stream("compute", StreamKind::compute);
         const auto exchange = device.create_stream("exchange", StreamKind::exchange);
-        const auto transports = create_process_transports(1);
+        const auto transports = create_copy_transports(1);
         Recorder recorder(*compute);
         StageSpec spec;
         const std::int64_t inputs = std::min<std::int64_t>(size.width, 1000);

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "cuda/comm/process_transport.hpp"
+#include "cuda/comm/copy_transport.hpp"
 #include "host/device/thread_fleet.hpp"
 #include "tests/gpu/check.hpp"
 
@@ -12,7 +12,7 @@ namespace gamlp::gpu {
 namespace {
 
 std::unique_ptr<Fleet> gpu_fleet(int ordinal, int devices, bool graphs) {
-  auto ends = create_process_transports(devices);
+  auto ends = create_copy_transports(devices);
   std::vector<ThreadFleet::Member> members;
   for (auto& end : ends) {
     members.push_back(

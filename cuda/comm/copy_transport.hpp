@@ -11,6 +11,6 @@
 namespace gamlp {
 
 // One end per device. Streams given to exchange() are CudaStreams.
-std::vector<std::unique_ptr<Transport>> create_process_transports(int size);
+std::vector<std::unique_ptr<Transport>> create_copy_transports(int size);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-#include "cuda/comm/process_transport.hpp"
+#include "cuda/comm/copy_transport.hpp"
 
 #include <condition_variable>
 #include <deque>
@@ -87,9 +87,9 @@ class Hub {
   std::string reason_;
 };
 
-class ProcessTransport final : public Transport {
+class CopyTransport final : public Transport {
  public:
-  ProcessTransport(std::shared_ptr<Hub> hub, int rank)
+  CopyTransport(std::shared_ptr<Hub> hub, int rank)
       : hub_(std::move(hub)), rank_(rank), spare_(static_cast<std::size_t>(hub_->size())) {}
 
   int rank() const override { return rank_; }
@@ -167,8 +167,8 @@ class ProcessTransport final : public Transport {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Transport>> create_process_transports(int size) {
-  return create_ends<ProcessTransport, Hub>(size);
+std::vector<std::unique_ptr<Transport>> create_copy_transports(int size) {
+  return create_ends<CopyTransport, Hub>(size);
 }
 
 }  // namespace gamlp
