@@ -190,6 +190,8 @@ void Evaluator::work() {
       }
     }
     changed_.notify_all();
+    // What failed may have left downloads on the stream, into memory that is gone: nothing waits for it any more.
+    if (failure) return;
   }
 }
 
