@@ -33,7 +33,10 @@ void run(const ops::ZStep&, Queue&);
 void run(const ops::QDual&, Queue&);
 void run(const ops::ZqExact&, Queue&);
 void run(const ops::SoftmaxStep&, Queue&);
-void run(const ops::SoftmaxExact&, Queue&);  // softmax_step.cu
+void run(const ops::SoftmaxExact&, Queue&);     // softmax_step.cu
+void run(const ops::SoftmaxGradient&, Queue&);  // softmax_step.cu
+void run(const ops::ActivationGradient&, Queue&);
+void run(const ops::OptimizerStep&, Queue&);
 void run(const ops::Correct&, Queue&);
 void run(const ops::ColumnMean&, Queue&);
 void run(const ops::ResidualBias&, Queue&);  // column_mean.cu

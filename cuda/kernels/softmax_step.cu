@@ -3,6 +3,8 @@
 //                   reads z, r, writes z, r: 16 bytes per value
 //   softmax_exact   A = a + b + v; z ← softmax prox around A; v ← β (A − z); t ← z − v; Σ cross-entropy, Σ (z − a − b)²
 //                   reads a, v, z, writes z, v, t: 24 bytes per value
+// And, of backpropagation, without a solve:
+//   softmax_gradient   g ← softmax(z) − e_label; Σ cross-entropy     reads z, writes g: 8 bytes per value
 // A group of 1 to 32 lanes has a node, about 4 classes a lane; a, z and s of the node are in shared memory meanwhile.
 // The groups of a warp iterate together, so that no thread goes a way of its own.
 #include "cuda/core/reduce.hpp"
@@ -105,22 +107,55 @@ __global__ void __launch_bounds__(kSoftmaxThreads, 4)
   }
 }
 
-template <class Body>
-void softmax(Queue& queue, const char* name, const Body& body, Mat z, Labels labels, float nu, Scalar risk,
-             Scalar linear2) {
-  if (z.cols > kMaxClasses) {
-    throw DeviceError("CUDA: " + std::to_string(z.cols) + " classes, at most " + std::to_string(kMaxClasses) +
+__global__ void __launch_bounds__(kSoftmaxThreads, 4)
+    softmax_gradient_kernel(const float* scores, float* gradient, SoftmaxPlan plan, const std::int32_t* labels,
+                            double* risk, bool add, Partials partials) {
+  const unsigned lane = threadIdx.x % plan.lanes, group = threadIdx.x / plan.lanes;
+  float* z = dynamic_shared<float>() + 3 * plan.classes * group;
+  float* s = z + plan.classes;
+  double sums[1] = {};
+  for (Index start = static_cast<Index>(blockIdx.x) * plan.per_block; start < plan.nodes;
+       start += static_cast<Index>(gridDim.x) * plan.per_block) {
+    const Index node = start + group, row = node * plan.classes;
+    const GroupLanes lanes{lane, plan.lanes, node < plan.nodes};
+    const Index label = lanes.active ? labels[node] : 0;
+    for (Index i = lane; i < plan.classes; i += plan.lanes) z[i] = lanes.active ? scores[row + i] : 0.0f;
+    const float cross_entropy = softmax_risk(z, plan.classes, label, s, lanes);
+    if (lanes.active) {
+      for (Index i = lane; i < plan.classes; i += plan.lanes) gradient[row + i] = i == label ? s[i] - 1.0f : s[i];
+      if (lane == 0) sums[0] += static_cast<double>(cross_entropy);
+    }
+    lanes.fence();  // the next node's z is written where this one's is read
+  }
+  if (grid_sum(sums, partials)) *risk = add ? *risk + sums[0] : sums[0];
+}
+
+struct SoftmaxLaunch {
+  SoftmaxPlan plan;
+  Grid grid;
+};
+
+SoftmaxLaunch softmax_launch(Index nodes, Index classes) {
+  if (classes > kMaxClasses) {
+    throw DeviceError("CUDA: " + std::to_string(classes) + " classes, at most " + std::to_string(kMaxClasses) +
                       " have room in a block's shared memory");
   }
-  SoftmaxPlan plan{z.rows, z.cols};
-  while (plan.lanes < kWarp && plan.lanes * 4 < z.cols) plan.lanes *= 2;
-  const std::size_t bytes = 3 * sizeof(float) * static_cast<std::size_t>(z.cols);  // of a node
+  SoftmaxPlan plan{nodes, classes};
+  while (plan.lanes < kWarp && plan.lanes * 4 < classes) plan.lanes *= 2;
+  const std::size_t bytes = 3 * sizeof(float) * static_cast<std::size_t>(classes);  // of a node
   const std::size_t fit = kSharedBytes / bytes, places = kSoftmaxThreads / plan.lanes;
   plan.per_block = static_cast<unsigned>(fit < places ? fit : places);
   // Whole warps: only with 32 lanes each do few nodes fit.
-  const Grid grid{bounded_blocks(divided_up(z.rows, plan.per_block)), 1, plan.per_block * plan.lanes,
-                  bytes * plan.per_block};
-  launch(queue, name, softmax_kernel<Body>, grid, body, plan, labels.data, nu, risk.data, linear2.data, queue.partials);
+  return {plan,
+          {bounded_blocks(divided_up(nodes, plan.per_block)), 1, plan.per_block * plan.lanes, bytes * plan.per_block}};
+}
+
+template <class Body>
+void softmax(Queue& queue, const char* name, const Body& body, Mat z, Labels labels, float nu, Scalar risk,
+             Scalar linear2) {
+  const SoftmaxLaunch to = softmax_launch(z.rows, z.cols);
+  launch(queue, name, softmax_kernel<Body>, to.grid, body, to.plan, labels.data, nu, risk.data, linear2.data,
+         queue.partials);
 }
 
 }  // namespace
@@ -128,6 +163,12 @@ void softmax(Queue& queue, const char* name, const Body& body, Mat z, Labels lab
 void run(const ops::SoftmaxStep& op, Queue& queue) {
   softmax(queue, ops::SoftmaxStep::name, GradientBody{op.r.data, op.z.data, op.mean.data}, op.z, op.labels, op.nu,
           op.risk, op.linear2);
+}
+
+void run(const ops::SoftmaxGradient& op, Queue& queue) {
+  const SoftmaxLaunch to = softmax_launch(op.z.rows, op.z.cols);
+  launch(queue, ops::SoftmaxGradient::name, softmax_gradient_kernel, to.grid, op.z.data, op.g.data, to.plan,
+         op.labels.data, op.risk.data, op.add, queue.partials);
 }
 
 void run(const ops::SoftmaxExact& op, Queue& queue) {

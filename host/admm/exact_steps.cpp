@@ -3,11 +3,11 @@
 //
 // The bias is minimised with W without a ridge of its own: inputs and targets are centred by their column
 // means, which is the limit of a vanishing ridge on the bias column.
-#include "host/admm/stage_layer.hpp"
+#include "host/admm/admm_layer.hpp"
 
 namespace gamlp {
 
-void StageProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
+void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
   const std::int64_t v = spec_.nodes;
   const Mat k1 = workspace(l, 2, l.m, l.n), k2 = workspace(l, 3, l.n, l.n);
   const Mat x1 = workspace(l, 0, v, l.m), x2 = workspace(l, 1, v, l.n);
@@ -25,7 +25,7 @@ void StageProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
   }
 }
 
-void StageProgram::exact_w(Layer& l) {
+void AdmmProgram::exact_w(Layer& l) {
   const std::int64_t v = spec_.nodes;
   const double nu = *spec_.method.nu;
   const Mat t_mean = l.t_mean, p_mean = l.p_mean;
@@ -55,7 +55,7 @@ void StageProgram::exact_w(Layer& l) {
 }
 
 // The same minimiser with a V × V factor. t̄ is in the layer's mean already.
-void StageProgram::exact_w_kernel(Layer& l) {
+void AdmmProgram::exact_w_kernel(Layer& l) {
   const std::int64_t v = spec_.nodes;
   const double nu = *spec_.method.nu;
   const Mat t_mean = l.t_mean, p_mean = l.p_mean;
@@ -74,18 +74,17 @@ void StageProgram::exact_w_kernel(Layer& l) {
   enqueue(ops::BiasOfMeans{l.w, p_mean, t_mean, l.b});
 }
 
-void StageProgram::exact_product(Layer& l) {
+void AdmmProgram::exact_product(Layer& l) {
   if (l.kernel) return;  // carried along as input_->a()
   enqueue(ops::Gemm{l.input, l.w, workspace(l, 0, spec_.nodes, l.m), false, true});
 }
 
-void StageProgram::exact_zq(Layer& l, std::int64_t epoch, Bytes message) {
+void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, Bytes message) {
   const Mat product = l.kernel ? input_->a() : workspace(l, 0, spec_.nodes, l.m);
   const Scalar linear2 = scalar(l.index, kLinear2);
   const float beta = static_cast<float>(spec_.method.exact.beta);
   if (l.last) {
-    enqueue(ops::SoftmaxExact{product, l.b, l.z, l.v, l.t, labels_.view<std::int32_t>(1, spec_.nodes), nu_, beta,
-                              scalar(l.index, kRisk), linear2});
+    enqueue(ops::SoftmaxExact{product, l.b, l.z, l.v, l.t, labels(), nu_, beta, scalar(l.index, kRisk), linear2});
     return;
   }
   const WireFormat format = format_of(spec_.exchange.q, epoch);

@@ -3,7 +3,7 @@
 //
 // A projected p needs W Δ of the projected change Δ. So that this is the only product, τ is then the curvature
 // along the last change, (ν||W Δ||² + ρ||Δ||²)/||Δ||², lowered by at most a tenth per iteration.
-#include "host/admm/stage_layer.hpp"
+#include "host/admm/admm_layer.hpp"
 
 namespace gamlp {
 namespace {
@@ -12,7 +12,7 @@ constexpr double kTauFloor = 0.9;
 
 }  // namespace
 
-void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
+void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
   const std::int64_t v = spec_.nodes;
   const Mat g = workspace(l, 0, v, l.n), image = workspace(l, 1, v, l.m);
   const Scalar gradient2 = scalar(l.index, kGradientP2), image2 = scalar(l.index, kImageP2);
@@ -59,7 +59,7 @@ void StageProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
   if (!sampled) enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, kTauFloor});
 }
 
-void StageProgram::gradient_w(Layer& l) {
+void AdmmProgram::gradient_w(Layer& l) {
   const Mat g = workspace(l, 2, l.m, l.n), image = workspace(l, 0, spec_.nodes, l.m);
   const Scalar gradient2 = scalar(l.index, kGradientW2), image2 = scalar(l.index, kImageW2);
   const StepSize step{gradient2, image2, nu_, l.mu};
@@ -71,11 +71,10 @@ void StageProgram::gradient_w(Layer& l) {
   enqueue(ops::ResidualBias{step, image, l.r, l.mean, l.b});
 }
 
-void StageProgram::gradient_zq(Layer& l, std::int64_t epoch, Bytes message) {
+void AdmmProgram::gradient_zq(Layer& l, std::int64_t epoch, Bytes message) {
   const Scalar linear2 = scalar(l.index, kLinear2);
   if (l.last) {
-    enqueue(ops::SoftmaxStep{l.r, l.z, l.mean, labels_.view<std::int32_t>(1, spec_.nodes), nu_, scalar(l.index, kRisk),
-                             linear2});
+    enqueue(ops::SoftmaxStep{l.r, l.z, l.mean, labels(), nu_, scalar(l.index, kRisk), linear2});
     return;
   }
   enqueue(ops::ZStep{l.r, l.z, l.mean, l.q, spec_.activation, linear2});

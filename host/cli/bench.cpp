@@ -9,6 +9,8 @@
 #include <mutex>
 
 #include "host/cli/commands.hpp"
+#include "host/cli/run_summary.hpp"
+#include "host/config/enums.hpp"
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/clock.hpp"
@@ -108,10 +110,8 @@ class Subject {
       return context;
     };
     const int layers = static_cast<int>(config.stages.back().layers);
-    const MethodConfig& method = config.method;
     tell_failure(group, [&] {
-      runner_.build(layers, initial_network(runner_.spec_of(layers).widths, method.init_scale_first,
-                                            method.identity_init, config.train.seed));
+      runner_.build(layers, initial_network(runner_.spec_of(layers).widths, config.method, config.train.seed));
       runner_.forward();
       run(layers + 3);  // past the first gradients, which take an extra product each
       record(true);
@@ -348,7 +348,8 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   if (!first) return 0;
   nlohmann::ordered_json report;
   report["config"] = args.config;
-  report["update"] = config.method.update == Update::exact ? "exact" : "gradient";
+  report["method"] = name_of(config.method.name);
+  report["update"] = name_of(config.method.update);
   report["input"] = input_kind_name(problem.input.kind);
   report["inputs"] = problem.input.inputs();
   report["nodes"] = problem.train_labels().size();
@@ -382,11 +383,10 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
     std::printf("%s\n", report.dump(2).c_str());
     return 0;
   }
-  std::printf("%lld layers × %lld, %lld inputs (%s), %zu training nodes, update %s, p/q %lld/%lld bits\n",
+  std::printf("%lld layers × %lld, %lld inputs (%s), %zu training nodes, %s\n",
               static_cast<long long>(config.stages.back().layers), static_cast<long long>(config.model.width),
               static_cast<long long>(problem.input.inputs()), input_kind_name(problem.input.kind),
-              problem.train_labels().size(), report["update"].get<std::string>().c_str(),
-              static_cast<long long>(config.exchange.p.bits), static_cast<long long>(config.exchange.q.bits));
+              problem.train_labels().size(), method_text(config).c_str());
   std::printf("CPU: %s; 2048³ product on one thread: %.0f GFLOP/s\n\n", blas_description().c_str(), reference);
   std::printf("%12s %12s %12s %7s %9s | per iteration, summed over devices, ms\n", "devices", "iteration", "floor",
               "ratio", "GFLOP/s");

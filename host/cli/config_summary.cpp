@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "host/admm/network.hpp"
-#include "host/admm/settings.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/run_summary.hpp"
 #include "host/cli/table.hpp"
@@ -12,6 +10,8 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/math/quantize.hpp"
+#include "host/method/network.hpp"
+#include "host/method/settings.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 
@@ -21,12 +21,16 @@ namespace {
 double as_double(std::int64_t value) { return static_cast<double>(value); }
 
 // Flops of the products of one iteration (algorithm.md sections 3 and 9): four per layer with the gradient update,
-// three and the Gram matrix, and the factorisations of two n × n matrices with the exact one; fewer for layer 1.
-double product_flops(std::int64_t n, std::int64_t m, std::int64_t v, bool first, Update update, InputKind input) {
+// three and the Gram matrix, and the factorisations of two n × n matrices with the exact one, three with
+// backpropagation; fewer for layer 1.
+double product_flops(std::int64_t n, std::int64_t m, std::int64_t v, bool first, const MethodConfig& method,
+                     InputKind input) {
+  const Update update = method.update;
   const double inputs = as_double(n), outputs = as_double(m), nodes = as_double(v);
   const double product = 2.0 * inputs * outputs * nodes;
   if (first && input == InputKind::kernel) return 2.0 * nodes * nodes * outputs;
   if (first) return 2.0 * product + (update == Update::exact ? 2.0 * inputs * inputs * outputs : 0.0);
+  if (is_backprop(method)) return 3.0 * product;
   if (update == Update::gradient) return 4.0 * product;
   return 3.0 * product + inputs * inputs * (3.0 * nodes + 3.0 * inputs + 4.0 * outputs);
 }
@@ -40,21 +44,21 @@ ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
   TrainingShape shape{counts.shape, InputKind::plain};
   shape.kind = cost.input = resolve_problem(config, shape.problem, &cost.notes);
 
-  const std::int64_t values = cost.train * config.model.width;
   const int devices = device_count(config);
   const double others = host_memory(config, counts, shape.kind);
   for (const StageConfig& stage : config.stages) {
     StageCost s;
     s.layers = stage.layers;
     s.epochs = stage.epochs;
-    const std::int64_t scheduled = scheduled_bits(config.exchange, stage.epochs - 1);
-    s.boundary_bytes = wire_format(config.exchange.p, scheduled).message_bytes(values) +
-                       wire_format(config.exchange.q, scheduled).message_bytes(values);
-    s.keyframe_bytes = values * static_cast<std::int64_t>(sizeof(float));
+    const BoundaryBytes bytes =
+        boundary_bytes(config.method, config.exchange, cost.train, config.model.width, stage.epochs - 1);
+    s.boundary_bytes = bytes.up + bytes.down;
+    s.keyframe_bytes =
+        is_backprop(config.method) ? 0 : cost.train * config.model.width * static_cast<std::int64_t>(sizeof(float));
     const StageSpec spec = make_stage_spec(config, shape, static_cast<int>(stage.layers), devices);
     const auto& widths = spec.widths;
     for (std::size_t l = 1; l < widths.size(); ++l) {
-      s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method.update, cost.input);
+      s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method, cost.input);
     }
     s.ranges = spec.ranges;
     double memory = others;

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/input.hpp"
-#include "host/admm/partition.hpp"
 #include "host/config/config.hpp"
+#include "host/method/input.hpp"
+#include "host/method/partition.hpp"
 
 namespace gamlp::cli {
 

@@ -9,7 +9,9 @@
 #include <optional>
 
 #include "host/cli/commands.hpp"
+#include "host/cli/run_summary.hpp"
 #include "host/cli/table.hpp"
+#include "host/config/enums.hpp"
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
@@ -91,8 +93,7 @@ std::string head(const PlanSubject& subject, const Machine& machine) {
   std::string out = "forecast for " + machine.name + "  (" + machine.origin + ")\n";
   out += std::to_string(c.stages.back().layers) + " layers × " + grouped(c.model.width) + ", " + grouped(p.inputs) +
          " inputs (" + input_kind_name(subject.shape.kind) + "), " + grouped(p.train_nodes) + " training nodes, " +
-         std::to_string(p.classes) + " classes, update " + (c.method.update == Update::exact ? "exact" : "gradient") +
-         ", p/q " + std::to_string(c.exchange.p.bits) + "/" + std::to_string(c.exchange.q.bits) + " bits\n\n";
+         std::to_string(p.classes) + " classes, " + method_text(c) + "\n\n";
   return out;
 }
 
@@ -110,10 +111,10 @@ std::string details(const Plan& plan, const Machine& machine) {
                                                        milliseconds(plan.one_device) + " ms)"
                                                  : ""));
   if (f.devices > 1) {
-    out += summary_line("exchange", megabytes(static_cast<double>(f.boundary_p)) + " MB of p and " +
-                                        megabytes(static_cast<double>(f.boundary_q)) +
-                                        " MB of q per boundary and epoch, " + std::to_string(f.devices - 1) +
-                                        (f.devices == 2 ? " boundary" : " boundaries"));
+    out +=
+        summary_line("exchange", megabytes(static_cast<double>(f.boundary.down)) + " MB down and " +
+                                     megabytes(static_cast<double>(f.boundary.up)) + " MB up per boundary and epoch, " +
+                                     std::to_string(f.devices - 1) + (f.devices == 2 ? " boundary" : " boundaries"));
   }
   out += summary_line("memory", memory_line(plan, machine));
   std::string partition = partition_text(f.ranges()) + " layers";
@@ -227,7 +228,8 @@ int plan(const PlanArguments& args, const Shared& shared) {
                      {"inputs", subject.shape.problem.inputs},
                      {"classes", subject.shape.problem.classes}};
   json["width"] = subject.config.model.width;
-  json["update"] = subject.config.method.update == Update::exact ? "exact" : "gradient";
+  json["method"] = name_of(subject.config.method.name);
+  json["update"] = name_of(subject.config.method.update);
   json["bits"] = {{"p", subject.config.exchange.p.bits}, {"q", subject.config.exchange.q.bits}};
   for (const Plan& one : plans) json["plans"].push_back(to_json(one));
   if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <unistd.h>
 
+#include "host/cli/run_summary.hpp"
+
 namespace gamlp::cli {
 namespace {
 
@@ -62,12 +64,10 @@ void Progress::prepared(const Problem& problem, const Config& config, int device
               problem.dataset_name.c_str(), static_cast<long long>(problem.nodes),
               static_cast<long long>(problem.edges), static_cast<long long>(problem.features), problem.classes,
               problem.parts[0].nodes.size(), problem.parts[1].nodes.size(), problem.parts[2].nodes.size()));
-  line(format(
-      "inputs %lld (K = %lld), width %lld, update %s, rho = nu = %g, %d CPU worker%s; loaded in %s, augmented in %s",
-      static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
-      static_cast<long long>(config.model.width), config.method.update == Update::exact ? "exact" : "gradient",
-      *config.method.rho, devices, devices == 1 ? "" : "s", human_seconds(problem.load_seconds).c_str(),
-      human_seconds(problem.augment_seconds).c_str()));
+  line(format("inputs %lld (K = %lld), width %lld, %s, %d CPU worker%s; loaded in %s, augmented in %s",
+              static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
+              static_cast<long long>(config.model.width), method_text(config).c_str(), devices, devices == 1 ? "" : "s",
+              human_seconds(problem.load_seconds).c_str(), human_seconds(problem.augment_seconds).c_str()));
   for (const std::string& note : problem.notes) line("  " + note);
 }
 
@@ -97,8 +97,9 @@ void Progress::epoch_done(const EpochRecord& r, std::int64_t total) {
   const double rate = r.epoch > start_epoch_ && r.seconds > start_seconds_
                           ? static_cast<double>(r.epoch - start_epoch_) / (r.seconds - start_seconds_)
                           : 0.0;
-  std::string text = format("epoch %lld/%lld  objective %.5g  residual %.2e", static_cast<long long>(r.epoch),
-                            static_cast<long long>(total), r.objective, r.residual);
+  std::string text = format("epoch %lld/%lld  objective %.5g", static_cast<long long>(r.epoch),
+                            static_cast<long long>(total), r.objective);
+  if (std::isfinite(r.residual)) text += format("  residual %.2e", r.residual);
   if (evaluated_) text += "  train " + percent(last_.train) + "  val " + percent(last_.validation);
   if (rate > 0) {
     text += format("  %.1f epochs/s", rate);

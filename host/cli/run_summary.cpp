@@ -82,6 +82,18 @@ std::string progress_lines(const RunSummary& s) {
 
 }  // namespace
 
+std::string method_text(const Config& c) {
+  const MethodConfig& m = c.method;
+  if (is_backprop(m)) {
+    std::string text = std::string(name_of(m.name)) + ", learning rate " + short_number(*m.optimizer.learning_rate);
+    return *m.microbatches > 1 ? text + ", " + std::to_string(*m.microbatches) + " micro-batches" : text;
+  }
+  std::string text = "update " + std::string(name_of(m.update)) + ", ";
+  text += *m.rho == *m.nu ? "rho = nu = " + short_number(*m.nu)
+                          : "nu = " + short_number(*m.nu) + ", rho = " + short_number(*m.rho);
+  return text + ", p/q " + std::to_string(c.exchange.p.bits) + "/" + std::to_string(c.exchange.q.bits) + " bits";
+}
+
 std::string config_lines(const Config& c) {
   std::string out = summary_line("dataset", dataset_text(c.dataset));
   out += summary_line(
@@ -96,12 +108,18 @@ std::string config_lines(const Config& c) {
   out += summary_line("model",
                       layers + " layers x " + grouped(c.model.width) + ", " + std::string(name_of(c.model.activation)));
   out += summary_line("epochs", epochs);
-  out += summary_line("method", "update " + std::string(name_of(c.method.update)) + ", nu " + or_auto(c.method.nu) +
-                                    ", rho " + or_auto(c.method.rho));
-  out += summary_line("exchange", "p: " + codec_text(c.exchange.p) + "; q: " + codec_text(c.exchange.q));
-  for (const BitScheduleEntry& entry : c.exchange.schedule) {
-    out +=
-        summary_line("", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
+  if (is_backprop(c.method)) {
+    out += summary_line(
+        "method", std::string(name_of(c.method.name)) + ", learning rate " + or_auto(c.method.optimizer.learning_rate));
+    out += summary_line("exchange", "activations and gradients: float32");
+  } else {
+    out += summary_line("method", "update " + std::string(name_of(c.method.update)) + ", nu " + or_auto(c.method.nu) +
+                                      ", rho " + or_auto(c.method.rho));
+    out += summary_line("exchange", "p: " + codec_text(c.exchange.p) + "; q: " + codec_text(c.exchange.q));
+    for (const BitScheduleEntry& entry : c.exchange.schedule) {
+      out += summary_line(
+          "", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
+    }
   }
   const bool cuda = named_devices(c.devices).kind == DeviceKind::cuda;
   out += summary_line("devices", cuda ? c.devices + ", products in " + std::string(name_of(c.precision))

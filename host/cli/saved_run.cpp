@@ -4,9 +4,6 @@
 #include <span>
 #include <utility>
 
-#include "host/admm/network.hpp"
-#include "host/admm/predictor.hpp"
-#include "host/admm/settings.hpp"
 #include "host/config/locate.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
@@ -14,6 +11,9 @@
 #include "host/data/load.hpp"
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
+#include "host/method/network.hpp"
+#include "host/method/predictor.hpp"
+#include "host/method/settings.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

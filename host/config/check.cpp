@@ -101,6 +101,13 @@ void check_stages(const Config& c, Lines& out) {
 
 void check_method(const Config& c, Lines& out) {
   const MethodConfig& m = c.method;
+  if (is_backprop(m)) {
+    if (c.train.stop.residual) {
+      out.push_back("`train.stop.residual` is " + text(*c.train.stop.residual) + " with `method.name` \"" +
+                    std::string(name_of(m.name)) + "\": must be null, only pdadmm-g has a residual");
+    }
+    return;
+  }
   if (m.update == Update::exact && m.nu && m.rho && *m.nu != *m.rho) {
     out.push_back("`method.rho` is " + text(*m.rho) + " and `method.nu` " + text(*m.nu) +
                   ": must be equal with `method.update` \"exact\"");
@@ -181,6 +188,7 @@ void check_schedule(const ExchangeConfig& e, Lines& out) {
 }
 
 void warn_codec(const Config& c, const NamedCodec& named, Lines& out) {
+  if (is_backprop(c.method)) return;  // exchanges float32
   const auto& [name, codec] = named;
   const auto used = bits_used(c, codec);
   const auto uses = [&](std::int64_t bits) { return std::find(used.begin(), used.end(), bits) != used.end(); };
@@ -256,7 +264,7 @@ std::vector<std::string> config_warnings(const Config& config) {
         "`method.rho` differs from `method.nu`, which the exact update does not allow; give `method.update` "
         "\"gradient\" rather than \"auto\"");
   }
-  if (decays_inner_layers(m) && !config.stages.empty() && config.stages.back().layers >= 5) {
+  if (!is_backprop(m) && decays_inner_layers(m) && !config.stages.empty() && config.stages.back().layers >= 5) {
     out.push_back(
         "weight decay beyond layer 1 (`method.weight_decay`, `method.weight_decay_layers`) collapses deep "
         "networks; decay the first layer only");

@@ -28,6 +28,15 @@ template <>
 inline constexpr std::array<EnumName<Activation>, 3> enum_names<Activation>{
     {{Activation::relu, "relu"}, {Activation::leaky_relu, "leaky_relu"}, {Activation::tanh, "tanh"}}};
 template <>
+inline constexpr std::array<EnumName<MethodName>, 5> enum_names<MethodName>{{{MethodName::pdadmm_g, "pdadmm-g"},
+                                                                             {MethodName::gd, "gd"},
+                                                                             {MethodName::adadelta, "adadelta"},
+                                                                             {MethodName::adagrad, "adagrad"},
+                                                                             {MethodName::adam, "adam"}}};
+template <>
+inline constexpr std::array<EnumName<Init>, 3> enum_names<Init>{
+    {{Init::identity, "identity"}, {Init::normal, "normal"}, {Init::pytorch, "pytorch"}}};
+template <>
 inline constexpr std::array<EnumName<GrowthHead>, 2> enum_names<GrowthHead>{
     {{GrowthHead::keep, "keep"}, {GrowthHead::restart, "restart"}}};
 template <>

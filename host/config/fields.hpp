@@ -77,6 +77,16 @@ void fields(T& c, Visit&& visit) {
   visit("lambda", c.lambda);
 }
 
+template <SectionOf<OptimizerConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("learning_rate", c.learning_rate);
+  visit("beta1", c.beta1);
+  visit("beta2", c.beta2);
+  visit("rho", c.rho);
+  visit("eps", c.eps);
+  visit("weight_decay", c.weight_decay);
+}
+
 template <SectionOf<MethodConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("name", c.name);
@@ -87,9 +97,11 @@ void fields(T& c, Visit&& visit) {
   visit("weight_decay", c.weight_decay);
   visit("weight_decay_layers", c.weight_decay_layers);
   visit("init_scale_first", c.init_scale_first);
-  visit("identity_init", c.identity_init);
+  visit("init", c.init);
   visit("growth_head", c.growth_head);
   visit("exact", c.exact);
+  visit("optimizer", c.optimizer);
+  visit("microbatches", c.microbatches);
 }
 
 template <SectionOf<GridConfig> T, class Visit>

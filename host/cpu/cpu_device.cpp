@@ -106,6 +106,9 @@ void CpuExchangeStream::add(std::unique_ptr<ExchangeTask> task, const Span& span
 }
 
 void CpuExchangeStream::progress() {
+  // Groups that only send, behind others that only send, begin at once: what they read is ready, and a neighbour may
+  // wait for them while this thread has nothing to do.
+  for (std::size_t i = 0; i < tasks_.size() && tasks_[i].task->only_sends(); ++i) tasks_[i].task->progress();
   while (!tasks_.empty() && tasks_.front().task->progress()) {
     Pending& done = tasks_.front();
     done.span.end = done.task->completed();

@@ -24,6 +24,8 @@ class ExchangeTask {
   virtual ~ExchangeTask() = default;
   // Goes as far as is possible now; true when complete. Throws DeviceError when the transport failed.
   virtual bool progress() = 0;
+  // It writes no memory of this device.
+  virtual bool only_sends() const = 0;
   // Returns after something may have changed. Throws DeviceError when the transport failed.
   virtual void block() = 0;
   // When it was complete, on the clock of timelines; 0: when progress() first said so.

@@ -64,5 +64,8 @@ void run(const ops::BiasOfMeans&, Scratch&);
 void run(const ops::KernelSolve&, Scratch&);
 void run(const ops::ZqExact&, Scratch&);
 void run(const ops::SoftmaxExact&, Scratch&);
+void run(const ops::SoftmaxGradient&, Scratch&);
+void run(const ops::ActivationGradient&, Scratch&);
+void run(const ops::OptimizerStep&, Scratch&);
 
 }  // namespace gamlp::cpu

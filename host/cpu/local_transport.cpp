@@ -109,6 +109,7 @@ class LocalGroup final : public ExchangeTask {
         rank_(rank),
         sends_(sends.begin(), sends.end()),
         receives_(receives.begin(), receives.end()),
+        only_sends_(receives.empty()),
         counters_(counters),
         device_(device) {}
 
@@ -123,6 +124,7 @@ class LocalGroup final : public ExchangeTask {
     }
   }
 
+  bool only_sends() const override { return only_sends_; }
   void block() override { hub_->wait_beyond(seen_); }
 
  private:
@@ -190,7 +192,8 @@ class LocalGroup final : public ExchangeTask {
   std::shared_ptr<Hub> hub_;  // an end may be gone before a stream that still holds its group
   int rank_;
   std::vector<Send> sends_;
-  std::vector<Receive> receives_;
+  std::vector<Receive> receives_;  // not yet there
+  const bool only_sends_;
   MessageCounters& counters_;
   CpuDevice& device_;
   bool offered_ = false;

@@ -103,8 +103,8 @@ void run(const ops::Forward& op, Scratch&) {
       float* z = op.z.row(i);
 #pragma omp simd
       for (std::int64_t j = 0; j < cols; ++j) z[j] += b[j];
-      if (op.y.data == nullptr) continue;
-      float* y = op.y.row(i);
+      float* y = op.in_place ? z : op.y.data != nullptr ? op.y.row(i) : nullptr;
+      if (y == nullptr) continue;
 #pragma omp simd
       for (std::int64_t j = 0; j < cols; ++j) y[j] = f(z[j]);
     }

@@ -15,6 +15,7 @@
 #include <variant>
 
 #include "host/core/matrix.hpp"
+#include "host/math/optimizer.hpp"
 #include "host/math/prox.hpp"
 #include "host/math/quantize.hpp"
 
@@ -150,7 +151,7 @@ struct Tick {  // iteration ← iteration + 1
 };
 
 // ---- shared by both updates ------------------------------------------------------------------------
-// z ← z + b (z holds p Wᵀ on entry); y ← f(z) unless y is empty.
+// z ← z + b (z holds p Wᵀ on entry); y ← f(z) unless y is empty. In place: z ← f(z + b), y is empty.
 struct Forward {
   static constexpr const char* name = "forward";
   static constexpr Phase phase = Phase::elementwise;
@@ -158,6 +159,7 @@ struct Forward {
   ConstMat b;
   Mat z, y;
   ActivationRule f;
+  bool in_place = false;
   void views(auto&& v) const { v("b", b), v("z", z), v("y", y); }
 };
 
@@ -532,6 +534,47 @@ struct SoftmaxExact {
   }
 };
 
+// ---- backpropagation -------------------------------------------------------------------------------
+// The gradient of the cross-entropy of each node: g ← softmax(z) − e_label. risk ← Σ cross-entropy, or risk + Σ where
+// `add` says so.
+struct SoftmaxGradient {
+  static constexpr const char* name = "softmax_gradient";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const SoftmaxGradient&) const = default;
+  ConstMat z;
+  Mat g;
+  Labels labels;
+  Scalar risk;
+  bool add = false;
+  void views(auto&& f) const { f("z", z), f("g", g), f("labels", labels), f("risk", risk); }
+};
+
+// g ← g f'(z), from y = f(z).
+struct ActivationGradient {
+  static constexpr const char* name = "activation_gradient";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const ActivationGradient&) const = default;
+  ConstMat y;
+  Mat g;
+  ActivationRule f;
+  void views(auto&& v) const { v("y", y), v("g", g); }
+};
+
+// w by one step along its gradient g; `first` and `second` are what the rule keeps of each weight (optimizer.hpp; empty
+// where it keeps nothing). `iteration`: the steps done so far.
+struct OptimizerStep {
+  static constexpr const char* name = "optimizer_step";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const OptimizerStep&) const = default;
+  OptimizerRule rule;
+  ConstMat g;
+  Mat w, first, second;
+  MatView<const std::uint32_t> iteration;
+  void views(auto&& f) const {
+    f("g", g), f("w", w), f("first", first), f("second", second), f("iteration", iteration);
+  }
+};
+
 }  // namespace ops
 
 using OpVariant =
@@ -540,7 +583,8 @@ using OpVariant =
                  ops::PProject, ops::ResidualAdd, ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep,
                  ops::SoftmaxStep, ops::QDual, ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean,
                  ops::WFactor, ops::WSolve, ops::KernelFactor, ops::Centre, ops::WAnchor, ops::FactorSolve,
-                 ops::BiasOfMeans, ops::KernelSolve, ops::ZqExact, ops::SoftmaxExact>;
+                 ops::BiasOfMeans, ops::KernelSolve, ops::ZqExact, ops::SoftmaxExact, ops::SoftmaxGradient,
+                 ops::ActivationGradient, ops::OptimizerStep>;
 
 struct Op : OpVariant {
   using OpVariant::OpVariant;

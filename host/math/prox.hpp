@@ -21,6 +21,11 @@ struct Tanh {
   GAMLP_HD float operator()(float z) const { return fast_tanh(z); }
 };
 
+// f'(z) from y = f(z). Where it jumps, at 0, that of the negative side, as PyTorch has it. A slope of 0 makes y 0
+// there.
+GAMLP_HD inline float derivative_at(LeakyRelu f, float y) { return y > 0.0f ? 1.0f : f.slope; }
+GAMLP_HD inline float derivative_at(Tanh, float y) { return 1.0f - y * y; }
+
 // The two half-lines have one minimiser each; the better of them is the global one (for slope >= 0).
 GAMLP_HD inline float prox_activation(LeakyRelu f, float m, float c, float k) {
   const float s = f.slope;

@@ -50,6 +50,8 @@ class MpiExchange final : public ExchangeTask, Carried {
     return done_;
   }
 
+  bool only_sends() const override { return receives_.empty(); }
+
   void block() override {
     const auto start = Clock::now();
     for (int turn = 0; !progress(); ++turn) {

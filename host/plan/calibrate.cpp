@@ -4,6 +4,7 @@
 #include <cstring>
 #include <unistd.h>
 
+#include "host/config/enums.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/random.hpp"
 #include "host/core/threads.hpp"
@@ -48,6 +49,7 @@ struct Setting {
   Update update;
   CodecConfig codec;
   std::int64_t classes = 7;
+  MethodName method = MethodName::pdadmm_g;
 };
 
 constexpr std::int64_t kInputs = 600;
@@ -55,6 +57,11 @@ constexpr std::int64_t kInputs = 600;
 // As deep as the paper's networks where that takes no time, so that caches hold what they hold in training.
 constexpr std::int64_t kSmall = 200'000;
 int layers_of(const Setting& setting) { return setting.nodes * setting.width <= kSmall ? 10 : 6; }
+
+std::string text_of(const Setting& setting) {
+  if (setting.method != MethodName::pdadmm_g) return std::string(name_of(setting.method));
+  return std::string(name_of(setting.update)) + ", " + codec_name(wire_format(setting.codec), setting.codec.rounding);
+}
 
 struct Messages {
   double copy_seconds = 0, bytes = 0;
@@ -67,6 +74,7 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
   config.model.width = setting.width;
   const int layers = layers_of(setting);
   config.stages = {{layers, 100}};
+  config.method.name = setting.method;
   config.method.update = setting.update;
   config.exchange.p = config.exchange.q = setting.codec;
   const ProblemShape shape{setting.nodes, kInputs, setting.classes};
@@ -94,7 +102,7 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
     context.compute = streams[static_cast<std::size_t>(rank)].get();
     return context;
   };
-  runner.build(layers, initial_network(runner.spec_of(layers).widths, 0.01, true, 1));
+  runner.build(layers, initial_network(runner.spec_of(layers).widths, config.method, 1));
   runner.forward();
   std::int64_t epoch = 0;
   const auto iterate = [&](int count) {
@@ -141,14 +149,18 @@ void measure_copy(Messages& messages) {
 std::vector<Setting> settings(bool quick) {
   std::vector<Setting> all;
   const CodecConfig bits8;
-  for (const Update update : {Update::gradient, Update::exact}) {
+  const auto add_sizes = [&](Update update, MethodName method) {
     for (const std::int64_t nodes :
          quick ? std::vector<std::int64_t>{40, 120} : std::vector<std::int64_t>{140, 500, 1200, 2500, 5000}) {
       for (const std::int64_t width : quick ? std::vector<std::int64_t>{8, 24}
                                             : std::vector<std::int64_t>{32, 64, 100, 200, 300, 500, 700, 1000}) {
-        all.push_back({nodes, width, update, bits8});
+        all.push_back({nodes, width, update, bits8, 7, method});
       }
     }
+  };
+  add_sizes(Update::gradient, MethodName::adam);
+  for (const Update update : {Update::gradient, Update::exact}) {
+    add_sizes(update, MethodName::pdadmm_g);
     if (!quick) {
       for (const std::int64_t width : {100, 300}) all.push_back({20000, width, update, bits8, 40});
     }
@@ -200,8 +212,7 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
       if (iteration[i] > kOnce) continue;
       progress("pass " + std::to_string(pass + 1) + " of " + std::to_string(passes) + ", " + std::to_string(i + 1) +
                "/" + std::to_string(list.size()) + ": " + std::to_string(list[i].nodes) + " nodes × " +
-               std::to_string(list[i].width) + ", " + (list[i].update == Update::exact ? "exact" : "gradient") + ", " +
-               codec_name(wire_format(list[i].codec), list[i].codec.rounding));
+               std::to_string(list[i].width) + ", " + text_of(list[i]));
       for (const int workers : counts) {
         iteration[i] =
             measure(list[i], workers, threads_per_device, quick ? 0 : kBudget / passes, medians[workers], messages);

@@ -100,6 +100,14 @@ class MeasuredCosts final : public sim::CostModel {
       gradient.family = ops::PGradient::name;
       return seconds(step) + seconds(gradient);
     }
+    // The passes of backpropagation, where one was not measured: by the bytes that they move.
+    for (const char* pass : {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::OptimizerStep::name}) {
+      if (!shape.family.starts_with(pass)) continue;
+      constexpr double kResidualAddBytes = 12;
+      OpShape known = shape;
+      known.family = ops::ResidualAdd::name;
+      return seconds(known) * shape.bytes / (kResidualAddBytes * shape.work);
+    }
     throw DataError(machine_.origin + ": seconds: no figures for " + shape.family +
                     "; measure the machine again: gamlp bench --machine FILE");
   }

@@ -5,6 +5,7 @@
 
 #include "host/device/accelerator.hpp"
 #include "host/sim/sim_fleet.hpp"
+#include "host/train/stage_programs.hpp"
 
 namespace gamlp {
 namespace {
@@ -28,7 +29,7 @@ class Run {
         const InputShape input{shape.kind, spec.nodes, shape.input_width(), shape.problem.inputs, spec.widths[1]};
         input_ = std::make_unique<InputLayer>(*context.device, input, spec.method.update);
       }
-      programs_.push_back(std::make_unique<StageProgram>(context, spec, rank, rank == 0 ? input_.get() : nullptr));
+      programs_.push_back(create_stage_program(context, spec, rank, rank == 0 ? input_.get() : nullptr));
     }
   }
   void forward() {
@@ -170,10 +171,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     forecast.per_device.push_back(device);
   }
   if (devices > 1) {
-    const std::int64_t values = spec.nodes * spec.widths[1];
-    const std::int64_t bits = scheduled_bits(spec.exchange, options.epoch);
-    forecast.boundary_p = static_cast<std::uint64_t>(wire_format(spec.exchange.p, bits).message_bytes(values));
-    forecast.boundary_q = static_cast<std::uint64_t>(wire_format(spec.exchange.q, bits).message_bytes(values));
+    forecast.boundary = boundary_bytes(spec.method, spec.exchange, spec.nodes, spec.widths[1], options.epoch);
   }
   return forecast;
 }

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/stage_program.hpp"
 #include "host/config/devices.hpp"
 #include "host/device/trace.hpp"
+#include "host/method/stage_program.hpp"
 #include "host/plan/machine.hpp"
 #include "host/train/evaluator.hpp"
 
@@ -29,9 +29,9 @@ struct DeviceForecast {
 struct Forecast {
   int devices = 1;
   int layers = 0;
-  double step = 0;                               // seconds of one iteration
-  std::vector<DeviceForecast> per_device;        // those that own layers
-  std::uint64_t boundary_p = 0, boundary_q = 0;  // bytes per boundary and iteration
+  double step = 0;                         // seconds of one iteration
+  std::vector<DeviceForecast> per_device;  // those that own layers
+  BoundaryBytes boundary;                  // per iteration
   std::vector<LayerRange> ranges() const;
   const DeviceForecast& busiest() const;
   // Share of a step in which the busiest device has messages in sight: waits for moving ones, or copies them itself.

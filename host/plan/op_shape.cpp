@@ -38,6 +38,10 @@ void describe(const AnyOp& op, OpShape& s) {
   if constexpr (std::is_same_v<AnyOp, ops::PProject>) {
     if (op.u.data != nullptr) s.family = kPProjectFinished;
   }
+  if constexpr (std::is_same_v<AnyOp, ops::OptimizerStep>) {
+    constexpr const char* kRules[] = {":gd", ":adadelta", ":adagrad", ":adam"};
+    s.family += kRules[static_cast<std::size_t>(op.rule.kind)];
+  }
   double largest = 0;
   op.views([&](const char*, const auto& view) {
     if (d(view.size()) <= largest || view.data == nullptr) return;

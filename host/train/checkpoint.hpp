@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/stage_program.hpp"
+#include "host/method/stage_program.hpp"
 #include "host/train/metrics.hpp"
 
 namespace gamlp {

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "host/admm/predictor.hpp"
+#include "host/method/predictor.hpp"
 #include "host/train/metrics.hpp"
 #include "host/train/problem.hpp"
 

@@ -6,10 +6,10 @@
 #include <optional>
 #include <vector>
 
-#include "host/admm/stage_program.hpp"
 #include "host/device/fleet.hpp"
 #include "host/device/trace_log.hpp"
 #include "host/dist/process_group.hpp"
+#include "host/method/stage_program.hpp"
 #include "host/train/checkpoint.hpp"
 #include "host/train/problem.hpp"
 

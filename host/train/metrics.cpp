@@ -31,8 +31,8 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
                                  {"stage_epoch", r.stage_epoch},
                                  {"layers", r.layers},
                                  {"objective", r.objective},
-                                 {"residual", r.residual},
-                                 {"relative_residual", r.relative_residual},
+                                 {"residual", number_or_null(r.residual)},
+                                 {"relative_residual", number_or_null(r.relative_residual)},
                                  {"risk", r.risk}};
   const double nan = std::nan("");
   json["train_accuracy"] = number_or_null(r.accuracy ? r.accuracy->train : nan);
@@ -46,6 +46,13 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
 
 void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, EpochRecord& record) {
   const int layers = static_cast<int>(scalars.size()) / kLayerScalars;
+  if (is_backprop(method)) {
+    record.risk = record.objective = scalars[static_cast<std::size_t>(layers - 1) * kLayerScalars + kRisk];
+    record.residual = record.relative_residual = std::nan("");
+    if (std::isfinite(record.risk)) return;
+    throw DivergenceError("training diverged at epoch " + std::to_string(record.epoch) +
+                          ": the loss is not finite; try a smaller method.optimizer.learning_rate");
+  }
   const double nu = *method.nu, rho = *method.rho;
   const double nu2 = method.update == Update::exact ? method.exact.nu2 * rho : nu;
   double objective = 0, residual = 0, q2 = 0;

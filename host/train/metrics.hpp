@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/stage_program.hpp"
+#include "host/method/stage_program.hpp"
 
 namespace gamlp {
 
@@ -21,8 +21,8 @@ struct EpochRecord {
   int stage = 1;                 // 1-based
   std::int64_t stage_epoch = 0;  // 1-based
   int layers = 0;
-  double objective = 0;                // augmented Lagrangian L_ρ (algorithm.md §2), with the weight decay
-  double residual = 0;                 // Σ_l ||p_{l+1} − q_l||²
+  double objective = 0;  // augmented Lagrangian L_ρ (algorithm.md §2), with the weight decay; backpropagation: the risk
+  double residual = 0;                 // Σ_l ||p_{l+1} − q_l||²; NaN where there is none (backpropagation)
   double relative_residual = 0;        // residual / Σ_l ||q_l||²
   double risk = 0;                     // Σ over training nodes of the cross-entropy
   std::optional<Accuracies> accuracy;  // when the epoch was evaluated

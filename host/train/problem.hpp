@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/input.hpp"
 #include "host/config/config.hpp"
 #include "host/data/dataset.hpp"
+#include "host/method/input.hpp"
 
 namespace gamlp {
 

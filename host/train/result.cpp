@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "host/config/enums.hpp"
 #include "host/config/json_number.hpp"
 #include "host/core/threads.hpp"
 #include "host/core/version.hpp"
@@ -16,11 +17,9 @@ double ratio(std::int64_t a, std::int64_t b) { return b > 0 ? static_cast<double
 
 std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes) {
   const StageConfig& last = config.stages.back();
-  const std::int64_t scheduled = scheduled_bits(config.exchange, last.epochs - 1);
-  const std::int64_t values = nodes * config.model.width;
-  const std::int64_t bytes = wire_format(config.exchange.p, scheduled).message_bytes(values) +
-                             wire_format(config.exchange.q, scheduled).message_bytes(values);
-  return static_cast<std::uint64_t>(bytes * (last.layers - 1));
+  const BoundaryBytes bytes =
+      boundary_bytes(config.method, config.exchange, nodes, config.model.width, last.epochs - 1);
+  return static_cast<std::uint64_t>((bytes.up + bytes.down) * (last.layers - 1));
 }
 
 nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,
@@ -49,7 +48,8 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                      {"train", problem.parts[0].nodes.size()},
                      {"validation", problem.parts[1].nodes.size()},
                      {"test", problem.parts[2].nodes.size()}};
-  json["update"] = config.method.update == Update::exact ? "exact" : "gradient";
+  json["method"] = name_of(config.method.name);
+  if (!is_backprop(config.method)) json["update"] = name_of(config.method.update);
   json["input"] = input_kind_name(problem.input.kind);
   for (const StageBest& stage : f.best_of_stages) {
     json["stages"].push_back({{"layers", stage.layers},

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/partition.hpp"
 #include "host/config/config.hpp"
 #include "host/cpu/cpu_device.hpp"
+#include "host/method/partition.hpp"
 #include "host/train/checkpoint.hpp"
 #include "host/train/problem.hpp"
 

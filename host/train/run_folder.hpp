@@ -11,8 +11,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "host/admm/network.hpp"
 #include "host/config/config.hpp"
+#include "host/method/network.hpp"
 #include "host/train/metrics.hpp"
 
 namespace gamlp {

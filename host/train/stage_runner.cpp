@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/train/gather.hpp"
+#include "host/train/stage_programs.hpp"
 
 namespace gamlp {
 
@@ -45,7 +46,7 @@ void StageRunner::build(int layers, const Network& network) {
       input_->enqueue_upload(*on.compute, problem_.input, config_.method, network);
     }
     auto& program = programs_[static_cast<std::size_t>(rank)];
-    program = std::make_unique<StageProgram>(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
+    program = create_stage_program(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
     program->enqueue_upload(network, problem_.train_labels());
   });
 }

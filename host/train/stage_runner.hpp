@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "host/admm/stage_program.hpp"
 #include "host/device/fleet.hpp"
 #include "host/dist/process_group.hpp"
+#include "host/method/stage_program.hpp"
 #include "host/train/problem.hpp"
 
 namespace gamlp {

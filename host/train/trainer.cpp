@@ -87,8 +87,10 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   slot.record.stage_epoch = epoch + 1;
   slot.record.layers = runner_.spec().layers();
   const std::int64_t scheduled = scheduled_bits(config_.exchange, epoch);
-  slot.record.bits_p = wire_format(config_.exchange.p, scheduled).bits;
-  slot.record.bits_q = wire_format(config_.exchange.q, scheduled).bits;
+  if (!is_backprop(config_.method)) {
+    slot.record.bits_p = wire_format(config_.exchange.p, scheduled).bits;
+    slot.record.bits_q = wire_format(config_.exchange.q, scheduled).bits;
+  }
   slot.scalars.resize(static_cast<std::size_t>(runner_.spec().layers()) * kLayerScalars);
   slot.bytes.resize(static_cast<std::size_t>(runner_.active()));
   const bool last = epoch + 1 == stage_config.epochs;
@@ -215,7 +217,6 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
 }
 
 TrainResult Trainer::run(const Checkpoint* from) {
-  const MethodConfig& method = config_.method;
   const std::uint64_t seed = config_.train.seed;
   int first_stage = 1;
   std::int64_t done = 0;
@@ -227,11 +228,11 @@ TrainResult Trainer::run(const Checkpoint* from) {
   }
   // A resumed stage restores its weights over these.
   const int first_layers = static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers);
-  network_ = initial_network(runner_.spec_of(first_layers).widths, method.init_scale_first, method.identity_init, seed);
+  network_ = initial_network(runner_.spec_of(first_layers).widths, config_.method, seed);
   for (int stage = first_stage; stage <= static_cast<int>(config_.stages.size()); ++stage) {
     const int layers = static_cast<int>(config_.stages[static_cast<std::size_t>(stage) - 1].layers);
     if (stage > first_stage) {
-      network_ = grown(network_, layers, method.growth_head == GrowthHead::restart, method.identity_init, seed);
+      network_ = grown(network_, layers, config_.method, seed);
     }
     runner_.build(layers, network_);
     if (reporter_ != nullptr) reporter_->stage_begins(stage, layers, runner_.spec().ranges);

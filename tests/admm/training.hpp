@@ -6,10 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/stage_program.hpp"
 #include "host/core/error.hpp"
 #include "host/core/random.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/method/stage_program.hpp"
+#include "host/train/stage_programs.hpp"
 
 namespace gamlp::test {
 
@@ -82,7 +83,7 @@ class Training {
         layer_->enqueue_upload(*context.compute, input_, spec_.method, network);
       }
       auto& program = programs_[static_cast<std::size_t>(rank)];
-      program = std::make_unique<StageProgram>(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
+      program = create_stage_program(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
       program->enqueue_upload(network, labels_);
     });
   }

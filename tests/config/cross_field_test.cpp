@@ -23,6 +23,8 @@ TEST_CASE("contradictions are refused", "[config]") {
        "`method.rho` is 0.25 and `method.nu` 0.5: must be equal"},
       {R"("method": {"weight_decay_layers": [1, 0]})",
        "`method.weight_decay_layers` has 2 entries: must have one for each"},
+      {R"("method": {"name": "adam"}, "train": {"stop": {"residual": 0.1}})",
+       "`train.stop.residual` is 0.1 with `method.name` \"adam\": must be null"},
       {R"("exchange": {"p": {"error_feedback": true, "coding": "difference"}})", "`exchange.p.error_feedback` is true"},
       {R"("exchange": {"q": {"range": "fixed", "coding": "difference"}})", "`exchange.q.range` is \"fixed\""},
       {R"("exchange": {"q": {"grid": {"min": 2, "max": 2}}})", "`exchange.q.grid.min` is 2.0: must be below"},

@@ -76,7 +76,7 @@ TEST_CASE("malformed overrides get an example", "[config]") {
 
 TEST_CASE("overrides of unknown keys get a suggestion", "[config]") {
   CHECK(contains(refused("method.roh=1"), R"(`method` has the unknown key "roh"; did you mean "rho"?)"));
-  CHECK(contains(refused("rho=1"), "`rho` belongs in `method`"));
+  CHECK(contains(refused("rho=1"), "`rho` belongs in `method.optimizer` or `method`"));
   CHECK(contains(refused("exchange.p.bitz=4"), R"(did you mean "bits"?)"));
   CHECK(contains(refused("model.width.x=4"), "`model.width` is a single value"));
   CHECK(contains(refused("stages.last.epochs=4"), R"(`stages` is an array: expected an index such as stages.0)"));

@@ -132,6 +132,7 @@ struct Suite {
   void both_updates(const Shape& s);
   void gradient(const Shape& s);
   void softmax(std::int64_t v, std::int64_t classes);
+  void backprop(const Shape& s);
   void exact(const Shape& s);
   void codec(std::int64_t v, std::int64_t n, const Format& f);
 };
@@ -171,6 +172,10 @@ void Suite::both_updates(const Shape& s) {
     add("forward", what + text(f), [=](Arena& a) {
       const Mat b = a.normal("b", 1, s.m), z = a.normal("z", s.v, s.m);
       return ops::Forward{b, z, a.output("y", s.v, s.m), f};
+    });
+    add("forward", what + text(f) + ", in place", [=](Arena& a) {
+      const Mat b = a.normal("b", 1, s.m);
+      return ops::Forward{b, a.normal("z", s.v, s.m), {}, f, true};
     });
   }
   add("forward", what + ", no y", [=](Arena& a) {
@@ -239,6 +244,38 @@ void Suite::gradient(const Shape& s) {
   }
 }
 
+void Suite::backprop(const Shape& s) {
+  const std::string what = s.text();
+  for (const ActivationRule& f : activations()) {
+    add("activation_gradient", what + text(f), [=](Arena& a) {
+      const Mat y = a.normal("y", s.v, s.m);
+      return ops::ActivationGradient{y, a.normal("g", s.v, s.m), f};
+    });
+  }
+  const std::vector<std::pair<Optimizer, std::string>> rules = {{Optimizer::gd, " gd"},
+                                                                {Optimizer::adadelta, " adadelta"},
+                                                                {Optimizer::adagrad, " adagrad"},
+                                                                {Optimizer::adam, " adam"}};
+  for (const auto& [kind, name] : rules) {
+    for (const std::uint32_t steps : {0u, 1234u}) {
+      add("optimizer_step", what + name + ", step " + std::to_string(steps), [=, kind = kind](Arena& a) {
+        // What is kept is never negative where it is a mean square.
+        const auto kept = [&](const char* name_of_kept, bool wanted) {
+          if (!wanted) return Mat{};
+          std::vector<float> values(static_cast<std::size_t>(s.m * s.n));
+          for (float& value : values) value = static_cast<float>(std::fabs(a.random().normal()));
+          return a.values(name_of_kept, s.m, s.n, values);
+        };
+        const OptimizerRule rule{kind, 0.1, 0.9, kind == Optimizer::adadelta ? 0.9 : 0.999, 1e-8, 0.01};
+        const Mat g = a.normal("g", s.m, s.n), w = a.normal("w", s.m, s.n);
+        const int count = optimizer_keeps(kind);
+        const Mat first = kept("first", count > 0), second = kept("second", count > 1);
+        return ops::OptimizerStep{rule, g, w, first, second, a.counter("iteration", steps)};
+      });
+    }
+  }
+}
+
 // ||z − z*|| <= ||g||/ν with the stopping rule of softmax_prox.hpp, on both sides.
 Bound softmax_bound(std::int64_t classes, double nu) {
   const double size = 8.0, c = static_cast<double>(classes);
@@ -269,6 +306,17 @@ void Suite::softmax(std::int64_t v, std::int64_t classes) {
     const Scalar total = a.scalar_output("risk", 1, risk);
     return ops::SoftmaxStep{r, z, mean, labels, static_cast<float>(nu), total, a.scalar_output("linear2", 1, risk)};
   });
+  for (const bool more : {false, true}) {
+    // A lane's sum of exponentials is in another order; the CPU adds up the nodes one after the other in double.
+    add("softmax_gradient", what + (more ? ", added" : ""), [=](Arena& a) {
+      const Mat z = a.normal("z", v, classes, {}, 3.0);
+      const Mat g = a.output("g", v, classes, {kEps * (8.0 + static_cast<double>(classes)), 1.0});
+      const auto labels = a.labels("labels", v, classes);
+      const Bound sum = signed_sum_bound(v, 8.0);
+      return ops::SoftmaxGradient{z, g, labels, more ? a.scalars("risk", {5.0}, sum) : a.scalar_output("risk", 1, sum),
+                                  more};
+    });
+  }
   add("softmax_exact", what, [=](Arena& a) {
     const Mat x = a.normal("a", v, classes), b = a.normal("b", 1, classes), z = a.normal("z", v, classes, bound),
               multiplier = a.normal("v", v, classes, bound), t = a.output("t", v, classes, bound);
@@ -455,6 +503,7 @@ std::vector<Case> all_cases(const Sizes& sizes) {
   for (const Shape& s : shapes(sizes)) {
     suite.both_updates(s);
     suite.gradient(s);
+    suite.backprop(s);
     suite.exact(s);
   }
   for (const std::int64_t classes : {2, 3, 4, 7, 8, 15, 40, 100, 1000, 1024, 4050}) {

@@ -44,7 +44,11 @@ TEST_CASE("forward adds the bias and applies the activation") {
       }
       const Mat last = bench.zeros(s.v, s.m);
       std::copy_n(z.data, z.size(), last.data);
+      const Mat in_place = bench.zeros(s.v, s.m);
+      std::copy_n(z.data, z.size(), in_place.data);
+      bench.run(ops::Forward{b, in_place, {}, f, true});
       bench.run(ops::Forward{b, z, y, f});
+      CHECK(std::memcmp(y.data, in_place.data, static_cast<std::size_t>(y.size()) * 4) == 0);
       bench.run(ops::Forward{b, last, {}, f});
       check_close(z, expected, 0.0, 2 * kEps, "z");
       CHECK(std::memcmp(z.data, last.data, static_cast<std::size_t>(z.size()) * 4) == 0);

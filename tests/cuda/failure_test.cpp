@@ -25,11 +25,11 @@ TEST_CASE("whichever call fails, the run ends with an error that names it, and l
   use_cuda();
   fake_cuda::reset({});
   REQUIRE(accelerator()->count() == 4);
-  for (const char* update : {"gradient", "exact"}) {
-    const Config config = small_config({"model.width=5", "dataset.generate.nodes=40", "dataset.split.train_per_class=4",
-                                        "dataset.split.validation=8", "dataset.split.test=8", "stages.0.epochs=3",
-                                        "stages.1.epochs=4", "devices=cuda:0,0", std::string("method.update=") + update,
-                                        "exchange.p.bits=8", "exchange.q.bits=8"});
+  for (const char* method : {"method.update=gradient", "method.update=exact", "method.name=adam"}) {
+    const Config config =
+        small_config({"model.width=5", "dataset.generate.nodes=40", "dataset.split.train_per_class=4",
+                      "dataset.split.validation=8", "dataset.split.test=8", "stages.0.epochs=3", "stages.1.epochs=4",
+                      "devices=cuda:0,0", method, "exchange.p.bits=8", "exchange.q.bits=8"});
     CHECK(failure_of(config, 0) == "");
     const std::int64_t calls = fake_cuda::counts().calls;
     CHECK(calls > 500);
@@ -40,7 +40,7 @@ TEST_CASE("whichever call fails, the run ends with an error that names it, and l
       if (at > 160) step = 1 + static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(calls) / 20));
       const std::string message = failure_of(config, at);
       const fake_cuda::Counts counts = fake_cuda::counts();
-      INFO(update << ": call " << at << " (" << counts.failed_call << "): " << message);
+      INFO(method << ": call " << at << " (" << counts.failed_call << "): " << message);
       CHECK(counts.live == 0);
       CHECK(counts.misuse == "");
       if (counts.failed_call.empty()) continue;  // another order of calls: this run was over before

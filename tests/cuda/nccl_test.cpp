@@ -73,36 +73,33 @@ void run_reference(Reference& reference, const Config& config) {
 }  // namespace
 
 TEST_CASE("GPUs that exchange by NCCL give the bits of one") {
-  for (const char* update : {"gradient", "exact"}) {
-    std::uint64_t seed = 0;
-    for (const Coded& coded : codings()) {
-      const Config config = tiny(joined(coded.overrides, {std::string("method.update=") + update}));
-      Reference one;
-      run_reference(one, config);
-      for (const int size : {2, 3, 4}) {
-        for (const bool processes : {false, true}) {
-          INFO(update << ", " << coded.name << ", " << size << (processes ? " processes" : " GPUs") << ", seed "
-                      << seed + 1);
-          begin({.seed = ++seed});
-          const ScratchFolder scratch;
-          Config several = config;
-          several.devices = processes ? "cuda:all" : gpus(size);
-          if (processes) {
-            CHECK(train_together(size, scratch / "run", &several) == none(size));
-          } else {
-            run_in(scratch / "run", several);
-          }
-          check_clean();
-          CHECK(fake_cuda::counts().nccl_groups > 8);
-          CHECK(fake_cuda::counts().nccl_aborts == 0);
-          CHECK(metrics_of(scratch / "run") == one.metrics);
-          CHECK(weights_of(scratch / "run") == one.weights);
-          const nlohmann::json result = json_of(scratch / "run/result.json");
-          REQUIRE(result.at("exchange_per_device").size() == static_cast<std::size_t>(size));
-          for (const auto& device : result.at("exchange_per_device")) {
-            CHECK(device.at("exposed").get<double>() > 0.0);
-            CHECK(device.at("exposed").get<double>() + device.at("hidden").get<double>() > 0.01);
-          }
+  std::uint64_t seed = 0;
+  for (const Coded& coded : trainings()) {
+    const Config config = tiny(coded.overrides);
+    Reference one;
+    run_reference(one, config);
+    for (const int size : {2, 3, 4}) {
+      for (const bool processes : {false, true}) {
+        INFO(coded.name << ", " << size << (processes ? " processes" : " GPUs") << ", seed " << seed + 1);
+        begin({.seed = ++seed});
+        const ScratchFolder scratch;
+        Config several = config;
+        several.devices = processes ? "cuda:all" : gpus(size);
+        if (processes) {
+          CHECK(train_together(size, scratch / "run", &several) == none(size));
+        } else {
+          run_in(scratch / "run", several);
+        }
+        check_clean();
+        CHECK(fake_cuda::counts().nccl_groups > 8);
+        CHECK(fake_cuda::counts().nccl_aborts == 0);
+        CHECK(metrics_of(scratch / "run") == one.metrics);
+        CHECK(weights_of(scratch / "run") == one.weights);
+        const nlohmann::json result = json_of(scratch / "run/result.json");
+        REQUIRE(result.at("exchange_per_device").size() == static_cast<std::size_t>(size));
+        for (const auto& device : result.at("exchange_per_device")) {
+          CHECK(device.at("exposed").get<double>() > 0.0);
+          CHECK(device.at("exposed").get<double>() + device.at("hidden").get<double>() > 0.01);
         }
       }
     }

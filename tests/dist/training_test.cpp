@@ -52,33 +52,30 @@ Config short_config(const std::vector<std::string>& overrides = {}) {
 }  // namespace
 
 TEST_CASE("several processes train to the bits of one", "[threads]") {
-  for (const char* update : {"gradient", "exact"}) {
-    for (const Coded& coded : codings()) {
-      const ScratchFolder scratch;
-      const std::vector<std::string> common = joined(coded.overrides, {std::string("method.update=") + update});
-      run_in(scratch / "one", short_config(common));
-      for (const int size : kSizes) {
-        for (const char* reading : {"broadcast", "each_process"}) {
-          INFO(update << ", " << coded.name << ", " << size << " processes, " << reading);
-          const ScratchFolder run;
-          const Config config = short_config(
-              joined(common, {"devices=cpu", std::string("distributed.dataset=") + reading, "train.evaluate_every=2"}));
-          REQUIRE(train_together(size, run / "run", &config) == none(size));
-          const ScratchFolder other;
-          Config alone = config;
-          alone.devices = "cpu:" + std::to_string(size);
-          run_in(other / "run", alone);
-          CHECK(metrics_of(run / "run", true) == metrics_of(other / "run", true));
-          CHECK(read_file(run / "run/best.safetensors") == read_file(other / "run/best.safetensors"));
-          const nlohmann::json a = json_of(run / "run/result.json"), b = json_of(other / "run/result.json");
-          for (const char* key :
-               {"bytes_sent", "devices", "memory_per_device", "layers_per_device", "test_per_class"}) {
-            INFO(key);
-            CHECK(a[key] == b[key]);
-          }
-          CHECK(a["exchange_per_device"].size() == static_cast<std::size_t>(size));
-          CHECK(json_of(run / "run/config.json") == json_of(other / "run/config.json"));
+  for (const Coded& coded : trainings()) {
+    const ScratchFolder scratch;
+    const std::vector<std::string> common = coded.overrides;
+    run_in(scratch / "one", short_config(common));
+    for (const int size : kSizes) {
+      for (const char* reading : {"broadcast", "each_process"}) {
+        INFO(coded.name << ", " << size << " processes, " << reading);
+        const ScratchFolder run;
+        const Config config = short_config(
+            joined(common, {"devices=cpu", std::string("distributed.dataset=") + reading, "train.evaluate_every=2"}));
+        REQUIRE(train_together(size, run / "run", &config) == none(size));
+        const ScratchFolder other;
+        Config alone = config;
+        alone.devices = "cpu:" + std::to_string(size);
+        run_in(other / "run", alone);
+        CHECK(metrics_of(run / "run", true) == metrics_of(other / "run", true));
+        CHECK(read_file(run / "run/best.safetensors") == read_file(other / "run/best.safetensors"));
+        const nlohmann::json a = json_of(run / "run/result.json"), b = json_of(other / "run/result.json");
+        for (const char* key : {"bytes_sent", "devices", "memory_per_device", "layers_per_device", "test_per_class"}) {
+          INFO(key);
+          CHECK(a[key] == b[key]);
         }
+        CHECK(a["exchange_per_device"].size() == static_cast<std::size_t>(size));
+        CHECK(json_of(run / "run/config.json") == json_of(other / "run/config.json"));
       }
     }
   }

@@ -5,10 +5,10 @@
 
 #include "cuda/comm/copy_transport.hpp"
 #include "cuda/device/op_order.hpp"
-#include "host/admm/stage_program.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/random.hpp"
 #include "host/device/forwarding_stream.hpp"
+#include "host/train/stage_programs.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/gpu/check.hpp"
 
@@ -256,7 +256,9 @@ Table measure_iterations(const Scope& scope) {
         const std::vector<std::int32_t> labels(static_cast<std::size_t>(size.nodes), 1);
         InputLayer layer(device, input.shape(size.width), update);
         layer.enqueue_upload(recorder, input, spec.method, network);
-        StageProgram program({&device, &recorder, exchange.get(), transports[0].get()}, spec, 0, &layer);
+        const auto created =
+            create_stage_program({&device, &recorder, exchange.get(), transports[0].get()}, spec, 0, &layer);
+        StageProgram& program = *created;
         program.enqueue_upload(network, labels);
         program.enqueue_forward();
         std::int64_t epoch = 0;

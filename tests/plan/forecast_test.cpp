@@ -25,13 +25,15 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
       {"method.update=exact", "model.width=30", "dataset.split.kind=fraction"},
       {"exchange.p.bits=2", "exchange.q.bits=2", "exchange.p.coding=difference", "exchange.q.coding=difference",
        "exchange.p.range=block", "exchange.q.range=block"},
-      {"exchange.p.bits=32", "exchange.q.bits=4", "exchange.q.error_feedback=true"}};
+      {"exchange.p.bits=32", "exchange.q.bits=4", "exchange.q.error_feedback=true"},
+      {"method.name=gd"},
+      {"method.name=adam", "method.microbatches=4", "dataset.hops=9"}};
   for (const auto& overrides : cases) {
     for (const int devices : {1, 2, 5}) {
       Config config = wide_config(overrides);
       const Problem problem = make_problem(config, 1);
       StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
-      runner.build(6, initial_network(runner.spec_of(6).widths, 0.01, true, 0));
+      runner.build(6, initial_network(runner.spec_of(6).widths, {}, 0));
       runner.forward();
       runner.run_all([&](int rank) { runner.program(rank).enqueue_iteration(0, true); });
       runner.settle();
@@ -62,7 +64,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
         CHECK(on_gpus[rank].peak ==
               std::accumulate(on_gpus[rank].bytes.begin(), on_gpus[rank].bytes.end(), std::size_t{0}));
       }
-      CHECK((forecast.boundary_p + forecast.boundary_q) * static_cast<std::uint64_t>(devices - 1) ==
+      CHECK(static_cast<std::uint64_t>((forecast.boundary.down + forecast.boundary.up) * (devices - 1)) ==
             runner.fleet().traffic().bytes_sent - before.bytes_sent);
     }
   }
@@ -180,7 +182,7 @@ TEST_CASE("a schedule of bits counts epoch by epoch") {
   const Plan mixed =
       planned(R"([{"epoch": 4, "bits": 4}, {"epoch": 900, "bits": 2}])", "16");  // 10 epochs: 2 bits never
   CHECK(mixed.run_seconds == Approx(0.4 * sixteen.run_seconds + 0.6 * four.run_seconds).epsilon(1e-3));
-  CHECK(mixed.forecast.boundary_p == four.forecast.boundary_p);
+  CHECK(mixed.forecast.boundary.down == four.forecast.boundary.down);
   CHECK(mixed.forecast.step == Approx(four.forecast.step).epsilon(1e-3));
   CHECK(mixed.memory_needed == Approx(sixteen.memory_needed));
 }

@@ -36,7 +36,7 @@ TEST_CASE("a plan adds up") {
   const nlohmann::ordered_json json = to_json(four);
   CHECK(json["per_device"].size() == 4);
   CHECK(json["partition"].size() == 4);
-  CHECK(json["bytes_per_epoch"] == 3 * (four.forecast.boundary_p + four.forecast.boundary_q));
+  CHECK(json["bytes_per_epoch"] == 3 * (four.forecast.boundary.down + four.forecast.boundary.up));
   check_says(four.limit(), "uneven layers");
   // A plan is a function of its inputs.
   CHECK(to_json(make_plan(subject, machine, 4)) == json);

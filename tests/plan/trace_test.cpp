@@ -98,13 +98,13 @@ TEST_CASE("the timeline of a forecast has the bits of the last epoch, as its fig
   const nlohmann::json trace = trace_of(log, scratch / "trace.json");
   for (const auto& event : trace["traceEvents"]) {
     if (event["ph"] != "X" || event["pid"] != 1 || event["name"] != "exchange p") continue;
-    CHECK(event["args"]["bytes_sent"] == plan.forecast.boundary_p);
+    CHECK(event["args"]["bytes_sent"] == plan.forecast.boundary.down);
     ++messages;
   }
   CHECK(messages == 3);
   const WireFormat last = wire_format(subject.config.exchange.p, 2);
   const std::int64_t values = subject.shape.problem.train_nodes * subject.config.model.width;
-  CHECK(plan.forecast.boundary_p == static_cast<std::uint64_t>(last.message_bytes(values)));
+  CHECK(plan.forecast.boundary.down == last.message_bytes(values));
 }
 
 }  // namespace gamlp::test

@@ -180,8 +180,9 @@ TEST_CASE("buffers that are freed under way are found") {
     spec.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
     const auto fault = fault_of([&] {
       InputLayer input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5}, Update::gradient);
-      StageProgram left(fleet.context(0), spec, 0, &input), right(fleet.context(1), spec, 1, nullptr);
-      for (StageProgram* program : {&left, &right}) program->enqueue_iteration(0, true);
+      const auto left = create_stage_program(fleet.context(0), spec, 0, &input);
+      const auto right = create_stage_program(fleet.context(1), spec, 1, nullptr);
+      for (StageProgram* program : {left.get(), right.get()}) program->enqueue_iteration(0, true);
       if (settled) fleet.simulator().finish();
     });
     CHECK_FALSE(fault.has_value());  // destructors do not throw

@@ -38,17 +38,19 @@ TEST_CASE("training on 1 … 16 simulated devices, 50 seeds, three stages: no re
 #else
   constexpr std::uint64_t kSeeds = 4;  // instrumented builds are several times slower; the Release build runs them all
 #endif
-  for (const std::uint64_t exact : {0, 1}) {
+  const std::vector<std::vector<std::string>> methods = {
+      {"method.update=gradient"}, {"method.update=exact"}, {"method.name=adam", "method.microbatches=3"}};
+  for (std::size_t method = 0; method < methods.size(); ++method) {
     const ScratchFolder scratch;
-    Config config = deep_config({exact == 1 ? "method.update=exact" : "method.update=gradient"});
+    Config config = deep_config(methods[method]);
     run_in(scratch / "one", config);
     const auto metrics = metrics_of(scratch / "one");
     const auto weights = weights_of(scratch / "one");
     for (int devices = 1; devices <= 16; ++devices) {
       config.devices = "cpu:" + std::to_string(devices);
-      for (std::uint64_t seed = exact; seed < kSeeds; seed += 2) {  // the two updates take turns
+      for (std::uint64_t seed = method; seed < kSeeds; seed += methods.size()) {  // the methods take turns
         const ScratchFolder run;
-        INFO("update " << exact << ", " << devices << " devices, seed " << seed);
+        INFO(methods[method].front() << ", " << devices << " devices, seed " << seed);
         std::shared_ptr<sim::Simulator> simulator;
         run_in(run / "run", config, on_simulator(seed, &simulator));
         REQUIRE_NOTHROW(simulator->finish());

@@ -10,8 +10,9 @@ namespace gamlp::test {
 
 // Accuracies may differ by `allowed` nodes: sums in another order can change the best of two classes.
 inline void check_evaluation(Device& device, double allowed) {
-  Config config = small_config({"dataset.generate.nodes=9000", "dataset.split.test=5000", "dataset.split.validation=30",
-                                "model.width=9", "stages.0.layers=2", "stages.1.layers=4"});
+  Config config = small_config({"method.init=normal", "method.init_scale_first=0.3", "dataset.generate.nodes=9000",
+                                "dataset.split.test=5000", "dataset.split.validation=30", "model.width=9",
+                                "stages.0.layers=2", "stages.1.layers=4"});
   const Problem problem = make_problem(config, 1);
   const ActivationRule f = activation_rule(config.model);
   const auto stream = device.create_stream("evaluation", StreamKind::compute);
@@ -19,7 +20,7 @@ inline void check_evaluation(Device& device, double allowed) {
     Evaluation evaluation(device, evaluation_shape(config, problem.shape(), problem.part_nodes(), resident), f);
     for (const int layers : {2, 4, 3}) {  // as a network grows; and a shallower one in the same memory
       const auto widths = layer_widths(layers, problem.shape().input_width(), config.model.width, problem.classes);
-      const Network network = initial_network(widths, 0.3, false, static_cast<std::uint64_t>(layers));
+      const Network network = initial_network(widths, config.method, static_cast<std::uint64_t>(layers));
       const Accuracies found = evaluation.accuracies(*stream, problem, network);
       const std::array<double, 3> shares = {found.train, found.validation, found.test};
       for (std::size_t part = 0; part < 3; ++part) {

@@ -22,7 +22,7 @@ TEST_CASE("a part without nodes has no accuracy") {
   Evaluation evaluation(device, evaluation_shape(config, problem.shape(), problem.part_nodes(), true),
                         activation_rule(config.model));
   const auto widths = layer_widths(4, problem.shape().input_width(), config.model.width, problem.classes);
-  const Accuracies found = evaluation.accuracies(*stream, problem, initial_network(widths, 0.3, true, 1));
+  const Accuracies found = evaluation.accuracies(*stream, problem, initial_network(widths, config.method, 1));
   CHECK(std::isnan(found.validation));
   CHECK(found.test >= 0);
 }

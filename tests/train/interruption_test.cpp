@@ -40,22 +40,19 @@ void check_as_uninterrupted(const fs::path& whole, const fs::path& resumed, bool
 }  // namespace
 
 TEST_CASE("a resumed run equals one that was never interrupted") {
-  for (const char* update : {"gradient", "exact"}) {
-    for (const Coded& coded : codings()) {
-      const ScratchFolder scratch;
-      const Config config =
-          small_config(joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2"}));
-      run_in(scratch / "whole", config);
-      for (const std::int64_t epoch : {1, 4, 9, 10, 11, 17, 20}) {
-        INFO(update << ", " << coded.name << ", stopped at epoch " << epoch);
-        const fs::path run = scratch / ("stopped" + std::to_string(epoch));
-        const TrainResult stopped = train_until(run, config, epoch);
-        if (!stopped.interrupted) continue;  // the signal came when nothing was left to do
-        CHECK_FALSE(fs::exists(run / "result.json"));
-        CHECK(stopped.epoch >= epoch - 1);
-        CHECK_FALSE(resume_run(run).interrupted);
-        check_as_uninterrupted(scratch / "whole", run);
-      }
+  for (const Coded& coded : trainings()) {
+    const ScratchFolder scratch;
+    const Config config = small_config(joined(coded.overrides, {"devices=cpu:2"}));
+    run_in(scratch / "whole", config);
+    for (const std::int64_t epoch : {1, 4, 9, 10, 11, 17, 20}) {
+      INFO(coded.name << ", stopped at epoch " << epoch);
+      const fs::path run = scratch / ("stopped" + std::to_string(epoch));
+      const TrainResult stopped = train_until(run, config, epoch);
+      if (!stopped.interrupted) continue;  // the signal came when nothing was left to do
+      CHECK_FALSE(fs::exists(run / "result.json"));
+      CHECK(stopped.epoch >= epoch - 1);
+      CHECK_FALSE(resume_run(run).interrupted);
+      check_as_uninterrupted(scratch / "whole", run);
     }
   }
 }
@@ -80,19 +77,16 @@ TEST_CASE("a run may be interrupted again and again") {
 }
 
 TEST_CASE("a run goes on with another number of workers") {
-  for (const char* update : {"gradient", "exact"}) {
-    for (const Coded& coded : codings()) {
-      INFO(update << ", " << coded.name);
-      const ScratchFolder scratch;
-      const Config config =
-          small_config(joined(coded.overrides, {std::string("method.update=") + update, "devices=cpu:2"}));
-      run_in(scratch / "whole", config);
-      for (const char* devices : {"cpu:1", "cpu:4"}) {
-        REQUIRE(train_until(scratch / devices, config, 13).interrupted);
-        set_devices(scratch / devices, devices);
-        resume_run(scratch / devices);
-        check_as_uninterrupted(scratch / "whole", scratch / devices, false);
-      }
+  for (const Coded& coded : trainings()) {
+    INFO(coded.name);
+    const ScratchFolder scratch;
+    const Config config = small_config(joined(coded.overrides, {"devices=cpu:2"}));
+    run_in(scratch / "whole", config);
+    for (const char* devices : {"cpu:1", "cpu:4"}) {
+      REQUIRE(train_until(scratch / devices, config, 13).interrupted);
+      set_devices(scratch / devices, devices);
+      resume_run(scratch / devices);
+      check_as_uninterrupted(scratch / "whole", scratch / devices, false);
     }
   }
 }

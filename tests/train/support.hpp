@@ -86,6 +86,20 @@ inline std::vector<std::string> joined(std::vector<std::string> a, const std::ve
   return a;
 }
 
+// Both updates with each coding, and backpropagation.
+inline std::vector<Coded> trainings() {
+  std::vector<Coded> cases;
+  for (const char* update : {"gradient", "exact"}) {
+    for (const Coded& coded : codings()) {
+      cases.push_back({coded.name, joined(coded.overrides, {std::string("method.update=") + update})});
+    }
+  }
+  cases.push_back({"gradient descent", {"method.name=gd", "method.optimizer.learning_rate=0.3"}});
+  cases.push_back(
+      {"Adam in parts", {"method.name=adam", "method.optimizer.learning_rate=0.03", "method.microbatches=3"}});
+  return cases;
+}
+
 inline TrainResult run_in(const fs::path& path, const Config& config, const TrainOptions& options = {},
                           Reporter* reporter = nullptr) {
   Recorder own;

@@ -1,4 +1,4 @@
-#include "host/admm/partition.hpp"
+#include "host/method/partition.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -6,18 +6,25 @@
 namespace gamlp {
 namespace {
 
-// A worker moves about 30 floats per value and iteration at the speed at which it does 5 flops per byte.
-constexpr double kElementwiseFlops = 600.0;
+// A worker moves a float in the time of 20 flops (5 per byte). Of them, per value and iteration: ADMM about 30;
+// backpropagation 12, and up to 7 per weight.
+constexpr double kFloatFlops = 20.0;
+constexpr double kAdmmFloats = 30.0, kBackpropFloats = 12.0, kWeightFloats = 7.0;
 
 }  // namespace
 
-std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes, Update update,
+std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes, const MethodConfig& method,
                                 bool kernel_input) {
   std::vector<double> costs;
+  const Update update = method.update;
   const double v = static_cast<double>(nodes);
   for (std::size_t l = 1; l < widths.size(); ++l) {
     const double n = static_cast<double>(widths[l - 1]), m = static_cast<double>(widths[l]);
     const double product = 2.0 * n * m * v;
+    if (is_backprop(method)) {
+      costs.push_back((l == 1 ? 2.0 : 3.0) * product + kFloatFlops * (kBackpropFloats * v * m + kWeightFloats * m * n));
+      continue;
+    }
     double flops;
     if (l == 1) {
       flops = kernel_input ? 2.0 * v * v * m : 2.0 * product + (update == Update::exact ? 2.0 * n * n * m : 0.0);
@@ -26,7 +33,7 @@ std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::in
     } else {
       flops = 4.0 * product;
     }
-    costs.push_back(flops + kElementwiseFlops * v * m);
+    costs.push_back(flops + kFloatFlops * kAdmmFloats * v * m);
   }
   return costs;
 }

@@ -1,13 +1,13 @@
-// The variables of one layer, and of a boundary to another device (internal to the stage program).
+// The variables of one layer, and of a boundary to another device (internal to the ADMM program).
 #pragma once
 
-#include "host/admm/stage_program.hpp"
+#include "host/admm/admm_program.hpp"
 
 namespace gamlp {
 
 // n inputs, m outputs. q, u and what the layer reads of its neighbours are views: into its own buffers,
 // into the neighbouring layer of the same device, or into the boundary's copies.
-struct StageProgram::Layer {
+struct AdmmProgram::Layer {
   int index = 0;
   bool first = false, last = false;
   bool kernel = false;  // layer 1 in the V × V form: its weights are input_->c(), its product input_->a()
@@ -27,7 +27,7 @@ struct StageProgram::Layer {
 };
 
 // Copies of the neighbour's side, and the message buffers.
-struct StageProgram::Boundary {
+struct AdmmProgram::Boundary {
   int peer = 0;
   std::int64_t values = 0;
   Buffer q_copy, u_copy;                 // left boundary: q and u of the layer below

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "host/config/config.hpp"
 #include "host/core/matrix.hpp"
 #include "host/device/ops.hpp"
 
@@ -21,14 +22,15 @@ using Network = std::vector<LayerWeights>;
 // Widths of a network: inputs, width (layers − 1 times), classes.
 std::vector<std::int64_t> layer_widths(int layers, std::int64_t inputs, std::int64_t width, std::int64_t classes);
 
-// W_1 ~ N(0, scale_first²); the others rectangular identities, or N(0, 0.1²) with b ~ N(0, 0.1²) when
-// `identity` is false (the paper's). Seeded per layer.
-Network initial_network(const std::vector<std::int64_t>& widths, double scale_first, bool identity, std::uint64_t seed);
+// How method.init and init_scale_first say. W_1 ~ N(0, scale²) and the others rectangular identities ("identity") or
+// N(0, 0.1²) with b ~ N(0, 0.1²) everywhere ("normal"); or all uniform in ±1/sqrt(inputs) ("pytorch"). Seeded per
+// layer.
+Network initial_network(const std::vector<std::int64_t>& widths, const MethodConfig& method, std::uint64_t seed);
 
-// Inserts width × width layers (identity, or random as above) before the head until there are `layers`; the
-// head is kept, or restarts as a rectangular identity. With identity layers and a kept head the function is
+// Inserts width × width layers, as above, before the head until there are `layers`; the head is kept, or restarts (as
+// above; with method.init "normal" as a rectangular identity). With identity layers and a kept head the function is
 // unchanged for activations that keep non-negative values (ReLU, leaky ReLU).
-Network grown(const Network& network, int layers, bool restart_head, bool identity, std::uint64_t seed);
+Network grown(const Network& network, int layers, const MethodConfig& method, std::uint64_t seed);
 
 // Throws DivergenceError naming the layer and "W" or "b" when a weight is not finite.
 void check_finite(const Network& network);

@@ -1,4 +1,4 @@
-#include "host/admm/predictor.hpp"
+#include "host/method/predictor.hpp"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "host/admm/partition.hpp"
+#include "host/method/partition.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -30,6 +30,12 @@ double best_cut(const std::vector<double>& costs, std::size_t from, int parts) {
   return best;
 }
 
+MethodConfig method_of(Update update) {
+  MethodConfig method;
+  method.update = update;
+  return method;
+}
+
 }  // namespace
 
 TEST_CASE("every layer has one device, and no partition is better balanced") {
@@ -56,17 +62,25 @@ TEST_CASE("every layer has one device, and no partition is better balanced") {
 TEST_CASE("costs follow the products of a layer") {
   const std::vector<std::int64_t> widths = {2000, 500, 500, 500, 7};
   for (const Update update : {Update::gradient, Update::exact}) {
-    const std::vector<double> costs = layer_costs(widths, 5000, update, false);
+    const std::vector<double> costs = layer_costs(widths, 5000, method_of(update), false);
     REQUIRE(costs.size() == 4);
     CHECK(costs[1] == costs[2]);
     CHECK(costs[3] < costs[2]);
     for (const double c : costs) CHECK(c > 0.0);
   }
   // gradient: 4 products for inner layers, 2 for the first, which has no p.
-  const std::vector<double> costs = layer_costs(widths, 5000, Update::gradient, false);
+  const std::vector<double> costs = layer_costs(widths, 5000, method_of(Update::gradient), false);
   CHECK(costs[1] >= 4.0 * 2.0 * 500 * 500 * 5000);
   CHECK(costs[1] <= 1.3 * 4.0 * 2.0 * 500 * 500 * 5000);
   CHECK(costs[0] >= 2.0 * 2.0 * 2000 * 500 * 5000);
-  CHECK(layer_costs({5000, 100, 7}, 140, Update::exact, true)[0] <
-        layer_costs({5000, 100, 7}, 140, Update::exact, false)[0]);
+  CHECK(layer_costs({5000, 100, 7}, 140, method_of(Update::exact), true)[0] <
+        layer_costs({5000, 100, 7}, 140, method_of(Update::exact), false)[0]);
+  // backpropagation: 3 products, 2 for the first.
+  MethodConfig adam;
+  adam.name = MethodName::adam;
+  const std::vector<double> of_adam = layer_costs(widths, 5000, adam, false);
+  CHECK(of_adam[1] >= 3.0 * 2.0 * 500 * 500 * 5000);
+  CHECK(of_adam[1] <= 1.2 * 3.0 * 2.0 * 500 * 500 * 5000);
+  CHECK(of_adam[0] >= 2.0 * 2.0 * 2000 * 500 * 5000);
+  CHECK(of_adam[0] <= 1.2 * 2.0 * 2.0 * 2000 * 500 * 5000);
 }

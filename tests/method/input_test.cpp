@@ -1,5 +1,5 @@
 // Layer 1 in reduced coordinates: QR and the kernel form against the original inputs.
-#include "host/admm/predictor.hpp"
+#include "host/method/predictor.hpp"
 #include "tests/admm/compare.hpp"
 
 using namespace gamlp;

@@ -1,14 +1,35 @@
-#include "host/admm/settings.hpp"
+#include "host/method/settings.hpp"
 
 #include <algorithm>
 
-#include "host/admm/input.hpp"
 #include "host/core/error.hpp"
+#include "host/method/input.hpp"
 
 namespace gamlp {
 
+namespace {
+
+// PyTorch's defaults.
+void resolve_backprop(MethodConfig& m, const ProblemShape& shape, std::string* why) {
+  const bool adadelta = m.name == MethodName::adadelta, adagrad = m.name == MethodName::adagrad;
+  OptimizerConfig& o = m.optimizer;
+  if (!o.learning_rate) o.learning_rate = adadelta ? 1.0 : adagrad ? 1e-2 : 1e-3;
+  if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
+  // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
+  if (!m.microbatches) m.microbatches = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
+  m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>(shape.train_nodes, 1));
+  if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect";
+}
+
+}  // namespace
+
 void resolve_method(Config& config, const ProblemShape& shape, std::string* why) {
   MethodConfig& m = config.method;
+  if (is_backprop(m)) {
+    m.update = Update::gradient;
+    resolve_backprop(m, shape, why);
+    return;
+  }
   if (m.update == Update::automatic) {
     // The exact blocks cost 4.5 products of 2n²V per layer and 7n³ for the factorisations: worth it, and
     // needed for accuracy, once there are several training nodes per neuron (algorithm.md §9).
@@ -40,6 +61,8 @@ InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector
   note();
   std::int64_t epochs = 0;
   for (const StageConfig& stage : config.stages) epochs += stage.epochs;
+  // Optimisers that scale each weight by itself train otherwise in other coordinates.
+  if (is_backprop(config.method)) return InputKind::plain;
   const InputKind kind = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
   note();
   return kind;

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/admm/network.hpp"
 #include "host/device/device.hpp"
+#include "host/method/network.hpp"
 
 namespace gamlp {
 

@@ -1,4 +1,4 @@
-#include "host/admm/input.hpp"
+#include "host/method/input.hpp"
 
 #include <cmath>
 #include <utility>

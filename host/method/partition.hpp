@@ -15,10 +15,10 @@ struct LayerRange {
   bool operator==(const LayerRange&) const = default;
 };
 
-// Relative cost of one iteration of each layer, in flops: the products (algorithm.md §3, §9), and the
-// elementwise passes as the flops that their memory traffic takes the time of. `reduced_input`: layer 1
-// runs in coordinates of the training nodes (input.hpp: kernel).
-std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes, Update update,
+// Relative cost of one iteration of each layer, in flops: the products (algorithm.md §3, §9; backpropagation: three),
+// and the elementwise passes as the flops that their memory traffic takes the time of. The method is resolved.
+// `kernel_input`: layer 1 runs in coordinates of the training nodes (input.hpp: kernel).
+std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes, const MethodConfig& method,
                                 bool kernel_input);
 
 // The contiguous partition over min(devices, layers) devices whose most expensive device is cheapest.

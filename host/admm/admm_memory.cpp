@@ -1,7 +1,7 @@
-// What a stage program allocates on its device, and what it uploads at its start.
+// What the ADMM program allocates on its device, and what it uploads at its start.
 #include <algorithm>
 
-#include "host/admm/stage_layer.hpp"
+#include "host/admm/admm_layer.hpp"
 #include "host/core/error.hpp"
 
 namespace gamlp {
@@ -21,11 +21,8 @@ std::int64_t largest(const CodecConfig& codec, const ExchangeConfig& exchange, M
 
 }  // namespace
 
-void StageProgram::allocate() {
+void AdmmProgram::allocate_all() {
   Device& device = *context_.device;
-  scalars_ = device.allocate(static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double), "scalars",
-                             MemoryKind::variables);
-  iteration_ = device.allocate(sizeof(std::uint32_t), "iteration", MemoryKind::variables);
   for (int index = range_.first; index <= range_.last; ++index) {
     auto l = std::make_unique<Layer>();
     l->index = index;
@@ -51,55 +48,34 @@ void StageProgram::allocate() {
     p_exchanged_[i] = device.create_event("p exchanged");
     q_ready_[i] = device.create_event("q ready");
     q_exchanged_[i] = device.create_event("q exchanged");
-    downloaded_[i] = device.create_event("downloaded");
-  }
-  if (layers_.back()->last) {
-    labels_ = device.allocate(static_cast<std::size_t>(spec_.nodes) * sizeof(std::int32_t), "labels", MemoryKind::data);
   }
 }
 
-void StageProgram::enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels) {
-  for (const auto& l : layers_) {
-    const LayerWeights& weights = network.at(static_cast<std::size_t>(l->index) - 1);
-    auto staged = std::make_unique<Matrix>(1, weights.w.size() + static_cast<std::int64_t>(weights.b.size()));
-    std::copy_n(weights.w.data(), weights.w.size(), staged->data());
-    std::copy(weights.b.begin(), weights.b.end(), staged->data() + weights.w.size());
-    const auto* host = reinterpret_cast<const std::byte*>(staged->data());
-    if (l->w.data) enqueue(ops::Upload{host, as_bytes(l->w)});
-    enqueue(ops::Upload{host + weights.w.size() * 4, as_bytes(l->b)});
-    staging_.push_back(std::move(staged));
-  }
-  if (labels_) {
-    expects(static_cast<std::int64_t>(labels.size()) == spec_.nodes, "a label for each node");
-    enqueue(ops::Upload{reinterpret_cast<const std::byte*>(labels.data()), labels_.raw(labels_.bytes())});
-  }
-}
+StageProgram::WeightViews AdmmProgram::weights_of(int index) const { return {layer(index).w, layer(index).b}; }
 
-void StageProgram::allocate_variables(Layer& l) {
+void AdmmProgram::allocate_variables(Layer& l) {
   const std::int64_t v = spec_.nodes;
-  const std::string id = std::to_string(l.index);
-  const auto allocate = [&](Buffer& memory, Mat& view, std::int64_t rows, std::int64_t cols, const char* name,
-                            MemoryKind kind = MemoryKind::variables) {
-    memory = floats(*context_.device, rows * cols, name + id, kind);
-    view = memory.mat(rows, cols);
+  const auto create = [&](Buffer& memory, Mat& view, std::int64_t rows, std::int64_t cols, const char* name,
+                          MemoryKind kind = MemoryKind::variables) {
+    view = allocate(memory, name, l.index, rows, cols, kind);
   };
-  if (!l.kernel) allocate(l.w_memory, l.w, l.m, l.n, "W", MemoryKind::weights);
-  allocate(l.b_memory, l.b, 1, l.m, "b", MemoryKind::weights);
-  if (!l.first) allocate(l.p_memory, l.p, v, l.n, "p");
-  allocate(l.z_memory, l.z, v, l.m, "z");
+  if (!l.kernel) create(l.w_memory, l.w, l.m, l.n, "W", MemoryKind::weights);
+  create(l.b_memory, l.b, 1, l.m, "b", MemoryKind::weights);
+  if (!l.first) create(l.p_memory, l.p, v, l.n, "p");
+  create(l.z_memory, l.z, v, l.m, "z");
   if (!l.last) {
-    allocate(l.q_memory, l.q, v, l.m, "q");
-    allocate(l.u_memory, l.u, v, l.m, "u");
+    create(l.q_memory, l.q, v, l.m, "q");
+    create(l.u_memory, l.u, v, l.m, "u");
   }
   if (exact_) {
-    allocate(l.v_memory, l.v, v, l.m, "v");
-    allocate(l.t_memory, l.t, v, l.m, "t");
+    create(l.v_memory, l.v, v, l.m, "v");
+    create(l.t_memory, l.t, v, l.m, "t");
   } else {
-    allocate(l.r_memory, l.r, v, l.m, "r");
+    create(l.r_memory, l.r, v, l.m, "r");
   }
   // Each mean at a multiple of 64 bytes: devices read 16 bytes at a time.
   const std::int64_t second = (l.m + 15) / 16 * 16;
-  allocate(l.mean_memory, l.mean, 1, exact_ ? second + l.n : l.m, "mean");
+  create(l.mean_memory, l.mean, 1, exact_ ? second + l.n : l.m, "mean");
   if (exact_) {
     l.t_mean = {l.mean.data, 1, l.m};
     l.p_mean = {l.mean.data + second, 1, l.n};
@@ -111,9 +87,9 @@ void StageProgram::allocate_variables(Layer& l) {
   }
 }
 
-void StageProgram::allocate_codecs(Layer& l) {
-  const auto allocate = [&](const CodecConfig& codec, std::int64_t values, const std::string& name, Buffer& scales,
-                            Buffer& feedback) {
+void AdmmProgram::allocate_codecs(Layer& l) {
+  const auto create = [&](const CodecConfig& codec, std::int64_t values, const std::string& name, Buffer& scales,
+                          Buffer& feedback) {
     if (codec.bits >= 32) return;
     const std::int64_t count =
         largest(codec, spec_.exchange, [&](const WireFormat& format) { return format.scale_floats(values); });
@@ -123,11 +99,11 @@ void StageProgram::allocate_codecs(Layer& l) {
     }
   };
   const std::string id = std::to_string(l.index);
-  if (!l.first) allocate(spec_.exchange.p, spec_.nodes * l.n, "p" + id, l.p_scales, l.p_feedback);
-  if (!l.last) allocate(spec_.exchange.q, spec_.nodes * l.m, "q" + id, l.q_scales, l.q_feedback);
+  if (!l.first) create(spec_.exchange.p, spec_.nodes * l.n, "p" + id, l.p_scales, l.p_feedback);
+  if (!l.last) create(spec_.exchange.q, spec_.nodes * l.m, "q" + id, l.q_scales, l.q_feedback);
 }
 
-void StageProgram::allocate_boundaries() {
+void AdmmProgram::allocate_boundaries() {
   Device& device = *context_.device;
   const std::int64_t v = spec_.nodes;
   const auto messages = [&](Boundary& boundary) {
@@ -171,7 +147,7 @@ void StageProgram::allocate_boundaries() {
 
 // Shared by the layers, which run one after the other; where a device runs small ops beside each other, as many layers
 // as it runs have their own. Who uses which part: workspace().
-void StageProgram::allocate_workspace() {
+void AdmmProgram::allocate_workspace() {
   const std::int64_t v = spec_.nodes;
   const bool p_quantized = spec_.exchange.p.bits < 32;
   std::array<std::int64_t, 5> sizes{};

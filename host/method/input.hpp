@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "host/admm/network.hpp"
-#include "host/admm/settings.hpp"
 #include "host/device/device.hpp"
+#include "host/method/network.hpp"
+#include "host/method/settings.hpp"
 
 namespace gamlp {
 

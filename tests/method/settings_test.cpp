@@ -1,4 +1,4 @@
-#include "host/admm/settings.hpp"
+#include "host/method/settings.hpp"
 
 #include "host/core/error.hpp"
 #include "tests/support/catch.hpp"

@@ -1,7 +1,6 @@
-#include "host/admm/stage_program.hpp"
+#include "host/admm/admm_program.hpp"
 
-#include "host/admm/stage_layer.hpp"
-#include "host/core/error.hpp"
+#include "host/admm/admm_layer.hpp"
 #include "host/core/random.hpp"
 
 namespace gamlp {
@@ -15,64 +14,30 @@ WireType wire_type(const WireFormat& format) { return format.quantized() ? WireT
 
 }  // namespace
 
-StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices) {
-  StageSpec spec;
-  spec.widths = layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes);
-  spec.nodes = shape.problem.train_nodes;
-  spec.method = config.method;
-  spec.activation = activation_rule(config.model);
-  spec.exchange = config.exchange;
-  spec.seed = config.train.seed;
-  const auto& chosen = config.partition;
-  if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
-    int last = 0;
-    for (const std::int64_t count : *chosen) {
-      spec.ranges.push_back({last + 1, last + static_cast<int>(count)});
-      last += static_cast<int>(count);
-    }
-    return spec;
-  }
-  const bool kernel = shape.kind == InputKind::kernel;
-  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config.method.update, kernel), devices);
-  return spec;
-}
-
-StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
-    : context_(context),
-      spec_(spec),
-      rank_(rank),
-      range_(spec.ranges.at(static_cast<std::size_t>(rank))),
-      input_(input),
+AdmmProgram::AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
+    : StageProgram(context, spec, rank, input),
       exact_(spec.method.update == Update::exact),
       nu_(static_cast<float>(*spec.method.nu)),
       rho_(static_cast<float>(*spec.method.rho)),
       nu2_(exact_ ? static_cast<float>(spec.method.exact.nu2 * *spec.method.rho) : nu_) {
-  expects((range_.first == 1) == (input != nullptr), "the first device, and no other, holds the input");
-  allocate();
+  allocate_all();
 }
 
-StageProgram::~StageProgram() = default;
-
-Scalar StageProgram::scalar(int index, LayerScalar which) const { return scalars(index, which, 1); }
-
-MatView<double> StageProgram::scalars(int index, LayerScalar first, int count) const {
-  const MatView<double> all = scalars_.view<double>(range_.count(), kLayerScalars);
-  return {all.row(index - range_.first) + first, 1, count};
-}
+AdmmProgram::~AdmmProgram() = default;
 
 // gradient: 0 is V × max(n, m), 1 is V × m, 2 is m × n.
 // exact: 0 is V × m, 1 is V × max(n, m), 2 is m × n, 3 is n × n (V × V with V < n), 4 is V × n when p is quantised.
-Mat StageProgram::workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const {
+Mat AdmmProgram::workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const {
   const auto turn = static_cast<std::size_t>(l.index - range_.first) % workspace_.size();
   return workspace_[turn][static_cast<std::size_t>(which)].mat(rows, cols);
 }
 
-WireFormat StageProgram::format_of(const CodecConfig& codec, std::int64_t epoch) const {
+WireFormat AdmmProgram::format_of(const CodecConfig& codec, std::int64_t epoch) const {
   return wire_format(codec, scheduled_bits(spec_.exchange, epoch));
 }
 
-Quantize StageProgram::quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p,
-                                Bytes message) const {
+Quantize AdmmProgram::quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p,
+                               Bytes message) const {
   const std::int64_t values = spec_.nodes * (is_p ? l.n : l.m);
   Quantize q;
   q.format = format;
@@ -84,11 +49,11 @@ Quantize StageProgram::quantize(const CodecConfig& codec, const WireFormat& form
   if (message.data) q.message = {message.data, 1, format.message_bytes(values)};
   q.key =
       static_cast<std::uint32_t>(random_key(spec_.seed, 2, static_cast<std::uint64_t>(l.index) * 2 + (is_p ? 1 : 0)));
-  q.iteration = iteration_.view<std::uint32_t>(1, 1);
+  q.iteration = iteration();
   return q;
 }
 
-void StageProgram::enqueue_forward() {
+void AdmmProgram::enqueue_forward() {
   q_pending_ = false;
   if (has_left()) {
     // Into p itself: the left neighbour's q, in float32.
@@ -133,7 +98,7 @@ void StageProgram::enqueue_forward() {
   }
 }
 
-void StageProgram::receive_q(std::int64_t epoch) {
+void AdmmProgram::receive_q(std::int64_t epoch) {
   if (!q_pending_) return;
   const std::size_t last = static_cast<std::size_t>((epoch - 1) & 1);
   Layer& l = *layers_.front();
@@ -143,7 +108,7 @@ void StageProgram::receive_q(std::int64_t epoch) {
   q_pending_ = false;
 }
 
-void StageProgram::exchange_p(std::int64_t epoch) {
+void AdmmProgram::exchange_p(std::int64_t epoch) {
   if (!has_left() && !has_right()) return;
   const std::size_t parity = static_cast<std::size_t>(epoch & 1);
   const WireFormat format = format_of(spec_.exchange.p, epoch);
@@ -166,7 +131,7 @@ void StageProgram::exchange_p(std::int64_t epoch) {
   context_.exchange->record(*p_exchanged_[parity]);
 }
 
-void StageProgram::exchange_q(std::int64_t epoch) {
+void AdmmProgram::exchange_q(std::int64_t epoch) {
   if (!has_left() && !has_right()) return;
   const std::size_t parity = static_cast<std::size_t>(epoch & 1);
   const WireFormat format = format_of(spec_.exchange.q, epoch);
@@ -190,7 +155,7 @@ void StageProgram::exchange_q(std::int64_t epoch) {
   context_.exchange->record(*q_exchanged_[parity]);
 }
 
-void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
+void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   const std::size_t parity = static_cast<std::size_t>(epoch & 1);
   // p, from the last layer down: the one that needs the left neighbour's q comes last.
   for (int index = range_.last; index >= range_.first; --index) {
@@ -227,7 +192,7 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
     if (index == range_.last) exchange_q(epoch);
   }
   context_.compute->label({"metrics", 0, epoch});
-  enqueue(ops::Tick{iteration_.view<std::uint32_t>(1, 1)});
+  enqueue(ops::Tick{iteration()});
   if (!metrics) return;
   for (auto& l : layers_) {
     if (l->mu == 0.0) continue;
@@ -237,21 +202,8 @@ void StageProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   }
 }
 
-void StageProgram::label(const char* step, const Layer& l, std::int64_t epoch) {
+void AdmmProgram::label(const char* step, const Layer& l, std::int64_t epoch) {
   context_.compute->label({step, l.index, epoch});
-}
-
-void StageProgram::enqueue_scalars(double* out) {
-  const std::size_t bytes = static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double);
-  enqueue(ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * kLayerScalars)});
-}
-
-void StageProgram::mark_downloads(std::int64_t epoch) {
-  context_.compute->record(*downloaded_[static_cast<std::size_t>(epoch & 1)]);
-}
-
-void StageProgram::finish_downloads(std::int64_t epoch) {
-  downloaded_[static_cast<std::size_t>(epoch & 1)]->synchronize();
 }
 
 }  // namespace gamlp

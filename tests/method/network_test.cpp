@@ -1,6 +1,6 @@
 // Initial weights, growth, and the forward pass of the model.
-#include "host/admm/predictor.hpp"
 #include "host/core/error.hpp"
+#include "host/method/predictor.hpp"
 #include "tests/admm/compare.hpp"
 
 using namespace gamlp;
@@ -66,8 +66,8 @@ TEST_CASE("growth by identities with a kept head leaves the function unchanged")
   for (const ActivationRule& f : {ActivationRule{}, ActivationRule{Activation::leaky_relu, 0.01f}}) {
     const Network before = trained_like(2);
     const Matrix x = inputs(50, 9), scores = forward(before, ActivationRule{}, x.view());
-    Network grown_once = grown(before, 5, false, true, 1);
-    const Network after = grown(grown_once, 10, false, true, 1);
+    Network grown_once = grown(before, 5, {}, 1);
+    const Network after = grown(grown_once, 10, {}, 1);
     REQUIRE(after.size() == 10);
     if (f.kind == Activation::leaky_relu) continue;  // negative values shrink once more per layer
     const Matrix now = forward(after, f, x.view());
@@ -80,31 +80,61 @@ TEST_CASE("growth by identities with a kept head leaves the function unchanged")
 
 TEST_CASE("a head can restart as a rectangular identity, and new layers can be random") {
   const Network before = trained_like(3);
-  const Network restarted = grown(before, 4, true, true, 1);
+  MethodConfig restart, normal;
+  restart.growth_head = GrowthHead::restart;
+  normal.init = Init::normal;
+  const Network restarted = grown(before, 4, restart, 1);
   CHECK(is_identity(restarted.back()));
   CHECK(restarted.back().w.rows() == 4);
-  const Network random = grown(before, 4, false, false, 1), again = grown(before, 4, false, false, 1);
+  const Network random = grown(before, 4, normal, 1), again = grown(before, 4, normal, 1);
   CHECK_FALSE(is_identity(random[1]));
   for (std::size_t l = 0; l < 4; ++l) CHECK(same_weights(random[l], again[l]));
   CHECK_FALSE(same_weights(random[1], random[2]));
-  CHECK_FALSE(same_weights(random[1], grown(before, 4, false, false, 2)[1]));
-  CHECK_THROWS_AS(grown(restarted, 2, false, true, 1), std::logic_error);
+  CHECK_FALSE(same_weights(random[1], grown(before, 4, normal, 2)[1]));
+  CHECK_THROWS_AS(grown(restarted, 2, {}, 1), std::logic_error);
 }
 
 TEST_CASE("initial weights have the asked-for scale and depend on seed and layer only") {
   const std::vector<std::int64_t> widths = layer_widths(4, 300, 50, 7);
   CHECK(widths == std::vector<std::int64_t>{300, 50, 50, 50, 7});
-  const Network network = initial_network(widths, 0.02, true, 5);
+  MethodConfig method, as_paper;
+  method.init_scale_first = 0.02;
+  const Network network = initial_network(widths, method, 5);
   double sum2 = 0.0;
   for (const float w : network.front().w.view().flat()) sum2 += static_cast<double>(w) * static_cast<double>(w);
   // 15,000 draws: the variance is within 6 standard errors, sqrt(2/15000) each.
   CHECK(sum2 / 15000.0 == Approx(4e-4).epsilon(6.0 * std::sqrt(2.0 / 15000.0)));
   for (std::size_t l = 1; l < 4; ++l) CHECK(is_identity(network[l]));
-  CHECK(same_weights(network.front(), initial_network(layer_widths(2, 300, 50, 7), 0.02, true, 5).front()));
-  CHECK_FALSE(same_weights(network.front(), initial_network(widths, 0.02, true, 6).front()));
-  const Network paper = initial_network(widths, 0.1, false, 5);
+  CHECK(same_weights(network.front(), initial_network(layer_widths(2, 300, 50, 7), method, 5).front()));
+  CHECK_FALSE(same_weights(network.front(), initial_network(widths, method, 6).front()));
+  as_paper.init = Init::normal;
+  const Network paper = initial_network(widths, as_paper, 5);
   CHECK_FALSE(is_identity(paper[2]));
   CHECK(paper[0].b[0] != 0.0f);
+}
+
+TEST_CASE("PyTorch's initialisation is uniform in ±1/sqrt(inputs), for every layer") {
+  MethodConfig method;
+  method.init = Init::pytorch;
+  const std::vector<std::int64_t> widths = layer_widths(4, 300, 50, 7);
+  const Network network = initial_network(widths, method, 5);
+  for (std::size_t l = 0; l < network.size(); ++l) {
+    const double bound = 1.0 / std::sqrt(static_cast<double>(widths[l]));
+    double sum2 = 0.0, largest = 0.0;
+    for (const float w : network[l].w.view().flat()) {
+      sum2 += static_cast<double>(w) * static_cast<double>(w);
+      largest = std::max(largest, std::fabs(static_cast<double>(w)));
+    }
+    for (const float b : network[l].b) largest = std::max(largest, std::fabs(static_cast<double>(b)));
+    const auto n = static_cast<double>(network[l].w.size());
+    // E w² = bound²/3; the variance of w² is 4/45 bound⁴.
+    CHECK(sum2 / n == Approx(bound * bound / 3.0).margin(6.0 * bound * bound * std::sqrt(4.0 / 45.0 / n)));
+    CHECK(largest <= bound);
+    CHECK(largest > 0.9 * bound);
+  }
+  CHECK_FALSE(same_weights(network[1], network[2]));
+  method.growth_head = GrowthHead::restart;
+  CHECK_FALSE(same_weights(grown(network, 5, method, 5).back(), network.back()));
 }
 
 TEST_CASE("weights that are not finite are named") {

@@ -27,8 +27,8 @@ struct TrainingShape {
   std::int64_t input_width() const { return kind == InputKind::plain ? problem.inputs : problem.train_nodes; }
 };
 
-// Replaces every null of `config.method` and update "auto" by the value used. `why` (optional) receives a
-// sentence on the choice of update. Throws ConfigError when the values contradict each other.
+// Replaces every null of `config.method` that its method uses, and update "auto", by the value used. `why` (optional)
+// receives a sentence on the choice of update. Throws ConfigError when the values contradict each other.
 void resolve_method(Config& config, const ProblemShape& shape, std::string* why = nullptr);
 
 // Resolves the method, and chooses layer 1's coordinates for all epochs of the config. `notes` (optional) receives a

@@ -1,0 +1,217 @@
+#include "host/backprop/backprop_program.hpp"
+
+#include <algorithm>
+
+namespace gamlp {
+namespace {
+
+OptimizerRule rule_of(const MethodConfig& method) {
+  const OptimizerConfig& o = method.optimizer;
+  OptimizerRule rule{Optimizer::gd, *o.learning_rate, o.beta1, o.beta2, *o.eps, o.weight_decay};
+  if (method.name == MethodName::adam) rule.kind = Optimizer::adam;
+  if (method.name == MethodName::adagrad) rule.kind = Optimizer::adagrad;
+  if (method.name == MethodName::adadelta) {
+    rule.kind = Optimizer::adadelta;
+    rule.beta1 = rule.beta2 = o.rho;
+  }
+  return rule;
+}
+
+template <class T>
+MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) {
+  return {m.row(first), count, m.cols};
+}
+
+}  // namespace
+
+BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
+    : StageProgram(context, spec, rank, input), rule_(rule_of(spec.method)) {
+  // Parts begin at multiples of 4 rows, whose views are aligned whatever the width.
+  const std::int64_t v = spec_.nodes, wanted = *spec_.method.microbatches;
+  const auto start = [&](std::int64_t part) { return part == wanted ? v : v * part / wanted / 4 * 4; };
+  for (std::int64_t part = 0; part < wanted; ++part) {
+    if (start(part + 1) > start(part)) parts_.push_back({start(part), start(part + 1) - start(part)});
+  }
+  const int kept = optimizer_keeps(rule_.kind);
+  std::int64_t largest = 0, widest = 0;
+  if (has_left()) {
+    const std::int64_t width = spec_.widths[static_cast<std::size_t>(range_.first) - 1];
+    below_ = allocate(below_memory_, "y", range_.first - 1, v, width, MemoryKind::exchange);
+    down_ = allocate(down_memory_, "gradient for layer ", range_.first - 1, v, width, MemoryKind::exchange);
+  }
+  layers_.resize(static_cast<std::size_t>(range_.count()));
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    Layer& l = layers_[i];
+    l.index = range_.first + static_cast<int>(i);
+    l.first = l.index == 1;
+    l.last = l.index == spec_.layers();
+    l.n = spec_.widths[static_cast<std::size_t>(l.index) - 1];
+    l.m = spec_.widths[static_cast<std::size_t>(l.index)];
+    l.x = i > 0 ? ConstMat(layers_[i - 1].y) : l.first ? input_->x() : ConstMat(below_);
+    l.w = allocate(l.w_memory, "W", l.index, l.m, l.n, MemoryKind::weights);
+    l.b = allocate(l.b_memory, "b", l.index, 1, l.m, MemoryKind::weights);
+    l.y = allocate(l.y_memory, "y", l.index, v, l.m, MemoryKind::variables);
+    l.g = allocate(l.g_memory, "gradient ", l.index, v, l.m, MemoryKind::variables);
+    for (int k = 0; k < kept; ++k) {
+      const std::string name = "moment " + std::to_string(k) + " of ";
+      l.w_kept[k] = allocate(l.w_kept_memory[k], (name + "W").c_str(), l.index, l.m, l.n, MemoryKind::weights);
+      l.b_kept[k] = allocate(l.b_kept_memory[k], (name + "b").c_str(), l.index, 1, l.m, MemoryKind::weights);
+    }
+    largest = std::max(largest, l.w.size());
+    widest = std::max(widest, l.m);
+  }
+  const auto workspace = [&](std::int64_t values, const char* what) {
+    return context_.device->allocate(static_cast<std::size_t>(values) * sizeof(float), what, MemoryKind::workspace);
+  };
+  // Where a device runs small ops beside each other, as many layers as it runs have gradients of their own.
+  const bool small = std::max(largest, v * widest) <= kSmallTensor;
+  const int copies = small ? std::min(context_.device->parallel_ops(), range_.count()) : 1;
+  for (int i = 0; i < copies; ++i) {
+    gradients_.push_back({workspace(largest, "gradient of W"), workspace(widest, "gradient of b")});
+  }
+  ready_ = context_.device->create_event("ready");
+  exchanged_ = context_.device->create_event("exchanged");
+}
+
+void BackpropProgram::enqueue_forward() {
+  for (const Layer& l : layers_) {
+    context_.compute->label({"start", l.index, 0});
+    for (const auto& kept : {l.w_kept, l.b_kept}) {
+      for (int k = 0; k < 2; ++k) {
+        if (kept[k].data) enqueue(ops::Zero{as_bytes(kept[k])});
+      }
+    }
+  }
+  enqueue(ops::Zero{{reinterpret_cast<std::byte*>(iteration().data), 1, sizeof(std::uint32_t)}});
+}
+
+void BackpropProgram::exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
+                               const char* protects, const char* received) {
+  if (sends.empty() && receives.empty()) return;
+  context_.compute->record(*ready_);
+  context_.exchange->wait(*ready_, protects);
+  context_.transport->exchange(*context_.exchange, sends, receives);
+  if (receives.empty()) return;  // what was sent is next written after a message that the receiver answers it with
+  context_.exchange->record(*exchanged_);
+  context_.compute->wait(*exchanged_, received);
+}
+
+void BackpropProgram::pass_up(int receive, int send, std::int64_t epoch) {
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  if (has_left() && receive < parts()) {
+    const Rows& rows = parts_[static_cast<std::size_t>(receive)];
+    receives.push_back({rank_ - 1,
+                        as_bytes(rows_of(below_, rows.first, rows.count)),
+                        {"activations", range_.first - 1, epoch, WireType::float32}});
+  }
+  if (has_right() && send >= 0) {
+    const Rows& rows = parts_[static_cast<std::size_t>(send)];
+    sends.push_back({rank_ + 1,
+                     as_bytes(ConstMat(rows_of(layers_.back().y, rows.first, rows.count))),
+                     {"activations", range_.last, epoch, WireType::float32}});
+  }
+  exchange(sends, receives, "activations for the right, and those from the left until they are used",
+           "activations from the left");
+}
+
+void BackpropProgram::pass_down(int receive, int send, std::int64_t epoch) {
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  if (has_right() && receive < parts()) {
+    const Rows& rows = parts_[static_cast<std::size_t>(receive)];
+    receives.push_back({rank_ + 1,
+                        as_bytes(rows_of(layers_.back().g, rows.first, rows.count)),
+                        {"gradients", range_.last, epoch, WireType::float32}});
+  }
+  if (has_left() && send >= 0) {
+    const Rows& rows = parts_[static_cast<std::size_t>(send)];
+    sends.push_back({rank_ - 1,
+                     as_bytes(ConstMat(rows_of(down_, rows.first, rows.count))),
+                     {"gradients", range_.first - 1, epoch, WireType::float32}});
+  }
+  exchange(sends, receives, "gradients for the left, and those from the right until they are used",
+           "gradients from the right");
+}
+
+void BackpropProgram::forward(int part, std::int64_t epoch) {
+  const auto [first, count] = parts_[static_cast<std::size_t>(part)];
+  for (const Layer& l : layers_) {
+    context_.compute->label({"forward", l.index, epoch});
+    const Mat y = rows_of(l.y, first, count);
+    enqueue(ops::Gemm{rows_of(l.x, first, count), l.w, y, false, true});
+    enqueue(ops::Forward{l.b, y, {}, spec_.activation, !l.last});
+    if (!l.last) continue;
+    const Labels all = labels();
+    enqueue(ops::SoftmaxGradient{
+        y, rows_of(l.g, first, count), {all.data + first, 1, count}, scalar(l.index, kRisk), part > 0});
+  }
+}
+
+void BackpropProgram::backward(int part, std::int64_t epoch) {
+  const auto [first, count] = parts_[static_cast<std::size_t>(part)];
+  for (std::size_t i = layers_.size(); i-- > 0;) {
+    const Layer& l = layers_[i];
+    if (l.first) continue;
+    context_.compute->label({"backward", l.index, epoch});
+    const Mat down = rows_of(i > 0 ? layers_[i - 1].g : down_, first, count);
+    enqueue(ops::Gemm{rows_of(ConstMat(l.g), first, count), l.w, down});
+    enqueue(ops::ActivationGradient{rows_of(l.x, first, count), down, spec_.activation});
+  }
+}
+
+void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
+  context_.compute->label({"W", l.index, epoch});
+  const Gradients& gradients = gradients_[static_cast<std::size_t>(l.index - range_.first) % gradients_.size()];
+  const Mat w_gradient = gradients.w.mat(l.m, l.n), b_gradient = gradients.b.mat(1, l.m);
+  const float mean = 1.0f / static_cast<float>(spec_.nodes);
+  enqueue(ops::Gemm{l.g, l.x, w_gradient, true, false, mean});
+  enqueue(ops::ColumnMean{l.g, b_gradient});
+  enqueue(ops::OptimizerStep{rule_, w_gradient, l.w, l.w_kept[0], l.w_kept[1], iteration()});
+  enqueue(ops::OptimizerStep{rule_, b_gradient, l.b, l.b_kept[0], l.b_kept[1], iteration()});
+}
+
+void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
+  // The first device has nothing to wait for: it sends a part as soon as it is there; likewise the last one downwards.
+  const bool starts_up = !has_left(), starts_down = !has_right();
+  for (int part = 0; part < parts(); ++part) {
+    if (!starts_up) pass_up(part, part - 1, epoch);
+    forward(part, epoch);
+    if (starts_up) pass_up(parts(), part, epoch);
+  }
+  if (!starts_up) pass_up(parts(), parts() - 1, epoch);
+  for (int part = 0; part < parts(); ++part) {
+    if (!starts_down) pass_down(part, part - 1, epoch);
+    backward(part, epoch);
+    if (starts_down) pass_down(parts(), part, epoch);
+  }
+  if (!starts_down) pass_down(parts(), parts() - 1, epoch);
+  for (const Layer& l : layers_) step(l, epoch);
+  context_.compute->label({"metrics", 0, epoch});
+  enqueue(ops::Tick{iteration()});
+}
+
+void BackpropProgram::enqueue_weights(Network& network) {
+  for (const Layer& l : layers_) {
+    LayerWeights& out = network.at(static_cast<std::size_t>(l.index) - 1);
+    enqueue(ops::Download{as_bytes(ConstMat(l.w)), reinterpret_cast<std::byte*>(out.w.data())});
+    enqueue(ops::Download{as_bytes(ConstMat(l.b)), reinterpret_cast<std::byte*>(out.b.data())});
+  }
+}
+
+std::vector<StageProgram::Entry> BackpropProgram::entries() const {
+  std::vector<Entry> list;
+  for (const Layer& l : layers_) {
+    const std::string id = std::to_string(l.index);
+    add_entry(list, "W" + id, l.w);
+    add_entry(list, "b" + id, l.b);
+    for (int k = 0; k < 2; ++k) {
+      const std::string moment = std::string(k == 0 ? "first" : "second") + "_moment_";
+      add_entry(list, moment + "W" + id, l.w_kept[k]);
+      add_entry(list, moment + "b" + id, l.b_kept[k]);
+    }
+  }
+  return list;
+}
+
+}  // namespace gamlp

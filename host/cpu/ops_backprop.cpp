@@ -1,0 +1,46 @@
+// The elementwise passes of backpropagation.
+#include "host/cpu/loops.hpp"
+#include "host/math/softmax_prox.hpp"
+
+namespace gamlp::cpu {
+
+void run(const ops::SoftmaxGradient& op, Scratch&) {
+  double risk = 0.0;
+  for (std::int64_t i = 0; i < op.z.rows; ++i) {
+    const std::int32_t label = op.labels.data[i];
+    float* g = op.g.row(i);
+    risk += static_cast<double>(softmax_risk(op.z.row(i), op.z.cols, label, g));
+    g[label] -= 1.0f;
+  }
+  *op.risk.data = op.add ? *op.risk.data + risk : risk;
+}
+
+void run(const ops::ActivationGradient& op, Scratch&) {
+  with_activation(op.f, [&](auto f) {
+    const float* y = op.y.data;
+    float* g = op.g.data;
+#pragma omp simd
+    for (std::int64_t i = 0; i < op.g.size(); ++i) g[i] *= derivative_at(f, y[i]);
+  });
+}
+
+void run(const ops::OptimizerStep& op, Scratch&) {
+  with_optimizer(op.rule, *op.iteration.data, [&](auto step) {
+    constexpr int kKept = decltype(step)::kKept;
+    const float* g = op.g.data;
+    float *w = op.w.data, *first = op.first.data, *second = op.second.data;
+#pragma omp simd
+    for (std::int64_t i = 0; i < op.w.size(); ++i) {
+      float none = 0.0f;
+      if constexpr (kKept == 2) {
+        step(g[i], w[i], first[i], second[i]);
+      } else if constexpr (kKept == 1) {
+        step(g[i], w[i], first[i], none);
+      } else {
+        step(g[i], w[i], none, none);
+      }
+    }
+  });
+}
+
+}  // namespace gamlp::cpu

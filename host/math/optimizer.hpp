@@ -1,0 +1,116 @@
+// One step of a weight along its gradient: the optimisers that PyTorch has under these names, with its definitions
+// (torch.optim.SGD without momentum, Adadelta, Adagrad with lr_decay 0, Adam without amsgrad).
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "host/math/annotations.hpp"
+
+namespace gamlp {
+
+enum class Optimizer { gd, adadelta, adagrad, adam };
+
+struct OptimizerRule {
+  Optimizer kind = Optimizer::gd;
+  double learning_rate = 0.0;
+  double beta1 = 0.0, beta2 = 0.0;  // adam; adadelta has its ρ in both
+  double eps = 0.0;
+  double weight_decay = 0.0;
+  bool operator==(const OptimizerRule&) const = default;
+};
+
+// beta^n, the same bits on every device.
+GAMLP_HD inline double whole_power(double beta, std::uint32_t n) {
+  double power = 1.0;
+  for (double square = beta; n > 0; n >>= 1, square *= square) {
+    if (n & 1u) power *= square;
+  }
+  return power;
+}
+
+// Each is made for one step, `steps` others done before it, and then called with a weight w and its gradient g, and
+// with what the rule keeps of the weight: kKept numbers, the others passed are left alone.
+struct GdRule {
+  static constexpr int kKept = 0;
+  float rate, decay;
+  GAMLP_HD GdRule(const OptimizerRule& r, std::uint32_t)
+      : rate(static_cast<float>(r.learning_rate)), decay(static_cast<float>(r.weight_decay)) {}
+  GAMLP_HD void operator()(float g, float& w, float&, float&) const { w -= rate * (g + decay * w); }
+};
+
+// first: Σ g².
+struct AdagradRule {
+  static constexpr int kKept = 1;
+  float rate, decay, eps;
+  GAMLP_HD AdagradRule(const OptimizerRule& r, std::uint32_t)
+      : rate(static_cast<float>(r.learning_rate)),
+        decay(static_cast<float>(r.weight_decay)),
+        eps(static_cast<float>(r.eps)) {}
+  GAMLP_HD void operator()(float g, float& w, float& sum, float&) const {
+    g += decay * w;
+    sum += g * g;
+    w -= rate * (g / (std::sqrt(sum) + eps));
+  }
+};
+
+// first: mean g²; second: mean square of the changes before they are scaled by the rate.
+struct AdadeltaRule {
+  static constexpr int kKept = 2;
+  float rate, decay, eps, rho;
+  GAMLP_HD AdadeltaRule(const OptimizerRule& r, std::uint32_t)
+      : rate(static_cast<float>(r.learning_rate)),
+        decay(static_cast<float>(r.weight_decay)),
+        eps(static_cast<float>(r.eps)),
+        rho(static_cast<float>(r.beta1)) {}
+  GAMLP_HD void operator()(float g, float& w, float& square, float& change2) const {
+    g += decay * w;
+    square = rho * square + (1.0f - rho) * (g * g);
+    const float change = std::sqrt(change2 + eps) / std::sqrt(square + eps) * g;
+    change2 = rho * change2 + (1.0f - rho) * (change * change);
+    w -= rate * change;
+  }
+};
+
+// first: mean g; second: mean g².
+struct AdamRule {
+  static constexpr int kKept = 2;
+  float size, decay, eps, beta1, beta2, inverse_root;
+  GAMLP_HD AdamRule(const OptimizerRule& r, std::uint32_t steps)
+      : size(static_cast<float>(r.learning_rate / (1.0 - whole_power(r.beta1, steps + 1)))),
+        decay(static_cast<float>(r.weight_decay)),
+        eps(static_cast<float>(r.eps)),
+        beta1(static_cast<float>(r.beta1)),
+        beta2(static_cast<float>(r.beta2)),
+        inverse_root(static_cast<float>(1.0 / std::sqrt(1.0 - whole_power(r.beta2, steps + 1)))) {}
+  GAMLP_HD void operator()(float g, float& w, float& mean, float& square) const {
+    g += decay * w;
+    mean = beta1 * mean + (1.0f - beta1) * g;
+    square = beta2 * square + (1.0f - beta2) * (g * g);
+    w -= size * (mean / (std::sqrt(square) * inverse_root + eps));
+  }
+};
+
+// Calls body(step) with the rule's step after `steps` others.
+template <class Body>
+void with_optimizer(const OptimizerRule& rule, std::uint32_t steps, Body body) {
+  switch (rule.kind) {
+    case Optimizer::gd:
+      return body(GdRule(rule, steps));
+    case Optimizer::adadelta:
+      return body(AdadeltaRule(rule, steps));
+    case Optimizer::adagrad:
+      return body(AdagradRule(rule, steps));
+    case Optimizer::adam:
+      return body(AdamRule(rule, steps));
+  }
+}
+
+// How many numbers a rule keeps of each weight.
+inline int optimizer_keeps(Optimizer kind) {
+  int kept = 0;
+  with_optimizer({kind}, 0, [&](auto step) { kept = decltype(step)::kKept; });
+  return kept;
+}
+
+}  // namespace gamlp

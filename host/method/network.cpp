@@ -1,0 +1,104 @@
+#include "host/method/network.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/core/error.hpp"
+#include "host/core/random.hpp"
+
+namespace gamlp {
+namespace {
+
+LayerWeights identity_layer(std::int64_t outputs, std::int64_t inputs) {
+  LayerWeights layer{Matrix(outputs, inputs), std::vector<float>(static_cast<std::size_t>(outputs))};
+  for (std::int64_t i = 0; i < std::min(outputs, inputs); ++i) layer.w(i, i) = 1.0f;
+  return layer;
+}
+
+// Weights, then biases, each from a call.
+template <class W, class B>
+LayerWeights filled_layer(std::int64_t outputs, std::int64_t inputs, W next_w, B next_b) {
+  LayerWeights layer{Matrix(outputs, inputs), std::vector<float>(static_cast<std::size_t>(outputs))};
+  for (std::int64_t i = 0; i < layer.w.size(); ++i) layer.w.data()[i] = static_cast<float>(next_w());
+  for (float& b : layer.b) b = static_cast<float>(next_b());
+  return layer;
+}
+
+LayerWeights random_layer(std::int64_t outputs, std::int64_t inputs, double scale_w, double scale_b,
+                          std::uint64_t key) {
+  Random random(key);
+  return filled_layer(
+      outputs, inputs, [&] { return scale_w * random.normal(); }, [&] { return scale_b * random.normal(); });
+}
+
+// torch.nn.Linear.
+LayerWeights uniform_layer(std::int64_t outputs, std::int64_t inputs, std::uint64_t key) {
+  Random random(key);
+  const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
+  const auto next = [&] { return bound * (2.0 * random.uniform() - 1.0); };
+  return filled_layer(outputs, inputs, next, next);
+}
+
+constexpr double kPaperScale = 0.1;
+
+// A layer after the first.
+LayerWeights later_layer(std::int64_t outputs, std::int64_t inputs, Init init, std::uint64_t key) {
+  if (init == Init::identity) return identity_layer(outputs, inputs);
+  if (init == Init::pytorch) return uniform_layer(outputs, inputs, key);
+  return random_layer(outputs, inputs, kPaperScale, kPaperScale, key);
+}
+
+}  // namespace
+
+std::vector<std::int64_t> layer_widths(int layers, std::int64_t inputs, std::int64_t width, std::int64_t classes) {
+  std::vector<std::int64_t> widths(static_cast<std::size_t>(layers) + 1, width);
+  widths.front() = inputs;
+  widths.back() = classes;
+  return widths;
+}
+
+Network initial_network(const std::vector<std::int64_t>& widths, const MethodConfig& method, std::uint64_t seed) {
+  Network network;
+  for (std::size_t l = 1; l < widths.size(); ++l) {
+    const std::uint64_t key = random_key(seed, 1, l);
+    if (l > 1 || method.init == Init::pytorch) {
+      network.push_back(later_layer(widths[l], widths[l - 1], method.init, key));
+    } else {
+      const double scale_b = method.init == Init::normal ? kPaperScale : 0.0;
+      network.push_back(random_layer(widths[l], widths[l - 1], method.init_scale_first, scale_b, key));
+    }
+  }
+  return network;
+}
+
+Network grown(const Network& network, int layers, const MethodConfig& method, std::uint64_t seed) {
+  expects(!network.empty() && static_cast<std::size_t>(layers) >= network.size(), "a stage never loses layers");
+  Network result(network.begin(), network.end() - 1);
+  const LayerWeights& head = network.back();
+  const std::int64_t width = head.w.cols();
+  const auto key = [&] { return random_key(seed, 1, result.size() + 1); };
+  while (result.size() + 1 < static_cast<std::size_t>(layers)) {
+    result.push_back(later_layer(width, width, method.init, key()));
+  }
+  if (method.growth_head == GrowthHead::keep) {
+    result.push_back(head);
+  } else {
+    const Init init = method.init == Init::normal ? Init::identity : method.init;
+    result.push_back(later_layer(head.w.rows(), width, init, key()));
+  }
+  return result;
+}
+
+void check_finite(const Network& network) {
+  const auto finite = [](const float* x, std::int64_t n) {
+    return std::all_of(x, x + n, [](float v) { return std::isfinite(v); });
+  };
+  for (std::size_t l = 0; l < network.size(); ++l) {
+    const LayerWeights& layer = network[l];
+    const bool w = finite(layer.w.data(), layer.w.size());
+    if (w && finite(layer.b.data(), static_cast<std::int64_t>(layer.b.size()))) continue;
+    throw DivergenceError("layer " + std::to_string(l + 1) + ": " + (w ? "b" : "W") + " is not finite");
+  }
+}
+
+}  // namespace gamlp

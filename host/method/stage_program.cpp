@@ -1,0 +1,159 @@
+#include "host/method/stage_program.hpp"
+
+#include <algorithm>
+
+#include "host/core/error.hpp"
+
+namespace gamlp {
+
+StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices) {
+  StageSpec spec;
+  spec.widths = layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes);
+  spec.nodes = shape.problem.train_nodes;
+  spec.method = config.method;
+  spec.activation = activation_rule(config.model);
+  spec.exchange = config.exchange;
+  spec.seed = config.train.seed;
+  const auto& chosen = config.partition;
+  if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
+    int last = 0;
+    for (const std::int64_t count : *chosen) {
+      spec.ranges.push_back({last + 1, last + static_cast<int>(count)});
+      last += static_cast<int>(count);
+    }
+    return spec;
+  }
+  const bool kernel = shape.kind == InputKind::kernel;
+  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config.method, kernel), devices);
+  return spec;
+}
+
+BoundaryBytes boundary_bytes(const MethodConfig& method, const ExchangeConfig& exchange, std::int64_t nodes,
+                             std::int64_t width, std::int64_t epoch) {
+  const std::int64_t values = nodes * width;
+  if (is_backprop(method)) {
+    const auto floats = values * static_cast<std::int64_t>(sizeof(float));
+    return {floats, floats};
+  }
+  const std::int64_t bits = scheduled_bits(exchange, epoch);
+  return {wire_format(exchange.q, bits).message_bytes(values), wire_format(exchange.p, bits).message_bytes(values)};
+}
+
+StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
+    : context_(context),
+      spec_(spec),
+      rank_(rank),
+      range_(spec.ranges.at(static_cast<std::size_t>(rank))),
+      input_(input) {
+  expects((range_.first == 1) == (input != nullptr), "the first device, and no other, holds the input");
+  Device& device = *context_.device;
+  scalars_ = device.allocate(static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double), "scalars",
+                             MemoryKind::variables);
+  iteration_ = device.allocate(sizeof(std::uint32_t), "iteration", MemoryKind::variables);
+  for (auto& event : downloaded_) event = device.create_event("downloaded");
+  if (range_.last == spec_.layers()) {
+    labels_ = device.allocate(static_cast<std::size_t>(spec_.nodes) * sizeof(std::int32_t), "labels", MemoryKind::data);
+  }
+}
+
+Mat StageProgram::allocate(Buffer& memory, const char* name, int layer, std::int64_t rows, std::int64_t cols,
+                           MemoryKind kind) {
+  memory = context_.device->allocate(static_cast<std::size_t>(rows * cols) * sizeof(float),
+                                     name + std::to_string(layer), kind);
+  return memory.mat(rows, cols);
+}
+
+MatView<double> StageProgram::scalars(int layer, LayerScalar first, int count) const {
+  const MatView<double> all = scalars_.view<double>(range_.count(), kLayerScalars);
+  return {all.row(layer - range_.first) + first, 1, count};
+}
+
+void StageProgram::enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels) {
+  for (int layer = range_.first; layer <= range_.last; ++layer) {
+    const LayerWeights& weights = network.at(static_cast<std::size_t>(layer) - 1);
+    const WeightViews views = weights_of(layer);
+    auto staged = std::make_unique<Matrix>(1, weights.w.size() + static_cast<std::int64_t>(weights.b.size()));
+    std::copy_n(weights.w.data(), weights.w.size(), staged->data());
+    std::copy(weights.b.begin(), weights.b.end(), staged->data() + weights.w.size());
+    const auto* host = reinterpret_cast<const std::byte*>(staged->data());
+    if (views.w.data) enqueue(ops::Upload{host, as_bytes(views.w)});
+    enqueue(ops::Upload{host + weights.w.size() * 4, as_bytes(views.b)});
+    staging_.push_back(std::move(staged));
+  }
+  if (labels_) {
+    expects(static_cast<std::int64_t>(labels.size()) == spec_.nodes, "a label for each node");
+    enqueue(ops::Upload{reinterpret_cast<const std::byte*>(labels.data()), labels_.raw(labels_.bytes())});
+  }
+}
+
+void StageProgram::enqueue_scalars(double* out) {
+  const std::size_t bytes = static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double);
+  enqueue(ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * kLayerScalars)});
+}
+
+void StageProgram::mark_downloads(std::int64_t epoch) {
+  context_.compute->record(*downloaded_[static_cast<std::size_t>(epoch & 1)]);
+}
+
+void StageProgram::finish_downloads(std::int64_t epoch) {
+  downloaded_[static_cast<std::size_t>(epoch & 1)]->synchronize();
+}
+
+void StageProgram::add_entry(std::vector<Entry>& list, const std::string& name, Mat m) {
+  if (m.data) list.push_back({name, as_bytes(m), m.rows, m.cols, 4});
+}
+
+std::vector<StageProgram::Entry> StageProgram::all_entries() const {
+  std::vector<Entry> list = entries();
+  for (int layer = range_.first; layer <= range_.last; ++layer) {
+    const MatView<double> s = scalars(layer, static_cast<LayerScalar>(0), kLayerScalars);
+    list.push_back(
+        {"scalars" + std::to_string(layer), {reinterpret_cast<std::byte*>(s.data), 1, s.size() * 8}, 1, s.size(), 8});
+  }
+  if (rank_ == 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
+  return list;
+}
+
+std::vector<StageProgram::Entry> StageProgram::restored_entries() const {
+  std::vector<Entry> list = all_entries();
+  if (rank_ != 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
+  for (Entry& entry : neighbour_entries()) list.push_back(std::move(entry));
+  return list;
+}
+
+std::vector<std::string> StageProgram::restored_names() const {
+  std::vector<std::string> names;
+  for (const Entry& entry : restored_entries()) names.push_back(entry.name);
+  return names;
+}
+
+void StageProgram::describe_state(TrainingState& state) const {
+  for (const Entry& entry : all_entries()) {
+    HostTensor& tensor = state[entry.name];
+    tensor.rows = entry.rows;
+    tensor.cols = entry.cols;
+    tensor.item_bytes = entry.item_bytes;
+    tensor.data.resize(static_cast<std::size_t>(entry.memory.size()));
+  }
+}
+
+void StageProgram::enqueue_save(TrainingState& state) {
+  for (const Entry& entry : all_entries()) enqueue(ops::Download{entry.memory, state.at(entry.name).data.data()});
+}
+
+void StageProgram::enqueue_restore(const TrainingState& state) {
+  for (const auto& [name, memory, rows, cols, item_bytes] : restored_entries()) {
+    const auto found = state.find(name);
+    if (found == state.end()) throw DataError("checkpoint: tensor \"" + name + "\" is missing");
+    const HostTensor& tensor = found->second;
+    if (tensor.rows != rows || tensor.cols != cols || tensor.data.size() != static_cast<std::size_t>(memory.size())) {
+      throw DataError("checkpoint: tensor \"" + name + "\" is " + std::to_string(tensor.rows) + " × " +
+                      std::to_string(tensor.cols) + ", expected " + std::to_string(rows) + " × " +
+                      std::to_string(cols));
+    }
+    enqueue(ops::Upload{tensor.data.data(), memory});
+  }
+  restored();
+}
+
+}  // namespace gamlp

@@ -1,0 +1,319 @@
+// Backpropagation against the double reference, over any partition, and under planted faults.
+#include "tests/reference/backprop.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "host/sim/sim_fleet.hpp"
+#include "tests/admm/training.hpp"
+#include "tests/sim/faults.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gamlp;
+using namespace gamlp::test;
+using sim::FaultKind;
+
+namespace {
+
+const std::vector<std::pair<MethodName, std::string>> kMethods = {{MethodName::gd, "gd"},
+                                                                  {MethodName::adadelta, "adadelta"},
+                                                                  {MethodName::adagrad, "adagrad"},
+                                                                  {MethodName::adam, "adam"}};
+
+Setup setup_of(MethodName name, double rate, std::int64_t microbatches) {
+  Setup s;
+  s.widths = {6, 5, 7, 4, 5, 3};
+  s.nodes = 23;
+  s.method.name = name;
+  s.method.optimizer.learning_rate = rate;
+  s.method.microbatches = microbatches;
+  s.weight_scale = 0.6;
+  Config config;
+  config.method = s.method;
+  resolve_method(config, {s.nodes, s.widths.front(), s.widths.back()});
+  s.method = config.method;
+  return s;
+}
+
+reference::Activation reference_of(const ActivationRule& f) {
+  if (f.kind == Activation::tanh) return {reference::Activation::tanh, 0.0};
+  if (f.slope > 0.0f) return {reference::Activation::leaky, static_cast<double>(f.slope)};
+  return {};
+}
+
+reference::Mlp mlp_of(const Network& network) {
+  reference::Mlp mlp;
+  for (const LayerWeights& layer : network) {
+    reference::Weights out{reference::Dense(layer.w.rows(), layer.w.cols()), {layer.b.begin(), layer.b.end()}};
+    std::copy_n(layer.w.data(), layer.w.size(), out.w.values.begin());
+    mlp.push_back(std::move(out));
+  }
+  return mlp;
+}
+
+std::vector<double> numbers(reference::Mlp mlp) {
+  std::vector<double> out;
+  reference::each_number(mlp, [&](std::size_t, double& value) { out.push_back(value); });
+  return out;
+}
+
+double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  REQUIRE(a.size() == b.size());
+  double most = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]));
+  return most;
+}
+
+// The data of a start in double.
+struct Data {
+  reference::Dense x;
+  std::vector<int> labels;
+  explicit Data(const Start& start)
+      : x(start.x.rows(), start.x.cols()), labels(start.labels.begin(), start.labels.end()) {
+    std::copy_n(start.x.data(), start.x.size(), x.values.begin());
+  }
+};
+
+const std::vector<ActivationRule> kActivations = {
+    {Activation::relu, 0.0f}, {Activation::leaky_relu, 0.2f}, {Activation::tanh, 0.0f}};
+
+}  // namespace
+
+TEST_CASE("the reference's gradient is that of finite differences") {
+  for (const ActivationRule& rule : kActivations) {
+    const Start start = start_of(setup_of(MethodName::gd, 1.0, 1));
+    const Data data(start);
+    const reference::Activation f = reference_of(rule);
+    const reference::Mlp mlp = mlp_of(start.network);
+    const std::vector<double> g = numbers(reference::gradient(mlp, data.x, data.labels, f));
+    const double h = 1e-6;
+    double worst = 0.0;
+    for (std::size_t k = 0; k < g.size(); ++k) {
+      const auto loss = [&](double change) {
+        reference::Mlp moved = mlp;
+        reference::each_number(moved, [&](std::size_t i, double& value) { value += i == k ? change : 0.0; });
+        return reference::mean_loss(moved, data.x, data.labels, f);
+      };
+      worst = std::max(worst, std::fabs((loss(h) - loss(-h)) / (2 * h) - g[k]));
+    }
+    CHECK(worst < 1e-8);  // losses of about 1 are known to 1e-16: differences over 2h to 1e-10
+    CHECK(*std::max_element(g.begin(), g.end()) > 1e-2);
+  }
+}
+
+TEST_CASE("one step of gradient descent follows the reference's gradient, and reports its loss") {
+  for (const ActivationRule& rule : kActivations) {
+    for (const std::int64_t microbatches : {1, 2, 5, 23}) {
+      Setup s = setup_of(MethodName::gd, 1.0, microbatches);
+      s.activation = rule;
+      const Start start = start_of(s);
+      const Data data(start);
+      Training training(s, start, 3);
+      training.forward();
+      training.iterate(0, 1);
+      const reference::Mlp before = mlp_of(start.network);
+      const std::vector<double> from = numbers(before), to = numbers(mlp_of(training.network())),
+                                g = numbers(reference::gradient(before, data.x, data.labels, reference_of(rule)));
+      double worst = 0.0;
+      for (std::size_t i = 0; i < g.size(); ++i) worst = std::max(worst, std::fabs(from[i] - to[i] - g[i]));
+      // Weights of up to about 2 and sums of 23 terms of size 1 in float32.
+      CHECK(worst < 30 * 0x1p-23);
+      const double risk = training.scalars()[(s.widths.size() - 2) * kLayerScalars + kRisk];
+      const double loss = reference::mean_loss(before, data.x, data.labels, reference_of(rule));
+      CHECK(risk == Approx(loss * static_cast<double>(s.nodes)).epsilon(1e-5));
+    }
+  }
+}
+
+TEST_CASE("every optimiser follows PyTorch's definition") {
+  const int steps = 12;
+  for (const auto& [name, text] : kMethods) {
+    for (const double decay : {0.0, 0.05}) {
+      const double rate = name == MethodName::adadelta ? 1.0 : 0.02;
+      Setup s = setup_of(name, rate, 2);
+      s.activation = kActivations[1];
+      s.method.optimizer.weight_decay = decay;
+      const Start start = start_of(s);
+      const Data data(start);
+      const reference::Activation f = reference_of(s.activation);
+      const auto trained = [&](std::uint64_t noise) {
+        reference::OptimizerSettings settings;
+        settings.name = text, settings.rate = rate, settings.decay = decay, settings.eps = *s.method.optimizer.eps;
+        reference::Optimizer optimizer(settings);
+        reference::Mlp mlp = mlp_of(start.network);
+        Random random(noise);
+        for (int i = 0; i < steps; ++i) {
+          reference::Mlp g = reference::gradient(mlp, data.x, data.labels, f);
+          // What float32 may do to sums of some 20 terms whose magnitudes are a few times the largest gradient's.
+          std::vector<double> all = numbers(g);
+          const double size = std::max(*std::max_element(all.begin(), all.end()), 1e-3);
+          if (noise > 0) {
+            reference::each_number(g, [&](std::size_t, double& x) { x += 8 * 0x1p-24 * size * random.normal(); });
+          }
+          optimizer.step(mlp, std::move(g));
+        }
+        return numbers(mlp);
+      };
+      const std::vector<double> exact = trained(0);
+      double allowed = 0x1p-22 * steps;
+      for (const std::uint64_t noise : {1, 2, 3}) {
+        allowed = std::max(allowed, 8.0 * largest_difference(exact, trained(noise)));
+      }
+      Training training(s, start, 2);
+      training.forward();
+      training.iterate(0, steps);
+      INFO(text << ", weight decay " << decay << ", allowed " << allowed);
+      CHECK(largest_difference(exact, numbers(mlp_of(training.network()))) <= allowed);
+      const double moved = largest_difference(exact, numbers(mlp_of(start.network)));
+      CHECK(allowed < 0.02 * moved);  // the test can tell
+    }
+  }
+}
+
+TEST_CASE("whole powers are those of multiplication") {
+  double power = 1.0;
+  for (std::uint32_t n = 0; n < 70; ++n, power *= 0.9) CHECK(whole_power(0.9, n) == Approx(power).epsilon(1e-14));
+  CHECK(whole_power(0.999, 4000000000u) == 0.0);
+}
+
+TEST_CASE("any number of workers gives the same bits, and sends what was said") {
+  for (const auto& [name, text] : kMethods) {
+    for (const std::int64_t microbatches : {1, 3}) {
+      const Setup s = setup_of(name, 0.05, microbatches);
+      const Start start = start_of(s);
+      TrainingState one;
+      for (const int workers : {1, 1, 2, 3, 4, 5}) {
+        Training training(s, start, workers);
+        training.forward();
+        training.iterate(0, 6);
+        training.settle();
+        const TrainingState state = training.state();
+        if (one.empty()) one = state;
+        INFO(text << ", " << workers << " workers");
+        CHECK(first_difference(one, state) == "");
+        std::int64_t expected = 0;  // boundaries are even: 5 layers
+        if (workers == 5) {
+          for (std::size_t l = 1; l + 1 < s.widths.size(); ++l) {
+            const BoundaryBytes bytes = boundary_bytes(s.method, s.exchange, s.nodes, s.widths[l], 0);
+            expected += 6 * (bytes.up + bytes.down);
+          }
+          CHECK(training.bytes_sent() == static_cast<std::uint64_t>(expected));
+          CHECK(expected == 6 * 2 * 4 * 23 * (5 + 7 + 4 + 5));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("training goes on from a saved state to the same bits, with other workers too") {
+  for (const auto& [name, text] : kMethods) {
+    const Setup s = setup_of(name, 0.05, 3);
+    const Start start = start_of(s);
+    Training whole(s, start, 2);
+    whole.forward();
+    whole.iterate(0, 4);
+    const TrainingState saved = whole.state();
+    whole.iterate(4, 3);
+    for (const int workers : {1, 2, 4}) {
+      Training other(s, start, workers);
+      other.go_on_from(saved, 4, 3);
+      INFO(text << ", " << workers << " workers");
+      CHECK(first_difference(whole.state(), other.state()) == "");
+    }
+    // A stage that starts from these weights has an optimiser that knows nothing of them.
+    Training again(s, start, 3), fresh(s, start, 3);
+    again.restart(saved);
+    again.iterate(0, 2);
+    TrainingState only_weights = fresh.state();
+    for (auto& [key, tensor] : only_weights) {
+      if (key[0] == 'W' || key[0] == 'b') tensor = saved.at(key);
+    }
+    fresh.restore(only_weights);
+    fresh.forward();
+    fresh.iterate(0, 2);
+    CHECK(first_difference(fresh.state(), again.state()) == "");
+  }
+}
+
+namespace {
+
+std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbatches, FaultyContexts contexts,
+                                              std::uint64_t seed = 1) {
+  const Setup s = setup_of(MethodName::adam, 0.05, microbatches);
+  const Start start = start_of(s);
+  sim::SimulatorOptions options;
+  options.seed = seed;
+  auto fleet = std::make_unique<SimFleet>(devices, options);
+  SimFleet& all = *fleet;
+  return fault_of([&] {
+    Training training(s, start, std::move(fleet), contexts);
+    training.forward();
+    training.iterate(0, 3);
+    const TrainingState state = training.state();
+    training.go_on_from(state, 3, 2);
+    training.restart(state);
+    training.iterate(0, 2);
+    training.settle();
+    all.simulator().finish();
+  });
+}
+
+}  // namespace
+
+TEST_CASE("the pipeline has no race and no deadlock, for any number of devices and parts") {
+  for (int devices = 1; devices <= 5; ++devices) {
+    for (const std::int64_t microbatches : {1, 2, 4}) {
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        INFO(devices << " devices, " << microbatches << " parts");
+        const auto fault = simulated(devices, microbatches, {}, seed);
+        INFO((fault ? fault->what() : ""));
+        CHECK_FALSE(fault.has_value());
+      }
+    }
+  }
+}
+
+TEST_CASE("every wait of the pipeline that is removed is found as a race") {
+  std::set<std::string> waits;
+  FaultyContexts listening;
+  listening.plant = [&](int, FaultyContexts::Device& device) {
+    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
+      waits.insert(protects);
+      return false;
+    };
+  };
+  REQUIRE_FALSE(simulated(3, 3, listening).has_value());
+  CHECK(waits.size() == 4);
+  for (const std::string& removed : waits) {
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+      FaultyContexts contexts;
+      contexts.plant = [&](int, FaultyContexts::Device& device) {
+        device.compute.drop_wait =
+            device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
+      };
+      INFO("without the wait for " << removed << ", seed " << seed);
+      check_fault(simulated(3, 3, contexts, seed), FaultKind::race, {"race on"});
+    }
+  }
+}
+
+TEST_CASE("a message of the pipeline that is lost is found, whichever it is") {
+  for (const int rank : {0, 1, 2}) {
+    for (int group = 0; group < 8; ++group) {
+      bool lost = false;
+      FaultyContexts contexts;
+      contexts.plant = [&](int at, FaultyContexts::Device& device) {
+        if (at != rank) return;
+        device.transport.change = [&](int number, auto& sends, auto&) {
+          if (number != group || sends.empty()) return;
+          sends.pop_back();
+          lost = true;
+        };
+      };
+      const auto fault = simulated(3, 3, contexts);
+      INFO("rank " << rank << ", group " << group);
+      REQUIRE(fault.has_value() == lost);
+      if (lost) CHECK((fault->kind == FaultKind::deadlock || fault->kind == FaultKind::mismatch));
+    }
+  }
+}
