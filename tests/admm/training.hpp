@@ -25,6 +25,17 @@ struct Setup {
   double weight_scale = 0.4;
 };
 
+inline Setup setup_of(MethodName name, double rate, std::int64_t microbatches) {
+  Setup s;
+  Config config;
+  config.method.name = name;
+  config.method.optimizer.learning_rate = rate;
+  config.method.microbatches = microbatches;
+  resolve_method(config, {1024, s.widths.front(), s.widths.back()});
+  s.method = config.method;
+  return s;
+}
+
 inline Setup setup_of(Update update, double nu, double rho) {
   Setup s;
   s.method.update = update;
@@ -155,9 +166,10 @@ class Training {
     input_.to_host_layout(out.front());
     return out;
   }
-  // L_ρ from the scalars, without weight decay.
+  // L_ρ from the scalars, without weight decay; with backpropagation the risk.
   double objective() {
     const std::vector<double> all = scalars();
+    if (is_backprop(setup_.method)) return all[(setup_.widths.size() - 2) * kLayerScalars + kRisk];
     const double nu = *setup_.method.nu, rho = *setup_.method.rho;
     const double nu2 = setup_.method.update == Update::exact ? setup_.method.exact.nu2 * rho : nu;
     double value = 0.0;

@@ -20,18 +20,11 @@ const std::vector<std::pair<MethodName, std::string>> kMethods = {{MethodName::g
                                                                   {MethodName::adagrad, "adagrad"},
                                                                   {MethodName::adam, "adam"}};
 
-Setup setup_of(MethodName name, double rate, std::int64_t microbatches) {
-  Setup s;
+Setup deep_setup(MethodName name, double rate, std::int64_t microbatches) {
+  Setup s = setup_of(name, rate, microbatches);
   s.widths = {6, 5, 7, 4, 5, 3};
   s.nodes = 23;
-  s.method.name = name;
-  s.method.optimizer.learning_rate = rate;
-  s.method.microbatches = microbatches;
   s.weight_scale = 0.6;
-  Config config;
-  config.method = s.method;
-  resolve_method(config, {s.nodes, s.widths.front(), s.widths.back()});
-  s.method = config.method;
   return s;
 }
 
@@ -81,7 +74,7 @@ const std::vector<ActivationRule> kActivations = {
 
 TEST_CASE("the reference's gradient is that of finite differences") {
   for (const ActivationRule& rule : kActivations) {
-    const Start start = start_of(setup_of(MethodName::gd, 1.0, 1));
+    const Start start = start_of(deep_setup(MethodName::gd, 1.0, 1));
     const Data data(start);
     const reference::Activation f = reference_of(rule);
     const reference::Mlp mlp = mlp_of(start.network);
@@ -104,7 +97,7 @@ TEST_CASE("the reference's gradient is that of finite differences") {
 TEST_CASE("one step of gradient descent follows the reference's gradient, and reports its loss") {
   for (const ActivationRule& rule : kActivations) {
     for (const std::int64_t microbatches : {1, 2, 5, 23}) {
-      Setup s = setup_of(MethodName::gd, 1.0, microbatches);
+      Setup s = deep_setup(MethodName::gd, 1.0, microbatches);
       s.activation = rule;
       const Start start = start_of(s);
       const Data data(start);
@@ -130,7 +123,7 @@ TEST_CASE("every optimiser follows PyTorch's definition") {
   for (const auto& [name, text] : kMethods) {
     for (const double decay : {0.0, 0.05}) {
       const double rate = name == MethodName::adadelta ? 1.0 : 0.02;
-      Setup s = setup_of(name, rate, 2);
+      Setup s = deep_setup(name, rate, 2);
       s.activation = kActivations[1];
       s.method.optimizer.weight_decay = decay;
       const Start start = start_of(s);
@@ -179,7 +172,7 @@ TEST_CASE("whole powers are those of multiplication") {
 TEST_CASE("any number of workers gives the same bits, and sends what was said") {
   for (const auto& [name, text] : kMethods) {
     for (const std::int64_t microbatches : {1, 3}) {
-      const Setup s = setup_of(name, 0.05, microbatches);
+      const Setup s = deep_setup(name, 0.05, microbatches);
       const Start start = start_of(s);
       TrainingState one;
       for (const int workers : {1, 1, 2, 3, 4, 5}) {
@@ -207,7 +200,7 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
 
 TEST_CASE("training goes on from a saved state to the same bits, with other workers too") {
   for (const auto& [name, text] : kMethods) {
-    const Setup s = setup_of(name, 0.05, 3);
+    const Setup s = deep_setup(name, 0.05, 3);
     const Start start = start_of(s);
     Training whole(s, start, 2);
     whole.forward();
@@ -239,7 +232,7 @@ namespace {
 
 std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbatches, FaultyContexts contexts,
                                               std::uint64_t seed = 1) {
-  const Setup s = setup_of(MethodName::adam, 0.05, microbatches);
+  const Setup s = deep_setup(MethodName::adam, 0.05, microbatches);
   const Start start = start_of(s);
   sim::SimulatorOptions options;
   options.seed = seed;

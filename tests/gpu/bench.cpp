@@ -186,6 +186,11 @@ Table measure_kernels(const Scope& scope) {
   const Mat few{mean.data, 1, classes};
   measure("softmax_step, 40 classes",
           ops::SoftmaxStep{narrow(a), narrow(b), few, memory.labels(rows), 0.2f, at(1), at(2)});
+  measure("softmax_gradient, 40 classes", ops::SoftmaxGradient{narrow(a), narrow(b), memory.labels(rows), at(1)});
+  measure("activation_gradient", ops::ActivationGradient{a, b, relu});
+  const MatView<const std::uint32_t> steps{reinterpret_cast<const std::uint32_t*>(memory.labels(1).data), 1, 1};
+  measure("optimizer_step, gd", ops::OptimizerStep{{Optimizer::gd, 1e-9}, a, b, {}, {}, steps});
+  measure("optimizer_step, adam", ops::OptimizerStep{{Optimizer::adam, 1e-9, 0.9, 0.999, 1e-8}, a, b, c, d, steps});
   return table;
 }
 

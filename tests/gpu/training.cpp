@@ -42,7 +42,7 @@ Outcome trained(test::Training& training, int iterations) {
 Table check_training(const Scope& scope) {
   Table table{"training",
               "Stages on the GPU against CPU workers: objective of every iteration; bits on other numbers of devices",
-              {"update", "exchange", "layers x width x nodes", "objective, largest relative difference", "allowed",
+              {"method", "exchange", "layers x width x nodes", "objective, largest relative difference", "allowed",
                "same bits on 3 devices", "same bits without graphs"},
               {},
               {}};
@@ -56,11 +56,22 @@ Table check_training(const Scope& scope) {
   blocks.bits = 2, blocks.coding = Coding::difference, blocks.range = Range::block;
   const std::int64_t width = scope.large ? 96 : 12, nodes = scope.large ? 700 : 40;
   const int iterations = scope.large ? 30 : 12;  // the first five differ from each other: replayed are later ones
-  for (const Update update : {Update::gradient, Update::exact}) {
-    for (const Exchange& exchange :
-         {Exchange{"float32", {}, update == Update::exact ? 1e-3 : 1e-4}, Exchange{"8 bits", eight, 1e-2},
-          Exchange{"2-bit differences, blocks", blocks, 3e-2}}) {
-      test::Setup setup = test::setup_of(update, 0.05, 0.05);
+  struct Method {
+    const char* name;
+    test::Setup setup;
+    std::vector<Exchange> exchanges;
+  };
+  const auto admm = [&](double allowed) {
+    return std::vector<Exchange>{
+        {"float32", {}, allowed}, {"8 bits", eight, 1e-2}, {"2-bit differences, blocks", blocks, 3e-2}};
+  };
+  const std::vector<Method> methods = {{"gradient", test::setup_of(Update::gradient, 0.05, 0.05), admm(1e-4)},
+                                       {"exact", test::setup_of(Update::exact, 0.05, 0.05), admm(1e-3)},
+                                       {"gd", test::setup_of(MethodName::gd, 0.1, 4), {{"float32", {}, 1e-4}}},
+                                       {"adam", test::setup_of(MethodName::adam, 0.01, 4), {{"float32", {}, 1e-3}}}};
+  for (const Method& method : methods) {
+    for (const Exchange& exchange : method.exchanges) {
+      test::Setup setup = method.setup;
       setup.widths = {width + 5, width, width, width, width, 7};
       setup.nodes = nodes;
       setup.weight_scale = 1.0 / std::sqrt(static_cast<double>(width));
@@ -81,13 +92,12 @@ Table check_training(const Scope& scope) {
       const std::string on_three = test::first_difference(found.state, trained(shared, iterations).state);
       test::Training eager(setup, start, gpu_fleet(scope.ordinal, 1, false));
       const std::string without = test::first_difference(found.state, trained(eager, iterations).state);
-      const std::string name = std::string(update == Update::exact ? "exact" : "gradient") + ", " + exchange.name;
+      const std::string name = std::string(method.name) + ", " + exchange.name;
       if (!(worst <= exchange.allowed)) table.failures.push_back(name + ": objective off by " + number(worst));
       if (!on_three.empty()) table.failures.push_back(name + ": on 3 devices " + on_three + " differs");
       if (!without.empty()) table.failures.push_back(name + ": without graphs " + without + " differs");
-      table.rows.push_back({update == Update::exact ? "exact" : "gradient", exchange.name,
-                            "5 x " + std::to_string(width) + " x " + std::to_string(nodes), number(worst, "%.2g"),
-                            number(exchange.allowed, "%.0e"), on_three.empty() ? "yes" : "no",
+      table.rows.push_back({method.name, exchange.name, "5 x " + std::to_string(width) + " x " + std::to_string(nodes),
+                            number(worst, "%.2g"), number(exchange.allowed, "%.0e"), on_three.empty() ? "yes" : "no",
                             without.empty() ? "yes" : "no"});
     }
   }
