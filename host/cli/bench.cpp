@@ -2,7 +2,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -58,13 +57,6 @@ std::string processor_name() {
     if (line.rfind("model name", 0) == 0) return line.substr(std::min(line.find(':') + 2, line.size()));
   }
   return "unknown processor";
-}
-
-std::string today() {
-  const std::time_t now = std::time(nullptr);
-  char text[16];
-  std::strftime(text, sizeof text, "%Y-%m-%d", std::gmtime(&now));
-  return text;
 }
 
 // Seconds of a 2048³ product on one thread: what the machine can do right now.
@@ -253,7 +245,7 @@ int measure(const BenchArguments& args) {
   const std::string processor = processor_name();
   machine.name = std::to_string(machine.devices) + " CPU workers, " + processor;
   write_file_atomic(args.machine, machine_text(machine, {{"processor", processor},
-                                                         {"date", today()},
+                                                         {"date", date_today()},
                                                          {"version", kVersion},
                                                          {"sources", {{"seconds", "gamlp bench --machine"}}}}));
   std::printf("%s: %zu kinds of op, copies at %.1f GB/s\n", args.machine.c_str(),

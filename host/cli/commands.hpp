@@ -34,6 +34,7 @@ void add_info(CLI::App& app, Shared& shared);
 void add_generate(CLI::App& app, Shared& shared);
 void add_bench(CLI::App& app, Shared& shared);
 void add_plan(CLI::App& app, Shared& shared);
+void add_experiment(CLI::App& app, Shared& shared);
 
 // "gamlp 0.1.0", then the features of this build, one per line.
 std::string version_text();

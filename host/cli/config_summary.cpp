@@ -35,10 +35,9 @@ double product_flops(std::int64_t n, std::int64_t m, std::int64_t v, bool first,
   return 3.0 * product + inputs * inputs * (3.0 * nodes + 3.0 * inputs + 4.0 * outputs);
 }
 
-ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
-  DatasetConfig source = config.dataset;
-  locate_dataset(source, file.parent_path());
-  const ProblemCounts counts = count_problem(source);
+}  // namespace
+
+ConfigCost config_cost(Config& config, const ProblemCounts& counts) {
   ConfigCost cost;
   cost.train = counts.shape.train_nodes, cost.inputs = counts.shape.inputs, cost.classes = counts.shape.classes;
   TrainingShape shape{counts.shape, InputKind::plain};
@@ -69,6 +68,8 @@ ConfigCost cost_of(Config& config, const std::filesystem::path& file) {
   }
   return cost;
 }
+
+namespace {
 
 std::string ranges_text(const std::vector<LayerRange>& ranges) {
   std::string out;
@@ -101,7 +102,9 @@ ConfigSummary summarize_config(Config config, const std::string& path) {
   ConfigSummary summary;
   summary.path = path;
   try {
-    summary.cost = cost_of(config, path);
+    DatasetConfig source = config.dataset;
+    locate_dataset(source, std::filesystem::path(path).parent_path());
+    summary.cost = config_cost(config, count_problem(source));
   } catch (const DataError& error) {
     summary.missing = error.what();
   }

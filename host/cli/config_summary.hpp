@@ -11,6 +11,7 @@
 #include "host/config/config.hpp"
 #include "host/method/input.hpp"
 #include "host/method/partition.hpp"
+#include "host/train/problem.hpp"
 
 namespace gamlp::cli {
 
@@ -31,6 +32,9 @@ struct ConfigCost {
   std::vector<StageCost> stages;
   double memory_bytes = 0;  // of the process at its peak, all devices and stages
 };
+
+// Resolves the method on the way.
+ConfigCost config_cost(Config& config, const ProblemCounts& counts);
 
 struct ConfigSummary {
   std::string path;

@@ -57,6 +57,7 @@ int run_program(int argc, char** argv) {
   add_generate(app, shared);
   add_bench(app, shared);
   add_plan(app, shared);
+  add_experiment(app, shared);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

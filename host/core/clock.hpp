@@ -1,9 +1,10 @@
-// Seconds by the monotonic clock.
+// Seconds by the monotonic clock, and the date.
 #pragma once
 
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <string>
 
 namespace gamlp {
@@ -21,5 +22,13 @@ inline std::string seconds_text(double seconds) {
   return text.data();
 }
 inline double seconds_since(Clock::time_point from) { return seconds_between(from, Clock::now()); }
+
+// "2026-11-25", UTC.
+inline std::string date_today() {
+  const std::time_t now = std::time(nullptr);
+  std::array<char, 16> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d", std::gmtime(&now));
+  return text.data();
+}
 
 }  // namespace gamlp

@@ -120,7 +120,9 @@ TEST_CASE("one step of gradient descent follows the reference's gradient, and re
 
 TEST_CASE("every optimiser follows PyTorch's definition") {
   const int steps = 12;
-  for (const auto& [name, text] : kMethods) {
+  for (const auto& method : kMethods) {
+    const MethodName name = method.first;
+    const std::string& text = method.second;
     for (const double decay : {0.0, 0.05}) {
       const double rate = name == MethodName::adadelta ? 1.0 : 0.02;
       Setup s = deep_setup(name, rate, 2);
@@ -170,7 +172,9 @@ TEST_CASE("whole powers are those of multiplication") {
 }
 
 TEST_CASE("any number of workers gives the same bits, and sends what was said") {
-  for (const auto& [name, text] : kMethods) {
+  for (const auto& method : kMethods) {
+    const MethodName name = method.first;
+    const std::string& text = method.second;
     for (const std::int64_t microbatches : {1, 3}) {
       const Setup s = deep_setup(name, 0.05, microbatches);
       const Start start = start_of(s);
@@ -199,7 +203,9 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
 }
 
 TEST_CASE("training goes on from a saved state to the same bits, with other workers too") {
-  for (const auto& [name, text] : kMethods) {
+  for (const auto& method : kMethods) {
+    const MethodName name = method.first;
+    const std::string& text = method.second;
     const Setup s = deep_setup(name, 0.05, 3);
     const Start start = start_of(s);
     Training whole(s, start, 2);

@@ -1,0 +1,340 @@
+// gamlp experiment: many training runs from one file, and the tables that they come to.
+#include "host/experiment/experiment.hpp"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <sys/file.h>
+#include <thread>
+#include <unistd.h>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/config_summary.hpp"
+#include "host/cli/progress.hpp"
+#include "host/cli/saved_run.hpp"
+#include "host/cli/table.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/clock.hpp"
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+#include "host/core/threads.hpp"
+#include "host/core/version.hpp"
+#include "host/experiment/pool.hpp"
+#include "host/experiment/report.hpp"
+#include "host/train/devices.hpp"
+
+namespace gamlp::cli {
+namespace fs = std::filesystem;
+namespace {
+
+struct ExperimentArguments {
+  std::string file, output, datasets;
+  std::vector<std::string> overrides;
+  int jobs = 0;
+  bool quick = false, list = false;
+};
+
+// Nobody else works in the folder while this lives, nor while one of the runs does that it has started.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder) {
+    const fs::path file = folder / "lock";
+    descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0666);  // passed on to the runs
+    if (descriptor_ < 0) throw IoError(file.string() + ": cannot be opened");
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+    ::close(descriptor_);
+    throw IoError(folder.string() + ": another gamlp experiment works in this folder, or one of its runs does");
+  }
+  ~FolderLock() { ::close(descriptor_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+struct JobCost {
+  PoolTask task;
+  double work = 1;  // relative
+};
+
+std::string last_line(const fs::path& log) {
+  std::string last;
+  std::error_code error;
+  if (!fs::exists(log, error)) return "";
+  std::istringstream lines(read_file(log));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) last = line;
+  }
+  return last.starts_with("gamlp: ") ? last.substr(7) : last;
+}
+
+class ExperimentRun {
+ public:
+  ExperimentRun(const Experiment& experiment, const ExperimentArguments& args, fs::path folder, bool quiet)
+      : experiment_(experiment),
+        folder_(std::move(folder)),
+        quiet_(quiet),
+        jobs_(expand(experiment, args.datasets, args.overrides)),
+        outcomes_(jobs_.size()),
+        pool_("/proc/self/exe", {args.jobs > 0 ? args.jobs : hardware_threads(), 0.8 * available_memory()}),
+        one_core_each_(args.jobs > 0) {
+    for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);
+  }
+
+  std::string list() const {
+    std::string out;
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      constexpr const char* kNames[] = {"to do", "done", "missing", "diverged", "failed"};
+      out += std::string(kNames[static_cast<std::size_t>(outcomes_[i].state)]) + "\t" + jobs_[i].name + "." +
+             jobs_[i].hash + "\n";
+    }
+    return out;
+  }
+
+  // The exit status.
+  int run() {
+    make_writable_folder(folder_ / "jobs");
+    const FolderLock lock(folder_);
+    std::vector<bool> wanted(jobs_.size(), true);
+    const bool search = experiment_.search.has_value();
+    if (search) {
+      const auto& seeds = experiment_.search->seeds;
+      for (std::size_t i = 0; i < jobs_.size(); ++i) {
+        const std::string& seed = jobs_[i].labels[*experiment_.mean_over];
+        wanted[i] = std::find(seeds.begin(), seeds.end(), seed) != seeds.end();
+      }
+      work_off(wanted, "search: ", false);
+      write("search.csv", results_csv(experiment_, only(jobs_, wanted), only(outcomes_, wanted), false));
+      if (!stopped_) wanted = chosen_by_search(experiment_, jobs_, outcomes_);
+    }
+    if (!stopped_) work_off(wanted, "", true);
+    return report(wanted, search);
+  }
+
+ private:
+  fs::path path_of(std::size_t i, const char* ending = "") const {
+    return folder_ / "jobs" / (jobs_[i].name + "." + jobs_[i].hash + ending);
+  }
+
+  template <class T>
+  static std::vector<T> only(const std::vector<T>& all, const std::vector<bool>& wanted) {
+    std::vector<T> out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (wanted[i]) out.push_back(all[i]);
+    }
+    return out;
+  }
+
+  // What is known of a job from an earlier call.
+  void look_up(std::size_t i) {
+    JobOutcome& outcome = outcomes_[i];
+    std::error_code error;
+    if (fs::exists(path_of(i) / "config.json", error)) {
+      if (const auto result = read_result(RunFolder::open(path_of(i)))) {
+        outcome = {JobState::done, *result, ""};
+        return;
+      }
+    }
+    if (fs::exists(path_of(i, ".diverged"), error)) {
+      outcome = {JobState::diverged, {}, read_file(path_of(i, ".diverged"))};
+    } else if (!jobs_[i].missing.empty()) {
+      outcome = {JobState::missing, {}, jobs_[i].missing};
+    }
+  }
+
+  JobCost cost_of(std::size_t i) {
+    Config config = jobs_[i].config;
+    const std::string key = gamlp::to_json(config)["dataset"].dump();
+    auto known = counts_.find(key);
+    if (known == counts_.end()) known = counts_.emplace(key, count_problem(config.dataset)).first;
+    const ProblemCounts& counts = known->second;
+    const ConfigCost cost = config_cost(config, counts);
+    constexpr double kStart = 2e10;  // flops of the time that a run takes beside its training
+    double flops = kStart;
+    for (const StageCost& stage : cost.stages) {
+      const auto epochs = static_cast<double>(stage.epochs), every = static_cast<double>(config.train.evaluate_every);
+      const auto nodes = static_cast<double>(counts.parts[0] + counts.parts[1] + counts.parts[2]);
+      const auto inputs = static_cast<double>(cost.input == InputKind::plain ? cost.inputs : cost.train);
+      const auto width = static_cast<double>(config.model.width), layers = static_cast<double>(stage.layers);
+      flops += epochs * (stage.flops + 2.0 * nodes * width * (inputs + layers * width) / every);
+    }
+    const int devices = device_count(config);
+    const int cores = one_core_each_ ? 1 : std::max<int>(1, devices * static_cast<int>(config.threads_per_device));
+    // Runs on GPUs come one after the other.
+    const bool gpus = means_gpus(config);
+    return {{{}, path_of(i, ".log"), gpus ? 1 << 20 : cores, cost.memory_bytes}, flops};
+  }
+
+  void start(std::size_t i, PoolTask task) {
+    const fs::path run = path_of(i), config = path_of(i, ".json");
+    std::error_code error;
+    if (fs::exists(run / "checkpoints", error) && !fs::is_empty(run / "checkpoints", error)) {
+      task.arguments = {"resume", run.string(), "--quiet"};
+    } else {
+      fs::remove_all(run, error);  // of a run that was killed before its first checkpoint
+      write_file_atomic(config, gamlp::to_json(jobs_[i].config).dump(2) + "\n");
+      task.arguments = {"train", config.string(), "--run", run.string(), "--quiet"};
+    }
+    pool_.start(i, task);
+  }
+
+  void finish(const PoolEnd& end) {
+    const std::size_t i = end.task;
+    if (end.status == static_cast<int>(ExitCode::diverged)) {
+      write_file_atomic(path_of(i, ".diverged"), last_line(path_of(i, ".log")));
+    }
+    look_up(i);
+    JobOutcome& outcome = outcomes_[i];
+    if (outcome.state != JobState::waiting || end.status == static_cast<int>(ExitCode::interrupted)) return;
+    outcome = {JobState::failed,
+               {},
+               last_line(path_of(i, ".log")) + "  (status " + std::to_string(end.status) + ", " +
+                   path_of(i, ".log").string() + ")"};
+    if (failure_ == 0)
+      failure_ = end.status > 0 && end.status < 128 ? end.status : static_cast<int>(ExitCode::internal);
+  }
+
+  void work_off(const std::vector<bool>& wanted, const std::string& phase, bool tests) {
+    std::vector<std::size_t> todo;
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      if (wanted[i] && outcomes_[i].state == JobState::waiting) todo.push_back(i);
+    }
+    std::map<std::size_t, JobCost> costs;
+    double left = 0, done_work = 0, done_seconds = 0;
+    for (const std::size_t i : todo) left += costs.emplace(i, cost_of(i)).first->second.work;
+    std::size_t next = 0, done = 0, at_once = 1;
+    bool told = false;
+    while (next < todo.size() || pool_.running() > 0) {
+      if (stop_flag().load() && !told) {
+        told = stopped_ = true;
+        pool_.signal(SIGTERM);
+      }
+      while (!stopped_ && next < todo.size() && pool_.fits(costs.at(todo[next]).task)) {
+        start(todo[next], costs.at(todo[next]).task);
+        ++next;
+      }
+      if (stopped_ && pool_.running() == 0) break;
+      at_once = std::max(at_once, pool_.running());
+      for (const PoolEnd& end : pool_.ended()) {
+        finish(end);
+        const double work = costs.at(end.task).work;
+        left -= work, done_work += work, done_seconds += end.seconds;
+        ++done;
+        const double seconds_left = left * done_seconds / done_work / static_cast<double>(at_once);
+        if (!stopped_) tell(phase, done, todo.size(), end, seconds_left, tests);
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  void tell(const std::string& phase, std::size_t done, std::size_t all, const PoolEnd& end, double left, bool tests) {
+    if (quiet_) return;
+    const JobOutcome& outcome = outcomes_[end.task];
+    std::string text = phase + "[" + std::to_string(done) + "/" + std::to_string(all) + "] ";
+    for (const std::string& label : jobs_[end.task].labels) text += label + ", ";
+    const auto share = [&](const char* key) {
+      const auto at = outcome.result.find(key);
+      return percent_text(at != outcome.result.end() && at->is_number() ? at->get<double>() : NAN);
+    };
+    if (outcome.state == JobState::done) {
+      text += "validation " + share("validation_accuracy");
+      if (tests) text += ", test " + share("test_accuracy");
+    } else {
+      text += outcome.note;
+    }
+    text += ", " + human_seconds(end.seconds);
+    if (done < all) text += "; about " + human_seconds(left) + " left";
+    std::printf("%s\n", text.c_str());
+    std::fflush(stdout);
+  }
+
+  void write(const char* name, const std::string& text) const { write_file_atomic(folder_ / name, text); }
+
+  int report(const std::vector<bool>& wanted, bool search) {
+    const std::vector<Job> jobs = only(jobs_, wanted);
+    const std::vector<JobOutcome> outcomes = only(outcomes_, wanted);
+    const std::vector<ResultTable> tables = make_tables(experiment_, jobs, outcomes);
+    const std::string about = "From " + experiment_.file.string() + ", gamlp " + std::string(kVersion) + ", " +
+                              date_today() + ", " + std::to_string(hardware_threads()) + " cores.";
+    if (stopped_) {
+      std::size_t done = 0;
+      for (const JobOutcome& outcome : outcomes) done += outcome.state == JobState::done;
+      std::fprintf(stderr, "gamlp: stopped with %zu of %zu jobs done; the same command goes on\n", done, jobs.size());
+      return static_cast<int>(ExitCode::interrupted);
+    }
+    write("results.csv", results_csv(experiment_, jobs, outcomes, true));
+    write("table.json", to_json(experiment_, tables).dump(2) + "\n");
+    const std::string text = markdown(experiment_, tables, jobs, outcomes, about);
+    write("table.md", text);
+    if (search) write_best(jobs);
+    if (!quiet_) std::printf("\n");
+    write_stdout(text + "\nresults: " + folder_.string() + "  (table.md, table.json, results.csv" +
+                 (search ? ", search.csv, best" : "") + ", jobs)\n");
+    return failure_;
+  }
+
+  // The chosen configs, one for each combination of the axes that were not searched.
+  void write_best(const std::vector<Job>& jobs) const {
+    make_writable_folder(folder_ / "best");
+    std::map<std::string, bool> written;
+    for (const Job& job : jobs) {
+      if (!written.emplace(job.key(experiment_, true), true).second) continue;
+      std::string name;
+      for (std::size_t i = 0; i < job.labels.size(); ++i) {
+        const auto& axes = experiment_.search->axes;
+        if (i == *experiment_.mean_over || std::find(axes.begin(), axes.end(), i) != axes.end()) continue;
+        name += (name.empty() ? "" : "_") + file_label(job.labels[i]);
+      }
+      write_file_atomic(folder_ / "best" / (name + ".json"), gamlp::to_json(job.config).dump(2) + "\n");
+    }
+  }
+
+  const Experiment& experiment_;
+  fs::path folder_;
+  bool quiet_;
+  std::vector<Job> jobs_;
+  std::vector<JobOutcome> outcomes_;
+  std::map<std::string, ProblemCounts> counts_;  // by dataset
+  Pool pool_;
+  bool one_core_each_;
+  bool stopped_ = false;
+  int failure_ = 0;
+};
+
+}  // namespace
+
+void add_experiment(CLI::App& app, Shared& shared) {
+  auto args = std::make_shared<ExperimentArguments>();
+  CLI::App* command =
+      app.add_subcommand("experiment", "Train every combination of an experiment file, make its tables");
+  command->add_option("experiment", args->file, "Experiment file (configs/experiments/*.json)")->required();
+  command->add_option("--output", args->output, "Folder of runs and results (default: runs/ and the file's name)");
+  command->add_option("--datasets", args->datasets, "Folder in which dataset files are looked for first, by name");
+  command->add_option("--set", args->overrides, "Override one value of every config, e.g. --set train.seed=3")
+      ->allow_extra_args(false);
+  command->add_option("--jobs", args->jobs, "Runs at a time (default: as cores and memory allow)")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("--quick", args->quick, "The file's small variant");
+  command->add_flag("--list", args->list, "List the jobs and what is done of them, and run none");
+  command->add_flag("--quiet", shared.quiet, "Only the tables");
+  command->callback([args, &shared] {
+    shared.run = [args, &shared] {
+      install_signal_handlers();
+      const Experiment experiment = load_experiment(args->file, args->quick);
+      const std::string stem = fs::path(args->file).stem().string() + (args->quick ? "-quick" : "");
+      const fs::path folder = args->output.empty() ? fs::path("runs") / stem : fs::path(args->output);
+      ExperimentRun run(experiment, *args, folder, shared.quiet);
+      if (!args->list) return run.run();
+      write_stdout(run.list());
+      return 0;
+    };
+  });
+}
+
+}  // namespace gamlp::cli

@@ -1,0 +1,379 @@
+#include "host/experiment/experiment.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <set>
+#include <span>
+
+#include "host/config/explain.hpp"
+#include "host/config/json_text.hpp"
+#include "host/config/locate.hpp"
+#include "host/config/parse.hpp"
+#include "host/core/error.hpp"
+#include "host/core/files.hpp"
+
+namespace gamlp {
+namespace fs = std::filesystem;
+namespace {
+
+using nlohmann::json;
+
+// A value of the file with its place, for messages.
+class Node {
+ public:
+  Node(const json& value, std::string source, std::string path)
+      : value_(value), source_(std::move(source)), path_(std::move(path)) {}
+
+  [[noreturn]] void fail(const std::string& expected) const {
+    throw ConfigError(source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`") + " is " + shown(value_) +
+                      ": must be " + expected);
+  }
+  const json& value() const { return value_; }
+  // An object with no other keys than these.
+  const Node& object(const std::vector<std::string>& keys) const {
+    if (!value_.is_object()) fail("an object");
+    for (const auto& [key, ignored] : value_.items()) {
+      if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+      std::string known;
+      for (const std::string& one : keys) known += (known.empty() ? "" : ", ") + one;
+      throw ConfigError(source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`") +
+                        " has the unknown key \"" + key + "\"; known keys: " + known);
+    }
+    return *this;
+  }
+  bool has(const std::string& key) const { return value_.contains(key); }
+  Node at(const std::string& key) const {
+    if (!has(key)) {
+      throw ConfigError(source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`") + " lacks \"" + key +
+                        "\"");
+    }
+    return {value_.at(key), source_, path_.empty() ? key : path_ + "." + key};
+  }
+  std::string text() const {
+    if (!value_.is_string() || value_.get_ref<const std::string&>().empty()) fail("a text that is not empty");
+    return value_.get<std::string>();
+  }
+  std::vector<Node> list() const {
+    if (!value_.is_array() || value_.empty()) fail("a list that is not empty");
+    std::vector<Node> items;
+    for (std::size_t i = 0; i < value_.size(); ++i) {
+      items.emplace_back(value_[i], source_, path_ + "." + std::to_string(i));
+    }
+    return items;
+  }
+  // Labels: a text or a list of them.
+  std::vector<std::string> labels(const Axis& axis) const {
+    std::vector<std::string> out;
+    const auto add = [&](const Node& node) {
+      const std::string label = node.value_.is_string() ? node.value_.get<std::string>() : node.value_.dump();
+      const auto& values = axis.values;
+      if (std::none_of(values.begin(), values.end(), [&](const AxisValue& v) { return v.label == label; })) {
+        node.fail("a label of the axis \"" + axis.name + "\"");
+      }
+      out.push_back(label);
+    };
+    if (!value_.is_array()) {
+      add(*this);
+    } else {
+      for (const Node& one : list()) add(one);
+    }
+    return out;
+  }
+
+ private:
+  const json& value_;
+  std::string source_, path_;
+};
+
+json changes(const Node& node) {
+  if (!node.value().is_object()) node.fail("an object of key paths and values");
+  return node.value();
+}
+
+Axis read_axis(const Node& node) {
+  node.object({"name", "key", "values"});
+  Axis axis{node.at("name").text(), {}};
+  for (const Node& one : node.at("values").list()) {
+    AxisValue value;
+    if (node.has("key")) {
+      value.label = one.value().is_string() ? one.value().get<std::string>() : one.value().dump();
+      value.set[node.at("key").text()] = one.value();
+    } else {
+      one.object({"label", "set"});
+      value.label = one.at("label").text();
+      if (one.has("set")) value.set = changes(one.at("set"));
+    }
+    for (const AxisValue& other : axis.values) {
+      if (other.label == value.label) one.fail("another label than those before");
+    }
+    axis.values.push_back(std::move(value));
+  }
+  return axis;
+}
+
+std::size_t axis_of(const Experiment& e, const Node& node, const std::string& name) {
+  const std::size_t index = e.axis(name);
+  if (index < e.axes.size()) return index;
+  std::string known;
+  for (const Axis& axis : e.axes) known += (known.empty() ? "" : ", ") + axis.name;
+  node.fail("the name of an axis (" + known + ")");
+}
+
+void read_rules(Experiment& e, const Node& node) {
+  for (const Node& one : node.list()) {
+    one.object({"when", "set", "skip"});
+    ExperimentRule rule;
+    const Node when = one.at("when");
+    if (!when.value().is_object()) when.fail("an object of axes and labels");
+    for (const auto& [name, ignored] : when.value().items()) {
+      const std::size_t axis = axis_of(e, when, name);
+      rule.when.emplace_back(axis, when.at(name).labels(e.axes[axis]));
+    }
+    if (one.has("set")) rule.set = changes(one.at("set"));
+    if (one.has("skip")) {
+      const Node skip = one.at("skip");
+      if (!skip.value().is_boolean()) skip.fail("true or false");
+      rule.skip = skip.value().get<bool>();
+    }
+    e.rules.push_back(std::move(rule));
+  }
+}
+
+void read_table(Experiment& e, const Node& node) {
+  node.object({"rows", "columns", "value", "better"});
+  e.rows = axis_of(e, node.at("rows"), node.at("rows").text());
+  e.columns = axis_of(e, node.at("columns"), node.at("columns").text());
+  if (e.rows == e.columns) node.at("columns").fail("another axis than the rows'");
+  if (node.has("value")) e.value = node.at("value").text();
+  if (!node.has("better")) return;
+  const std::string better = node.at("better").text();
+  if (better != "higher" && better != "lower") node.at("better").fail("\"higher\" or \"lower\"");
+  e.higher_is_better = better == "higher";
+}
+
+void read_paper(Experiment& e, const Node& node) {
+  if (!node.value().is_object()) node.fail("an object of rows");
+  for (const auto& [row, values] : node.value().items()) {
+    (void)node.at(row);
+    if (!values.is_object()) node.at(row).fail("an object of columns and numbers");
+    for (const auto& [column, value] : values.items()) {
+      if (!value.is_number()) node.at(row).at(column).fail("a number");
+    }
+  }
+  e.paper = node.value();
+}
+
+void read_search(Experiment& e, const Node& node) {
+  node.object({"axes", "seeds"});
+  ExperimentSearch search;
+  if (!e.mean_over) node.fail("left out without `mean_over`, the axis of its seeds");
+  for (const Node& one : node.at("axes").list()) {
+    const std::size_t axis = axis_of(e, one, one.text());
+    if (axis == e.rows || axis == e.columns || axis == *e.mean_over) one.fail("an axis that is not of the table");
+    search.axes.push_back(axis);
+  }
+  search.seeds = node.at("seeds").labels(e.axes[*e.mean_over]);
+  e.search = std::move(search);
+}
+
+void make_quick(Experiment& e, const Node& node) {
+  node.object({"keep", "set"});
+  if (node.has("keep")) {
+    const Node keep = node.at("keep");
+    if (!keep.value().is_object()) keep.fail("an object of axes and labels");
+    for (const auto& [name, ignored] : keep.value().items()) {
+      Axis& axis = e.axes[axis_of(e, keep, name)];
+      const std::vector<std::string> labels = keep.at(name).labels(axis);
+      std::erase_if(axis.values, [&](const AxisValue& value) {
+        return std::find(labels.begin(), labels.end(), value.label) == labels.end();
+      });
+    }
+  }
+  if (node.has("set")) {
+    // After the axes and the rules: a rule that always holds.
+    e.rules.push_back({{}, changes(node.at("set")), false});
+  }
+  if (!e.search) return;
+  std::erase_if(e.search->seeds, [&](const std::string& seed) {
+    const auto& values = e.axes[*e.mean_over].values;
+    return std::none_of(values.begin(), values.end(), [&](const AxisValue& v) { return v.label == seed; });
+  });
+  if (e.search->seeds.empty()) node.at("keep").fail("such that a seed of the search is left");
+}
+
+std::string read_config_file(const fs::path& file, const std::string& source) {
+  try {
+    return read_file(file, config_max_bytes);
+  } catch (const DataError& error) {
+    throw ConfigError(source + error.what());
+  }
+}
+
+void apply(json& document, const json& set) {
+  // Sorted, so that "dataset" comes before "dataset.hops".
+  for (const auto& [key, value] : set.items()) apply_override(document, key + "=" + value.dump());
+}
+
+bool holds(const ExperimentRule& rule, const std::vector<std::string>& labels) {
+  return std::all_of(rule.when.begin(), rule.when.end(), [&](const auto& condition) {
+    const auto& [axis, wanted] = condition;
+    return std::find(wanted.begin(), wanted.end(), labels[axis]) != wanted.end();
+  });
+}
+
+std::string joined_labels(const std::vector<std::string>& labels) {
+  std::string out;
+  for (const std::string& label : labels) out += (out.empty() ? "" : ", ") + label;
+  return out;
+}
+
+std::string file_name(const std::vector<std::string>& labels) {
+  std::string out;
+  for (const std::string& label : labels) out += (out.empty() ? "" : "_") + file_label(label);
+  return out;
+}
+
+std::string hash_of(const std::string& text) {
+  char out[16];
+  std::snprintf(out, sizeof out, "%08x", crc32_of(std::as_bytes(std::span(text.data(), text.size()))));
+  return out;
+}
+
+// Where the files of a dataset are: in `folder` by name, or as the config says.
+void locate(Job& job, const Experiment& e, const fs::path& folder) {
+  DatasetConfig& dataset = job.config.dataset;
+  const auto in_folder = [&](std::string& file) {
+    const fs::path there = folder / fs::path(file).filename();
+    std::error_code error;
+    if (!folder.empty() && fs::exists(there, error)) file = fs::absolute(there).lexically_normal().string();
+  };
+  if (dataset.path) in_folder(*dataset.path);
+  if (dataset.text) {
+    for (std::string* file : {&dataset.text->edges, &dataset.text->features, &dataset.text->labels}) in_folder(*file);
+  }
+  try {
+    locate_dataset(dataset, e.base_folder);
+  } catch (const DataError& error) {
+    job.missing = error.what();
+  }
+}
+
+}  // namespace
+
+std::string file_label(const std::string& label) {
+  std::string out;
+  for (const char c : label) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.';
+    if (plain) out += c;
+    if (!plain && !out.empty() && out.back() != '-') out += '-';
+  }
+  while (!out.empty() && out.back() == '-') out.pop_back();
+  return out;
+}
+
+std::size_t Experiment::axis(const std::string& name) const {
+  const auto at = std::find_if(axes.begin(), axes.end(), [&](const Axis& axis) { return axis.name == name; });
+  return static_cast<std::size_t>(at - axes.begin());
+}
+
+Experiment load_experiment(const fs::path& file, bool quick) {
+  const std::string source = file.string();
+  const json document = parse_json_text(read_config_file(file, ""), source);
+  const Node root(document, source, "");
+  root.object({"$schema", "title", "base", "set", "axes", "rules", "table", "mean_over", "paper", "search", "quick"});
+  Experiment e;
+  e.file = file;
+  e.title = root.at("title").text();
+  e.base_folder = file.parent_path();
+  const Node base = root.at("base");
+  if (base.value().is_object()) {
+    e.base = base.value();
+  } else {
+    const fs::path from = e.base_folder / base.text();
+    e.base = parse_json_text(read_config_file(from, source + ": `base`: "), from.string());
+    e.base_folder = from.parent_path();
+  }
+  if (root.has("set")) e.set = changes(root.at("set"));
+  std::set<std::string> names;
+  for (const Node& one : root.at("axes").list()) {
+    e.axes.push_back(read_axis(one));
+    if (!names.insert(e.axes.back().name).second) one.at("name").fail("another name than those of the axes before");
+  }
+  read_table(e, root.at("table"));
+  if (root.has("mean_over")) {
+    const Node node = root.at("mean_over");
+    e.mean_over = axis_of(e, node, node.text());
+    if (*e.mean_over == e.rows || *e.mean_over == e.columns) node.fail("an axis that is not of the table");
+  }
+  if (root.has("rules")) read_rules(e, root.at("rules"));
+  if (root.has("paper")) read_paper(e, root.at("paper"));
+  if (root.has("search")) read_search(e, root.at("search"));
+  if (quick && !root.has("quick")) {
+    throw ConfigError(source + ": lacks \"quick\", which --quick asks for");
+  }
+  if (quick) make_quick(e, root.at("quick"));
+  return e;
+}
+
+std::string Job::key(const Experiment& e, bool without_search) const {
+  std::string out;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (e.mean_over && i == *e.mean_over) continue;
+    const bool searched =
+        e.search && std::find(e.search->axes.begin(), e.search->axes.end(), i) != e.search->axes.end();
+    if (without_search && searched) continue;
+    out += labels[i] + '\n';
+  }
+  return out;
+}
+
+std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std::vector<std::string>& overrides) {
+  std::vector<Job> jobs;
+  std::set<std::string> names;
+  std::vector<std::size_t> at(e.axes.size(), 0);
+  for (bool more = true; more;) {
+    Job job;
+    json document = e.base;
+    const std::string source = e.file.string();
+    for (std::size_t i = 0; i < at.size(); ++i) job.labels.push_back(e.axes[i].values[at[i]].label);
+    const std::string what = source + ": " + joined_labels(job.labels);
+    bool skip = false;
+    try {
+      apply(document, e.set);
+      for (std::size_t i = 0; i < at.size(); ++i) apply(document, e.axes[i].values[at[i]].set);
+      for (const ExperimentRule& rule : e.rules) {
+        if (!holds(rule, job.labels)) continue;
+        skip = skip || rule.skip;
+        apply(document, rule.set);
+      }
+      for (const std::string& text : overrides) apply_override(document, text);
+      if (!skip) job.config = parse_config(document, what);
+    } catch (const ConfigError& error) {
+      const std::string text = error.what();
+      throw ConfigError(text.starts_with(source) ? text : what + ": " + text);
+    }
+    if (!skip) {
+      job.hash = hash_of(to_json(job.config).dump());  // not of where the files are
+      locate(job, e, datasets);
+      job.name = file_name(job.labels);
+      if (!names.insert(job.name).second) {
+        throw ConfigError(what + ": another job is called \"" + job.name +
+                          "\" too; labels must differ in letters and digits");
+      }
+      jobs.push_back(std::move(job));
+    }
+    // The next combination; the last axis is the fastest.
+    more = false;
+    for (std::size_t i = at.size(); i-- > 0;) {
+      if (++at[i] < e.axes[i].values.size()) {
+        more = true;
+        break;
+      }
+      at[i] = 0;
+    }
+  }
+  return jobs;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,91 @@
+// An experiment file: a base config, axes of changes to it, and what is to be made of the results. Every combination of
+// the axes' values is a job, a training run of its own.
+//
+//   title     what the tables are headed with
+//   base      the config that everything starts from: a file, relative to the experiment's, or the config itself
+//   set       changes to it, {"key.path": value}
+//   axes      [{"name", "values": [{"label", "set"}, …]}], or for one key [{"name", "key", "values": [0, 1, …]}]
+//   rules     [{"when": {axis: label or [labels]}, "set": {…} or "skip": true}], applied in order after the axes
+//   table     {"rows": axis, "columns": axis, "value": of result.json, "better": "higher" or "lower"}
+//   mean_over the axis whose values are repetitions (seeds)
+//   paper     {row label: {column label: number}}: published values, shown beside
+//   search    {"axes": […], "seeds": [labels]}: of these axes the values of best mean validation accuracy are chosen,
+//   for
+//             each combination of the others, and only they are trained with all repetitions and tested
+//   quick     {"keep": {axis: [labels]}, "set": {…}}: what --quick leaves and changes
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/config/config.hpp"
+
+namespace gamlp {
+
+struct AxisValue {
+  std::string label;
+  nlohmann::json set = nlohmann::json::object();  // key path → value
+};
+
+struct Axis {
+  std::string name;
+  std::vector<AxisValue> values;
+};
+
+struct ExperimentRule {
+  std::vector<std::pair<std::size_t, std::vector<std::string>>> when;  // axis and its labels
+  nlohmann::json set = nlohmann::json::object();
+  bool skip = false;
+};
+
+struct ExperimentSearch {
+  std::vector<std::size_t> axes;
+  std::vector<std::string> seeds;  // labels of the repetitions
+};
+
+struct Experiment {
+  std::filesystem::path file;
+  std::filesystem::path base_folder;  // relative paths in the config start here
+  std::string title;
+  nlohmann::json base;
+  nlohmann::json set = nlohmann::json::object();
+  std::vector<Axis> axes;
+  std::vector<ExperimentRule> rules;
+  std::size_t rows = 0, columns = 0;     // axes of the table
+  std::optional<std::size_t> mean_over;  // an axis
+  std::string value = "test_accuracy";   // a number of result.json
+  bool higher_is_better = true;
+  nlohmann::json paper = nlohmann::json::object();
+  std::optional<ExperimentSearch> search;
+
+  std::size_t axis(const std::string& name) const;  // axes.size() when there is none
+};
+
+// Throws ConfigError naming file, key and expectation. `quick`: as --quick asks for it.
+Experiment load_experiment(const std::filesystem::path& file, bool quick);
+
+// A label in the name of a file: letters, digits and dots; runs of anything else are one '-'.
+std::string file_label(const std::string& label);
+
+// One combination: a label of each axis, and the config.
+struct Job {
+  std::vector<std::string> labels;
+  Config config;
+  std::string name;     // of the labels, fit for a file; unique
+  std::string hash;     // of the config: 8 hexadecimal digits
+  std::string missing;  // why it cannot run: a file of its dataset that is not there
+  // What the jobs that are averaged have in common, or those that the search chooses from.
+  std::string key(const Experiment& experiment, bool without_search) const;
+};
+
+// Every job that no rule skips, in the order of the axes, the last one fastest. `datasets`: a folder in which the
+// dataset files are looked for first, by name; or empty. `overrides`: key=value, applied last. Throws ConfigError where
+// a combination is no valid config.
+std::vector<Job> expand(const Experiment& experiment, const std::filesystem::path& datasets,
+                        const std::vector<std::string>& overrides);
+
+}  // namespace gamlp

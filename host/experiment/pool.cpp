@@ -1,0 +1,111 @@
+#include "host/experiment/pool.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/core/clock.hpp"
+#include "host/core/error.hpp"
+
+namespace gamlp {
+namespace {
+
+// What a child gets of the outside.
+class FileActions {
+ public:
+  explicit FileActions(const std::filesystem::path& log) {
+    ::posix_spawn_file_actions_init(&actions_);
+    ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    ::posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO);
+  }
+  ~FileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
+  FileActions(const FileActions&) = delete;
+  FileActions& operator=(const FileActions&) = delete;
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+// A process group of its own: an interrupt at the terminal is passed on once, by signal().
+class OwnGroup {
+ public:
+  OwnGroup() {
+    ::posix_spawnattr_init(&attributes_);
+    ::posix_spawnattr_setpgroup(&attributes_, 0);
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP);
+  }
+  ~OwnGroup() { ::posix_spawnattr_destroy(&attributes_); }
+  OwnGroup(const OwnGroup&) = delete;
+  OwnGroup& operator=(const OwnGroup&) = delete;
+  const posix_spawnattr_t* get() const { return &attributes_; }
+
+ private:
+  posix_spawnattr_t attributes_{};
+};
+
+}  // namespace
+
+Pool::~Pool() {
+  signal(SIGKILL);
+  for (const Running& one : running_) ::waitpid(one.pid, nullptr, 0);
+}
+
+bool Pool::fits(const PoolTask& task) const {
+  if (running_.empty()) return true;
+  int cores = task.cores;
+  double memory = task.memory;
+  for (const Running& one : running_) cores += one.cores, memory += one.memory;
+  return cores <= limits_.cores && memory <= limits_.memory;
+}
+
+void Pool::start(std::size_t index, const PoolTask& task) {
+  std::vector<std::string> words = {program_.string()};
+  words.insert(words.end(), task.arguments.begin(), task.arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const FileActions actions(task.log);
+  const OwnGroup group;
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, program_.c_str(), actions.get(), group.get(), argv.data(), environ);
+  if (error != 0) {
+    throw IoError(program_.string() + ": cannot be started with its output in " + task.log.string() + ": " +
+                  std::strerror(error));
+  }
+  running_.push_back({index, pid, task.cores, task.memory, seconds_now()});
+}
+
+std::vector<PoolEnd> Pool::ended() {
+  std::vector<PoolEnd> all;
+  std::erase_if(running_, [&](const Running& one) {
+    int status = 0;
+    const pid_t pid = ::waitpid(one.pid, &status, WNOHANG);
+    if (pid == 0 || (pid < 0 && errno == EINTR)) return false;
+    const int code = pid < 0 ? 1 : WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    all.push_back({one.index, code, seconds_now() - one.start});
+    return true;
+  });
+  return all;
+}
+
+void Pool::signal(int number) const {
+  for (const Running& one : running_) ::kill(one.pid, number);
+}
+
+double available_memory() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("MemAvailable:")) continue;
+    return std::strtod(line.c_str() + std::strlen("MemAvailable:"), nullptr) * 1024.0;
+  }
+  return static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace gamlp

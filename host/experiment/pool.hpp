@@ -1,0 +1,63 @@
+// Programs that run beside each other, as many as cores and memory allow.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace gamlp {
+
+struct PoolTask {
+  std::vector<std::string> arguments;  // of this program
+  std::filesystem::path log;           // its outputs
+  int cores = 1;
+  double memory = 0;  // bytes
+};
+
+struct PoolLimits {
+  int cores = 1;
+  double memory = 0;  // bytes
+};
+
+struct PoolEnd {
+  std::size_t task = 0;  // index
+  int status = 0;        // exit status; 128 + signal when one ended it
+  double seconds = 0;
+};
+
+class Pool {
+ public:
+  // `program`: an executable file.
+  Pool(std::filesystem::path program, PoolLimits limits) : program_(std::move(program)), limits_(limits) {}
+  ~Pool();  // ends what still runs
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+
+  // There is room for the task, or nothing runs.
+  bool fits(const PoolTask& task) const;
+  // Throws IoError when it cannot be started.
+  void start(std::size_t index, const PoolTask& task);
+  // Those that have ended since the last call.
+  std::vector<PoolEnd> ended();
+  std::size_t running() const { return running_.size(); }
+  void signal(int number) const;  // to all that run
+
+ private:
+  struct Running {
+    std::size_t index;
+    pid_t pid;
+    int cores;
+    double memory, start;
+  };
+  std::filesystem::path program_;
+  PoolLimits limits_;
+  std::vector<Running> running_;
+};
+
+// Bytes that programs may take now without others being swapped out.
+double available_memory();
+
+}  // namespace gamlp

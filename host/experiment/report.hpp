@@ -1,0 +1,52 @@
+// What an experiment's results come to: a line per job (CSV), and tables of means beside the published values.
+#pragma once
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/experiment/experiment.hpp"
+
+namespace gamlp {
+
+enum class JobState { waiting, done, missing, diverged, failed };
+
+struct JobOutcome {
+  JobState state = JobState::waiting;
+  nlohmann::json result;  // result.json, when done
+  std::string note;       // why not
+};
+
+// One line per job, its labels first. Without `tests`: no test accuracy, as a search sees it.
+std::string results_csv(const Experiment& experiment, const std::vector<Job>& jobs,
+                        const std::vector<JobOutcome>& outcomes, bool tests);
+
+// A cell of the table: over the repetitions that are done.
+struct Cell {
+  int jobs = 0, done = 0, missing = 0, diverged = 0, failed = 0;
+  double mean = 0, deviation = 0;   // of the sample
+  std::vector<std::string> chosen;  // "axis = label", where a search chose
+};
+// One table for each combination of the axes that are neither rows, columns, repetitions nor searched.
+struct ResultTable {
+  std::string title;  // those labels
+  std::vector<std::string> rows, columns;
+  std::map<std::pair<std::size_t, std::size_t>, Cell> cells;
+};
+std::vector<ResultTable> make_tables(const Experiment& experiment, const std::vector<Job>& jobs,
+                                     const std::vector<JobOutcome>& outcomes);
+
+// Markdown: mean ± sample standard deviation, the best of a row bold, the published value and the difference in
+// brackets; what is missing, and how to get it.
+std::string markdown(const Experiment& experiment, const std::vector<ResultTable>& tables, const std::vector<Job>& jobs,
+                     const std::vector<JobOutcome>& outcomes, const std::string& about);
+// The same as numbers.
+nlohmann::ordered_json to_json(const Experiment& experiment, const std::vector<ResultTable>& tables);
+
+// For each combination of the other axes the jobs of the best mean validation accuracy; ties go to the first. Jobs
+// beside them, and those that the search has no result for, are left out.
+std::vector<bool> chosen_by_search(const Experiment& experiment, const std::vector<Job>& jobs,
+                                   const std::vector<JobOutcome>& outcomes);
+
+}  // namespace gamlp

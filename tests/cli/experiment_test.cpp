@@ -1,0 +1,163 @@
+// gamlp experiment as a user runs it: to its end, interrupted, again, with what is missing or wrong.
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "tests/cli/program.hpp"
+
+namespace gamlp::test {
+namespace {
+
+// 2 widths × 2 methods × 2 seeds on a small generated graph.
+std::string experiment(int epochs, const std::string& more = "") {
+  return R"({"title": "Small", "base": "small.json", "set": {"devices": "cpu:1", "stages.1.epochs": )" +
+         std::to_string(epochs) + R"(},
+    "axes": [{"name": "width", "key": "model.width", "values": [6, 12]},
+             {"name": "method", "values": [{"label": "ADMM"}, {"label": "Adam", "set": {"method.name": "adam"}}]},
+             {"name": "seed", "key": "train.seed", "values": [0, 1]}],
+    "table": {"rows": "width", "columns": "method"}, "mean_over": "seed", "paper": {"6": {"Adam": 0.5}},
+    "quick": {"keep": {"seed": ["0"], "width": ["6"]}})" +
+         more + "}";
+}
+
+std::vector<std::string> lines_with(const std::string& text, const std::string& part) {
+  std::vector<std::string> found;
+  for (const std::string& line : lines_of(text)) {
+    if (line.find(part) != std::string::npos) found.push_back(line);
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("an experiment trains every job once, and makes its tables") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  work.write("x.json", experiment(8));
+  const Outcome first = run(work, {"experiment", "x.json", "--output", "out"});
+  INFO(first.err << first.out);
+  REQUIRE(first.status == 0);
+  CHECK(lines_with(first.out, "validation ").size() == 8);
+  CHECK(lines_with(first.out, " left").size() == 7);
+  check_says(first.out, "# Small");
+  check_says(first.out, "| width | ADMM | Adam |");
+  CHECK(lines_with(first.out, "(50.0, ").size() == 1);
+  check_says(first.out, "results: out  (table.md, table.json, results.csv, jobs)");
+  const std::string csv = file_text(work / "out/results.csv");
+  CHECK(lines_with(csv, ",done,").size() == 8);
+  // A job is the run that its config alone makes.
+  const std::string row = lines_with(csv, "12,Adam,1,done").at(0);
+  const std::string name = row.substr(row.rfind(',') + 1);
+  const Outcome alone = run(work, {"train", "small.json", "--run", "alone", "--devices", "cpu:1", "--set",
+                                   "model.width=12", "--set", "method.name=adam", "--set", "train.seed=1"});
+  REQUIRE(alone.status == 0);
+  CHECK(nlohmann::json::parse(file_text(work / "alone/result.json"))["test_accuracy"] ==
+        nlohmann::json::parse(file_text(work / ("out/jobs/" + name + "/result.json")))["test_accuracy"]);
+
+  const Outcome again = run(work, {"experiment", "x.json", "--output", "out"});
+  CHECK(again.status == 0);
+  CHECK(lines_with(again.out, "validation ").empty());
+  CHECK(file_text(work / "out/results.csv") == csv);
+  // More jobs than before: only those are trained.
+  std::string more = experiment(8);
+  more.replace(more.find("[0, 1]"), 6, "[0, 1, 2]");
+  work.write("x.json", more);
+  CHECK(lines_with(run(work, {"experiment", "x.json", "--output", "out"}).out, "validation ").size() == 4);
+  const Outcome list = run(work, {"experiment", "x.json", "--output", "out", "--list"});
+  CHECK(lines_with(list.out, "done\t").size() == 12);
+  const Outcome quick = run(work, {"experiment", "x.json", "--quick", "--quiet"});
+  CHECK(quick.status == 0);
+  CHECK(lines_with(file_text(work / "runs/x-quick/results.csv"), ",done,").size() == 2);
+}
+
+TEST_CASE("an interrupted experiment goes on where it stopped") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  work.write("x.json", experiment(3000));
+  Child child(work, {"experiment", "x.json", "--output", "out"});
+  for (int i = 0; i < 4000 && child.running() && lines_with(file_text(work / "stdout"), "validation ").size() < 3;
+       ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  REQUIRE(child.running());
+  const Outcome refused = run(work, {"experiment", "x.json", "--output", "out"});  // truncates the first one's outputs
+  CHECK(refused.status == 5);
+  check_says(refused.err, "another gamlp experiment works in this folder");
+  ::kill(child.pid(), SIGINT);
+  const Outcome stopped = child.wait();
+  CHECK(stopped.status == 8);
+  CHECK_FALSE(fs::exists(work / "out/results.csv"));
+  std::size_t done = 0, checkpoints = 0;
+  for (const auto& entry : fs::directory_iterator(work / "out/jobs")) {
+    if (!entry.is_directory()) continue;
+    done += fs::exists(entry.path() / "result.json");
+    checkpoints += !fs::is_empty(entry.path() / "checkpoints");
+  }
+  CHECK(done >= 3);
+  CHECK(done < 8);
+  CHECK(checkpoints >= 1);
+  const Outcome resumed = run(work, {"experiment", "x.json", "--output", "out"});
+  INFO(resumed.err);
+  CHECK(resumed.status == 0);
+  CHECK(lines_with(resumed.out, "validation ").size() == 8 - done);
+  const std::string csv = file_text(work / "out/results.csv");
+  CHECK(lines_with(csv, ",done,").size() == 8);
+}
+
+TEST_CASE("a search sees validation accuracies alone, and leaves the chosen configs") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  std::string text = experiment(8, R"(, "search": {"axes": ["rate"], "seeds": ["0"]})");
+  const std::string axis = R"({"name": "rate", "key": "method.optimizer.learning_rate", "values": [0.000001, 0.02]}, )";
+  text.insert(text.find("{\"name\": \"seed\""), axis);
+  work.write("x.json", text);
+  const Outcome done = run(work, {"experiment", "x.json", "--output", "out", "--jobs", "2"});
+  INFO(done.err << done.out);
+  REQUIRE(done.status == 0);
+  CHECK(lines_with(done.out, "search: [").size() == 8);
+  for (const std::string& line : lines_with(done.out, "search: [")) CHECK(line.find("test") == std::string::npos);
+  check_says(done.out, "- 12, Adam: rate = 0.02");
+  CHECK(lines_with(file_text(work / "out/results.csv"), ",done,").size() == 8);
+  CHECK(file_text(work / "out/search.csv").find("test_accuracy") == std::string::npos);
+  const auto best = nlohmann::json::parse(file_text(work / "out/best/12_Adam.json"));
+  CHECK(best["method"]["optimizer"]["learning_rate"] == 0.02);
+  CHECK(run(work, {"train", "out/best/12_Adam.json", "--run", "best", "--quiet"}).status == 0);
+}
+
+TEST_CASE("what is missing is listed, what fails is named, and the rest is trained") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  work.write("broken.npz", "no archive");
+  std::string text = experiment(8);
+  const std::string source = R"({"name": "data", "values": [{"label": "there"},
+    {"label": "away", "set": {"dataset": {"path": "away.npz"}}}]}, )";
+  text.insert(text.find("{\"name\": \"seed\""), source);
+  work.write("x.json", text);
+  const Outcome done = run(work, {"experiment", "x.json", "--output", "out"});
+  INFO(done.err << done.out);
+  CHECK(done.status == 0);
+  check_says(done.out, "## data away");
+  check_says(done.out, "| 6 | missing | missing (50.0) |");
+  check_says(done.out, "- missing: away.npz: no such file");
+  check_says(done.out, "data/README.md");
+  CHECK(lines_with(file_text(work / "out/results.csv"), ",missing,").size() == 8);
+
+  // A rate that diverges is a result, not a failure, and is not tried again.
+  text.replace(text.find("\"label\": \"away\""), 15, "\"label\": \"wild\"");
+  const std::string path = R"({"dataset": {"path": "away.npz"}})";
+  text.replace(text.find(path), path.size(),
+               R"({"method.nu": 1e-30, "method.rho": 1e6, "method.optimizer.learning_rate": 1e6})");
+  work.write("y.json", text);
+  const Outcome wild = run(work, {"experiment", "y.json", "--output", "out2"});
+  INFO(wild.out << wild.err);
+  CHECK(wild.status == 0);
+  CHECK(lines_with(wild.out, "diverged").size() >= 1);
+  const Outcome again = run(work, {"experiment", "y.json", "--output", "out2"});
+  CHECK(lines_with(again.out, "; about").empty());
+
+  const Outcome bad = run(work, {"experiment", "none.json"});
+  CHECK(bad.status == 3);
+  check_says(bad.err, "none.json");
+}
+
+}  // namespace gamlp::test

@@ -1,0 +1,102 @@
+// What is made of results.
+#include "host/experiment/report.hpp"
+
+#include <cmath>
+
+#include "tests/experiment/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+JobOutcome done(double test, double validation) {
+  return {JobState::done, {{"test_accuracy", test}, {"validation_accuracy", validation}, {"epochs", 3}}, ""};
+}
+
+}  // namespace
+
+TEST_CASE("tables hold means and sample deviations, the best of a row, and the published value") {
+  const Experiment e = loaded(example());
+  const std::vector<Job> jobs = expand(e, "", {});
+  std::vector<JobOutcome> outcomes(jobs.size());
+  for (std::size_t i = 0; i < jobs.size(); ++i) outcomes[i] = done(0.5 + 0.01 * static_cast<double>(i), 0.5);
+  outcomes[7] = {JobState::diverged, {}, "not finite"};
+  outcomes[9] = {JobState::missing, {}, "a.npz: no such file"};
+  const std::vector<ResultTable> tables = make_tables(e, jobs, outcomes);
+  REQUIRE(tables.size() == 1);
+  const Cell& first = tables[0].cells.at({0, 0});
+  CHECK(first.done == 3);
+  CHECK(first.mean == Approx(0.51));
+  CHECK(first.deviation == Approx(0.01));
+  CHECK(tables[0].cells.at({1, 0}).done == 2);
+  CHECK(tables[0].cells.at({1, 1}).missing == 1);
+  const std::string text = markdown(e, tables, jobs, outcomes, "About.");
+  check_says(text, "# Example\n\nAbout.\n");
+  check_says(text, "| width | ADMM | GD |\n|---|---|---|\n");
+  check_says(text, "| 8 | 51.0 ± 1.0 | **54.0 ± 1.0** (50.0, +4.0) |\n");
+  check_says(text, "| 16 | **57.0 ± 1.4** [2 of 3 runs] | missing |\n");
+  check_says(text, "- missing: a.npz: no such file\n");
+  check_says(text, "- diverged: 16_ADMM_1: not finite\n");
+  const auto json = to_json(e, tables);
+  CHECK(json["tables"][0]["cells"].size() == 4);
+  CHECK(json["tables"][0]["cells"][1]["published"] == 0.5);
+}
+
+TEST_CASE("a table of other numbers may call the lowest the best, and has one table for each other axis") {
+  const std::string text = R"({"title": "x", )" + kBase + R"(,
+    "axes": [{"name": "a", "key": "model.width", "values": [8, 16]}, {"name": "b", "key": "dataset.hops", "values": [2, 3]},
+             {"name": "c", "key": "train.seed", "values": [0, 1]}],
+    "table": {"rows": "a", "columns": "b", "value": "seconds", "better": "lower"}})";
+  const Experiment e = loaded(text);
+  const std::vector<Job> jobs = expand(e, "", {});
+  std::vector<JobOutcome> outcomes;
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    outcomes.push_back({JobState::done, {{"seconds", 1.0 + static_cast<double>(i)}}, ""});
+  const std::vector<ResultTable> tables = make_tables(e, jobs, outcomes);
+  REQUIRE(tables.size() == 2);
+  CHECK(tables[1].title == "c 1");
+  check_says(markdown(e, tables, jobs, outcomes, ""), "## c 0\n\n| a | 2 | 3 |\n|---|---|---|\n| 8 | **1** | 3 |\n");
+}
+
+TEST_CASE("a line of CSV for each job; a search sees no test accuracy") {
+  const Experiment e = loaded(example());
+  const std::vector<Job> jobs = expand(e, "", {});
+  std::vector<JobOutcome> outcomes(jobs.size(), done(0.25, 0.75));
+  outcomes[1] = {JobState::failed, {}, "x"};
+  const std::string all = results_csv(e, jobs, outcomes, true), search = results_csv(e, jobs, outcomes, false);
+  check_says(all, "width,method,seed,state,test_accuracy,validation_accuracy,");
+  check_says(all, "\n8,ADMM,0,done,0.25,0.75,,,3,,,,,,8_ADMM_0." + jobs[0].hash + "\n");
+  check_says(all, "\n8,ADMM,1,failed,,,,,,,,,,,8_ADMM_1." + jobs[1].hash + "\n");
+  CHECK(search.find("0.25") == std::string::npos);
+  CHECK(search.find("test_accuracy") == std::string::npos);
+  CHECK(std::count(all.begin(), all.end(), '\n') == 11);
+}
+
+TEST_CASE("a search chooses by mean validation accuracy over its seeds, and by nothing else") {
+  const std::string text = R"({"title": "x", )" + kBase + R"(,
+    "axes": [{"name": "a", "key": "model.width", "values": [8, 16]},
+             {"name": "rate", "key": "method.optimizer.learning_rate", "values": [0.1, 0.2, 0.3]},
+             {"name": "b", "values": [{"label": "one"}]},
+             {"name": "seed", "key": "train.seed", "values": [0, 1, 2]}],
+    "table": {"rows": "a", "columns": "b"}, "mean_over": "seed",
+    "search": {"axes": ["rate"], "seeds": ["0", "1"]}})";
+  const Experiment e = loaded(text);
+  const std::vector<Job> jobs = expand(e, "", {});
+  std::vector<JobOutcome> outcomes(jobs.size());
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const bool narrow = jobs[i].labels[0] == "8";
+    const std::string &rate = jobs[i].labels[1], &seed = jobs[i].labels[3];
+    if (seed == "2") continue;  // not of the search
+    // 8: 0.2 is best by validation, 0.1 by test; 16: 0.3 would be best, but a seed of it diverged; 0.1 and 0.2 tie.
+    const double validation = narrow ? (rate == "0.2" ? 0.7 : 0.6) : rate == "0.3" ? 0.9 : 0.5;
+    outcomes[i] = done(rate == "0.1" ? 0.99 : 0.1, validation);
+    if (!narrow && rate == "0.3" && seed == "1") outcomes[i] = {JobState::diverged, {}, ""};
+  }
+  const std::vector<bool> chosen = chosen_by_search(e, jobs, outcomes);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const bool expected = jobs[i].labels[1] == (jobs[i].labels[0] == "8" ? "0.2" : "0.1");
+    INFO(jobs[i].name);
+    CHECK(chosen[i] == expected);
+  }
+}
+
+}  // namespace gamlp::test
