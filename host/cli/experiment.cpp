@@ -207,7 +207,18 @@ class ExperimentRun {
     }
     std::map<std::size_t, JobCost> costs;
     double left = 0, done_work = 0, done_seconds = 0;
-    for (const std::size_t i : todo) left += costs.emplace(i, cost_of(i)).first->second.work;
+    std::erase_if(todo, [&](std::size_t i) {
+      try {
+        left += costs.emplace(i, cost_of(i)).first->second.work;
+        return false;
+      } catch (const DataError& error) {  // a dataset that cannot be read
+        outcomes_[i] = {JobState::failed, {}, error.what()};
+        if (failure_ == 0) failure_ = static_cast<int>(error.code());
+        return true;
+      } catch (const ConfigError& error) {
+        throw ConfigError(experiment_.file.string() + ": " + jobs_[i].name + ": " + error.what());
+      }
+    });
     std::size_t next = 0, done = 0, at_once = 1;
     bool told = false;
     while (next < todo.size() || pool_.running() > 0) {
