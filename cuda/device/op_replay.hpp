@@ -48,7 +48,7 @@ class OpReplay {
   void run_branched(const std::vector<Op>& ops) const;
   bool capture(Known& known, bool branched);
 
-  static constexpr std::size_t kKept = 16;     // lists, the most recent first
+  static constexpr std::size_t kKept = 64;     // lists, the most recent first
   static constexpr std::size_t kShortest = 4;  // a graph of fewer ops gains nothing
   static constexpr int kMostRefusals = 3;
 

@@ -1,4 +1,4 @@
-// What the ADMM program allocates on its device, and what it uploads at its start.
+// What the ADMM program allocates on its device.
 #include <algorithm>
 
 #include "host/admm/admm_layer.hpp"

@@ -89,7 +89,7 @@ void BackpropProgram::exchange(const std::vector<Send>& sends, const std::vector
                                const char* protects, const char* received) {
   if (sends.empty() && receives.empty()) return;
   context_.compute->record(*ready_);
-  context_.exchange->wait(*ready_, protects);
+  if (protects != nullptr) context_.exchange->wait(*ready_, protects);
   context_.transport->exchange(*context_.exchange, sends, receives);
   if (receives.empty()) return;  // what was sent is next written after a message that the receiver answers it with
   context_.exchange->record(*exchanged_);
@@ -111,7 +111,8 @@ void BackpropProgram::pass_up(int receive, int send, std::int64_t epoch) {
                      as_bytes(ConstMat(rows_of(layers_.back().y, rows.first, rows.count))),
                      {"activations", range_.last, epoch, WireType::float32}});
   }
-  exchange(sends, receives, "activations for the right, and those from the left until they are used",
+  const bool free = sends.empty() && receive > 0;  // rows that nothing reads before they are there
+  exchange(sends, receives, free ? nullptr : "activations for the right, and those from the left until they are used",
            "activations from the left");
 }
 
@@ -130,7 +131,8 @@ void BackpropProgram::pass_down(int receive, int send, std::int64_t epoch) {
                      as_bytes(ConstMat(rows_of(down_, rows.first, rows.count))),
                      {"gradients", range_.first - 1, epoch, WireType::float32}});
   }
-  exchange(sends, receives, "gradients for the left, and those from the right until they are used",
+  const bool free = sends.empty() && receive > 0;
+  exchange(sends, receives, free ? nullptr : "gradients for the left, and those from the right until they are used",
            "gradients from the right");
 }
 

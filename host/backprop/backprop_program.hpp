@@ -48,6 +48,7 @@ class BackpropProgram final : public StageProgram {
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
   int parts() const { return static_cast<int>(parts_.size()); }
   // A group of the exchange stream: what is received is used by what is enqueued next, what is sent was enqueued last.
+  // `protects`: what it waits for the compute stream for (Stream::wait); null: for nothing.
   void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives, const char* protects,
                 const char* received);
   // Activations of part `i` from below, those of part `i` − 1 upwards; gradients likewise. Outside of 0 … parts − 1:

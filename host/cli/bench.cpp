@@ -341,13 +341,13 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   nlohmann::ordered_json report;
   report["config"] = args.config;
   report["method"] = name_of(config.method.name);
-  report["update"] = name_of(config.method.update);
+  if (!is_backprop(config.method)) report["update"] = name_of(config.method.update);
   report["input"] = input_kind_name(problem.input.kind);
   report["inputs"] = problem.input.inputs();
   report["nodes"] = problem.train_labels().size();
   report["width"] = config.model.width;
   report["layers"] = config.stages.back().layers;
-  report["bits"] = {{"p", config.exchange.p.bits}, {"q", config.exchange.q.bits}};
+  if (!is_backprop(config.method)) report["bits"] = {{"p", config.exchange.p.bits}, {"q", config.exchange.q.bits}};
   report["threads_per_device"] = config.threads_per_device;
   report["library"] = blas_description();
   report["reference_gflops_2048_one_thread"] = reference;

@@ -45,10 +45,12 @@ std::string build_text();
 void expect_writable(const std::string& file);
 
 // Set by SIGINT and SIGTERM, and SIGUSR1 of a launcher, once install_signal_handlers() was called; a second signal ends
-// the program.
+// the program (a second SIGTERM within a second does not).
 std::atomic<bool>& stop_flag();
 // Set by SIGINT and SIGTERM.
 std::atomic<bool>& ending_flag();
 void install_signal_handlers();
+// Of a program that others depend on: a closed terminal stops it as SIGTERM does, and a closed pipe does not.
+void stop_on_hangup();
 
 }  // namespace gamlp::cli

@@ -92,8 +92,9 @@ std::string cost_text(const ConfigCost& cost) {
                human_bytes(as_double(s.boundary_bytes)), human_bytes(as_double(s.boundary_bytes * (s.layers - 1))),
                ranges_text(s.ranges)});
   }
-  return out + "\n" + table.text() +
-         "  * with one device per layer; each boundary also carries a float32 keyframe when a stage starts\n";
+  const bool keyframe = !cost.stages.empty() && cost.stages.front().keyframe_bytes > 0;
+  return out + "\n" + table.text() + "  * with one device per layer" +
+         (keyframe ? "; each boundary also carries a float32 keyframe when a stage starts\n" : "\n");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <sstream>
 #include <sys/file.h>
 #include <thread>
@@ -23,7 +24,6 @@
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/core/threads.hpp"
-#include "host/core/version.hpp"
 #include "host/experiment/pool.hpp"
 #include "host/experiment/report.hpp"
 #include "host/train/devices.hpp"
@@ -78,6 +78,7 @@ class ExperimentRun {
  public:
   ExperimentRun(const Experiment& experiment, const ExperimentArguments& args, fs::path folder, bool quiet)
       : experiment_(experiment),
+        args_(args),
         folder_(std::move(folder)),
         quiet_(quiet),
         jobs_(expand(experiment, args.datasets, args.overrides)),
@@ -101,9 +102,9 @@ class ExperimentRun {
   int run() {
     make_writable_folder(folder_ / "jobs");
     const FolderLock lock(folder_);
+    for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);  // a run of an earlier call may have ended meanwhile
     std::vector<bool> wanted(jobs_.size(), true);
-    const bool search = experiment_.search.has_value();
-    if (search) {
+    if (experiment_.search) {
       const auto& seeds = experiment_.search->seeds;
       for (std::size_t i = 0; i < jobs_.size(); ++i) {
         const std::string& seed = jobs_[i].labels[*experiment_.mean_over];
@@ -111,10 +112,16 @@ class ExperimentRun {
       }
       work_off(wanted, "search: ", false);
       write("search.csv", results_csv(experiment_, only(jobs_, wanted), only(outcomes_, wanted), false));
-      if (!stopped_) wanted = chosen_by_search(experiment_, jobs_, outcomes_);
+      if (stopped_) return stop(wanted);
+      const SearchChoice choice = chosen_by_search(experiment_, jobs_, outcomes_);
+      work_off(choice.chosen, "", true);
+      if (stopped_) return stop(choice.chosen);
+      write_best(only(jobs_, choice.chosen));
+      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = choice.chosen[i] || choice.undecided[i];
+      return report(wanted);
     }
-    if (!stopped_) work_off(wanted, "", true);
-    return report(wanted, search);
+    work_off(wanted, "", true);
+    return stopped_ ? stop(wanted) : report(wanted);
   }
 
  private:
@@ -171,11 +178,20 @@ class ExperimentRun {
     return {{{}, path_of(i, ".log"), gpus ? 1 << 20 : cores, cost.memory_bytes}, flops};
   }
 
+  static bool has_checkpoint(const fs::path& run) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(run / "checkpoints", error)) {
+      if (entry.path().extension() == ".safetensors") return true;
+    }
+    return false;
+  }
+
   void start(std::size_t i, PoolTask task) {
     const fs::path run = path_of(i), config = path_of(i, ".json");
     std::error_code error;
-    if (fs::exists(run / "checkpoints", error) && !fs::is_empty(run / "checkpoints", error)) {
+    if (has_checkpoint(run)) {
       task.arguments = {"resume", run.string(), "--quiet"};
+      resumed_.insert(i);
     } else {
       fs::remove_all(run, error);  // of a run that was killed before its first checkpoint
       write_file_atomic(config, gamlp::to_json(jobs_[i].config).dump(2) + "\n");
@@ -191,7 +207,15 @@ class ExperimentRun {
     }
     look_up(i);
     JobOutcome& outcome = outcomes_[i];
-    if (outcome.state != JobState::waiting || end.status == static_cast<int>(ExitCode::interrupted)) return;
+    if (outcome.state != JobState::waiting) return;
+    if (stopped_ && end.status == static_cast<int>(ExitCode::interrupted)) return;
+    if (resumed_.contains(i) && end.status == static_cast<int>(ExitCode::data)) {
+      // Its checkpoints are of no use: the next call trains anew.
+      std::error_code error;
+      const fs::path aside = path_of(i, ".unusable");
+      fs::remove_all(aside, error);
+      fs::rename(path_of(i), aside, error);
+    }
     outcome = {JobState::failed,
                {},
                last_line(path_of(i, ".log")) + "  (status " + std::to_string(end.status) + ", " +
@@ -267,26 +291,39 @@ class ExperimentRun {
 
   void write(const char* name, const std::string& text) const { write_file_atomic(folder_ / name, text); }
 
-  int report(const std::vector<bool>& wanted, bool search) {
+  int stop(const std::vector<bool>& wanted) const {
+    std::size_t done = 0, all = 0;
+    for (std::size_t i = 0; i < jobs_.size(); ++i) {
+      all += wanted[i];
+      done += wanted[i] && outcomes_[i].state == JobState::done;
+    }
+    std::fprintf(stderr, "gamlp: stopped with %zu of %zu jobs done; the same command goes on\n", done, all);
+    return static_cast<int>(ExitCode::interrupted);
+  }
+
+  // Where the numbers are from: what this call was asked for, and the versions that trained.
+  std::string about(const std::vector<JobOutcome>& outcomes) const {
+    std::set<std::string> versions;
+    for (const JobOutcome& outcome : outcomes) {
+      if (outcome.state == JobState::done) versions.insert(outcome.result.value("version", "?"));
+    }
+    std::string text = "From " + experiment_.file.string() + (args_.quick ? ", its quick variant" : "");
+    for (const std::string& one : args_.overrides) text += ", with " + one;
+    for (const std::string& version : versions) text += ", gamlp " + version;
+    return text + "; table made on " + date_today() + ".";
+  }
+
+  int report(const std::vector<bool>& wanted) {
     const std::vector<Job> jobs = only(jobs_, wanted);
     const std::vector<JobOutcome> outcomes = only(outcomes_, wanted);
     const std::vector<ResultTable> tables = make_tables(experiment_, jobs, outcomes);
-    const std::string about = "From " + experiment_.file.string() + ", gamlp " + std::string(kVersion) + ", " +
-                              date_today() + ", " + std::to_string(hardware_threads()) + " cores.";
-    if (stopped_) {
-      std::size_t done = 0;
-      for (const JobOutcome& outcome : outcomes) done += outcome.state == JobState::done;
-      std::fprintf(stderr, "gamlp: stopped with %zu of %zu jobs done; the same command goes on\n", done, jobs.size());
-      return static_cast<int>(ExitCode::interrupted);
-    }
     write("results.csv", results_csv(experiment_, jobs, outcomes, true));
     write("table.json", to_json(experiment_, tables).dump(2) + "\n");
-    const std::string text = markdown(experiment_, tables, jobs, outcomes, about);
+    const std::string text = markdown(experiment_, tables, jobs, outcomes, about(outcomes));
     write("table.md", text);
-    if (search) write_best(jobs);
     if (!quiet_) std::printf("\n");
     write_stdout(text + "\nresults: " + folder_.string() + "  (table.md, table.json, results.csv" +
-                 (search ? ", search.csv, best" : "") + ", jobs)\n");
+                 (experiment_.search ? ", search.csv, best" : "") + ", jobs)\n");
     return failure_;
   }
 
@@ -307,11 +344,13 @@ class ExperimentRun {
   }
 
   const Experiment& experiment_;
+  const ExperimentArguments& args_;
   fs::path folder_;
   bool quiet_;
   std::vector<Job> jobs_;
   std::vector<JobOutcome> outcomes_;
   std::map<std::string, ProblemCounts> counts_;  // by dataset
+  std::set<std::size_t> resumed_;
   Pool pool_;
   bool one_core_each_;
   bool stopped_ = false;
@@ -327,7 +366,7 @@ void add_experiment(CLI::App& app, Shared& shared) {
   command->add_option("experiment", args->file, "Experiment file (configs/experiments/*.json)")->required();
   command->add_option("--output", args->output, "Folder of runs and results (default: runs/ and the file's name)");
   command->add_option("--datasets", args->datasets, "Folder in which dataset files are looked for first, by name");
-  command->add_option("--set", args->overrides, "Override one value of every config, e.g. --set train.seed=3")
+  command->add_option("--set", args->overrides, "Override one value of every config, e.g. --set train.evaluate_every=5")
       ->allow_extra_args(false);
   command->add_option("--jobs", args->jobs, "Runs at a time (default: as cores and memory allow)")
       ->check(CLI::Range(1, 1024));
@@ -337,6 +376,7 @@ void add_experiment(CLI::App& app, Shared& shared) {
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
       install_signal_handlers();
+      stop_on_hangup();
       const Experiment experiment = load_experiment(args->file, args->quick);
       const std::string stem = fs::path(args->file).stem().string() + (args->quick ? "-quick" : "");
       const fs::path folder = args->output.empty() ? fs::path("runs") / stem : fs::path(args->output);

@@ -229,8 +229,10 @@ int plan(const PlanArguments& args, const Shared& shared) {
                      {"classes", subject.shape.problem.classes}};
   json["width"] = subject.config.model.width;
   json["method"] = name_of(subject.config.method.name);
-  json["update"] = name_of(subject.config.method.update);
-  json["bits"] = {{"p", subject.config.exchange.p.bits}, {"q", subject.config.exchange.q.bits}};
+  if (!is_backprop(subject.config.method)) {
+    json["update"] = name_of(subject.config.method.update);
+    json["bits"] = {{"p", subject.config.exchange.p.bits}, {"q", subject.config.exchange.q.bits}};
+  }
   for (const Plan& one : plans) json["plans"].push_back(to_json(one));
   if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");
   if (!args.trace.empty()) {

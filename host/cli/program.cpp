@@ -1,14 +1,18 @@
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "host/cli/commands.hpp"
 #include "host/core/error.hpp"
 #include "host/dist/launch.hpp"
+#include "host/experiment/pool.hpp"
 
 namespace gamlp::cli {
 namespace {
@@ -34,6 +38,14 @@ int fail_alone(ProcessGroup& group, ExitCode code, const char* kind, const std::
   return status;
 }
 
+// A run that an experiment has started is stopped when that goes without having ended it.
+void follow_parent() {
+  const char* parent = std::getenv(kParentVariable);
+  if (parent == nullptr) return;
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (std::to_string(::getppid()) != parent) std::raise(SIGTERM);
+}
+
 }  // namespace
 
 void expect_writable(const std::string& file) {
@@ -44,6 +56,7 @@ void expect_writable(const std::string& file) {
 }
 
 int run_program(int argc, char** argv) {
+  follow_parent();
   CLI::App app("gamlp trains Graph-Augmented MLPs, layer-parallel, by ADMM (pdADMM-G, pdADMM-G-Q).", "gamlp");
   Shared shared;
   app.footer(kFooter);

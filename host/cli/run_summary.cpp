@@ -72,8 +72,9 @@ std::string progress_lines(const RunSummary& s) {
   std::string out = summary_line("epochs", grouped(s.epochs) + " of " + grouped(s.total_epochs) + ", no result yet");
   if (!s.last_epoch) return out;
   const nlohmann::json& last = *s.last_epoch;
-  out += summary_line("objective", short_number(number_at(last, "objective")) + ", residual " +
-                                       short_number(number_at(last, "residual")));
+  const double residual = number_at(last, "residual");
+  out += summary_line("objective", short_number(number_at(last, "objective")) +
+                                       (std::isfinite(residual) ? ", residual " + short_number(residual) : ""));
   out += summary_line("accuracy", percent_text(number_at(last, "train_accuracy")) + " train, " +
                                       percent_text(number_at(last, "validation_accuracy")) + " validation, " +
                                       percent_text(number_at(last, "test_accuracy")) + " test");

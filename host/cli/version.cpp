@@ -1,6 +1,7 @@
 #include "host/core/version.hpp"
 
 #include <csignal>
+#include <ctime>
 
 #include "host/cli/commands.hpp"
 #include "host/cpu/blas.hpp"
@@ -13,12 +14,20 @@ namespace {
 std::atomic<bool> g_stop{false}, g_ending{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler needs a lock-free flag");
 
+std::atomic<std::int64_t> g_stopped_at{0};
+
 extern "C" void on_signal(int signal) {
   if (signal != SIGUSR1) g_ending = true;
-  if (g_stop.exchange(true)) {  // the second one: end as if there were no handler
-    std::signal(signal, SIG_DFL);
-    std::raise(signal);
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  if (!g_stop.exchange(true)) {
+    g_stopped_at = now.tv_sec;
+    return;
   }
+  // Whoever ends a group of processes may reach one by way of another, too.
+  if (signal == SIGTERM && now.tv_sec - g_stopped_at <= 1) return;
+  std::signal(signal, SIG_DFL);  // the second one: end as if there were no handler
+  std::raise(signal);
 }
 
 }  // namespace
@@ -52,6 +61,11 @@ void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
   if (launch().size > 1) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
+}
+
+void stop_on_hangup() {
+  if (std::signal(SIGHUP, SIG_IGN) != SIG_IGN) std::signal(SIGHUP, on_signal);  // ignored: nohup
+  std::signal(SIGPIPE, SIG_IGN);
 }
 
 }  // namespace gamlp::cli

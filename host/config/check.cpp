@@ -225,6 +225,27 @@ void warn_shape(const GenerateConfig& g, Lines& out) {
                 "\" replaces nodes, classes, features and mean_degree: the values given have no effect");
 }
 
+// What belongs to the other kind of method. The constants of ADMM that a base config shares with comparison optimisers
+// (ν, ρ, the exchange) are named in the run's log instead.
+void warn_unused(const MethodConfig& m, Lines& out) {
+  const std::string name(name_of(m.name));
+  if (is_backprop(m)) {
+    if (m.weight_decay > 0.0 || m.weight_decay_first.value_or(0.0) > 0.0 || m.weight_decay_layers) {
+      out.push_back(
+          "`method.weight_decay`, `weight_decay_first` and `weight_decay_layers` have no effect with `method.name` \"" +
+          name + "\": its own is `method.optimizer.weight_decay`");
+    }
+    return;
+  }
+  const OptimizerConfig &o = m.optimizer, defaults;
+  const bool changed = o.learning_rate || o.eps || m.microbatches || o.beta1 != defaults.beta1 ||
+                       o.beta2 != defaults.beta2 || o.rho != defaults.rho || o.weight_decay != defaults.weight_decay;
+  if (changed) {
+    out.push_back("`method.optimizer` and `method.microbatches` have no effect with `method.name` \"" + name +
+                  "\": they belong to gd, adadelta, adagrad and adam");
+  }
+}
+
 bool decays_inner_layers(const MethodConfig& m) {
   if (!m.weight_decay_layers) return m.weight_decay > 0.0;
   const auto& decay = *m.weight_decay_layers;
@@ -252,14 +273,15 @@ std::vector<std::string> config_warnings(const Config& config) {
   const std::int64_t end = longest_stage(config);
   for (std::size_t i = 0; i < config.exchange.schedule.size(); ++i) {
     const std::int64_t epoch = config.exchange.schedule[i].epoch;
-    if (epoch >= end) {
+    if (epoch >= end && !is_backprop(config.method)) {
       out.push_back("`exchange.schedule." + std::to_string(i) + ".epoch` is " + std::to_string(epoch) +
                     ": never reached, the longest stage has " + std::to_string(end) + " epochs");
     }
   }
   if (config.dataset.generate) warn_shape(*config.dataset.generate, out);
   const MethodConfig& m = config.method;
-  if (m.update == Update::automatic && m.nu && m.rho && *m.nu != *m.rho) {
+  warn_unused(m, out);
+  if (!is_backprop(m) && m.update == Update::automatic && m.nu && m.rho && *m.nu != *m.rho) {
     out.push_back(
         "`method.rho` differs from `method.nu`, which the exact update does not allow; give `method.update` "
         "\"gradient\" rather than \"auto\"");

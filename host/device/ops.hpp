@@ -150,7 +150,7 @@ struct Tick {  // iteration ← iteration + 1
   void views(auto&& f) const { f("iteration", iteration); }
 };
 
-// ---- shared by both updates ------------------------------------------------------------------------
+// ---- shared by the methods ------------------------------------------------------------------------
 // z ← z + b (z holds p Wᵀ on entry); y ← f(z) unless y is empty. In place: z ← f(z + b), y is empty.
 struct Forward {
   static constexpr const char* name = "forward";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <map>
 #include <set>
 #include <span>
 
@@ -71,6 +72,7 @@ class Node {
       if (std::none_of(values.begin(), values.end(), [&](const AxisValue& v) { return v.label == label; })) {
         node.fail("a label of the axis \"" + axis.name + "\"");
       }
+      if (std::find(out.begin(), out.end(), label) != out.end()) node.fail("named once");
       out.push_back(label);
     };
     if (!value_.is_array()) {
@@ -145,7 +147,14 @@ void read_table(Experiment& e, const Node& node) {
   e.rows = axis_of(e, node.at("rows"), node.at("rows").text());
   e.columns = axis_of(e, node.at("columns"), node.at("columns").text());
   if (e.rows == e.columns) node.at("columns").fail("another axis than the rows'");
-  if (node.has("value")) e.value = node.at("value").text();
+  if (node.has("value")) {
+    e.value = node.at("value").text();
+    if (std::find(kResultFigures.begin(), kResultFigures.end(), e.value) == kResultFigures.end()) {
+      std::string known;
+      for (const char* one : kResultFigures) known += (known.empty() ? "" : ", ") + std::string(one);
+      node.at("value").fail("one of " + known);
+    }
+  }
   if (!node.has("better")) return;
   const std::string better = node.at("better").text();
   if (better != "higher" && better != "lower") node.at("better").fail("\"higher\" or \"lower\"");
@@ -154,10 +163,16 @@ void read_table(Experiment& e, const Node& node) {
 
 void read_paper(Experiment& e, const Node& node) {
   if (!node.value().is_object()) node.fail("an object of rows");
+  const auto expect_label = [&](const Axis& axis, const std::string& label) {
+    const auto& all = axis.values;
+    if (std::any_of(all.begin(), all.end(), [&](const AxisValue& v) { return v.label == label; })) return;
+    node.fail("without \"" + label + "\", which is no label of the axis \"" + axis.name + "\"");
+  };
   for (const auto& [row, values] : node.value().items()) {
-    (void)node.at(row);
+    expect_label(e.axes[e.rows], row);
     if (!values.is_object()) node.at(row).fail("an object of columns and numbers");
     for (const auto& [column, value] : values.items()) {
+      expect_label(e.axes[e.columns], column);
       if (!value.is_number()) node.at(row).at(column).fail("a number");
     }
   }
@@ -234,42 +249,88 @@ std::string file_name(const std::vector<std::string>& labels) {
   return out;
 }
 
-std::string hash_of(const std::string& text) {
-  char out[16];
-  std::snprintf(out, sizeof out, "%08x", crc32_of(std::as_bytes(std::span(text.data(), text.size()))));
-  return out;
+std::uint32_t crc_of(const std::string& text, std::uint32_t seed) {
+  return crc32_of(std::as_bytes(std::span(text.data(), text.size())), seed);
+}
+
+// What files hold; each is read once.
+class FileSums {
+ public:
+  std::uint32_t of(const std::string& file) {
+    const auto known = sums_.find(file);
+    if (known != sums_.end()) return known->second;
+    return sums_[file] = crc_of(read_file(file), 0);
+  }
+
+ private:
+  std::map<std::string, std::uint32_t> sums_;
+};
+
+std::vector<std::string*> files_of(DatasetConfig& dataset) {
+  if (dataset.path) return {&*dataset.path};
+  if (dataset.text) return {&dataset.text->edges, &dataset.text->features, &dataset.text->labels};
+  return {};
+}
+
+// The config with its files by name alone, and what they hold.
+std::string hash_of(const Job& job, FileSums& sums) {
+  Config config = job.config;
+  std::uint32_t sum = 0;
+  for (std::string* file : files_of(config.dataset)) {
+    if (job.missing.empty()) sum = crc_of(std::to_string(sums.of(*file)), sum);
+    *file = fs::path(*file).filename().string();
+  }
+  std::array<char, 16> out{};
+  std::snprintf(out.data(), out.size(), "%08x", crc_of(to_json(config).dump(), sum));
+  return out.data();
+}
+
+// Overrides would make equal what an axis makes different.
+void expect_free_keys(const Experiment& e, const std::vector<std::string>& overrides) {
+  for (const std::string& text : overrides) {
+    const std::string key = text.substr(0, text.find('=')) + ".";
+    for (const Axis& axis : e.axes) {
+      for (const AxisValue& value : axis.values) {
+        for (const auto& [set, ignored] : value.set.items()) {
+          const std::string other = set + ".";
+          if (!key.starts_with(other) && !other.starts_with(key)) continue;
+          throw ConfigError("override \"" + text + "\": the axis \"" + axis.name + "\" of " + e.file.string() +
+                            " sets `" + set + "`; change the file, or a copy of it");
+        }
+      }
+    }
+  }
 }
 
 // Where the files of a dataset are: in `folder` by name, or as the config says.
 void locate(Job& job, const Experiment& e, const fs::path& folder) {
-  DatasetConfig& dataset = job.config.dataset;
-  const auto in_folder = [&](std::string& file) {
-    const fs::path there = folder / fs::path(file).filename();
+  for (std::string* file : files_of(job.config.dataset)) {
+    const fs::path there = folder / fs::path(*file).filename();
     std::error_code error;
-    if (!folder.empty() && fs::exists(there, error)) file = fs::absolute(there).lexically_normal().string();
-  };
-  if (dataset.path) in_folder(*dataset.path);
-  if (dataset.text) {
-    for (std::string* file : {&dataset.text->edges, &dataset.text->features, &dataset.text->labels}) in_folder(*file);
+    if (!folder.empty() && fs::exists(there, error)) *file = fs::absolute(there).lexically_normal().string();
   }
   try {
-    locate_dataset(dataset, e.base_folder);
+    locate_dataset(job.config.dataset, e.base_folder);
   } catch (const DataError& error) {
-    job.missing = error.what();
+    job.missing = error.what() + (folder.empty() ? "" : "; nor is it in " + folder.string());
   }
 }
 
 }  // namespace
 
 std::string file_label(const std::string& label) {
+  constexpr std::size_t kLongest = 60;
   std::string out;
-  for (const char c : label) {
-    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.';
+  for (std::size_t i = 0; i < label.size(); ++i) {
+    const char c = label[i];
+    const auto is_digit = [](char x) { return x >= '0' && x <= '9'; };
+    const bool minus = c == '-' && i == 0 && label.size() > 1 && is_digit(label[1]);
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || minus;
     if (plain) out += c;
     if (!plain && !out.empty() && out.back() != '-') out += '-';
   }
   while (!out.empty() && out.back() == '-') out.pop_back();
-  return out;
+  return out.substr(0, kLongest);
 }
 
 std::size_t Experiment::axis(const std::string& name) const {
@@ -329,6 +390,18 @@ std::string Job::key(const Experiment& e, bool without_search) const {
 }
 
 std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std::vector<std::string>& overrides) {
+  constexpr std::size_t kMostJobs = 100'000;
+  std::size_t product = 1;
+  for (const Axis& axis : e.axes) {
+    product *= std::min(axis.values.size(), kMostJobs + 1);
+    if (product > kMostJobs) throw ConfigError(e.file.string() + ": `axes`: more than 100,000 combinations");
+  }
+  expect_free_keys(e, overrides);
+  std::error_code no_folder;
+  if (!datasets.empty() && !fs::is_directory(datasets, no_folder)) {
+    throw DataError("--datasets " + datasets.string() + ": no such folder");
+  }
+  FileSums sums;
   std::vector<Job> jobs;
   std::set<std::string> names;
   std::vector<std::size_t> at(e.axes.size(), 0);
@@ -354,8 +427,8 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
       throw ConfigError(text.starts_with(source) ? text : what + ": " + text);
     }
     if (!skip) {
-      job.hash = hash_of(to_json(job.config).dump());  // not of where the files are
       locate(job, e, datasets);
+      job.hash = hash_of(job, sums);
       job.name = file_name(job.labels);
       if (!names.insert(job.name).second) {
         throw ConfigError(what + ": another job is called \"" + job.name +
@@ -373,6 +446,7 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
       at[i] = 0;
     }
   }
+  if (jobs.empty()) throw ConfigError(e.file.string() + ": `rules`: skip every combination");
   return jobs;
 }
 

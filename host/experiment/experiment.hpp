@@ -6,15 +6,16 @@
 //   set       changes to it, {"key.path": value}
 //   axes      [{"name", "values": [{"label", "set"}, …]}], or for one key [{"name", "key", "values": [0, 1, …]}]
 //   rules     [{"when": {axis: label or [labels]}, "set": {…} or "skip": true}], applied in order after the axes
-//   table     {"rows": axis, "columns": axis, "value": of result.json, "better": "higher" or "lower"}
+//   table     {"rows": axis, "columns": axis, "value": of kResultFigures, "better": "higher" or "lower"}
 //   mean_over the axis whose values are repetitions (seeds)
-//   paper     {row label: {column label: number}}: published values, shown beside
+//   paper     {row label: {column label: number}}: the published values that cells are compared with
 //   search    {"axes": […], "seeds": [labels]}: of these axes the values of best mean validation accuracy are chosen,
 //   for
 //             each combination of the others, and only they are trained with all repetitions and tested
 //   quick     {"keep": {axis: [labels]}, "set": {…}}: what --quick leaves and changes
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -25,6 +26,18 @@
 #include "host/config/config.hpp"
 
 namespace gamlp {
+
+// The numbers of result.json that tables may hold, and that results.csv has.
+inline constexpr std::array<const char*, 10> kResultFigures = {"test_accuracy",
+                                                               "validation_accuracy",
+                                                               "train_accuracy",
+                                                               "best_epoch",
+                                                               "epochs",
+                                                               "seconds",
+                                                               "seconds_per_epoch",
+                                                               "bytes_sent",
+                                                               "bytes_per_epoch",
+                                                               "bytes_per_epoch_one_device_per_layer"};
 
 struct AxisValue {
   std::string label;
@@ -76,15 +89,15 @@ struct Job {
   std::vector<std::string> labels;
   Config config;
   std::string name;     // of the labels, fit for a file; unique
-  std::string hash;     // of the config: 8 hexadecimal digits
+  std::string hash;     // of the config and the contents of its dataset's files: 8 hexadecimal digits
   std::string missing;  // why it cannot run: a file of its dataset that is not there
   // What the jobs that are averaged have in common, or those that the search chooses from.
   std::string key(const Experiment& experiment, bool without_search) const;
 };
 
 // Every job that no rule skips, in the order of the axes, the last one fastest. `datasets`: a folder in which the
-// dataset files are looked for first, by name; or empty. `overrides`: key=value, applied last. Throws ConfigError where
-// a combination is no valid config.
+// dataset files are looked for first, by name; or empty. `overrides`: key=value, applied last, of keys that no axis
+// sets. Throws ConfigError where a combination is no valid config, or there is none.
 std::vector<Job> expand(const Experiment& experiment, const std::filesystem::path& datasets,
                         const std::vector<std::string>& overrides);
 

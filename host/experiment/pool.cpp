@@ -1,7 +1,9 @@
 #include "host/experiment/pool.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -53,6 +55,12 @@ class OwnGroup {
 }  // namespace
 
 Pool::~Pool() {
+  constexpr double kPatience = 30;  // seconds, for checkpoints
+  signal(SIGTERM);
+  for (const double start = seconds_now(); !running_.empty() && seconds_now() - start < kPatience;) {
+    (void)ended();
+    ::usleep(10'000);
+  }
   signal(SIGKILL);
   for (const Running& one : running_) ::waitpid(one.pid, nullptr, 0);
 }
@@ -71,10 +79,14 @@ void Pool::start(std::size_t index, const PoolTask& task) {
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  std::string parent = std::string(kParentVariable) + "=" + std::to_string(::getpid());
+  std::vector<char*> variables = {parent.data()};
+  for (char** one = environ; *one != nullptr; ++one) variables.push_back(*one);
+  variables.push_back(nullptr);
   const FileActions actions(task.log);
   const OwnGroup group;
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, program_.c_str(), actions.get(), group.get(), argv.data(), environ);
+  const int error = ::posix_spawn(&pid, program_.c_str(), actions.get(), group.get(), argv.data(), variables.data());
   if (error != 0) {
     throw IoError(program_.string() + ": cannot be started with its output in " + task.log.string() + ": " +
                   std::strerror(error));
@@ -100,12 +112,17 @@ void Pool::signal(int number) const {
 }
 
 double available_memory() {
+  double available = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   std::ifstream file("/proc/meminfo");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("MemAvailable:")) continue;
-    return std::strtod(line.c_str() + std::strlen("MemAvailable:"), nullptr) * 1024.0;
+    available = std::strtod(line.c_str() + std::strlen("MemAvailable:"), nullptr) * 1024.0;
   }
-  return static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  // What a container leaves of it.
+  double most = 0, used = 0;
+  std::ifstream limit("/sys/fs/cgroup/memory.max"), current("/sys/fs/cgroup/memory.current");
+  if (limit >> most && current >> used && most > used) available = std::min(available, most - used);
+  return available;
 }
 
 }  // namespace gamlp

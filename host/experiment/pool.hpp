@@ -10,6 +10,9 @@
 
 namespace gamlp {
 
+// In the environment of the programs: the process that started them.
+inline constexpr const char* kParentVariable = "GAMLP_PARENT";
+
 struct PoolTask {
   std::vector<std::string> arguments;  // of this program
   std::filesystem::path log;           // its outputs
@@ -32,7 +35,7 @@ class Pool {
  public:
   // `program`: an executable file.
   Pool(std::filesystem::path program, PoolLimits limits) : program_(std::move(program)), limits_(limits) {}
-  ~Pool();  // ends what still runs
+  ~Pool();  // stops what still runs, after half a minute by force
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 

@@ -16,10 +16,20 @@ const char* state_name(JobState state) {
 }
 
 std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + "\"";
+}
+
+// In a cell of a Markdown table.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c == '\n' || c == '\r' ? ' ' : c;
+  }
+  return out;
 }
 
 double number_in(const json& result, const std::string& key) {
@@ -62,7 +72,7 @@ std::string cell_text(const Experiment& e, const Cell& cell, bool best, const js
   if (cell.jobs == 0) return "";
   std::string text;
   if (cell.done == 0) {
-    text = cell.missing > 0 ? "missing" : cell.diverged > 0 ? "diverged" : cell.failed > 0 ? "failed" : "not run";
+    text = cell.missing > 0 ? "missing" : cell.diverged > 0 ? "diverged" : cell.failed > 0 ? "failed" : "no value";
   } else {
     text = shown_value(e, cell.mean);
     if (cell.done > 1) text += " ± " + shown_value(e, cell.deviation);
@@ -92,28 +102,18 @@ json published_of(const Experiment& e, const std::string& row, const std::string
 
 std::string results_csv(const Experiment& e, const std::vector<Job>& jobs, const std::vector<JobOutcome>& outcomes,
                         bool tests) {
-  const std::vector<std::string> figures = {"test_accuracy",
-                                            "validation_accuracy",
-                                            "train_accuracy",
-                                            "best_epoch",
-                                            "epochs",
-                                            "seconds",
-                                            "seconds_per_epoch",
-                                            "bytes_sent",
-                                            "bytes_per_epoch",
-                                            "bytes_per_epoch_one_device_per_layer"};
   const auto wanted = [&](const std::string& figure) { return tests || figure != "test_accuracy"; };
   std::string out;
   for (const Axis& axis : e.axes) out += quoted(axis.name) + ",";
   out += "state";
-  for (const std::string& figure : figures) {
+  for (const std::string figure : kResultFigures) {
     if (wanted(figure)) out += "," + figure;
   }
   out += ",run\n";
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     for (const std::string& label : jobs[i].labels) out += quoted(label) + ",";
     out += state_name(outcomes[i].state);
-    for (const std::string& figure : figures) {
+    for (const std::string figure : kResultFigures) {
       if (!wanted(figure)) continue;
       const auto at = outcomes[i].result.find(figure);
       out += ",";
@@ -167,15 +167,15 @@ std::vector<ResultTable> make_tables(const Experiment& e, const std::vector<Job>
 
 std::string markdown(const Experiment& e, const std::vector<ResultTable>& tables, const std::vector<Job>& jobs,
                      const std::vector<JobOutcome>& outcomes, const std::string& about) {
-  std::string out = "# " + e.title + "\n\n" + about + "\n";
+  std::string out = "# " + escaped(e.title) + "\n\n" + about + "\n";
   const std::string repetitions =
       e.mean_over ? "mean ± sample standard deviation over " + e.axes[*e.mean_over].name + "; " : "";
   out += "\n" + e.value + (is_share(e.value) ? " in percent: " : ": ") + repetitions + "best of a row in bold" +
-         (e.paper.empty() ? "" : "; in brackets the published value and the difference") + ".\n";
+         (e.paper.empty() ? "" : "; in brackets the published value to compare with, and the difference") + ".\n";
   for (const ResultTable& table : tables) {
-    if (!table.title.empty()) out += "\n## " + table.title + "\n";
-    out += "\n| " + e.axes[e.rows].name + " |";
-    for (const std::string& column : table.columns) out += " " + column + " |";
+    if (!table.title.empty()) out += "\n## " + escaped(table.title) + "\n";
+    out += "\n| " + escaped(e.axes[e.rows].name) + " |";
+    for (const std::string& column : table.columns) out += " " + escaped(column) + " |";
     out += "\n|---|";
     for (std::size_t c = 0; c < table.columns.size(); ++c) out += "---|";
     out += "\n";
@@ -183,15 +183,15 @@ std::string markdown(const Experiment& e, const std::vector<ResultTable>& tables
       std::optional<double> best;
       for (std::size_t c = 0; c < table.columns.size(); ++c) {
         const auto at = table.cells.find({r, c});
-        if (at == table.cells.end() || at->second.done == 0) continue;
+        if (at == table.cells.end() || at->second.done == 0 || at->second.done < at->second.jobs) continue;
         const double value = at->second.mean;
         if (!best || (e.higher_is_better ? value > *best : value < *best)) best = value;
       }
-      out += "| " + table.rows[r] + " |";
+      out += "| " + escaped(table.rows[r]) + " |";
       for (std::size_t c = 0; c < table.columns.size(); ++c) {
         const auto at = table.cells.find({r, c});
         const Cell cell = at == table.cells.end() ? Cell{} : at->second;
-        const bool is_best = best && cell.done > 0 && cell.mean == *best;
+        const bool is_best = best && cell.done > 0 && cell.done == cell.jobs && cell.mean == *best;
         out += " " + cell_text(e, cell, is_best, published_of(e, table.rows[r], table.columns[c])) + " |";
       }
       out += "\n";
@@ -213,7 +213,7 @@ std::string markdown(const Experiment& e, const std::vector<ResultTable>& tables
     }
   }
   if (!notes.empty()) out += "\n";
-  for (const std::string& note : notes) out += "- " + note + "\n";
+  for (const std::string& note : notes) out += "- " + escaped(note) + "\n";
   return out;
 }
 
@@ -228,7 +228,9 @@ nlohmann::ordered_json to_json(const Experiment& e, const std::vector<ResultTabl
                                       {"column", table.columns[place.second]},
                                       {"jobs", cell.jobs},
                                       {"done", cell.done}};
-      if (cell.done > 0) entry["mean"] = cell.mean, entry["deviation"] = cell.deviation;
+      entry["missing"] = cell.missing, entry["diverged"] = cell.diverged, entry["failed"] = cell.failed;
+      if (cell.done > 0) entry["mean"] = cell.mean;
+      if (cell.done > 1) entry["deviation"] = cell.deviation;
       if (!cell.chosen.empty()) entry["chosen"] = cell.chosen;
       const json published = published_of(e, table.rows[place.first], table.columns[place.second]);
       if (published.is_number()) entry["published"] = published;
@@ -239,39 +241,50 @@ nlohmann::ordered_json to_json(const Experiment& e, const std::vector<ResultTabl
   return out;
 }
 
-std::vector<bool> chosen_by_search(const Experiment& e, const std::vector<Job>& jobs,
-                                   const std::vector<JobOutcome>& outcomes) {
+SearchChoice chosen_by_search(const Experiment& e, const std::vector<Job>& jobs,
+                              const std::vector<JobOutcome>& outcomes) {
   struct Candidate {
     std::string key;
     double sum = 0;
-    int count = 0;
+    bool diverged = false;
   };
-  std::map<std::string, std::vector<Candidate>> groups;  // candidates in the order of the jobs
+  struct Group {
+    std::vector<Candidate> candidates;  // in the order of the jobs
+    bool complete = true;
+  };
+  std::map<std::string, Group> groups;
+  const auto& seeds = e.search->seeds;
+  const auto searched = [&](const Job& job) {
+    return std::find(seeds.begin(), seeds.end(), job.labels[*e.mean_over]) != seeds.end();
+  };
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const auto& seeds = e.search->seeds;
-    if (std::find(seeds.begin(), seeds.end(), jobs[i].labels[*e.mean_over]) == seeds.end()) continue;
-    const double value = number_in(outcomes[i].result, "validation_accuracy");
-    auto& candidates = groups[jobs[i].key(e, true)];
+    if (!searched(jobs[i])) continue;
+    Group& group = groups[jobs[i].key(e, true)];
+    auto& all = group.candidates;
     const std::string key = jobs[i].key(e, false);
-    auto at = std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.key == key; });
-    if (at == candidates.end()) at = candidates.insert(at, {key, 0.0, 0});
-    if (outcomes[i].state == JobState::done && std::isfinite(value)) at->sum += value, ++at->count;
+    auto at = std::find_if(all.begin(), all.end(), [&](const Candidate& c) { return c.key == key; });
+    if (at == all.end()) at = all.insert(at, {key});
+    const double value = number_in(outcomes[i].result, "validation_accuracy");
+    const bool done = outcomes[i].state == JobState::done && std::isfinite(value);
+    if (done) at->sum += value;
+    at->diverged = at->diverged || outcomes[i].state == JobState::diverged;
+    group.complete = group.complete && (done || outcomes[i].state == JobState::diverged);
   }
   std::map<std::string, std::string> best;
-  for (const auto& [group, candidates] : groups) {
+  for (const auto& [name, group] : groups) {
     const Candidate* chosen = nullptr;
-    for (const Candidate& one : candidates) {
-      if (one.count < static_cast<int>(e.search->seeds.size())) continue;  // a run diverged: not to be relied on
-      if (chosen == nullptr || one.sum > chosen->sum) chosen = &one;
+    for (const Candidate& one : group.candidates) {
+      if (!one.diverged && (chosen == nullptr || one.sum > chosen->sum)) chosen = &one;
     }
-    if (chosen != nullptr) best[group] = chosen->key;
+    if (group.complete && chosen != nullptr) best[name] = chosen->key;
   }
-  std::vector<bool> out;
+  SearchChoice choice;
   for (const Job& job : jobs) {
     const auto at = best.find(job.key(e, true));
-    out.push_back(at != best.end() && at->second == job.key(e, false));
+    choice.chosen.push_back(at != best.end() && at->second == job.key(e, false));
+    choice.undecided.push_back(at == best.end() && searched(job));
   }
-  return out;
+  return choice;
 }
 
 }  // namespace gamlp

@@ -37,16 +37,21 @@ struct ResultTable {
 std::vector<ResultTable> make_tables(const Experiment& experiment, const std::vector<Job>& jobs,
                                      const std::vector<JobOutcome>& outcomes);
 
-// Markdown: mean ± sample standard deviation, the best of a row bold, the published value and the difference in
-// brackets; what is missing, and how to get it.
+// Markdown: mean ± sample standard deviation, the best of a row bold (of cells whose runs are all done), the published
+// value and the difference in brackets; what is missing, and how to get it.
 std::string markdown(const Experiment& experiment, const std::vector<ResultTable>& tables, const std::vector<Job>& jobs,
                      const std::vector<JobOutcome>& outcomes, const std::string& about);
 // The same as numbers.
 nlohmann::ordered_json to_json(const Experiment& experiment, const std::vector<ResultTable>& tables);
 
-// For each combination of the other axes the jobs of the best mean validation accuracy; ties go to the first. Jobs
-// beside them, and those that the search has no result for, are left out.
-std::vector<bool> chosen_by_search(const Experiment& experiment, const std::vector<Job>& jobs,
-                                   const std::vector<JobOutcome>& outcomes);
+// Which jobs the tables are made of after a search: for each combination of the other axes those of the best mean
+// validation accuracy over the search's seeds; ties go to the first. A run that diverged disqualifies its candidate;
+// where one failed or is missing, or every candidate is disqualified, nothing is chosen: `undecided` has the search's
+// own jobs there, so that they are reported.
+struct SearchChoice {
+  std::vector<bool> chosen, undecided;
+};
+SearchChoice chosen_by_search(const Experiment& experiment, const std::vector<Job>& jobs,
+                              const std::vector<JobOutcome>& outcomes);
 
 }  // namespace gamlp

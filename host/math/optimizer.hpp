@@ -57,17 +57,18 @@ struct AdagradRule {
 // first: mean g²; second: mean square of the changes before they are scaled by the rate.
 struct AdadeltaRule {
   static constexpr int kKept = 2;
-  float rate, decay, eps, rho;
+  float rate, decay, eps, rho, rest;  // rest: 1 − ρ, which float32 would not know from ρ
   GAMLP_HD AdadeltaRule(const OptimizerRule& r, std::uint32_t)
       : rate(static_cast<float>(r.learning_rate)),
         decay(static_cast<float>(r.weight_decay)),
         eps(static_cast<float>(r.eps)),
-        rho(static_cast<float>(r.beta1)) {}
+        rho(static_cast<float>(r.beta1)),
+        rest(static_cast<float>(1.0 - r.beta1)) {}
   GAMLP_HD void operator()(float g, float& w, float& square, float& change2) const {
     g += decay * w;
-    square = rho * square + (1.0f - rho) * (g * g);
+    square = rho * square + rest * (g * g);
     const float change = std::sqrt(change2 + eps) / std::sqrt(square + eps) * g;
-    change2 = rho * change2 + (1.0f - rho) * (change * change);
+    change2 = rho * change2 + rest * (change * change);
     w -= rate * change;
   }
 };
@@ -75,18 +76,20 @@ struct AdadeltaRule {
 // first: mean g; second: mean g².
 struct AdamRule {
   static constexpr int kKept = 2;
-  float size, decay, eps, beta1, beta2, inverse_root;
+  float size, decay, eps, beta1, rest1, beta2, rest2, inverse_root;
   GAMLP_HD AdamRule(const OptimizerRule& r, std::uint32_t steps)
       : size(static_cast<float>(r.learning_rate / (1.0 - whole_power(r.beta1, steps + 1)))),
         decay(static_cast<float>(r.weight_decay)),
         eps(static_cast<float>(r.eps)),
         beta1(static_cast<float>(r.beta1)),
+        rest1(static_cast<float>(1.0 - r.beta1)),
         beta2(static_cast<float>(r.beta2)),
+        rest2(static_cast<float>(1.0 - r.beta2)),
         inverse_root(static_cast<float>(1.0 / std::sqrt(1.0 - whole_power(r.beta2, steps + 1)))) {}
   GAMLP_HD void operator()(float g, float& w, float& mean, float& square) const {
     g += decay * w;
-    mean = beta1 * mean + (1.0f - beta1) * g;
-    square = beta2 * square + (1.0f - beta2) * (g * g);
+    mean = beta1 * mean + rest1 * g;
+    square = beta2 * square + rest2 * (g * g);
     w -= size * (mean / (std::sqrt(square) * inverse_root + eps));
   }
 };

@@ -156,6 +156,8 @@ void InputLayer::enqueue_upload(Stream& stream, const TrainingInput& input, cons
     const ConstBytes bytes = as_bytes(from);
     stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
   };
+  if (shape_.kind != InputKind::kernel) upload(input.train.view(), x_);
+  if (method.update != Update::exact) return;
   const double nu = *method.nu, mu = weight_decay_of(method, 1, static_cast<int>(network.size()));
   const auto factor_memory = [&] { return factor_.mat(shape_.inputs, shape_.inputs); };
   if (shape_.kind == InputKind::kernel) {
@@ -178,13 +180,10 @@ void InputLayer::enqueue_upload(Stream& stream, const TrainingInput& input, cons
         ops::KernelFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), nu, method.exact.kappa, 0.0, mu});
     return;
   }
-  upload(input.train.view(), x_);
-  if (method.update == Update::exact) {
-    stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, shape_.inputs)});
-    stream.enqueue(ops::Gram{x(), factor_memory()});
-    stream.enqueue(ops::WFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), shape_.nodes, nu,
-                                method.exact.kappa, 0.0, mu});
-  }
+  stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, shape_.inputs)});
+  stream.enqueue(ops::Gram{x(), factor_memory()});
+  stream.enqueue(
+      ops::WFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), shape_.nodes, nu, method.exact.kappa, 0.0, mu});
 }
 
 }  // namespace gamlp

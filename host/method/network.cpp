@@ -76,7 +76,7 @@ Network grown(const Network& network, int layers, const MethodConfig& method, st
   Network result(network.begin(), network.end() - 1);
   const LayerWeights& head = network.back();
   const std::int64_t width = head.w.cols();
-  const auto key = [&] { return random_key(seed, 1, result.size() + 1); };
+  const auto key = [&] { return random_key(seed, 3, result.size() + 1); };  // not those of initial_network()
   while (result.size() + 1 < static_cast<std::size_t>(layers)) {
     result.push_back(later_layer(width, width, method.init, key()));
   }

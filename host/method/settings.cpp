@@ -17,7 +17,8 @@ void resolve_backprop(MethodConfig& m, const ProblemShape& shape, std::string* w
   if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
   // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
   if (!m.microbatches) m.microbatches = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
-  m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>(shape.train_nodes, 1));
+  // Of at least 4 nodes each (backprop_program.cpp).
+  m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
   if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect";
 }
 

@@ -68,6 +68,7 @@ double mean_step(const PlanSubject& subject, const Machine& machine, const Stage
   const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
   std::vector<std::int64_t> starts = {0};
   for (const BitScheduleEntry& entry : subject.config.exchange.schedule) {
+    if (is_backprop(subject.config.method)) break;
     if (entry.epoch > 0 && entry.epoch < stage.epochs) starts.push_back(entry.epoch);
   }
   double seconds = 0;

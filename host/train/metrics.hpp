@@ -35,7 +35,7 @@ struct EpochRecord {
 nlohmann::ordered_json to_json(const EpochRecord& record);
 
 // Objective, residual and risk from the scalars of all layers of a stage (kLayerScalars each). Throws
-// DivergenceError naming layer and quantity when one of them is not finite.
+// DivergenceError naming layer and quantity (backpropagation: the loss) when one of them is not finite.
 void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, EpochRecord& record);
 
 }  // namespace gamlp

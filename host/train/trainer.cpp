@@ -257,7 +257,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   check_finite(network_);
   profile(0, options_.profile_first + options_.profile_count);  // where the window reaches over the end
 
-  // The last stage's exchange of q is still under way on the lazy streams: let it end, so that times are whole.
+  // The last stage's last messages may still be under way on the lazy streams: let it end, so that times are whole.
   runner_.run_all([this](int rank) { runner_.fleet().context(rank).exchange->synchronize(); });
   RunFigures figures;
   figures.epochs = epochs_done_;

@@ -122,6 +122,15 @@ TEST_CASE("a search sees validation accuracies alone, and leaves the chosen conf
   const auto best = nlohmann::json::parse(file_text(work / "out/best/12_Adam.json"));
   CHECK(best["method"]["optimizer"]["learning_rate"] == 0.02);
   CHECK(run(work, {"train", "out/best/12_Adam.json", "--run", "best", "--quiet"}).status == 0);
+
+  // Without its dataset nothing is chosen, and the table says why.
+  text.replace(text.find("\"devices\": \"cpu:1\""), 18, R"("devices": "cpu:1", "dataset": {"path": "away.npz"})");
+  work.write("y.json", text);
+  const Outcome away = run(work, {"experiment", "y.json", "--output", "out2"});
+  INFO(away.err << away.out);
+  CHECK(away.status == 0);
+  check_says(away.out, "| 12 | missing | missing |");
+  check_says(away.out, "- missing: away.npz");
 }
 
 TEST_CASE("what is missing is listed, what fails is named, and the rest is trained") {
@@ -191,12 +200,14 @@ TEST_CASE("the ready experiments can be read, and Table III's quick variant give
   INFO(quick.err << quick.out);
   REQUIRE(quick.status == 0);
   const auto table = nlohmann::json::parse(file_text(work / "out/table.json"));
+  REQUIRE(table["tables"][0]["cells"].size() == 11);
   for (const auto& cell : table["tables"][0]["cells"]) {
     REQUIRE(cell["row"] == "Cora");
     REQUIRE(cell["done"] == 1);
     const double accuracy = cell["mean"];
     const bool ours = cell["column"].get<std::string>().find("pdADMM") != std::string::npos;
-    CHECK(accuracy > (ours ? 0.74 : 0.05));  // Adadelta's rate hardly moves it
+    const bool hardly_moves = cell["column"] == "Adadelta";  // at the published rate
+    CHECK(accuracy > (ours ? 0.74 : hardly_moves ? 0.0 : 0.5));
   }
 }
 

@@ -86,3 +86,16 @@ TEST_CASE("optimisers make these steps") {
     }
   }
 }
+
+TEST_CASE("decays next to 1 are those of double precision") {
+  for (const double beta : {0.999, 0.9999, 0.99999, 1.0 - 1e-7}) {
+    OpBench bench;
+    const Mat w = bench.zeros(1, 1), mean = bench.zeros(1, 1), square = bench.zeros(1, 1), gradient = bench.zeros(1, 1);
+    const MatView<std::uint32_t> iteration = bench.make<std::uint32_t>(1, 1);
+    *iteration.data = 0;
+    gradient.data[0] = 2.0f;
+    bench.run(ops::OptimizerStep{{Optimizer::adam, 0.1, 0.9, beta, 1e-8, 0.0}, gradient, w, mean, square, iteration});
+    CHECK(static_cast<double>(square.data[0]) == Approx((1.0 - beta) * 4.0).epsilon(4 * kEps));
+    CHECK(static_cast<double>(w.data[0]) == Approx(-0.1).epsilon(8 * kEps));  // the first step has the rate's size
+  }
+}

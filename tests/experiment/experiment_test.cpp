@@ -27,7 +27,8 @@ TEST_CASE("every combination that no rule skips is a job, with its axes' and rul
   CHECK(expand(loaded(renamed), "", {})[0].hash == jobs[0].hash);
   CHECK(jobs[1].hash != jobs[0].hash);
   CHECK(expand(e, "", {"model.activation=tanh"})[0].hash != jobs[0].hash);
-  CHECK(expand(e, "", {"train.seed=7"})[1].config.train.seed == 7);
+  check_says(config_error([&] { expand(e, "", {"train.seed=7"}); }), "the axis \"seed\" of ");
+  check_says(config_error([&] { expand(e, "", {"train={}"}); }), "sets `train.seed`");
 }
 
 TEST_CASE("a base may be a file, and datasets are looked for beside it, or in a folder, or are missing") {
@@ -44,7 +45,13 @@ TEST_CASE("a base may be a file, and datasets are looked for beside it, or in a 
   CHECK(jobs_of(folder / "elsewhere")[0].missing != "");
   CHECK(jobs_of(folder / "elsewhere")[1].missing == "");
   CHECK(*jobs_of(folder / "elsewhere")[1].config.dataset.path == (folder / "elsewhere/b.npz").string());
-  CHECK(jobs_of(folder / "elsewhere")[1].hash == jobs_of("")[1].hash);
+  // Other contents are another job; where they lie is not.
+  const std::string hash = jobs_of(folder / "elsewhere")[1].hash;
+  folder.write("data/b.npz", "");
+  CHECK(jobs_of("")[1].hash == hash);
+  folder.write("elsewhere/b.npz", "changed");
+  CHECK(jobs_of(folder / "elsewhere")[1].hash != hash);
+  CHECK_THROWS_AS(jobs_of(folder / "nowhere"), DataError);
   folder.write("data/a.npz", "");
   CHECK(jobs_of("")[0].missing == "");
 }
@@ -84,6 +91,12 @@ TEST_CASE("every bad experiment file is refused with file, key and expectation")
       {replaced("\"skip\": true", "\"skip\": 1"), "`rules.1.skip` is 1: must be true or false"},
       {replaced("\"columns\": \"method\"", "\"columns\": \"width\""), "`table.columns` is \"width\": must be another"},
       {replaced("\"columns\": \"method\"", "\"columns\": \"method\", \"better\": \"best\""), "must be \"higher\" or"},
+      {replaced("\"columns\": \"method\"", "\"columns\": \"method\", \"value\": \"test_acuracy\""),
+       "`table.value` is \"test_acuracy\": must be one of test_accuracy, "},
+      {replaced("{\"8\": {\"GD\"", "{\"9\": {\"GD\""),
+       "must be without \"9\", which is no label of the axis \"width\""},
+      {replaced("[\"1\", \"2\"]", "[\"1\", \"1\"]"), "`rules.1.when.seed.1` is \"1\": must be named once"},
+      {replaced("{\"method\": \"GD\", \"width\": \"16\", \"seed\": [\"1\", \"2\"]}", "{}"), "skip every combination"},
       {replaced("\"mean_over\": \"seed\"", "\"mean_over\": \"width\""),
        "`mean_over` is \"width\": must be an axis that"},
       {replaced("{\"GD\": 0.5}", "{\"GD\": \"0.5\"}"), "`paper.8.GD` is \"0.5\": must be a number"},
@@ -107,6 +120,8 @@ TEST_CASE("labels that look alike in file names are refused") {
   CHECK(file_label("2-bit differences, blocks") == "2-bit-differences-blocks");
   CHECK(file_label("../../etc") == "..-..-etc");
   CHECK(file_label("±") == "");
+  CHECK(file_label("-1") == "-1");
+  CHECK(file_label(std::string(500, 'x')).size() == 60);
 }
 
 }  // namespace gamlp::test

@@ -33,12 +33,13 @@ TEST_CASE("tables hold means and sample deviations, the best of a row, and the p
   check_says(text, "# Example\n\nAbout.\n");
   check_says(text, "| width | ADMM | GD |\n|---|---|---|\n");
   check_says(text, "| 8 | 51.0 ± 1.0 | **54.0 ± 1.0** (50.0, +4.0) |\n");
-  check_says(text, "| 16 | **57.0 ± 1.4** [2 of 3 runs] | missing |\n");
+  check_says(text, "| 16 | 57.0 ± 1.4 [2 of 3 runs] | missing |\n");
   check_says(text, "- missing: a.npz: no such file\n");
   check_says(text, "- diverged: 16_ADMM_1: not finite\n");
   const auto json = to_json(e, tables);
   CHECK(json["tables"][0]["cells"].size() == 4);
   CHECK(json["tables"][0]["cells"][1]["published"] == 0.5);
+  CHECK(json["tables"][0]["cells"][2]["diverged"] == 1);
 }
 
 TEST_CASE("a table of other numbers may call the lowest the best, and has one table for each other axis") {
@@ -91,11 +92,22 @@ TEST_CASE("a search chooses by mean validation accuracy over its seeds, and by n
     outcomes[i] = done(rate == "0.1" ? 0.99 : 0.1, validation);
     if (!narrow && rate == "0.3" && seed == "1") outcomes[i] = {JobState::diverged, {}, ""};
   }
-  const std::vector<bool> chosen = chosen_by_search(e, jobs, outcomes);
+  const std::vector<bool> chosen = chosen_by_search(e, jobs, outcomes).chosen;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     const bool expected = jobs[i].labels[1] == (jobs[i].labels[0] == "8" ? "0.2" : "0.1");
     INFO(jobs[i].name);
     CHECK(chosen[i] == expected);
+  }
+  // A run that failed may have been the best: nothing is chosen beside it, and it is reported.
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (jobs[i].name == "16_0.3_one_0") outcomes[i] = {JobState::failed, {}, "x"};
+  }
+  const SearchChoice choice = chosen_by_search(e, jobs, outcomes);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const bool narrow = jobs[i].labels[0] == "8";
+    INFO(jobs[i].name);
+    CHECK(choice.chosen[i] == (narrow && jobs[i].labels[1] == "0.2"));
+    CHECK(choice.undecided[i] == (!narrow && jobs[i].labels[3] != "2"));
   }
 }
 
