@@ -1,6 +1,7 @@
 // gamlp experiment as a user runs it: to its end, interrupted, again, with what is missing or wrong.
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <thread>
 
 #include "tests/cli/program.hpp"
@@ -73,25 +74,43 @@ TEST_CASE("an experiment trains every job once, and makes its tables") {
 TEST_CASE("an interrupted experiment goes on where it stopped") {
   const WorkFolder work;
   work.write("small.json", small_config());
-  work.write("x.json", experiment(3000));
+  work.write("x.json", experiment(6000));
+  const fs::path jobs = work / "out/jobs";
+  const auto finished = [&] {
+    std::size_t count = 0;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(jobs, error)) count += fs::exists(entry.path() / "result.json");
+    return count;
+  };
+  // A run in the first part of its epochs, past the start, when it does not know signals yet.
+  const auto under_way = [&] {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(jobs, error)) {
+      const auto size = fs::file_size(entry.path() / "metrics.jsonl", error);
+      if (!error && size > 2000 && size < 500'000 && !fs::exists(entry.path() / "result.json")) return true;
+    }
+    return false;
+  };
   Child child(work, {"experiment", "x.json", "--output", "out"});
-  for (int i = 0; i < 4000 && child.running() && lines_with(file_text(work / "stdout"), "validation ").size() < 3;
-       ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  REQUIRE(child.running());
-  const Outcome refused = run(work, {"experiment", "x.json", "--output", "out"});  // truncates the first one's outputs
+  const auto wait_for = [&](const std::function<bool()>& condition) {
+    for (int i = 0; i < 12000 && child.running() && !condition(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  };
+  wait_for(under_way);
+  const Outcome refused = run(work, {"experiment", "x.json", "--output", "out"});
   CHECK(refused.status == 5);
   check_says(refused.err, "another gamlp experiment works in this folder");
+  wait_for([&] { return finished() >= 3 && under_way(); });
+  REQUIRE(child.running());
   ::kill(child.pid(), SIGINT);
   const Outcome stopped = child.wait();
   CHECK(stopped.status == 8);
   CHECK_FALSE(fs::exists(work / "out/results.csv"));
-  std::size_t done = 0, checkpoints = 0;
-  for (const auto& entry : fs::directory_iterator(work / "out/jobs")) {
-    if (!entry.is_directory()) continue;
-    done += fs::exists(entry.path() / "result.json");
-    checkpoints += !fs::is_empty(entry.path() / "checkpoints");
+  const std::size_t done = finished();
+  std::size_t checkpoints = 0;
+  for (const auto& entry : fs::directory_iterator(jobs)) {
+    if (entry.is_directory()) checkpoints += !fs::is_empty(entry.path() / "checkpoints");
   }
   CHECK(done >= 3);
   CHECK(done < 8);
