@@ -83,16 +83,14 @@ class ExperimentRun {
         quiet_(quiet),
         jobs_(expand(experiment, args.datasets, args.overrides)),
         outcomes_(jobs_.size()),
-        pool_("/proc/self/exe", {args.jobs > 0 ? args.jobs : hardware_threads(), 0.8 * available_memory()}),
-        one_core_each_(args.jobs > 0) {
-    for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);
-  }
+        pool_("/proc/self/exe", {args.jobs > 0 ? args.jobs : hardware_threads(), 0.8 * available_memory()}) {}
 
-  std::string list() const {
+  std::string list() {
     std::string out;
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      constexpr const char* kNames[] = {"to do", "done", "missing", "diverged", "failed"};
-      out += std::string(kNames[static_cast<std::size_t>(outcomes_[i].state)]) + "\t" + jobs_[i].name + "." +
+      look_up(i);
+      const JobState state = outcomes_[i].state;
+      out += std::string(state == JobState::waiting ? "to do" : state_name(state)) + "\t" + jobs_[i].name + "." +
              jobs_[i].hash + "\n";
     }
     return out;
@@ -102,14 +100,10 @@ class ExperimentRun {
   int run() {
     make_writable_folder(folder_ / "jobs");
     const FolderLock lock(folder_);
-    for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);  // a run of an earlier call may have ended meanwhile
+    for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);
     std::vector<bool> wanted(jobs_.size(), true);
     if (experiment_.search) {
-      const auto& seeds = experiment_.search->seeds;
-      for (std::size_t i = 0; i < jobs_.size(); ++i) {
-        const std::string& seed = jobs_[i].labels[*experiment_.mean_over];
-        wanted[i] = std::find(seeds.begin(), seeds.end(), seed) != seeds.end();
-      }
+      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = experiment_.is_search_job(jobs_[i].labels);
       work_off(wanted, "search: ", false);
       write("search.csv", results_csv(experiment_, only(jobs_, wanted), only(outcomes_, wanted), false));
       if (stopped_) return stop(wanted);
@@ -172,7 +166,7 @@ class ExperimentRun {
       flops += epochs * (stage.flops + 2.0 * nodes * width * (inputs + layers * width) / every);
     }
     const int devices = device_count(config);
-    const int cores = one_core_each_ ? 1 : std::max<int>(1, devices * static_cast<int>(config.threads_per_device));
+    const int cores = args_.jobs > 0 ? 1 : std::max<int>(1, devices * static_cast<int>(config.threads_per_device));
     // Runs on GPUs come one after the other.
     const bool gpus = means_gpus(config);
     return {{{}, path_of(i, ".log"), gpus ? 1 << 20 : cores, cost.memory_bytes}, flops};
@@ -335,8 +329,7 @@ class ExperimentRun {
       if (!written.emplace(job.key(experiment_, true), true).second) continue;
       std::string name;
       for (std::size_t i = 0; i < job.labels.size(); ++i) {
-        const auto& axes = experiment_.search->axes;
-        if (i == *experiment_.mean_over || std::find(axes.begin(), axes.end(), i) != axes.end()) continue;
+        if (i == *experiment_.mean_over || experiment_.is_searched(i)) continue;
         name += (name.empty() ? "" : "_") + file_label(job.labels[i]);
       }
       write_file_atomic(folder_ / "best" / (name + ".json"), gamlp::to_json(job.config).dump(2) + "\n");
@@ -352,7 +345,6 @@ class ExperimentRun {
   std::map<std::string, ProblemCounts> counts_;  // by dataset
   std::set<std::size_t> resumed_;
   Pool pool_;
-  bool one_core_each_;
   bool stopped_ = false;
   int failure_ = 0;
 };

@@ -98,6 +98,8 @@ ordered_json written(const T& value) {
   }
 }
 
+}  // namespace
+
 json read_document(const std::filesystem::path& file) {
   std::string text;
   try {
@@ -107,8 +109,6 @@ json read_document(const std::filesystem::path& file) {
   }
   return parse_json_text(text, file.string());
 }
-
-}  // namespace
 
 Config parse_config(const json& document, const std::string& source) {
   const json canonical = canonical_json(document, source);

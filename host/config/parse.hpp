@@ -19,6 +19,9 @@ Config parse_config(const nlohmann::json& document, const std::string& source);
 // The same from text, in which // and /* */ comments are allowed.
 Config parse_config_text(std::string_view text, const std::string& source);
 
+// The JSON of a file of at most 16 MiB, comments allowed (json_text.hpp).
+nlohmann::json read_document(const std::filesystem::path& file);
+
 // Reads a file of at most 16 MiB and applies `overrides` in order before validating. An override is
 // key.path=value, e.g. "method.rho=1e-3" or "stages.2.epochs=50"; a value that is not JSON is a string.
 Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides = {});

@@ -8,7 +8,6 @@
 #include <span>
 
 #include "host/config/explain.hpp"
-#include "host/config/json_text.hpp"
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
@@ -20,6 +19,12 @@ namespace {
 
 using nlohmann::json;
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
+  return out;
+}
+
 // A value of the file with its place, for messages.
 class Node {
  public:
@@ -27,8 +32,7 @@ class Node {
       : value_(value), source_(std::move(source)), path_(std::move(path)) {}
 
   [[noreturn]] void fail(const std::string& expected) const {
-    throw ConfigError(source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`") + " is " + shown(value_) +
-                      ": must be " + expected);
+    throw ConfigError(place() + " is " + shown(value_) + ": must be " + expected);
   }
   const json& value() const { return value_; }
   // An object with no other keys than these.
@@ -36,19 +40,13 @@ class Node {
     if (!value_.is_object()) fail("an object");
     for (const auto& [key, ignored] : value_.items()) {
       if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
-      std::string known;
-      for (const std::string& one : keys) known += (known.empty() ? "" : ", ") + one;
-      throw ConfigError(source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`") +
-                        " has the unknown key \"" + key + "\"; known keys: " + known);
+      throw ConfigError(place() + " has the unknown key \"" + key + "\"; known keys: " + joined(keys));
     }
     return *this;
   }
   bool has(const std::string& key) const { return value_.contains(key); }
   Node at(const std::string& key) const {
-    if (!has(key)) {
-      throw ConfigError(source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`") + " lacks \"" + key +
-                        "\"");
-    }
+    if (!has(key)) throw ConfigError(place() + " lacks \"" + key + "\"");
     return {value_.at(key), source_, path_.empty() ? key : path_ + "." + key};
   }
   std::string text() const {
@@ -63,15 +61,14 @@ class Node {
     }
     return items;
   }
+  // As a label: a text as it is, other values as JSON.
+  std::string label() const { return value_.is_string() ? value_.get<std::string>() : value_.dump(); }
   // Labels: a text or a list of them.
   std::vector<std::string> labels(const Axis& axis) const {
     std::vector<std::string> out;
     const auto add = [&](const Node& node) {
-      const std::string label = node.value_.is_string() ? node.value_.get<std::string>() : node.value_.dump();
-      const auto& values = axis.values;
-      if (std::none_of(values.begin(), values.end(), [&](const AxisValue& v) { return v.label == label; })) {
-        node.fail("a label of the axis \"" + axis.name + "\"");
-      }
+      const std::string label = node.label();
+      if (!axis.has(label)) node.fail("a label of the axis \"" + axis.name + "\"");
       if (std::find(out.begin(), out.end(), label) != out.end()) node.fail("named once");
       out.push_back(label);
     };
@@ -84,6 +81,8 @@ class Node {
   }
 
  private:
+  std::string place() const { return source_ + ": " + (path_.empty() ? "the experiment" : "`" + path_ + "`"); }
+
   const json& value_;
   std::string source_, path_;
 };
@@ -99,16 +98,14 @@ Axis read_axis(const Node& node) {
   for (const Node& one : node.at("values").list()) {
     AxisValue value;
     if (node.has("key")) {
-      value.label = one.value().is_string() ? one.value().get<std::string>() : one.value().dump();
+      value.label = one.label();
       value.set[node.at("key").text()] = one.value();
     } else {
       one.object({"label", "set"});
       value.label = one.at("label").text();
       if (one.has("set")) value.set = changes(one.at("set"));
     }
-    for (const AxisValue& other : axis.values) {
-      if (other.label == value.label) one.fail("another label than those before");
-    }
+    if (axis.has(value.label)) one.fail("another label than those before");
     axis.values.push_back(std::move(value));
   }
   return axis;
@@ -117,9 +114,9 @@ Axis read_axis(const Node& node) {
 std::size_t axis_of(const Experiment& e, const Node& node, const std::string& name) {
   const std::size_t index = e.axis(name);
   if (index < e.axes.size()) return index;
-  std::string known;
-  for (const Axis& axis : e.axes) known += (known.empty() ? "" : ", ") + axis.name;
-  node.fail("the name of an axis (" + known + ")");
+  std::vector<std::string> names;
+  for (const Axis& axis : e.axes) names.push_back(axis.name);
+  node.fail("the name of an axis (" + joined(names) + ")");
 }
 
 void read_rules(Experiment& e, const Node& node) {
@@ -150,9 +147,7 @@ void read_table(Experiment& e, const Node& node) {
   if (node.has("value")) {
     e.value = node.at("value").text();
     if (std::find(kResultFigures.begin(), kResultFigures.end(), e.value) == kResultFigures.end()) {
-      std::string known;
-      for (const char* one : kResultFigures) known += (known.empty() ? "" : ", ") + std::string(one);
-      node.at("value").fail("one of " + known);
+      node.at("value").fail("one of " + joined({kResultFigures.begin(), kResultFigures.end()}));
     }
   }
   if (!node.has("better")) return;
@@ -164,9 +159,7 @@ void read_table(Experiment& e, const Node& node) {
 void read_paper(Experiment& e, const Node& node) {
   if (!node.value().is_object()) node.fail("an object of rows");
   const auto expect_label = [&](const Axis& axis, const std::string& label) {
-    const auto& all = axis.values;
-    if (std::any_of(all.begin(), all.end(), [&](const AxisValue& v) { return v.label == label; })) return;
-    node.fail("without \"" + label + "\", which is no label of the axis \"" + axis.name + "\"");
+    if (!axis.has(label)) node.fail("without \"" + label + "\", which is no label of the axis \"" + axis.name + "\"");
   };
   for (const auto& [row, values] : node.value().items()) {
     expect_label(e.axes[e.rows], row);
@@ -210,19 +203,8 @@ void make_quick(Experiment& e, const Node& node) {
     e.rules.push_back({{}, changes(node.at("set")), false});
   }
   if (!e.search) return;
-  std::erase_if(e.search->seeds, [&](const std::string& seed) {
-    const auto& values = e.axes[*e.mean_over].values;
-    return std::none_of(values.begin(), values.end(), [&](const AxisValue& v) { return v.label == seed; });
-  });
+  std::erase_if(e.search->seeds, [&](const std::string& seed) { return !e.axes[*e.mean_over].has(seed); });
   if (e.search->seeds.empty()) node.at("keep").fail("such that a seed of the search is left");
-}
-
-std::string read_config_file(const fs::path& file, const std::string& source) {
-  try {
-    return read_file(file, config_max_bytes);
-  } catch (const DataError& error) {
-    throw ConfigError(source + error.what());
-  }
 }
 
 void apply(json& document, const json& set) {
@@ -235,12 +217,6 @@ bool holds(const ExperimentRule& rule, const std::vector<std::string>& labels) {
     const auto& [axis, wanted] = condition;
     return std::find(wanted.begin(), wanted.end(), labels[axis]) != wanted.end();
   });
-}
-
-std::string joined_labels(const std::vector<std::string>& labels) {
-  std::string out;
-  for (const std::string& label : labels) out += (out.empty() ? "" : ", ") + label;
-  return out;
 }
 
 std::string file_name(const std::vector<std::string>& labels) {
@@ -338,9 +314,22 @@ std::size_t Experiment::axis(const std::string& name) const {
   return static_cast<std::size_t>(at - axes.begin());
 }
 
+std::size_t Axis::index_of(const std::string& label) const {
+  const auto at = std::find_if(values.begin(), values.end(), [&](const AxisValue& v) { return v.label == label; });
+  return static_cast<std::size_t>(at - values.begin());
+}
+
+bool Experiment::is_searched(std::size_t axis) const {
+  return search && std::find(search->axes.begin(), search->axes.end(), axis) != search->axes.end();
+}
+
+bool Experiment::is_search_job(const std::vector<std::string>& labels) const {
+  return std::find(search->seeds.begin(), search->seeds.end(), labels[*mean_over]) != search->seeds.end();
+}
+
 Experiment load_experiment(const fs::path& file, bool quick) {
   const std::string source = file.string();
-  const json document = parse_json_text(read_config_file(file, ""), source);
+  const json document = read_document(file);
   const Node root(document, source, "");
   root.object({"$schema", "title", "base", "set", "axes", "rules", "table", "mean_over", "paper", "search", "quick"});
   Experiment e;
@@ -352,7 +341,11 @@ Experiment load_experiment(const fs::path& file, bool quick) {
     e.base = base.value();
   } else {
     const fs::path from = e.base_folder / base.text();
-    e.base = parse_json_text(read_config_file(from, source + ": `base`: "), from.string());
+    try {
+      e.base = read_document(from);
+    } catch (const ConfigError& error) {
+      throw ConfigError(source + ": `base`: " + error.what());
+    }
     e.base_folder = from.parent_path();
   }
   if (root.has("set")) e.set = changes(root.at("set"));
@@ -381,9 +374,7 @@ std::string Job::key(const Experiment& e, bool without_search) const {
   std::string out;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (e.mean_over && i == *e.mean_over) continue;
-    const bool searched =
-        e.search && std::find(e.search->axes.begin(), e.search->axes.end(), i) != e.search->axes.end();
-    if (without_search && searched) continue;
+    if (without_search && e.is_searched(i)) continue;
     out += labels[i] + '\n';
   }
   return out;
@@ -410,7 +401,7 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
     json document = e.base;
     const std::string source = e.file.string();
     for (std::size_t i = 0; i < at.size(); ++i) job.labels.push_back(e.axes[i].values[at[i]].label);
-    const std::string what = source + ": " + joined_labels(job.labels);
+    const std::string what = source + ": " + joined(job.labels);
     bool skip = false;
     try {
       apply(document, e.set);

@@ -47,6 +47,9 @@ struct AxisValue {
 struct Axis {
   std::string name;
   std::vector<AxisValue> values;
+
+  std::size_t index_of(const std::string& label) const;  // values.size() when there is none
+  bool has(const std::string& label) const { return index_of(label) < values.size(); }
 };
 
 struct ExperimentRule {
@@ -76,6 +79,9 @@ struct Experiment {
   std::optional<ExperimentSearch> search;
 
   std::size_t axis(const std::string& name) const;  // axes.size() when there is none
+  bool is_searched(std::size_t axis) const;
+  // A job that the search looks at. Only with a search.
+  bool is_search_job(const std::vector<std::string>& labels) const;
 };
 
 // Throws ConfigError naming file, key and expectation. `quick`: as --quick asks for it.

@@ -10,11 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-const char* state_name(JobState state) {
-  constexpr const char* kNames[] = {"waiting", "done", "missing", "diverged", "failed"};
-  return kNames[static_cast<std::size_t>(state)];
-}
-
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   std::string out = "\"";
@@ -54,18 +49,10 @@ std::string shown_value(const Experiment& e, double value) {
 std::string table_of(const Experiment& e, const Job& job) {
   std::string out;
   for (std::size_t i = 0; i < e.axes.size(); ++i) {
-    const bool searched =
-        e.search && std::find(e.search->axes.begin(), e.search->axes.end(), i) != e.search->axes.end();
-    if (i == e.rows || i == e.columns || (e.mean_over && i == *e.mean_over) || searched) continue;
+    if (i == e.rows || i == e.columns || (e.mean_over && i == *e.mean_over) || e.is_searched(i)) continue;
     out += (out.empty() ? "" : ", ") + e.axes[i].name + " " + job.labels[i];
   }
   return out;
-}
-
-std::size_t label_index(const Axis& axis, const std::string& label) {
-  const auto at =
-      std::find_if(axis.values.begin(), axis.values.end(), [&](const AxisValue& v) { return v.label == label; });
-  return static_cast<std::size_t>(at - axis.values.begin());
 }
 
 std::string cell_text(const Experiment& e, const Cell& cell, bool best, const json& published) {
@@ -99,6 +86,11 @@ json published_of(const Experiment& e, const std::string& row, const std::string
 }
 
 }  // namespace
+
+const char* state_name(JobState state) {
+  constexpr const char* kNames[] = {"waiting", "done", "missing", "diverged", "failed"};
+  return kNames[static_cast<std::size_t>(state)];
+}
 
 std::string results_csv(const Experiment& e, const std::vector<Job>& jobs, const std::vector<JobOutcome>& outcomes,
                         bool tests) {
@@ -138,8 +130,8 @@ std::vector<ResultTable> make_tables(const Experiment& e, const std::vector<Job>
       tables.push_back(std::move(table));
       at = tables.end() - 1;
     }
-    const std::pair<std::size_t, std::size_t> place = {label_index(e.axes[e.rows], jobs[i].labels[e.rows]),
-                                                       label_index(e.axes[e.columns], jobs[i].labels[e.columns])};
+    const std::pair<std::size_t, std::size_t> place = {e.axes[e.rows].index_of(jobs[i].labels[e.rows]),
+                                                       e.axes[e.columns].index_of(jobs[i].labels[e.columns])};
     Cell& cell = at->cells[place];
     ++cell.jobs;
     cell.missing += outcomes[i].state == JobState::missing;
@@ -253,12 +245,8 @@ SearchChoice chosen_by_search(const Experiment& e, const std::vector<Job>& jobs,
     bool complete = true;
   };
   std::map<std::string, Group> groups;
-  const auto& seeds = e.search->seeds;
-  const auto searched = [&](const Job& job) {
-    return std::find(seeds.begin(), seeds.end(), job.labels[*e.mean_over]) != seeds.end();
-  };
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (!searched(jobs[i])) continue;
+    if (!e.is_search_job(jobs[i].labels)) continue;
     Group& group = groups[jobs[i].key(e, true)];
     auto& all = group.candidates;
     const std::string key = jobs[i].key(e, false);
@@ -282,7 +270,7 @@ SearchChoice chosen_by_search(const Experiment& e, const std::vector<Job>& jobs,
   for (const Job& job : jobs) {
     const auto at = best.find(job.key(e, true));
     choice.chosen.push_back(at != best.end() && at->second == job.key(e, false));
-    choice.undecided.push_back(at == best.end() && searched(job));
+    choice.undecided.push_back(at == best.end() && e.is_search_job(job.labels));
   }
   return choice;
 }

@@ -11,6 +11,7 @@
 namespace gamlp {
 
 enum class JobState { waiting, done, missing, diverged, failed };
+const char* state_name(JobState state);
 
 struct JobOutcome {
   JobState state = JobState::waiting;
