@@ -570,7 +570,7 @@ void Hub::close() noexcept {
 class NcclTransport final : public Transport {
  public:
   NcclTransport(std::shared_ptr<Hub> hub, std::size_t index) : hub_(std::move(hub)), member_(hub_->member(index)) {}
-  ~NcclTransport() override { hub_->close(); }
+  ~NcclTransport() override { close(); }
   NcclTransport(const NcclTransport&) = delete;
   NcclTransport& operator=(const NcclTransport&) = delete;
 
@@ -587,6 +587,7 @@ class NcclTransport final : public Transport {
   TransportCounters counters() const override { return counters_.read(); }
 
   void abort(const std::string& reason) noexcept override { hub_->abort(reason); }
+  void close() noexcept final { hub_->close(); }
 
  private:
   std::shared_ptr<Hub> hub_;

@@ -55,6 +55,9 @@ class Transport {
   virtual TransportCounters counters() const = 0;
   // Makes every end fail with `reason`; the first reason stays. Callable from any thread.
   virtual void abort(const std::string& reason) noexcept = 0;
+  // After the last exchange is complete: the end of this end, in good order. Nothing of it fails any more, nor makes
+  // others fail. Destruction does it too.
+  virtual void close() noexcept {}
 };
 
 // What a program runs on. Transport rank = position of the device among those of the run.

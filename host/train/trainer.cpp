@@ -269,7 +269,11 @@ TrainResult Trainer::run(const Checkpoint* from) {
   TrainResult result;
   result.epoch = epochs_done_;
   if (books_ != nullptr) result = books_->finish(std::move(figures), bytes);
-  // No process ends before the result is written.
+  // No process ends before the result is written. Connections end before: one that fails later would end those with an
+  // error that have not heard yet that all is well.
+  for (int rank = 0; rank < runner_.fleet().size(); ++rank) {
+    if (runner_.fleet().local(rank)) runner_.fleet().context(rank).transport->close();
+  }
   agree(group_, [] {});
   return result;
 }

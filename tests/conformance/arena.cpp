@@ -51,10 +51,16 @@ Mat Arena::values(const char* name, std::int64_t rows, std::int64_t cols, const 
   return add(name, rows, cols, Type::float32, bound, x.data());
 }
 
+std::vector<float> Arena::normals(std::int64_t count, double scale) {
+  constexpr std::size_t kDrawn = 250'007;
+  std::vector<float> x(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < std::min(x.size(), kDrawn); ++i) x[i] = static_cast<float>(scale * random_.normal());
+  for (std::size_t i = kDrawn; i < x.size(); ++i) x[i] = x[i - kDrawn];
+  return x;
+}
+
 Mat Arena::normal(const char* name, std::int64_t rows, std::int64_t cols, Bound bound, double scale) {
-  std::vector<float> x(static_cast<std::size_t>(rows * cols));
-  for (float& value : x) value = static_cast<float>(scale * random_.normal());
-  return values(name, rows, cols, x, bound);
+  return values(name, rows, cols, normals(rows * cols, scale), bound);
 }
 
 Mat Arena::output(const char* name, std::int64_t rows, std::int64_t cols, Bound bound) {

@@ -41,6 +41,8 @@ class Arena {
   // Values given, e.g. a positive definite matrix.
   Mat values(const char* name, std::int64_t rows, std::int64_t cols, const std::vector<float>& x, Bound bound = {});
   Random& random() { return random_; }
+  // Normal values; of many the first 250,007 again and again, since drawing them takes longer than the op.
+  std::vector<float> normals(std::int64_t count, double scale = 1.0);
 
   // Uploads all tensors; runs `op`; reads all back.
   void run(const Op& op);

@@ -1,14 +1,17 @@
 // gpu_check: what a machine with a GPU shows of the CUDA devices, and a record of it. tools/gpu_check.sh builds and
 // runs it.
-//   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [conformance] [training] [augmentation] [nccl]
-//             [kernels] [iterations]
-// Without parts: all. --small: sizes for compute-sanitizer. Exit status 0 when all passed, 1 when something failed,
-// 77 where there is no GPU.
+//   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [--wait FILE] [conformance] [training]
+//             [augmentation] [nccl] [kernels] [iterations]
+// Without parts: all. --small: sizes for compute-sanitizer. --wait: rates are measured only once FILE is there, up to
+// ten minutes later: others use the GPU until then. Exit status 0 when all passed, 1 when something failed, 77 where
+// there is no GPU.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cuda_runtime_api.h>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "cuda/core/check.hpp"
 #include "host/core/clock.hpp"
@@ -89,7 +92,7 @@ std::string as_markdown(const Facts& facts, const std::vector<Table>& tables) {
 
 int run(int argc, char** argv) {
   Scope scope;
-  std::string json, markdown;
+  std::string json, markdown, awaited;
   std::vector<std::string> wanted;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
@@ -102,6 +105,8 @@ int run(int argc, char** argv) {
       json = value();
     } else if (argument == "--markdown") {
       markdown = value();
+    } else if (argument == "--wait") {
+      awaited = value();
     } else if (argument.starts_with("-")) {
       std::fprintf(stderr, "gpu_check: unknown option %s\n", argument.c_str());
       return 2;
@@ -126,6 +131,11 @@ int run(int argc, char** argv) {
       {"kernels", measure_kernels},       {"iterations", measure_iterations}};
   for (const auto& [name, part] : parts) {
     if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
+    const bool rates = part == measure_kernels || part == measure_iterations;
+    const auto waiting = Clock::now();
+    while (rates && !awaited.empty() && !std::ifstream(awaited) && seconds_since(waiting) < 600) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
     const auto start = Clock::now();
     try {
       tables.push_back(part(scope));

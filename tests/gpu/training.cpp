@@ -1,5 +1,8 @@
 // Whole stages: the loss curve of the CPU, the same bits on several devices that share the GPU, with graphs and
 // without.
+//
+// Sums in another order change steps by rounding, of which a code makes a step of its grid. So the GPU may be as far
+// from the CPU, but for a factor, as CPU runs are whose rho (and beta) or learning rate differ by some roundings.
 #include "tests/admm/training.hpp"
 
 #include <cmath>
@@ -26,6 +29,18 @@ struct Outcome {
   TrainingState state;
 };
 
+constexpr double kFactor = 4, kRounding = 1e-5;
+
+// The largest relative difference of the objectives up to each iteration.
+std::vector<double> apart(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> worst;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double one = std::abs(a[i] - b[i]) / std::max(std::abs(b[i]), 1e-30);
+    worst.push_back(std::max(one, worst.empty() ? 0.0 : worst.back()));
+  }
+  return worst;
+}
+
 Outcome trained(test::Training& training, int iterations) {
   Outcome outcome;
   training.forward();
@@ -37,38 +52,58 @@ Outcome trained(test::Training& training, int iterations) {
   return outcome;
 }
 
+// What some roundings do to the objectives, on the CPU, up to each iteration; with the factor.
+std::vector<double> allowed_of(const test::Setup& setup, const std::vector<double>& objectives) {
+  std::vector<double> worst(objectives.size(), 0.0);
+  for (const double factor : {1 + 1e-6, 1 - 1e-6}) {
+    for (const bool first : {true, false}) {
+      test::Setup other = setup;
+      if (first) {
+        other.method.rho = *setup.method.rho * factor;
+        if (setup.method.optimizer.learning_rate) *other.method.optimizer.learning_rate *= factor;
+      } else {
+        if (setup.method.update != Update::exact) continue;
+        other.method.exact.beta *= factor;
+      }
+      test::Training perturbed(other, test::start_of(setup), 1);
+      const std::vector<double> one =
+          apart(trained(perturbed, static_cast<int>(objectives.size())).objectives, objectives);
+      for (std::size_t i = 0; i < worst.size(); ++i) worst[i] = std::max(worst[i], one[i]);
+    }
+  }
+  for (double& x : worst) x = kFactor * x + kRounding;
+  return worst;
+}
+
 }  // namespace
 
 Table check_training(const Scope& scope) {
   Table table{"training",
               "Stages on the GPU against CPU workers: objective of every iteration; bits on other numbers of devices",
-              {"method", "exchange", "layers x width x nodes", "objective, largest relative difference", "allowed",
-               "same bits on 3 devices", "same bits without graphs"},
+              {"method", "exchange", "layers x width x nodes", "objective, largest relative difference",
+               "share of what is allowed", "same bits on 3 devices", "same bits without graphs"},
               {},
               {}};
   struct Exchange {
     const char* name;
     WireFormat p;
-    double allowed;  // of the objective: a rounding may become a step of a code's grid
   };
   WireFormat eight, blocks;
   eight.bits = 8;
   blocks.bits = 2, blocks.coding = Coding::difference, blocks.range = Range::block;
   const std::int64_t width = scope.large ? 96 : 12, nodes = scope.large ? 700 : 40;
-  const int iterations = scope.large ? 30 : 12;  // the first five differ from each other: replayed are later ones
+  const int iterations = scope.large ? 30 : 8;  // the first five differ from each other: replayed are later ones
   struct Method {
     const char* name;
     test::Setup setup;
     std::vector<Exchange> exchanges;
   };
-  const auto admm = [&](double allowed) {
-    return std::vector<Exchange>{
-        {"float32", {}, allowed}, {"8 bits", eight, 1e-2}, {"2-bit differences, blocks", blocks, 3e-2}};
-  };
-  const std::vector<Method> methods = {{"gradient", test::setup_of(Update::gradient, 0.05, 0.05), admm(1e-4)},
-                                       {"exact", test::setup_of(Update::exact, 0.05, 0.05), admm(1e-3)},
-                                       {"gd", test::setup_of(MethodName::gd, 0.1, 4), {{"float32", {}, 1e-4}}},
-                                       {"adam", test::setup_of(MethodName::adam, 0.01, 4), {{"float32", {}, 1e-3}}}};
+  const std::vector<Exchange> all = {{"float32", {}}, {"8 bits", eight}, {"2-bit differences, blocks", blocks}};
+  const std::vector<Exchange> plain = {{"float32", {}}};
+  const std::vector<Method> methods = {{"gradient", test::setup_of(Update::gradient, 0.05, 0.05), all},
+                                       {"exact", test::setup_of(Update::exact, 0.05, 0.05), all},
+                                       {"gd", test::setup_of(MethodName::gd, 0.1, 4), plain},
+                                       {"adam", test::setup_of(MethodName::adam, 0.01, 4), plain}};
   for (const Method& method : methods) {
     for (const Exchange& exchange : method.exchanges) {
       test::Setup setup = method.setup;
@@ -83,21 +118,22 @@ Table check_training(const Scope& scope) {
       const Outcome expected = trained(on_cpu, iterations);
       test::Training on_gpu(setup, start, gpu_fleet(scope.ordinal, 1, true));
       const Outcome found = trained(on_gpu, iterations);
-      double worst = 0;
-      for (std::size_t i = 0; i < expected.objectives.size(); ++i) {
-        const double y = expected.objectives[i];
-        worst = std::max(worst, std::abs(found.objectives[i] - y) / std::max(std::abs(y), 1e-30));
-      }
+      const std::vector<double> differences = apart(found.objectives, expected.objectives);
+      const std::vector<double> allowed = allowed_of(setup, expected.objectives);
+      double share = 0;
+      for (std::size_t i = 0; i < allowed.size(); ++i) share = std::max(share, differences[i] / allowed[i]);
       test::Training shared(setup, start, gpu_fleet(scope.ordinal, 3, true));
       const std::string on_three = test::first_difference(found.state, trained(shared, iterations).state);
       test::Training eager(setup, start, gpu_fleet(scope.ordinal, 1, false));
       const std::string without = test::first_difference(found.state, trained(eager, iterations).state);
       const std::string name = std::string(method.name) + ", " + exchange.name;
-      if (!(worst <= exchange.allowed)) table.failures.push_back(name + ": objective off by " + number(worst));
+      if (!(share <= 1)) {
+        table.failures.push_back(name + ": objective off by " + number(share) + " times what rounding may do");
+      }
       if (!on_three.empty()) table.failures.push_back(name + ": on 3 devices " + on_three + " differs");
       if (!without.empty()) table.failures.push_back(name + ": without graphs " + without + " differs");
       table.rows.push_back({method.name, exchange.name, "5 x " + std::to_string(width) + " x " + std::to_string(nodes),
-                            number(worst, "%.2g"), number(exchange.allowed, "%.0e"), on_three.empty() ? "yes" : "no",
+                            number(differences.back(), "%.2g"), number(share, "%.2g"), on_three.empty() ? "yes" : "no",
                             without.empty() ? "yes" : "no"});
     }
   }
