@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plot import (COLOURS, RunError, add_figure_options, check_figure_options, draw_in_house_style, read_text,
+from plotting import (COLOURS, RunError, add_figure_options, check_figure_options, draw_in_house_style, read_text,
                   write_figure)
 
 LINES = ("-", "--", ":", "-.")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 import plot
+import plotting
 
 if importlib.util.find_spec("matplotlib") is None:
     print("test_plot.py: skipped, matplotlib is missing (apt-get install python3-matplotlib)")
@@ -34,7 +35,9 @@ def rows(stages: tuple[tuple[int, int], ...] = ((2, 3), (5, 4))) -> list[dict[st
     return lines
 
 
-class Plot(unittest.TestCase):
+class PlotCase(unittest.TestCase):
+    """A scratch folder, run folders in it, and pictures of them."""
+
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -69,6 +72,8 @@ class Plot(unittest.TestCase):
         self.assertRegex(err, message)
         self.assertEqual([f for f in os.listdir(self.dir) if "out." in f], [], "a broken picture was left")
 
+
+class Plot(PlotCase):
     def test_png_of_two_runs(self) -> None:
         a = self.make("a", result={"best_epoch": 4, "test_accuracy": .54})
         b = self.make("b", rows(((10, 6),)))
@@ -97,7 +102,7 @@ class Plot(unittest.TestCase):
         self.draws(self.make("one"), "--x", "bytes")
 
     def test_columns(self) -> None:
-        run = plot.read_run(self.make("a", result={"best_epoch": 6, "test_accuracy": .56}), "a")
+        run = plotting.read_run(self.make("a", result={"best_epoch": 6, "test_accuracy": .56}), "a")
         self.assertEqual(run.stages("epochs"), [(0.0, 2), (3.0, 5)])
         self.assertEqual(run.stages("seconds"), [(0.0, 2), (1.5, 5)])
         self.assertEqual(run.best("bytes"), (9000.0, .56))
@@ -105,7 +110,7 @@ class Plot(unittest.TestCase):
         self.assertEqual(run.curve("objective", "epochs", 2)[0], [4, 5, 6, 7])
 
     def test_byte_units(self) -> None:
-        self.assertEqual([plot.byte_unit(n)[1] for n in (0, 999, 1e3, 2e6, 1.4e9, 3e12)],
+        self.assertEqual([plotting.byte_unit(n)[1] for n in (0, 999, 1e3, 2e6, 1.4e9, 3e12)],
                          ["bytes", "bytes", "kB", "MB", "GB", "TB"])
 
     def test_missing_and_corrupt_files(self) -> None:

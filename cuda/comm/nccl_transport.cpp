@@ -329,6 +329,10 @@ void Hub::throw_if_failed() {
 }
 
 void Hub::abort(const std::string& reason) noexcept {
+  {
+    const std::lock_guard lock(state_);
+    if (closed_) return;  // nobody waits for messages any more
+  }
   try {
     throw DeviceError((group_ == nullptr ? "exchange stopped: " : "") + reason);
   } catch (...) {

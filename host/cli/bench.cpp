@@ -103,6 +103,7 @@ class Subject {
     };
     const int layers = static_cast<int>(config.stages.back().layers);
     tell_failure(group, [&] {
+      scalars_.resize(static_cast<std::size_t>(layers) * kLayerScalars);
       runner_.build(layers, initial_network(runner_.spec_of(layers).widths, config.method, config.train.seed));
       runner_.forward();
       run(layers + 3);  // past the first gradients, which take an extra product each
@@ -122,6 +123,8 @@ class Subject {
       if (clock) ends[0] = Clock::now();
       for (int i = 0; i < iterations; ++i) {
         runner_.program(rank).enqueue_iteration(epoch_ + i, true);
+        // As in training: what ends an epoch also ends the list of ops that a GPU is given as a graph.
+        if (on_gpu()) runner_.program(rank).enqueue_scalars(scalars_.data());
         if (clock) ends[static_cast<std::size_t>(i) + 1] = Clock::now();
       }
       if (on_gpu()) runner_.fleet().context(rank).compute->synchronize();
@@ -207,6 +210,7 @@ class Subject {
   ChosenDevices devices_;
   ProcessGroup& group_;
   std::vector<std::unique_ptr<RecordingStream>> streams_;
+  std::vector<double> scalars_;
   StageRunner runner_;
   std::int64_t epoch_ = 0;
 };
@@ -232,7 +236,7 @@ nlohmann::ordered_json to_json(const Measurement& m) {
 }
 
 struct BenchArguments {
-  std::string config, devices, machine;
+  std::string config, devices, machine, output;
   std::vector<std::string> overrides;
   int iterations = 10, rounds = 3, threads = 1;
   bool quick = false;
@@ -299,6 +303,9 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   TrainingStart start;
   Config& config = start.config;
   const bool first = group.rank() == 0;
+  agree(group, [&] {
+    if (first && !args.output.empty()) expect_writable(args.output);
+  });
   std::vector<std::string> named = args.overrides;
   if (group.size() > 1 && !args.devices.empty()) named.push_back("devices=" + args.devices);
   agree(group, [&] { config = load_config(args.config, named); });
@@ -371,6 +378,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
                                         report["devices"][i]["iteration_seconds"].get<double>();
     }
   }
+  if (!args.output.empty()) write_file_atomic(args.output, report.dump(2) + "\n");
   if (json) {
     std::printf("%s\n", report.dump(2).c_str());
     return 0;
@@ -423,8 +431,9 @@ void add_bench(CLI::App& app, Shared& shared) {
   command->add_option("--iterations", args->iterations, "Iterations per round")->check(CLI::Range(1, 100000));
   command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
       ->check(CLI::Range(1, 1000));
+  command->add_option("--output", args->output, "Write the report as JSON to this file");
   command->add_flag("--json", shared.json, "Print the report as JSON");
-  for (const char* other : {"--set", "--devices", "--iterations", "--rounds", "--json"}) {
+  for (const char* other : {"--set", "--devices", "--iterations", "--rounds", "--output", "--json"}) {
     machine->excludes(command->get_option(other));
   }
   command->footer(

@@ -33,7 +33,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct ExperimentArguments {
-  std::string file, output, datasets;
+  std::string file, output, datasets, machine = "cpu";
   std::vector<std::string> overrides;
   int jobs = 0;
   bool quick = false, list = false;
@@ -123,6 +123,9 @@ class ExperimentRun {
     return folder_ / "jobs" / (jobs_[i].name + "." + jobs_[i].hash + ending);
   }
 
+  // What `gamlp bench` or `gamlp plan` writes.
+  fs::path report_of(std::size_t i) const { return path_of(i, ".report.json"); }
+
   template <class T>
   static std::vector<T> only(const std::vector<T>& all, const std::vector<bool>& wanted) {
     std::vector<T> out;
@@ -136,6 +139,11 @@ class ExperimentRun {
   void look_up(std::size_t i) {
     JobOutcome& outcome = outcomes_[i];
     std::error_code error;
+    const JobRun::Program program = jobs_[i].run.program;
+    if (program != JobRun::Program::train && fs::exists(report_of(i), error)) {
+      outcome = {JobState::done, figures_of(program, read_document(report_of(i))), ""};
+      return;
+    }
     if (fs::exists(path_of(i) / "config.json", error)) {
       if (const auto result = read_result(RunFolder::open(path_of(i)))) {
         outcome = {JobState::done, *result, ""};
@@ -150,6 +158,8 @@ class ExperimentRun {
   }
 
   JobCost cost_of(std::size_t i) {
+    constexpr int kAlone = 1 << 20;  // cores: nothing runs beside it
+    if (jobs_[i].run.program == JobRun::Program::plan) return {{{}, path_of(i, ".log"), 1, 0}, 1e10};
     Config config = jobs_[i].config;
     const std::string key = gamlp::to_json(config)["dataset"].dump();
     auto known = counts_.find(key);
@@ -167,9 +177,13 @@ class ExperimentRun {
     }
     const int devices = device_count(config);
     const int cores = args_.jobs > 0 ? 1 : std::max<int>(1, devices * static_cast<int>(config.threads_per_device));
+    if (jobs_[i].run.program == JobRun::Program::bench) {
+      const double iterations = jobs_[i].run.iterations * jobs_[i].run.rounds;
+      flops = kStart + (iterations > 0 ? iterations : 30) * cost.stages.back().flops;
+    }
     // Runs on GPUs come one after the other.
-    const bool gpus = means_gpus(config);
-    return {{{}, path_of(i, ".log"), gpus ? 1 << 20 : cores, cost.memory_bytes}, flops};
+    const bool alone = means_gpus(config) || jobs_[i].run.program == JobRun::Program::bench;
+    return {{{}, path_of(i, ".log"), alone ? kAlone : cores, cost.memory_bytes}, flops};
   }
 
   static bool has_checkpoint(const fs::path& run) {
@@ -180,10 +194,37 @@ class ExperimentRun {
     return false;
   }
 
+  static std::vector<std::string> report_arguments(const Job& job, const std::string& config,
+                                                   const std::string& report) {
+    const JobRun& run = job.run;
+    std::vector<std::string> arguments = {run.program == JobRun::Program::plan ? "plan" : "bench", config};
+    const auto add = [&](const char* option, const std::string& value) {
+      arguments.emplace_back(option);
+      arguments.push_back(value);
+    };
+    if (run.program == JobRun::Program::plan) {
+      add("--machine", run.machine);
+      // A range is forecast also where it does not fit the machine's memory.
+      const std::string devices = std::to_string(run.devices);
+      if (run.devices > 0) add("--sweep", "devices=" + devices + ".." + devices);
+      arguments.emplace_back("--as-if");
+      if (!run.problem.empty()) add("--problem", run.problem);
+    } else {
+      add("--devices", (run.against.empty() ? "" : run.against + ",") + job.config.devices);
+      if (run.iterations > 0) add("--iterations", std::to_string(run.iterations));
+      if (run.rounds > 0) add("--rounds", std::to_string(run.rounds));
+    }
+    add("--output", report);
+    return arguments;
+  }
+
   void start(std::size_t i, PoolTask task) {
     const fs::path run = path_of(i), config = path_of(i, ".json");
     std::error_code error;
-    if (has_checkpoint(run)) {
+    if (jobs_[i].run.program != JobRun::Program::train) {
+      write_file_atomic(config, gamlp::to_json(jobs_[i].config).dump(2) + "\n");
+      task.arguments = report_arguments(jobs_[i], config.string(), report_of(i).string());
+    } else if (has_checkpoint(run)) {
       task.arguments = {"resume", run.string(), "--quiet"};
       resumed_.insert(i);
     } else {
@@ -271,7 +312,12 @@ class ExperimentRun {
       const auto at = outcome.result.find(key);
       return percent_text(at != outcome.result.end() && at->is_number() ? at->get<double>() : NAN);
     };
-    if (outcome.state == JobState::done) {
+    if (jobs_[end.task].run.program != JobRun::Program::train && outcome.state == JobState::done) {
+      text += short_number(1e3 * outcome.result.at("step_seconds").get<double>()) + " ms an iteration";
+      if (outcome.result.contains("speedup")) {
+        text += ", speedup " + short_number(outcome.result.at("speedup").get<double>());
+      }
+    } else if (outcome.state == JobState::done) {
       text += "validation " + share("validation_accuracy");
       if (tests) text += ", test " + share("test_accuracy");
     } else {
@@ -358,6 +404,8 @@ void add_experiment(CLI::App& app, Shared& shared) {
   command->add_option("experiment", args->file, "Experiment file (configs/experiments/*.json)")->required();
   command->add_option("--output", args->output, "Folder of runs and results (default: runs/ and the file's name)");
   command->add_option("--datasets", args->datasets, "Folder in which dataset files are looked for first, by name");
+  command->add_option("--machine", args->machine,
+                      "What forecasts take for the local machine: a name or file of gamlp plan's (default: cpu)");
   command->add_option("--set", args->overrides, "Override one value of every config, e.g. --set train.evaluate_every=5")
       ->allow_extra_args(false);
   command->add_option("--jobs", args->jobs, "Runs at a time (default: as cores and memory allow)")
@@ -369,7 +417,8 @@ void add_experiment(CLI::App& app, Shared& shared) {
     shared.run = [args, &shared] {
       install_signal_handlers();
       stop_on_hangup();
-      const Experiment experiment = load_experiment(args->file, args->quick);
+      Experiment experiment = load_experiment(args->file, args->quick);
+      experiment.machine = args->machine;
       const std::string stem = fs::path(args->file).stem().string() + (args->quick ? "-quick" : "");
       const fs::path folder = args->output.empty() ? fs::path("runs") / stem : fs::path(args->output);
       ExperimentRun run(experiment, *args, folder, shared.quiet);

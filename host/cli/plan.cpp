@@ -27,6 +27,7 @@ constexpr const char* kDefaultMachine = "cpu";
 struct PlanArguments {
   std::string config, machine = kDefaultMachine, sweep, trace, output, problem;
   int devices = 0, iterations = 8;
+  bool as_if = false;
   std::vector<std::string> overrides;
 };
 
@@ -190,7 +191,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
     if (!file->empty()) expect_writable(*file);
   }
   Config config = load_config(path, args.overrides);
-  const Machine machine = load_machine(args.machine, path);
+  Machine machine = load_machine(args.machine, path);
   if (!machine.gpu && config.threads_per_device != machine.threads_per_device) {
     throw ConfigError("threads_per_device is " + std::to_string(config.threads_per_device) + ", but " + machine.origin +
                       " was measured with " + std::to_string(machine.threads_per_device) +
@@ -209,8 +210,14 @@ int plan(const PlanArguments& args, const Shared& shared) {
   }
 
   std::vector<Plan> plans;
+  const auto expect_devices = [&](int most) {
+    if (!args.as_if || most <= machine.devices) return;
+    machine.name += ", as if it had " + std::to_string(most);
+    machine.devices = most;
+  };
   if (!args.sweep.empty()) {
     const auto [first, last] = sweep_range(args.sweep);
+    expect_devices(last);
     subject.config.partition.reset();  // belongs to one number of devices
     for (int n = first; n <= last; ++n) plans.push_back(make_plan(subject, machine, n, args.iterations));
   } else {
@@ -220,6 +227,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
                        : c.partition    ? static_cast<int>(c.partition->size())
                        : all            ? std::min(machine.devices, static_cast<int>(c.stages.back().layers))
                                         : device_count(c);
+    expect_devices(wanted);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));
     if (!plans.front().fits()) refuse(subject, machine, plans.front());
   }
@@ -271,6 +279,8 @@ void add_plan(CLI::App& app, Shared& shared) {
       "--machine", args->machine,
       "Name of a file in configs/machines, or a path (default: cpu; gamlp bench --machine measures yours)");
   command->add_option("--sweep", args->sweep, "A table over numbers of devices: devices=1..16")->excludes(devices);
+  command->add_flag("--as-if", args->as_if,
+                    "Forecast more devices than the machine has, as if it had them at the same rates");
   command->add_option("--problem", args->problem,
                       "Training nodes, inputs and classes, instead of reading the dataset: V,N0,C");
   command->add_option("--iterations", args->iterations, "Simulated iterations (8)")->check(CLI::Range(1, 100000));

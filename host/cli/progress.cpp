@@ -129,10 +129,13 @@ std::string result_table(const nlohmann::ordered_json& r) {
                              human_bytes(r["bytes_per_epoch"].get<double>()) + " per epoch; one device per layer: " +
                              human_bytes(r["bytes_per_epoch_one_device_per_layer"].get<double>()) + " per epoch");
   const auto& timing = r["timing"];
-  row("worker time",
-      format("products %.2f s, factors %.2f s, elementwise %.2f s, codecs %.2f s, exchange %.2f s, waiting %.2f s",
-             timing["gemm"].get<double>(), timing["factorisation"].get<double>(), timing["elementwise"].get<double>(),
-             timing["codec"].get<double>(), timing["exchange"].get<double>(), timing["wait"].get<double>()));
+  const bool timed = timing["gemm"].get<double>() + timing["elementwise"].get<double>() > 0;  // not on CUDA devices
+  if (timed) {
+    row("worker time",
+        format("products %.2f s, factors %.2f s, elementwise %.2f s, codecs %.2f s, exchange %.2f s, waiting %.2f s",
+               timing["gemm"].get<double>(), timing["factorisation"].get<double>(), timing["elementwise"].get<double>(),
+               timing["codec"].get<double>(), timing["exchange"].get<double>(), timing["wait"].get<double>()));
+  }
   row("evaluation", format("%.2f s, beside training", timing["evaluation"].get<double>()));
   return t;
 }

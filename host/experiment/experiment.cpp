@@ -1,6 +1,7 @@
 #include "host/experiment/experiment.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstdio>
 #include <map>
@@ -61,6 +62,14 @@ class Node {
     }
     return items;
   }
+  int number() const {
+    if (!value_.is_number_integer() || value_ < 1 || value_ > 100'000) fail("a number from 1 to 100,000");
+    return value_.get<int>();
+  }
+  bool flag() const {
+    if (!value_.is_boolean()) fail("true or false");
+    return value_.get<bool>();
+  }
   // As a label: a text as it is, other values as JSON.
   std::string label() const { return value_.is_string() ? value_.get<std::string>() : value_.dump(); }
   // Labels: a text or a list of them.
@@ -92,6 +101,32 @@ json changes(const Node& node) {
   return node.value();
 }
 
+constexpr std::array<const char*, 3> kPrograms = {"train", "bench", "plan"};
+
+// What `run` says, in addition to `run`.
+void read_run(const Node& node, JobRun& run) {
+  node.object({"program", "against", "iterations", "rounds", "machine", "problem", "devices"});
+  if (node.has("program")) {
+    const Node program = node.at("program");
+    const auto at = std::find(kPrograms.begin(), kPrograms.end(), program.text());
+    if (at == kPrograms.end()) program.fail("one of " + joined({kPrograms.begin(), kPrograms.end()}));
+    run.program = static_cast<JobRun::Program>(at - kPrograms.begin());
+  }
+  if (node.has("against")) run.against = node.at("against").text();
+  if (node.has("iterations")) run.iterations = node.at("iterations").number();
+  if (node.has("rounds")) run.rounds = node.at("rounds").number();
+  if (node.has("machine")) run.machine = node.at("machine").text();
+  if (node.has("problem")) run.problem = node.at("problem").text();
+  if (node.has("devices")) run.devices = node.at("devices").number();
+}
+
+json read_run(const Node& parent) {
+  if (!parent.has("run")) return json::object();
+  JobRun ignored;
+  read_run(parent.at("run"), ignored);
+  return parent.at("run").value();
+}
+
 Axis read_axis(const Node& node) {
   node.object({"name", "key", "values"});
   Axis axis{node.at("name").text(), {}};
@@ -101,9 +136,10 @@ Axis read_axis(const Node& node) {
       value.label = one.label();
       value.set[node.at("key").text()] = one.value();
     } else {
-      one.object({"label", "set"});
+      one.object({"label", "set", "run"});
       value.label = one.at("label").text();
       if (one.has("set")) value.set = changes(one.at("set"));
+      value.run = read_run(one);
     }
     if (axis.has(value.label)) one.fail("another label than those before");
     axis.values.push_back(std::move(value));
@@ -121,7 +157,7 @@ std::size_t axis_of(const Experiment& e, const Node& node, const std::string& na
 
 void read_rules(Experiment& e, const Node& node) {
   for (const Node& one : node.list()) {
-    one.object({"when", "set", "skip"});
+    one.object({"when", "set", "run", "skip"});
     ExperimentRule rule;
     const Node when = one.at("when");
     if (!when.value().is_object()) when.fail("an object of axes and labels");
@@ -130,10 +166,9 @@ void read_rules(Experiment& e, const Node& node) {
       rule.when.emplace_back(axis, when.at(name).labels(e.axes[axis]));
     }
     if (one.has("set")) rule.set = changes(one.at("set"));
+    rule.run = read_run(one);
     if (one.has("skip")) {
-      const Node skip = one.at("skip");
-      if (!skip.value().is_boolean()) skip.fail("true or false");
-      rule.skip = skip.value().get<bool>();
+      rule.skip = one.at("skip").flag();
     }
     e.rules.push_back(std::move(rule));
   }
@@ -185,8 +220,51 @@ void read_search(Experiment& e, const Node& node) {
   e.search = std::move(search);
 }
 
+void read_figure(Experiment& e, const Node& node) {
+  node.object({"kind", "x", "y", "lines", "style", "panels", "x_label", "y_label", "log_x", "log_y", "ideal", "marks"});
+  const std::string kind = node.at("kind").text();
+  if (kind != "curves" && kind != "lines" && kind != "scatter") {
+    node.at("kind").fail("\"curves\", \"lines\" or \"scatter\"");
+  }
+  const auto expect_result = [](const Node& one) {
+    const std::string name = one.text();
+    if (std::find(kResultFigures.begin(), kResultFigures.end(), name) == kResultFigures.end()) {
+      one.fail("one of " + joined({kResultFigures.begin(), kResultFigures.end()}));
+    }
+  };
+  if (kind == "lines") axis_of(e, node.at("x"), node.at("x").text());
+  if (kind == "scatter") expect_result(node.at("x"));
+  if (kind == "curves") {
+    node.at("x").text();
+    for (const Node& one : node.at("y").list()) one.text();
+  } else {
+    expect_result(node.at("y"));
+  }
+  for (const char* key : {"lines", "style", "panels"}) {
+    if (node.has(key)) axis_of(e, node.at(key), node.at(key).text());
+  }
+  for (const char* key : {"x_label", "y_label"}) {
+    if (node.has(key)) node.at(key).text();
+  }
+  for (const char* key : {"log_x", "log_y", "ideal"}) {
+    if (node.has(key)) node.at(key).flag();
+  }
+  if (node.has("marks")) {
+    for (const Node& mark : node.at("marks").list()) {
+      mark.object({"x", "y", "label", "panel"}).at("label").text();
+      for (const char* key : {"x", "y"}) {
+        if (!mark.at(key).value().is_number()) mark.at(key).fail("a number");
+      }
+      if (!mark.has("panel")) continue;
+      if (!node.has("panels")) mark.at("panel").fail("left out without `panels`");
+      mark.at("panel").labels(e.axes[e.axis(node.at("panels").text())]);
+    }
+  }
+  e.figure.spec = node.value();
+}
+
 void make_quick(Experiment& e, const Node& node) {
-  node.object({"keep", "set"});
+  node.object({"keep", "set", "run"});
   if (node.has("keep")) {
     const Node keep = node.at("keep");
     if (!keep.value().is_object()) keep.fail("an object of axes and labels");
@@ -198,10 +276,8 @@ void make_quick(Experiment& e, const Node& node) {
       });
     }
   }
-  if (node.has("set")) {
-    // After the axes and the rules: a rule that always holds.
-    e.rules.push_back({{}, changes(node.at("set")), false});
-  }
+  // After the axes and the rules: a rule that always holds.
+  e.rules.push_back({{}, node.has("set") ? changes(node.at("set")) : json::object(), read_run(node), false});
   if (!e.search) return;
   std::erase_if(e.search->seeds, [&](const std::string& seed) { return !e.axes[*e.mean_over].has(seed); });
   if (e.search->seeds.empty()) node.at("keep").fail("such that a seed of the search is left");
@@ -248,13 +324,22 @@ std::vector<std::string*> files_of(DatasetConfig& dataset) {
   return {};
 }
 
-// The config with its files by name alone, and what they hold.
-std::string hash_of(const Job& job, FileSums& sums) {
+// The config with its files by name alone, and what they hold; what is run with it, a machine by what its file holds.
+std::string hash_of(const Job& job, const json& run, FileSums& sums) {
   Config config = job.config;
   std::uint32_t sum = 0;
   for (std::string* file : files_of(config.dataset)) {
-    if (job.missing.empty()) sum = crc_of(std::to_string(sums.of(*file)), sum);
+    if (job.missing.empty() && job.run.problem.empty()) sum = crc_of(std::to_string(sums.of(*file)), sum);
     *file = fs::path(*file).filename().string();
+  }
+  if (job.run.program != JobRun::Program::train) {
+    json told = run;
+    std::error_code error;
+    if (job.run.program == JobRun::Program::plan) {
+      const bool is_file = fs::is_regular_file(job.run.machine, error);
+      told["machine"] = is_file ? std::to_string(sums.of(job.run.machine)) : job.run.machine;
+    }
+    sum = crc_of(told.dump(), sum);
   }
   std::array<char, 16> out{};
   std::snprintf(out.data(), out.size(), "%08x", crc_of(to_json(config).dump(), sum));
@@ -280,6 +365,7 @@ void expect_free_keys(const Experiment& e, const std::vector<std::string>& overr
 
 // Where the files of a dataset are: in `folder` by name, or as the config says.
 void locate(Job& job, const Experiment& e, const fs::path& folder) {
+  if (!job.run.problem.empty()) return;  // not read
   for (std::string* file : files_of(job.config.dataset)) {
     const fs::path there = folder / fs::path(*file).filename();
     std::error_code error;
@@ -329,9 +415,22 @@ bool Experiment::is_search_job(const std::vector<std::string>& labels) const {
 
 Experiment load_experiment(const fs::path& file, bool quick) {
   const std::string source = file.string();
-  const json document = read_document(file);
+  json document = read_document(file);
+  if (const auto extended = document.find("extends"); document.is_object() && extended != document.end()) {
+    const Node name(*extended, source, "extends");
+    json whole;
+    try {
+      whole = read_document(file.parent_path() / name.text());
+    } catch (const ConfigError& error) {
+      throw ConfigError(source + ": `extends`: " + error.what());
+    }
+    if (!whole.is_object() || whole.contains("extends")) name.fail("a file that extends no other");
+    whole.update(document);
+    document = std::move(whole);
+  }
   const Node root(document, source, "");
-  root.object({"$schema", "title", "base", "set", "axes", "rules", "table", "mean_over", "paper", "search", "quick"});
+  root.object({"$schema", "extends", "title", "base", "set", "run", "axes", "rules", "table", "mean_over", "paper",
+               "search", "figure", "quick"});
   Experiment e;
   e.file = file;
   e.title = root.at("title").text();
@@ -349,6 +448,7 @@ Experiment load_experiment(const fs::path& file, bool quick) {
     e.base_folder = from.parent_path();
   }
   if (root.has("set")) e.set = changes(root.at("set"));
+  e.run = read_run(root);
   std::set<std::string> names;
   for (const Node& one : root.at("axes").list()) {
     e.axes.push_back(read_axis(one));
@@ -363,6 +463,7 @@ Experiment load_experiment(const fs::path& file, bool quick) {
   if (root.has("rules")) read_rules(e, root.at("rules"));
   if (root.has("paper")) read_paper(e, root.at("paper"));
   if (root.has("search")) read_search(e, root.at("search"));
+  if (root.has("figure")) read_figure(e, root.at("figure"));
   if (quick && !root.has("quick")) {
     throw ConfigError(source + ": lacks \"quick\", which --quick asks for");
   }
@@ -398,18 +499,22 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
   std::vector<std::size_t> at(e.axes.size(), 0);
   for (bool more = true; more;) {
     Job job;
-    json document = e.base;
+    json document = e.base, run = e.run;
     const std::string source = e.file.string();
     for (std::size_t i = 0; i < at.size(); ++i) job.labels.push_back(e.axes[i].values[at[i]].label);
     const std::string what = source + ": " + joined(job.labels);
     bool skip = false;
     try {
       apply(document, e.set);
-      for (std::size_t i = 0; i < at.size(); ++i) apply(document, e.axes[i].values[at[i]].set);
+      for (std::size_t i = 0; i < at.size(); ++i) {
+        apply(document, e.axes[i].values[at[i]].set);
+        run.update(e.axes[i].values[at[i]].run);
+      }
       for (const ExperimentRule& rule : e.rules) {
         if (!holds(rule, job.labels)) continue;
         skip = skip || rule.skip;
         apply(document, rule.set);
+        run.update(rule.run);
       }
       for (const std::string& text : overrides) apply_override(document, text);
       if (!skip) job.config = parse_config(document, what);
@@ -418,8 +523,13 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
       throw ConfigError(text.starts_with(source) ? text : what + ": " + text);
     }
     if (!skip) {
+      read_run(Node(run, source, "run"), job.run);
+      if (job.run.machine == "local") job.run.machine = e.machine;
+      std::error_code error;
+      const fs::path named = e.base_folder / "machines" / (job.run.machine + ".json");
+      if (fs::is_regular_file(named, error)) job.run.machine = named.string();
       locate(job, e, datasets);
-      job.hash = hash_of(job, sums);
+      job.hash = hash_of(job, run, sums);
       job.name = file_name(job.labels);
       if (!names.insert(job.name).second) {
         throw ConfigError(what + ": another job is called \"" + job.name +
@@ -439,6 +549,27 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
   }
   if (jobs.empty()) throw ConfigError(e.file.string() + ": `rules`: skip every combination");
   return jobs;
+}
+
+json figures_of(JobRun::Program program, const json& report) {
+  try {
+    if (program == JobRun::Program::plan) {
+      const json& plan = report.at("plans").at(0);
+      return {{"step_seconds", plan.at("step_seconds")},
+              {"speedup", plan.at("speedup")},
+              {"bytes_per_epoch", plan.at("bytes_per_epoch")},
+              {"memory_bytes", plan.at("memory_needed")}};
+    }
+    const json& measured = report.at("devices").back();
+    json figures = {{"step_seconds", measured.at("iteration_seconds")},
+                    {"bytes_per_epoch", measured.at("bytes_per_iteration")},
+                    {"memory_bytes", measured.at("peak_device_memory")}};
+    if (measured.contains("speedup")) figures["speedup"] = measured.at("speedup");
+    return figures;
+  } catch (const json::exception& error) {
+    throw DataError(std::string("no report of gamlp ") + kPrograms[static_cast<std::size_t>(program)] + ": " +
+                    error.what());
+  }
 }
 
 }  // namespace gamlp

@@ -1,18 +1,21 @@
 // An experiment file: a base config, axes of changes to it, and what is to be made of the results. Every combination of
-// the axes' values is a job, a training run of its own.
+// the axes' values is a job: a training run of its own, or a measurement or forecast of an iteration.
 //
+//   extends   another such file in the same folder, of which this one's sections replace those of the same name
 //   title     what the tables are headed with
 //   base      the config that everything starts from: a file, relative to the experiment's, or the config itself
 //   set       changes to it, {"key.path": value}
-//   axes      [{"name", "values": [{"label", "set"}, …]}], or for one key [{"name", "key", "values": [0, 1, …]}]
-//   rules     [{"when": {axis: label or [labels]}, "set": {…} or "skip": true}], applied in order after the axes
+//   run       what a job runs (JobRun): {"program": "train", "bench" or "plan", …}
+//   axes      [{"name", "values": [{"label", "set", "run"}, …]}], or for one key [{"name", "key", "values": [0, 1, …]}]
+//   rules     [{"when": {axis: label or [labels]}, "set", "run", or "skip": true}], applied in order after the axes
 //   table     {"rows": axis, "columns": axis, "value": of kResultFigures, "better": "higher" or "lower"}
+//   figure    how tools/plot.py draws the results (ExperimentFigure)
 //   mean_over the axis whose values are repetitions (seeds)
 //   paper     {row label: {column label: number}}: the published values that cells are compared with
 //   search    {"axes": […], "seeds": [labels]}: of these axes the values of best mean validation accuracy are chosen,
 //   for
 //             each combination of the others, and only they are trained with all repetitions and tested
-//   quick     {"keep": {axis: [labels]}, "set": {…}}: what --quick leaves and changes
+//   quick     {"keep": {axis: [labels]}, "set", "run"}: what --quick leaves and changes
 #pragma once
 
 #include <array>
@@ -27,8 +30,9 @@
 
 namespace gamlp {
 
-// The numbers of result.json that tables may hold, and that results.csv has.
-inline constexpr std::array<const char*, 10> kResultFigures = {"test_accuracy",
+// The numbers of results that tables may hold, and that results.csv has: of a training (result.json), and of a
+// measurement or a forecast (the last three and bytes_per_epoch; memory of the fullest device).
+inline constexpr std::array<const char*, 13> kResultFigures = {"test_accuracy",
                                                                "validation_accuracy",
                                                                "train_accuracy",
                                                                "best_epoch",
@@ -37,11 +41,28 @@ inline constexpr std::array<const char*, 10> kResultFigures = {"test_accuracy",
                                                                "seconds_per_epoch",
                                                                "bytes_sent",
                                                                "bytes_per_epoch",
-                                                               "bytes_per_epoch_one_device_per_layer"};
+                                                               "bytes_per_epoch_one_device_per_layer",
+                                                               "step_seconds",
+                                                               "speedup",
+                                                               "memory_bytes"};
+
+// What a job runs, beside its config.
+struct JobRun {
+  enum class Program { train, bench, plan };
+  Program program = Program::train;
+  // bench: the devices that the config's are timed in turns with; speedup is relative to them.
+  std::string against;
+  int iterations = 0, rounds = 0;  // bench; 0: its own
+  // plan: a machine as gamlp plan knows it; "local" is the experiment's.
+  std::string machine = "local";
+  std::string problem;  // plan: "V,N0,C", instead of reading the dataset
+  int devices = 0;      // plan; 0: the config's. More than the machine has: as if it had them
+};
 
 struct AxisValue {
   std::string label;
   nlohmann::json set = nlohmann::json::object();  // key path → value
+  nlohmann::json run = nlohmann::json::object();
 };
 
 struct Axis {
@@ -55,6 +76,7 @@ struct Axis {
 struct ExperimentRule {
   std::vector<std::pair<std::size_t, std::vector<std::string>>> when;  // axis and its labels
   nlohmann::json set = nlohmann::json::object();
+  nlohmann::json run = nlohmann::json::object();
   bool skip = false;
 };
 
@@ -63,12 +85,24 @@ struct ExperimentSearch {
   std::vector<std::string> seeds;  // labels of the repetitions
 };
 
+// The picture of an experiment, which tools/plot.py draws from its results. Axes or figures by name:
+//   kind   "curves": metrics of every epoch; "lines": a figure over an axis of numbers; "scatter": one over another
+//   x, y   curves: y a list of columns of metrics.jsonl, x one of them; lines: x an axis, y a figure; scatter: figures
+//   lines, style, panels   axes told apart by colour, by line style or marker, and by panel; optional
+//   x_label, y_label, log_x, log_y, ideal (the line y = x), marks [{"x", "y", "label", "panel"}] (published points)
+// Passed on to table.json as it is.
+struct ExperimentFigure {
+  nlohmann::json spec;  // null: none
+};
+
 struct Experiment {
   std::filesystem::path file;
   std::filesystem::path base_folder;  // relative paths in the config start here
   std::string title;
   nlohmann::json base;
   nlohmann::json set = nlohmann::json::object();
+  nlohmann::json run = nlohmann::json::object();
+  std::string machine = "cpu";  // what forecasts call "local"
   std::vector<Axis> axes;
   std::vector<ExperimentRule> rules;
   std::size_t rows = 0, columns = 0;     // axes of the table
@@ -77,6 +111,7 @@ struct Experiment {
   bool higher_is_better = true;
   nlohmann::json paper = nlohmann::json::object();
   std::optional<ExperimentSearch> search;
+  ExperimentFigure figure;
 
   std::size_t axis(const std::string& name) const;  // axes.size() when there is none
   bool is_searched(std::size_t axis) const;
@@ -94,8 +129,9 @@ std::string file_label(const std::string& label);
 struct Job {
   std::vector<std::string> labels;
   Config config;
+  JobRun run;
   std::string name;     // of the labels, fit for a file; unique
-  std::string hash;     // of the config and the contents of its dataset's files: 8 hexadecimal digits
+  std::string hash;     // of config, run and the contents of its dataset's files: 8 hexadecimal digits
   std::string missing;  // why it cannot run: a file of its dataset that is not there
   // What the jobs that are averaged have in common, or those that the search chooses from.
   std::string key(const Experiment& experiment, bool without_search) const;
@@ -106,5 +142,8 @@ struct Job {
 // sets. Throws ConfigError where a combination is no valid config, or there is none.
 std::vector<Job> expand(const Experiment& experiment, const std::filesystem::path& datasets,
                         const std::vector<std::string>& overrides);
+
+// The figures of a measurement or forecast, from what `gamlp bench` or `gamlp plan` wrote. Throws DataError.
+nlohmann::json figures_of(JobRun::Program program, const nlohmann::json& report);
 
 }  // namespace gamlp

@@ -212,6 +212,8 @@ std::string markdown(const Experiment& e, const std::vector<ResultTable>& tables
 nlohmann::ordered_json to_json(const Experiment& e, const std::vector<ResultTable>& tables) {
   nlohmann::ordered_json out = {
       {"title", e.title}, {"value", e.value}, {"rows", e.axes[e.rows].name}, {"columns", e.axes[e.columns].name}};
+  if (e.mean_over) out["mean_over"] = e.axes[*e.mean_over].name;
+  if (!e.figure.spec.is_null()) out["figure"] = e.figure.spec;
   out["tables"] = nlohmann::ordered_json::array();
   for (const ResultTable& table : tables) {
     nlohmann::ordered_json one = {{"title", table.title}, {"cells", nlohmann::ordered_json::array()}};

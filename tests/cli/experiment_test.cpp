@@ -71,6 +71,38 @@ TEST_CASE("an experiment trains every job once, and makes its tables") {
   CHECK(lines_with(file_text(work / "runs/x-quick/results.csv"), ",done,").size() == 2);
 }
 
+TEST_CASE("an experiment measures iterations and forecasts them") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  fs::create_directories(work / "machines");
+  fs::copy_file(std::string(GAMLP_SOURCE_DIR) + "/configs/machines/dgx_2.json", work / "machines/dgx_2.json");
+  work.write("x.json", R"({"title": "Speed", "base": "small.json", "run": {"iterations": 2, "rounds": 1},
+    "axes": [{"name": "source", "values": [{"label": "measured", "run": {"program": "bench", "against": "cpu:1"}},
+                                           {"label": "forecast", "run": {"program": "plan", "machine": "dgx_2"}}]},
+             {"name": "devices", "values": [{"label": "1", "set": {"devices": "cpu:1"}, "run": {"devices": 1}},
+                                            {"label": "2", "set": {"devices": "cpu:2"}, "run": {"devices": 2}}]}],
+    "table": {"rows": "devices", "columns": "source", "value": "speedup"},
+    "figure": {"kind": "lines", "x": "devices", "y": "speedup", "lines": "source"}})");
+  const Outcome first = run(work, {"experiment", "x.json", "--output", "out"});
+  INFO(first.err << first.out);
+  REQUIRE(first.status == 0);
+  CHECK(lines_with(first.out, " ms an iteration, speedup ").size() == 4);
+  const auto table = nlohmann::json::parse(file_text(work / "out/table.json"));
+  CHECK(table.at("figure").at("x") == "devices");
+  for (const auto& cell : table.at("tables").at(0).at("cells")) {
+    CHECK(cell.at("done") == 1);
+    CHECK(cell.at("mean").get<double>() > 0);
+    if (cell.at("row") == "1" && cell.at("column") == "forecast") CHECK(cell.at("mean") == 1.0);
+  }
+  const Outcome again = run(work, {"experiment", "x.json", "--output", "out"});
+  CHECK(again.status == 0);
+  CHECK(lines_with(again.out, " ms an iteration").empty());
+  // More devices than the machine has are forecast all the same.
+  work.write("y.json", R"({"extends": "x.json", "axes": [{"name": "source", "values": [{"label": "forecast", "run":
+    {"program": "plan", "machine": "dgx_2", "devices": 3}}]}, {"name": "devices", "key": "model.width", "values": [8]}]})");
+  CHECK(run(work, {"experiment", "y.json"}).status == 0);
+}
+
 TEST_CASE("an interrupted experiment goes on where it stopped") {
   const WorkFolder work;
   work.write("small.json", small_config());

@@ -1,4 +1,6 @@
 // Reading experiment files and expanding them to jobs.
+#include <set>
+
 #include "host/config/parse.hpp"
 #include "tests/experiment/support.hpp"
 
@@ -67,6 +69,80 @@ TEST_CASE("--quick keeps what it names") {
   check_says(config_error([] { loaded(example(), true); }), "lacks \"quick\"");
 }
 
+TEST_CASE("jobs measure or forecast as the file, its axes and its rules say") {
+  const Folder folder;
+  const std::string text = R"({"title": "x", "base": {"dataset": {"path": "nowhere.npz"}},
+    "run": {"program": "plan", "machine": "dgx_2", "problem": "100,20,3"},
+    "axes": [{"name": "source", "values": [{"label": "forecast"},
+                {"label": "measured", "run": {"program": "bench", "against": "cpu:1", "iterations": 2, "problem": ""}}]},
+             {"name": "devices", "values": [{"label": "1", "run": {"devices": 1}}, {"label": "2", "run": {"devices": 2}}]}],
+    "rules": [{"when": {"source": "forecast", "devices": "2"}, "run": {"machine": "local"}}],
+    "table": {"rows": "devices", "columns": "source", "value": "speedup"}, "quick": {"run": {"rounds": 4}}})";
+  std::string plain = text;
+  plain.replace(plain.find(", \"problem\": \"\""), 15, "");
+  Experiment e = load_experiment(folder.write("x.json", plain), false);
+  e.machine = "mine";
+  const std::vector<Job> jobs = expand(e, "", {});
+  REQUIRE(jobs.size() == 4);
+  const auto is = [](const Job& job, JobRun::Program program, int devices, const std::string& machine) {
+    return job.run.program == program && job.run.devices == devices && job.run.machine == machine;
+  };
+  CHECK(is(jobs[0], JobRun::Program::plan, 1, "dgx_2"));
+  CHECK(is(jobs[1], JobRun::Program::plan, 2, "mine"));
+  CHECK(is(jobs[2], JobRun::Program::bench, 1, "dgx_2"));
+  CHECK(jobs[2].run.against == "cpu:1");
+  CHECK(jobs[2].run.iterations == 2);
+  for (const Job& job : jobs) CHECK(job.missing.empty());  // a problem's sizes stand for its dataset
+  const Job quick = expand(load_experiment(folder / "x.json", true), "", {})[0];
+  CHECK(quick.run.rounds == 4);
+  CHECK(quick.run.machine == "dgx_2");
+  // What is run is part of what a job is: so is what a machine's file holds.
+  std::set<std::string> hashes;
+  for (const Job& job : jobs) hashes.insert(job.hash);
+  CHECK(hashes.size() == 4);
+  e.machine = folder.write("machine.json", "1").string();
+  const std::string one = expand(e, "", {})[1].hash;
+  folder.write("machine.json", "2");
+  CHECK(expand(e, "", {})[1].hash != one);
+
+  check_says(config_error([&] { load_experiment(folder.write("y.json", text), false); }),
+             "`axes.0.values.1.run.problem` is \"\": must be a text");
+}
+
+TEST_CASE("figures are read from the reports of gamlp plan and gamlp bench") {
+  const auto plan = nlohmann::json::parse(
+      R"({"plans": [{"step_seconds": 0.5, "speedup": 3, "bytes_per_epoch": 7, "memory_needed": 9, "devices": 4}]})");
+  CHECK(figures_of(JobRun::Program::plan, plan) ==
+        nlohmann::json({{"step_seconds", 0.5}, {"speedup", 3}, {"bytes_per_epoch", 7}, {"memory_bytes", 9}}));
+  // The devices compared with come first.
+  auto bench = nlohmann::json::parse(R"({"devices": [
+    {"iteration_seconds": 2, "bytes_per_iteration": 0, "peak_device_memory": 9},
+    {"iteration_seconds": 1, "bytes_per_iteration": 5, "peak_device_memory": 6, "speedup": 2}]})");
+  CHECK(figures_of(JobRun::Program::bench, bench) ==
+        nlohmann::json({{"step_seconds", 1}, {"speedup", 2}, {"bytes_per_epoch", 5}, {"memory_bytes", 6}}));
+  bench["devices"].erase(1);
+  CHECK_FALSE(figures_of(JobRun::Program::bench, bench).contains("speedup"));
+  CHECK_THROWS_AS(figures_of(JobRun::Program::bench, plan), DataError);
+  CHECK_THROWS_AS(figures_of(JobRun::Program::plan, bench), DataError);
+}
+
+TEST_CASE("a file may extend another, section by section") {
+  const Folder folder;
+  folder.write("x.json", example());
+  const Experiment e = load_experiment(
+      folder.write("y.json",
+                   R"({"extends": "x.json", "title": "Other", "set": {"stages": [{"layers": 3, "epochs": 1}]}})"),
+      false);
+  CHECK(e.title == "Other");
+  const std::vector<Job> jobs = expand(e, "", {});
+  CHECK(jobs.size() == 10);
+  CHECK(jobs[0].config.stages[0].layers == 3);
+  check_says(config_error([&] { load_experiment(folder.write("z.json", R"({"extends": "none.json"})"), false); }),
+             "z.json: `extends`: ");
+  check_says(config_error([&] { load_experiment(folder.write("z.json", R"({"extends": "y.json"})"), false); }),
+             "`extends` is \"y.json\": must be a file that extends no other");
+}
+
 TEST_CASE("every bad experiment file is refused with file, key and expectation") {
   const auto replaced = [](const std::string& from, const std::string& to) {
     std::string text = example();
@@ -102,6 +178,21 @@ TEST_CASE("every bad experiment file is refused with file, key and expectation")
       {replaced("{\"GD\": 0.5}", "{\"GD\": \"0.5\"}"), "`paper.8.GD` is \"0.5\": must be a number"},
       {example(", \"search\": {\"axes\": [\"width\"], \"seeds\": \"0\"}"), "`search.axes.0` is \"width\": must be"},
       {replaced("[{\"layers\": 2", "[{\"layers\": 1"), "8, ADMM, 0: `stages.0.layers` is 1: must be"},
+      {example(R"(, "run": {"program": "fly"})"), "`run.program` is \"fly\": must be one of train, bench, plan"},
+      {example(R"(, "run": {"rounds": 0})"), "`run.rounds` is 0: must be a number from 1"},
+      {example(R"(, "run": {"round": 1})"), "`run` has the unknown key \"round\""},
+      {replaced("{\"label\": \"ADMM\"}", R"({"label": "ADMM", "run": {"devices": "2"}})"),
+       "`axes.1.values.0.run.devices` is \"2\": must be a number"},
+      {example(R"(, "figure": {"kind": "pie"})"), "`figure.kind` is \"pie\": must be \"curves\", "},
+      {example(R"(, "figure": {"kind": "lines", "x": "depth", "y": "speedup"})"),
+       "`figure.x` is \"depth\": must be the name of an axis (width, method, seed)"},
+      {example(R"(, "figure": {"kind": "lines", "x": "width", "y": "speed"})"),
+       "`figure.y` is \"speed\": must be one of"},
+      {example(R"(, "figure": {"kind": "curves", "x": "epoch", "y": "objective"})"),
+       "`figure.y` is \"objective\": must be a list"},
+      {example(
+           R"(, "figure": {"kind": "scatter", "x": "seconds", "y": "speedup", "marks": [{"x": 1, "y": 2, "label": "a", "panel": "8"}]})"),
+       "`figure.marks.0.panel` is \"8\": must be left out without `panels`"},
       {replaced("\"method.name\": \"gd\"", "\"method.nam\": \"gd\""), "8, GD, 0: override \"method.nam"},
   };
   for (const auto& [text, message] : corpus) {

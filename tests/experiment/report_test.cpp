@@ -65,8 +65,8 @@ TEST_CASE("a line of CSV for each job; a search sees no test accuracy") {
   outcomes[1] = {JobState::failed, {}, "x"};
   const std::string all = results_csv(e, jobs, outcomes, true), search = results_csv(e, jobs, outcomes, false);
   check_says(all, "width,method,seed,state,test_accuracy,validation_accuracy,");
-  check_says(all, "\n8,ADMM,0,done,0.25,0.75,,,3,,,,,,8_ADMM_0." + jobs[0].hash + "\n");
-  check_says(all, "\n8,ADMM,1,failed,,,,,,,,,,,8_ADMM_1." + jobs[1].hash + "\n");
+  check_says(all, "\n8,ADMM,0,done,0.25,0.75,,,3,,,,,,,,,8_ADMM_0." + jobs[0].hash + "\n");
+  check_says(all, "\n8,ADMM,1,failed,,,,,,,,,,,,,,8_ADMM_1." + jobs[1].hash + "\n");
   CHECK(search.find("0.25") == std::string::npos);
   CHECK(search.find("test_accuracy") == std::string::npos);
   CHECK(std::count(all.begin(), all.end(), '\n') == 11);

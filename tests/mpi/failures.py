@@ -427,7 +427,7 @@ def main():
     print(f"{tried - failed} of {tried} failures survived ({summary}); the slowest ended after {slowest:.1f} s")
     if hung:
         print(f"the launcher itself hung in {hung} of them, after a death within MPI_Init")
-    if hung > 1 + tried // 50:
+    if hung > max(1, tried // 50):
         print("that is too often to be chance")
         failed += 1
     if not arguments.keep and failed == 0:

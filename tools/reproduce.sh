@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The tables and figures of arXiv 2105.09837, and what goes beyond them, from the experiments of configs/experiments, on the
+# datasets that are there; and the results page that shows them.
+#   tools/reproduce.sh [--quick] [--datasets FOLDER] [--output FOLDER] [--machine FILE] [--page FOLDER] [NAME…]
+#   NAME        only these experiments (default: table3 table4 fig2 fig3 fig4 workers fig5 bits time epochs depth hops)
+#   --quick     their small variants, in minutes
+#   --datasets  where the datasets are (default: data)
+#   --output    where the runs go (default: runs/paper, or runs/paper-quick); the same command goes on after an interrupt
+#   --machine   rates of this machine, as `gamlp bench --machine FILE` measures them (default: configs/machines/cpu.json)
+#   --page      also writes the page and its pictures there, e.g. tests/results/paper
+# Needs build/gamlp (tools/quickstart.sh) and, for figures, matplotlib. Exit status 0 when every experiment ended well.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+all=(table3 table4 fig2 fig3 fig4 workers fig5 bits time epochs depth hops)
+gamlp=${GAMLP:-build/gamlp}
+datasets=data
+machine=configs/machines/cpu.json
+output=
+page=
+quick=()
+names=()
+while (($#)); do
+  case "$1" in
+    --quick) quick=(--quick) ;;
+    --datasets) datasets=${2:?"--datasets needs a folder"} && shift ;;
+    --output) output=${2:?"--output needs a folder"} && shift ;;
+    --machine) machine=${2:?"--machine needs a file"} && shift ;;
+    --page) page=${2:?"--page needs a folder"} && shift ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    -*) echo "reproduce: unknown option $1" >&2 && exit 2 ;;
+    *)
+      if [[ ! -f configs/experiments/$1.json ]]; then echo "reproduce: there is no configs/experiments/$1.json" >&2 && exit 2; fi
+      names+=("$1")
+      ;;
+  esac
+  shift
+done
+((${#names[@]})) || names=("${all[@]}")
+output=${output:-runs/paper${quick:+-quick}}
+if [[ ! -x $gamlp ]]; then echo "reproduce: there is no $gamlp: build it (tools/quickstart.sh)" >&2 && exit 2; fi
+python=python3
+if ! "$python" -c 'import matplotlib' 2> /dev/null && /usr/bin/python3 -c 'import matplotlib' 2> /dev/null; then python=/usr/bin/python3; fi
+
+failed=0
+mkdir -p "$output"
+for name in "${names[@]}"; do
+  start=$SECONDS
+  echo "== $name"
+  "$gamlp" experiment "configs/experiments/$name.json" "${quick[@]}" --datasets "$datasets" --machine "$machine" \
+    --output "$output/$name" || failed=1
+  if [[ -f $output/$name/table.json ]] && grep -q '"figure"' "$output/$name/table.json"; then
+    "$python" -B tools/plot.py "$output/$name" -o "$output/$name.png" || failed=1
+  fi
+  echo "$((SECONDS - start))" >> "$output/$name/seconds"  # a call's; of several after an interrupt all
+done
+if [[ -n $page ]]; then "$python" -B tools/results_page.py "$output" --page "$page" || failed=1; fi
+exit "$failed"

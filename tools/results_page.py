@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Fills the results page with the tables and figures that tools/reproduce.sh has made.
+
+    results_page.py runs/paper --page tests/results/paper
+
+Reads PAGE/page.md, the text that people write, and writes PAGE/README.md and the pictures. In the text,
+    {{about}}         stands for date, commit, version, machine and time
+    {{table NAME}}    for the tables of the experiment of that name
+    {{figure NAME}}   for its picture
+What was not run is said to be so. Exit status: 0 written, 1 a file is missing or corrupt, 2 usage.
+"""
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+class PageError(Exception):
+    """What is wrong, with the file's name."""
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PageError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return "unknown processor"
+
+
+def commit() -> str:
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
+def about(runs: Path) -> str:
+    seconds = {path.parent.name: sum(map(int, read(path).split())) for path in sorted(runs.glob("*/seconds"))}
+    total = sum(seconds.values())
+    parts = ", ".join(f"{name} {time // 60}:{time % 60:02}" for name, time in seconds.items())
+    return (f"Made by `tools/reproduce.sh` on {datetime.date.today()}, commit {commit()}, {len(os.sched_getaffinity(0))} cores "
+            f"({processor()}), in {total // 60} minutes of experiments ({parts}).")
+
+
+def tables(runs: Path, name: str) -> str:
+    path = runs / name / "table.md"
+    if not path.exists():
+        return f"*{name}: not run.*"
+    lines = read(path).strip().splitlines()
+    if not lines or not lines[0].startswith("# "):
+        raise PageError(f"{path}: not a table of gamlp experiment")
+    return "\n".join([f"**{lines[0][2:]}**"] + [re.sub(r"^## (.*)", r"*\1*", line) for line in lines[3:]])
+
+
+def figure(runs: Path, page: Path, name: str) -> str:
+    picture = runs / f"{name}.png"
+    if not picture.exists():
+        return f"*{name}: not run.*"
+    shutil.copyfile(picture, page / picture.name)
+    title = json.loads(read(runs / name / "table.json"))["title"]
+    return f"![{title}]({picture.name})"
+
+
+def fill(text: str, runs: Path, page: Path) -> str:
+    def place(match: re.Match[str]) -> str:
+        kind, name = match.group(1), match.group(2)
+        if kind == "about" and name is None:
+            return about(runs)
+        if kind == "table" and name:
+            return tables(runs, name)
+        if kind == "figure" and name:
+            return figure(runs, page, name)
+        raise PageError(f"{page / 'page.md'}: {match.group(0)} is neither {{{{about}}}}, {{{{table NAME}}}} nor {{{{figure NAME}}}}")
+
+    return re.sub(r"\{\{(\w+)(?: (\w+))?\}\}", place, text)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, help="folder of tools/reproduce.sh")
+    parser.add_argument("--page", type=Path, required=True, help="folder with page.md")
+    args = parser.parse_args(argv)
+    try:
+        text = fill(read(args.page / "page.md"), args.runs, args.page)
+        (args.page / "README.md").write_text(text, encoding="utf-8")
+    except (PageError, OSError, ValueError, KeyError) as error:
+        print(f"results_page.py: {error}", file=sys.stderr)
+        return 1
+    print(f"wrote {args.page / 'README.md'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
