@@ -8,6 +8,7 @@ import csv
 import json
 import math
 import statistics
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Iterable
@@ -168,12 +169,13 @@ class ExperimentFigure:
                 axis.set_title(panel if r == 0 and panel else "", loc="left")
                 if curves:
                     axis.set_ylabel(title_of({}, "y", row) if p == 0 else "")
+        head = textwrap.fill(title or experiment.title, int(11 * size[0]))
         handles = self.handles()
         if handles:
-            legend = header_legend(self.figure, handles, title or experiment.title, size[1])
-            legend.set_title(title or experiment.title, prop={"size": 11, "weight": "bold"})
+            legend = header_legend(self.figure, handles, head, size[1], 3 if size[0] < 8 else 4)
+            legend.set_title(head, prop={"size": 11, "weight": "bold"})
         else:
-            self.figure.suptitle(title or experiment.title, fontsize=11, fontweight="bold")
+            self.figure.suptitle(head, fontsize=11, fontweight="bold")
 
     def style_of(self, line: str, style: str) -> dict[str, Any]:
         s = self.styles.index(style)
@@ -188,7 +190,7 @@ class ExperimentFigure:
         unit, unit_name = 1.0, ""
         if "bytes" in str(spec["x"]) and kind != "lines":
             unit, unit_name = byte_unit(max(values_of(self.experiment.results, spec["x"]), default=0.0))
-        largest = 0.0
+        smallest, largest = math.inf, 0.0
         for line in self.lines:
             for style in self.styles:
                 chosen = self.experiment.chosen(panels=panel, lines=line, style=style)
@@ -203,14 +205,14 @@ class ExperimentFigure:
                 if not points.x:
                     continue
                 positive = positive and min(points.y) >= 0
-                largest = max(largest, *points.x)
+                smallest, largest = min(smallest, *points.x), max(largest, *points.x)
                 looks = self.style_of(line, style)
                 x = [v / unit for v in points.x]
                 if kind == "curves":
                     axis.plot(x, points.y, **{**looks, "linewidth": 1.2})
                     continue
                 if kind == "scatter":
-                    looks["linestyle"] = "-" if len(x) > 1 else "none"
+                    looks["linestyle"] = looks["linestyle"] if len(x) > 1 else "none"
                 axis.errorbar(x, points.y, points.spread if any(points.spread) else None, **looks, markersize=4.5,
                               linewidth=1.2, elinewidth=.8, capsize=2)
         if spec.get("ideal"):
@@ -227,7 +229,7 @@ class ExperimentFigure:
         axis.set_ylabel(title_of(spec, "y", row))
         if spec.get("log_x"):
             axis.set_xscale("log")
-        elif kind != "scatter":
+        elif kind != "scatter" and smallest < .4 * largest:
             axis.set_xlim(left=0)
         if spec.get("log_y"):
             axis.set_yscale("log", nonpositive="mask")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 # Okabe and Ito's colours, told apart by colour-blind readers too; yellow left out, it is too pale on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#555555", "#000000", "#999933")
 NUMBERS = ("epoch", "stage", "layers", "seconds", "bytes_sent")  # in every line
 CURVES = ("objective", "residual", "train_accuracy", "validation_accuracy", "test_accuracy")  # may be null
 
@@ -112,11 +112,11 @@ def byte_unit(largest: float) -> tuple[float, str]:
     return 1.0, "bytes"
 
 
-def header_legend(figure: Any, handles: list[Any], title: str | None, height: float = 6.2) -> Any:
-    """Before matplotlib 3.7 constrained layout leaves no room for figure legends: make it by hand."""
-    columns = min(4, len(handles))
+def header_legend(figure: Any, handles: list[Any], title: str | None, height: float = 6.2, most: int = 4) -> Any:
+    """Before matplotlib 3.7 constrained layout leaves no room for figure legends: make it by hand. Up to `most` columns."""
+    columns = min(most, len(handles))
     rows = math.ceil(len(handles) / columns)
-    room = (.22 * rows + (.28 if title else .06)) / height  # inches
+    room = (.22 * rows + (.08 + .2 * len(title.splitlines()) if title else .06)) / height  # inches
     figure.get_layout_engine().set(h_pad=.06, w_pad=.06, rect=(0, 0, 1, 1 - room))
     return figure.legend(handles=handles, loc="upper center", ncol=columns, bbox_to_anchor=(.5, 1.0))
 

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Fills the results page with the tables and figures that tools/reproduce.sh has made.
 
-    results_page.py runs/paper --page tests/results/paper
+    results_page.py runs/paper --page tests/results/paper [--best configs/best]
 
 Reads PAGE/page.md, the text that people write, and writes PAGE/README.md and the pictures. In the text,
     {{about}}         stands for date, commit, version, machine and time
     {{table NAME}}    for the tables of the experiment of that name
     {{figure NAME}}   for its picture
-What was not run is said to be so. Exit status: 0 written, 1 a file is missing or corrupt, 2 usage.
+What was not run is said to be so. With --best the configs that experiment `best` chose are written to that folder, a file for each
+dataset, which they expect in data/ at the top. Exit status: 0 written, 1 a file is missing or corrupt, 2 usage.
 """
 from __future__ import annotations
 
@@ -75,6 +76,17 @@ def figure(runs: Path, page: Path, name: str) -> str:
     return f"![{title}]({picture.name})"
 
 
+def write_best(runs: Path, folder: Path) -> None:
+    for path in sorted((runs / "best" / "best").glob("*.json")):
+        config = json.loads(read(path))
+        name = Path(config["dataset"]["path"]).name
+        config["dataset"]["path"] = f"../../data/{name}"
+        config["devices"] = "auto"
+        folder.mkdir(parents=True, exist_ok=True)
+        document = {"$schema": "../schema.json", **config}
+        (folder / name).with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
 def fill(text: str, runs: Path, page: Path) -> str:
     def place(match: re.Match[str]) -> str:
         kind, name = match.group(1), match.group(2)
@@ -93,8 +105,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="folder of tools/reproduce.sh")
     parser.add_argument("--page", type=Path, required=True, help="folder with page.md")
+    parser.add_argument("--best", type=Path, help="also write the tuned configs to this folder")
     args = parser.parse_args(argv)
     try:
+        if args.best:
+            write_best(args.runs, args.best)
         text = fill(read(args.page / "page.md"), args.runs, args.page)
         (args.page / "README.md").write_text(text, encoding="utf-8")
     except (PageError, OSError, ValueError, KeyError) as error:

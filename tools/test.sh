@@ -154,7 +154,7 @@ part_tools() {
     "$python" -B "$test"
   done
   if command -v shellcheck > /dev/null; then
-    shellcheck tools/*.sh .ci/run
+    shellcheck tools/*.sh tests/experiment/*.sh .ci/run
   fi
 }
 

@@ -124,6 +124,12 @@ class ResultsPage(ExperimentCase):
             self.assertIn(part, text)
         self.assertNotIn("From x.json", text)
         self.assertEqual((self.dir / "page/exp.png").read_bytes(), b"picture")
+        chosen = self.dir / "best/best"
+        chosen.mkdir(parents=True)
+        (chosen / "Cora_x.json").write_text(json.dumps({"dataset": {"path": "/a/cora.npz"}, "devices": "cpu:1"}))
+        results_page.write_best(self.dir, self.dir / "configs")
+        self.assertEqual(json.loads((self.dir / "configs/cora.json").read_text()),
+                         {"$schema": "../schema.json", "dataset": {"path": "../../data/cora.npz"}, "devices": "auto"})
         self.assertEqual(self.page("{{tabel exp}}")[0], 1)
         self.assertIn("{{tabel exp}} is neither", self.page("{{tabel exp}}")[2])
 

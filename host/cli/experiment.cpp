@@ -2,6 +2,7 @@
 #include "host/experiment/experiment.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <fcntl.h>
@@ -109,13 +110,18 @@ class ExperimentRun {
       if (stopped_) return stop(wanted);
       const SearchChoice choice = chosen_by_search(experiment_, jobs_, outcomes_);
       work_off(choice.chosen, "", true);
-      if (stopped_) return stop(choice.chosen);
+      if (stopped_) {
+        write_tables(choice.chosen);
+        return stop(choice.chosen);
+      }
       write_best(only(jobs_, choice.chosen));
       for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = choice.chosen[i] || choice.undecided[i];
       return report(wanted);
     }
     work_off(wanted, "", true);
-    return stopped_ ? stop(wanted) : report(wanted);
+    if (!stopped_) return report(wanted);
+    write_tables(wanted);
+    return stop(wanted);
   }
 
  private:
@@ -243,7 +249,9 @@ class ExperimentRun {
     look_up(i);
     JobOutcome& outcome = outcomes_[i];
     if (outcome.state != JobState::waiting) return;
-    if (stopped_ && end.status == static_cast<int>(ExitCode::interrupted)) return;
+    const bool interrupted = end.status == static_cast<int>(ExitCode::interrupted) || end.status == 128 + SIGTERM ||
+                             end.status == 128 + SIGINT || end.status == 128 + SIGHUP;  // before it knew signals
+    if (stopped_ && interrupted) return;
     if (resumed_.contains(i) && end.status == static_cast<int>(ExitCode::data)) {
       // Its checkpoints are of no use: the next call trains anew.
       std::error_code error;
@@ -345,15 +353,22 @@ class ExperimentRun {
   std::string about(const std::vector<JobOutcome>& outcomes) const {
     std::set<std::string> versions;
     for (const JobOutcome& outcome : outcomes) {
-      if (outcome.state == JobState::done) versions.insert(outcome.result.value("version", "?"));
+      if (outcome.result.contains("version")) versions.insert(outcome.result.at("version"));
     }
     std::string text = "From " + experiment_.file.string() + (args_.quick ? ", its quick variant" : "");
     for (const std::string& one : args_.overrides) text += ", with " + one;
     for (const std::string& version : versions) text += ", gamlp " + version;
+    const auto waiting = std::count_if(outcomes.begin(), outcomes.end(),
+                                       [](const JobOutcome& one) { return one.state == JobState::waiting; });
+    if (waiting > 0) {
+      text += "; unfinished: " + std::to_string(waiting) + " of " + std::to_string(outcomes.size()) +
+              " jobs did not run yet";
+    }
     return text + "; table made on " + date_today() + ".";
   }
 
-  int report(const std::vector<bool>& wanted) {
+  // Of what is done; returns the Markdown.
+  std::string write_tables(const std::vector<bool>& wanted) const {
     const std::vector<Job> jobs = only(jobs_, wanted);
     const std::vector<JobOutcome> outcomes = only(outcomes_, wanted);
     const std::vector<ResultTable> tables = make_tables(experiment_, jobs, outcomes);
@@ -361,6 +376,11 @@ class ExperimentRun {
     write("table.json", to_json(experiment_, tables).dump(2) + "\n");
     const std::string text = markdown(experiment_, tables, jobs, outcomes, about(outcomes));
     write("table.md", text);
+    return text;
+  }
+
+  int report(const std::vector<bool>& wanted) const {
+    const std::string text = write_tables(wanted);
     if (!quiet_) std::printf("\n");
     write_stdout(text + "\nresults: " + folder_.string() + "  (table.md, table.json, results.csv" +
                  (experiment_.search ? ", search.csv, best" : "") + ", jobs)\n");

@@ -59,7 +59,11 @@ std::string cell_text(const Experiment& e, const Cell& cell, bool best, const js
   if (cell.jobs == 0) return "";
   std::string text;
   if (cell.done == 0) {
-    text = cell.missing > 0 ? "missing" : cell.diverged > 0 ? "diverged" : cell.failed > 0 ? "failed" : "no value";
+    text = cell.missing > 0    ? "missing"
+           : cell.diverged > 0 ? "diverged"
+           : cell.failed > 0   ? "failed"
+           : cell.waiting > 0  ? "not yet"
+                               : "no value";
   } else {
     text = shown_value(e, cell.mean);
     if (cell.done > 1) text += " ± " + shown_value(e, cell.deviation);
@@ -134,6 +138,7 @@ std::vector<ResultTable> make_tables(const Experiment& e, const std::vector<Job>
                                                        e.axes[e.columns].index_of(jobs[i].labels[e.columns])};
     Cell& cell = at->cells[place];
     ++cell.jobs;
+    cell.waiting += outcomes[i].state == JobState::waiting;
     cell.missing += outcomes[i].state == JobState::missing;
     cell.diverged += outcomes[i].state == JobState::diverged;
     cell.failed += outcomes[i].state == JobState::failed;

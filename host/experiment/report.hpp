@@ -25,7 +25,7 @@ std::string results_csv(const Experiment& experiment, const std::vector<Job>& jo
 
 // A cell of the table: over the repetitions that are done.
 struct Cell {
-  int jobs = 0, done = 0, missing = 0, diverged = 0, failed = 0;
+  int jobs = 0, done = 0, waiting = 0, missing = 0, diverged = 0, failed = 0;
   double mean = 0, deviation = 0;   // of the sample
   std::vector<std::string> chosen;  // "axis = label", where a search chose
 };

@@ -39,10 +39,15 @@ std::string load_error(const fs::path& file) {
 
 TEST_CASE("every published config loads, survives a round trip and warns of nothing", "[config]") {
   int count = 0;
-  for (const auto& entry : fs::directory_iterator(GAMLP_SOURCE_DIR "/configs")) {
-    if (entry.path().extension() != ".json" || entry.path().filename() == "schema.json") continue;
-    INFO(entry.path().string());
-    const Config config = load_config(entry.path());
+  std::vector<fs::path> files;
+  for (const char* folder : {"/configs", "/configs/best"}) {
+    for (const auto& entry : fs::directory_iterator(std::string(GAMLP_SOURCE_DIR) + folder))
+      files.push_back(entry.path());
+  }
+  for (const fs::path& file : files) {
+    if (file.extension() != ".json" || file.filename() == "schema.json") continue;
+    INFO(file.string());
+    const Config config = load_config(file);
     const std::string text = to_json(config).dump(2);
     CHECK(to_json(parse_config_text(text, "again")).dump(2) == text);
     CHECK(config_warnings(config).empty());
