@@ -40,18 +40,30 @@ std::vector<Outcome> outcomes(const Config& config, const TrainOptions& options 
 double apart(double a, double b) { return std::abs(a - b); }
 
 // Sums in another order change steps by rounding, of which a code makes a step of its grid, and a factor of the few
-// inputs of 60 nodes some thousand roundings: by how much depends on the machine's libraries. So the executor may be as
-// far from the CPU, but for a factor, as CPU runs are whose rho and beta differ by some roundings.
+// inputs of 60 nodes some thousand roundings: by how much depends on the machine's libraries, and whether a code is
+// moved at all on luck. So the executor may be as far from the CPU, but for a factor, as any of a number of CPU runs
+// whose constants differ by some roundings.
 void check_follows(const Config& config) {
   constexpr double kFactor = 4, kRounding = 1e-5;
   const std::vector<Outcome> expected = outcomes(config), found = outcomes(config, on_executor());
+  const bool exact = config.method.update == Update::exact;
+  const double rho = exact ? 1e-3 : 1e-2;
   std::vector<std::vector<Outcome>> perturbed;
-  for (const double factor : {1 + 1e-6, 1 - 1e-6}) {
-    Config rho = config, beta = config;
-    rho.method.rho = factor * (config.method.update == Update::exact ? 1e-3 : 1e-2);
-    beta.method.exact.beta *= factor;
-    perturbed.push_back(outcomes(rho));
-    if (config.method.update == Update::exact) perturbed.push_back(outcomes(beta));
+  for (const double factor : {1 + 1e-6, 1 - 1e-6, 1 + 4e-7, 1 - 4e-7}) {
+    Config other = config;
+    other.method.rho = factor * rho;
+    perturbed.push_back(outcomes(other));
+    other = config;
+    other.method.weight_decay_first = factor * 10 * rho;
+    perturbed.push_back(outcomes(other));
+    other = config;
+    other.method.nu = other.method.rho = factor * rho;
+    other.method.weight_decay_first = 10 * rho;
+    perturbed.push_back(outcomes(other));
+    if (!exact) continue;
+    other = config;
+    other.method.exact.beta *= factor;
+    perturbed.push_back(outcomes(other));
   }
   REQUIRE(found.size() == expected.size());
   double objective = 0, accuracy = 0;  // how far the perturbed runs have come from the CPU's
