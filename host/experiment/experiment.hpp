@@ -46,6 +46,8 @@ inline constexpr std::array<const char*, 13> kResultFigures = {"test_accuracy",
                                                                "speedup",
                                                                "memory_bytes"};
 
+inline constexpr std::array<const char*, 3> kJobPrograms = {"train", "bench", "plan"};  // JobRun::Program
+
 // What a job runs, beside its config.
 struct JobRun {
   enum class Program { train, bench, plan };
