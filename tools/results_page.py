@@ -64,12 +64,16 @@ def tables(runs: Path, name: str) -> str:
     lines = read(path).strip().splitlines()
     if not lines or not lines[0].startswith("# "):
         raise PageError(f"{path}: not a table of gamlp experiment")
-    return "\n".join([f"**{lines[0][2:]}**"] + [re.sub(r"^## (.*)", r"*\1*", line) for line in lines[3:]])
+    missing = [re.sub(r"^- missing: (\S*/)?([^/\s]+): .*", r"\2", line) for line in lines if line.startswith("- missing: ")]
+    kept = [re.sub(r"^## (.*)", r"*\1*", line) for line in lines[3:] if not line.startswith("- missing: ")]
+    if missing:  # where they were looked for is nobody else's
+        kept.append("Missing here: " + ", ".join(missing) + ".")
+    return "\n".join([f"**{lines[0][2:]}**"] + kept)
 
 
 def figure(runs: Path, page: Path, name: str) -> str:
     picture = runs / f"{name}.png"
-    if not picture.exists():
+    if not picture.exists() or not (runs / name / "table.json").exists():
         return f"*{name}: not run.*"
     shutil.copyfile(picture, page / picture.name)
     title = json.loads(read(runs / name / "table.json"))["title"]

@@ -43,7 +43,8 @@ class ExperimentCase(PlotCase):
         (folder / "results.csv").write_text("\n".join(lines) + "\n")
         table = {"title": "An experiment", "mean_over": "seed", "tables": []}
         (folder / "table.json").write_text(json.dumps(table | ({"figure": figure} if figure else {})))
-        (folder / "table.md").write_text("# An experiment\n\nFrom x.json.\n\nnotes\n\n## part a\n\n| dataset | 2 |\n|---|---|\n")
+        (folder / "table.md").write_text("# An experiment\n\nFrom x.json.\n\nnotes\n\n## part a\n\n| dataset | 2 |\n|---|---|\n\n"
+                                        "- missing: ../data/a.npz: no such file (dataset.path): neither /x/a.npz nor /y/a.npz\n")
         return folder
 
 
@@ -123,6 +124,8 @@ class ResultsPage(ExperimentCase):
                      "![An experiment](exp.png)", "*other: not run.*"):
             self.assertIn(part, text)
         self.assertNotIn("From x.json", text)
+        self.assertIn("Missing here: a.npz.", text)
+        self.assertNotIn("/x/", text)
         self.assertEqual((self.dir / "page/exp.png").read_bytes(), b"picture")
         chosen = self.dir / "best/best"
         chosen.mkdir(parents=True)
