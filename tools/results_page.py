@@ -44,16 +44,23 @@ def processor() -> str:
     return "unknown processor"
 
 
-def commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+def commit(page: Path) -> str:
+    """The commit of all but the page; "+" after it: there were changes."""
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+
+    head = git("rev-parse", "--short", "HEAD")
+    if head.returncode != 0:
+        return "unknown"
+    changed = git("diff", "--quiet", "HEAD", "--", ":/", f":(exclude){page}").returncode != 0
+    return head.stdout.strip() + ("+" if changed else "")
 
 
-def about(runs: Path) -> str:
+def about(runs: Path, page: Path) -> str:
     seconds = {path.parent.name: sum(map(int, read(path).split())) for path in sorted(runs.glob("*/seconds"))}
     total = sum(seconds.values())
     parts = ", ".join(f"{name} {time // 60}:{time % 60:02}" for name, time in seconds.items())
-    return (f"Made by `tools/reproduce.sh` on {datetime.date.today()}, commit {commit()}, {len(os.sched_getaffinity(0))} cores "
+    return (f"Made by `tools/reproduce.sh` on {datetime.date.today()}, commit {commit(page)}, {len(os.sched_getaffinity(0))} cores "
             f"({processor()}), in {total // 60} minutes of experiments ({parts}).")
 
 
@@ -95,7 +102,7 @@ def fill(text: str, runs: Path, page: Path) -> str:
     def place(match: re.Match[str]) -> str:
         kind, name = match.group(1), match.group(2)
         if kind == "about" and name is None:
-            return about(runs)
+            return about(runs, page)
         if kind == "table" and name:
             return tables(runs, name)
         if kind == "figure" and name:
