@@ -257,6 +257,12 @@ Experiment load_experiment(const fs::path& file, bool quick) {
   std::set<std::string> names;
   for (const Node& one : root.at("axes").list()) {
     e.axes.push_back(read_axis(one));
+    std::vector<std::string> taken(kResultFigures.begin(),
+                                   kResultFigures.end());  // columns of results.csv, as axes are
+    taken.insert(taken.end(), {"state", "run"});
+    if (std::find(taken.begin(), taken.end(), e.axes.back().name) != taken.end()) {
+      one.at("name").fail("another name than those of results (" + joined(taken) + ")");
+    }
     if (!names.insert(e.axes.back().name).second) one.at("name").fail("another name than those of the axes before");
   }
   read_table(e, root.at("table"));

@@ -178,6 +178,8 @@ TEST_CASE("every bad experiment file is refused with file, key and expectation")
       {replaced("{\"GD\": 0.5}", "{\"GD\": \"0.5\"}"), "`paper.8.GD` is \"0.5\": must be a number"},
       {example(", \"search\": {\"axes\": [\"width\"], \"seeds\": \"0\"}"), "`search.axes.0` is \"width\": must be"},
       {replaced("[{\"layers\": 2", "[{\"layers\": 1"), "8, ADMM, 0: `stages.0.layers` is 1: must be"},
+      {replaced("\"name\": \"seed\"", "\"name\": \"epochs\""),
+       "`axes.2.name` is \"epochs\": must be another name than"},
       {example(R"(, "run": {"program": "fly"})"), "`run.program` is \"fly\": must be one of train, bench, plan"},
       {example(R"(, "run": {"rounds": 0})"), "`run.rounds` is 0: must be a number from 1"},
       {example(R"(, "run": {"round": 1})"), "`run` has the unknown key \"round\""},
