@@ -104,7 +104,7 @@ class Subject {
     const int layers = static_cast<int>(config.stages.back().layers);
     tell_failure(group, [&] {
       scalars_.resize(static_cast<std::size_t>(layers) * kLayerScalars);
-      runner_.build(layers, initial_network(runner_.spec_of(layers).widths, config.method, config.train.seed));
+      runner_.build(layers, runner_.initial(layers, config.train.seed));
       runner_.forward();
       run(layers + 3);  // past the first gradients, which take an extra product each
       record(true);

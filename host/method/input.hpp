@@ -2,6 +2,7 @@
 // span of the training inputs, so V coordinates represent them exactly (algorithm.md §8, §9):
 //   plain   x itself
 //   qr      x = r q with orthonormal rows in q: train W' = W qᵀ on r (V × V); W = W' q
+//           (ADMM's gradient steps and gradient descent: steps along rᵀ are those along xᵀ)
 //   kernel  W = cᵀ x₀, x₀ = x − mean: train c on K = x₀ x₀ᵀ (V × V), see ops::KernelSolve (exact update)
 // Evaluation uses the same coordinates for the other nodes, so no n0-wide product is left in the run.
 #pragma once

@@ -32,9 +32,9 @@ LayerWeights random_layer(std::int64_t outputs, std::int64_t inputs, double scal
 }
 
 // torch.nn.Linear.
-LayerWeights uniform_layer(std::int64_t outputs, std::int64_t inputs, std::uint64_t key) {
+LayerWeights uniform_layer(std::int64_t outputs, std::int64_t inputs, std::int64_t fan_in, std::uint64_t key) {
   Random random(key);
-  const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
+  const double bound = 1.0 / std::sqrt(static_cast<double>(fan_in));
   const auto next = [&] { return bound * (2.0 * random.uniform() - 1.0); };
   return filled_layer(outputs, inputs, next, next);
 }
@@ -44,7 +44,7 @@ constexpr double kPaperScale = 0.1;
 // A layer after the first.
 LayerWeights later_layer(std::int64_t outputs, std::int64_t inputs, Init init, std::uint64_t key) {
   if (init == Init::identity) return identity_layer(outputs, inputs);
-  if (init == Init::pytorch) return uniform_layer(outputs, inputs, key);
+  if (init == Init::pytorch) return uniform_layer(outputs, inputs, inputs, key);
   return random_layer(outputs, inputs, kPaperScale, kPaperScale, key);
 }
 
@@ -57,12 +57,15 @@ std::vector<std::int64_t> layer_widths(int layers, std::int64_t inputs, std::int
   return widths;
 }
 
-Network initial_network(const std::vector<std::int64_t>& widths, const MethodConfig& method, std::uint64_t seed) {
+Network initial_network(const std::vector<std::int64_t>& widths, const MethodConfig& method, std::uint64_t seed,
+                        std::int64_t features) {
   Network network;
   for (std::size_t l = 1; l < widths.size(); ++l) {
     const std::uint64_t key = random_key(seed, 1, l);
-    if (l > 1 || method.init == Init::pytorch) {
+    if (l > 1) {
       network.push_back(later_layer(widths[l], widths[l - 1], method.init, key));
+    } else if (method.init == Init::pytorch) {
+      network.push_back(uniform_layer(widths[1], widths[0], features > 0 ? features : widths[0], key));
     } else {
       const double scale_b = method.init == Init::normal ? kPaperScale : 0.0;
       network.push_back(random_layer(widths[l], widths[l - 1], method.init_scale_first, scale_b, key));

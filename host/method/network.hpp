@@ -24,8 +24,9 @@ std::vector<std::int64_t> layer_widths(int layers, std::int64_t inputs, std::int
 
 // How method.init and init_scale_first say. W_1 ~ N(0, scale²) and the others rectangular identities ("identity") or
 // N(0, 0.1²) with b ~ N(0, 0.1²) everywhere ("normal"); or all uniform in ±1/sqrt(inputs) ("pytorch"). Seeded per
-// layer.
-Network initial_network(const std::vector<std::int64_t>& widths, const MethodConfig& method, std::uint64_t seed);
+// layer. `features`: inputs of layer 1 where widths has the coordinates that stand for them (0: widths' own).
+Network initial_network(const std::vector<std::int64_t>& widths, const MethodConfig& method, std::uint64_t seed,
+                        std::int64_t features = 0);
 
 // Inserts width × width layers, as above, before the head until there are `layers`; the head is kept, or restarts (as
 // above; with method.init "normal" as a rectangular identity). With identity layers and a kept head the function is

@@ -62,8 +62,8 @@ InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector
   note();
   std::int64_t epochs = 0;
   for (const StageConfig& stage : config.stages) epochs += stage.epochs;
-  // Optimisers that scale each weight by itself train otherwise in other coordinates.
-  if (is_backprop(config.method)) return InputKind::plain;
+  // Optimisers that scale each weight by itself train otherwise in other coordinates; gradient descent does not.
+  if (is_backprop(config.method) && config.method.name != MethodName::gd) return InputKind::plain;
   const InputKind kind = choose_input_kind(shape, config.method.update, config.model.width, epochs, &why);
   note();
   return kind;

@@ -102,7 +102,7 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
     context.compute = streams[static_cast<std::size_t>(rank)].get();
     return context;
   };
-  runner.build(layers, initial_network(runner.spec_of(layers).widths, config.method, 1));
+  runner.build(layers, runner.initial(layers, 1));
   runner.forward();
   std::int64_t epoch = 0;
   const auto iterate = [&](int count) {

@@ -19,6 +19,10 @@ StageSpec StageRunner::spec_of(int layers) const {
   return make_stage_spec(config_, problem_.shape(), layers, fleet_->size());
 }
 
+Network StageRunner::initial(int layers, std::uint64_t seed) const {
+  return initial_network(spec_of(layers).widths, config_.method, seed, problem_.inputs);
+}
+
 void StageRunner::settle() noexcept {
   try {
     fleet_->wait();

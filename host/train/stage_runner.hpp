@@ -37,6 +37,8 @@ class StageRunner {
   Network download_buffer() const;
 
   StageSpec spec_of(int layers) const;
+  // The weights that a run whose first stage has `layers` layers starts from.
+  Network initial(int layers, std::uint64_t seed) const;
   const StageSpec& spec() const { return spec_; }
   Fleet& fleet() { return *fleet_; }
   ProcessGroup& group() { return group_; }

@@ -228,7 +228,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   }
   // A resumed stage restores its weights over these.
   const int first_layers = static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers);
-  network_ = initial_network(runner_.spec_of(first_layers).widths, config_.method, seed);
+  network_ = runner_.initial(first_layers, seed);
   for (int stage = first_stage; stage <= static_cast<int>(config_.stages.size()); ++stage) {
     const int layers = static_cast<int>(config_.stages[static_cast<std::size_t>(stage) - 1].layers);
     if (stage > first_stage) {

@@ -165,6 +165,39 @@ TEST_CASE("every optimiser follows PyTorch's definition") {
   }
 }
 
+TEST_CASE(
+    "gradient descent is the same in the coordinates of QR, optimisers that scale weights by themselves are not") {
+  for (const auto& [name, text] : kMethods) {
+    Setup s = setup_of(name, name == MethodName::adadelta ? 1.0 : 0.02, 2);
+    s.widths = {60, 7, 6, 3}, s.nodes = 14, s.weight_scale = 0.2;
+    Start start = start_of(s);
+    Matrix x(s.nodes, 60);
+    std::copy_n(start.x.data(), start.x.size(), x.data());
+    const TrainingInput input = make_training_input(std::move(x), InputKind::qr);
+    REQUIRE(input.inputs() == s.nodes);
+    Network reduced = start.network;
+    reduced.front().w = Matrix(7, s.nodes);
+    Random random(3);
+    for (float& w : reduced.front().w.view().flat()) w = static_cast<float>(0.2 * random.normal());
+    start.network.front() = input.expanded(reduced.front());
+    Training full(s, start, 1), less(s, input, start.labels, reduced, 2);
+    full.forward(), less.forward();
+    full.iterate(0, 30), less.iterate(0, 30);
+    Network got = less.network();
+    got.front() = input.expanded(got.front());
+    const std::vector<double> from = numbers(mlp_of(start.network)), to = numbers(mlp_of(full.network()));
+    const double apart = largest_difference(to, numbers(mlp_of(got))), moved = largest_difference(to, from);
+    INFO(text << ": " << apart << " apart after moving " << moved);
+    if (name == MethodName::gd) {
+      // Steps of size 0.1 and the two products with the basis round at 2^-24 each; 30 of them.
+      CHECK(apart < 100 * 0x1p-24);
+      CHECK(moved > 0.1);
+    } else {
+      CHECK(apart > 0.05 * moved);
+    }
+  }
+}
+
 TEST_CASE("whole powers are those of multiplication") {
   double power = 1.0;
   for (std::uint32_t n = 0; n < 70; ++n, power *= 0.9) CHECK(whole_power(0.9, n) == Approx(power).epsilon(1e-14));

@@ -157,3 +157,16 @@ TEST_CASE("layer 1 is reduced only where that is cheaper") {
   CHECK(why.empty());
   CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 600) == InputKind::qr);
 }
+
+TEST_CASE("of the optimisers only gradient descent trains in reduced coordinates") {
+  for (const MethodName name : {MethodName::gd, MethodName::adadelta, MethodName::adagrad, MethodName::adam}) {
+    Config config;
+    config.method.name = name;
+    config.stages = {{2, 300}, {5, 300}};
+    std::vector<std::string> notes;
+    const bool reduced = resolve_problem(config, {140, 5732, 7}, &notes) == InputKind::qr;
+    CHECK(reduced == (name == MethodName::gd));
+    CHECK(notes.size() == (reduced ? 2 : 1));
+    CHECK(resolve_problem(config, {6000, 5732, 7}) == InputKind::plain);
+  }
+}

@@ -135,6 +135,12 @@ TEST_CASE("PyTorch's initialisation is uniform in ±1/sqrt(inputs), for every la
   CHECK_FALSE(same_weights(network[1], network[2]));
   method.growth_head = GrowthHead::restart;
   CHECK_FALSE(same_weights(grown(network, 5, method, 5).back(), network.back()));
+  // Of layer 1 in fewer coordinates: by the inputs that these stand for.
+  const Network reduced = initial_network(layer_widths(2, 40, 50, 7), method, 5, 300);
+  double largest = 0.0;
+  for (const float w : reduced.front().w.view().flat()) largest = std::max(largest, std::fabs(static_cast<double>(w)));
+  CHECK(largest <= 1.0 / std::sqrt(300.0));
+  CHECK(largest > 0.99 / std::sqrt(300.0));
 }
 
 TEST_CASE("weights that are not finite are named") {
