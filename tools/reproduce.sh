@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # The tables and figures of arXiv 2105.09837, and what goes beyond them, from the experiments of configs/experiments, on the
 # datasets that are there; and the results page that shows them.
-#   tools/reproduce.sh [--quick] [--datasets FOLDER] [--output FOLDER] [--machine FILE] [--page FOLDER] [NAME…]
+#   tools/reproduce.sh [--quick] [--datasets FOLDER] [--output FOLDER] [--machine NAME] [--page FOLDER] [NAME…]
 #   NAME        only these experiments (default: the tables, the figures and what goes beyond, as listed below)
 #   --quick     their small variants, in minutes
 #   --datasets  where the datasets are (default: data)
 #   --output    where the runs go (default: runs/paper, or runs/paper-quick); the same command goes on after an interrupt
-#   --machine   rates of this machine, as `gamlp bench --machine FILE` measures them (default: configs/machines/cpu.json)
+#   --machine   whose rates forecasts of CPU workers take (gamlp plan's; default: here, this machine's, measured as they go)
 #   --page      also writes the page and its pictures there, e.g. tests/results/paper
 # Needs build/gamlp (tools/quickstart.sh) and, for figures, matplotlib. Exit status 0 when every experiment ended well.
 set -euo pipefail
@@ -15,7 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 all=(table3 table4 fig2 fig3 fig4 workers fig5 bits time epochs depth hops best)
 gamlp=${GAMLP:-build/gamlp}
 datasets=data
-machine=configs/machines/cpu.json
+machine=here
 output=
 page=
 quick=()
@@ -25,7 +25,7 @@ while (($#)); do
     --quick) quick=(--quick) ;;
     --datasets) datasets=${2:?"--datasets needs a folder"} && shift ;;
     --output) output=${2:?"--output needs a folder"} && shift ;;
-    --machine) machine=${2:?"--machine needs a file"} && shift ;;
+    --machine) machine=${2:?"--machine needs a name or a file"} && shift ;;
     --page) page=${2:?"--page needs a folder"} && shift ;;
     -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0" && exit 0 ;;
     -*) echo "reproduce: unknown option $1" >&2 && exit 2 ;;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <mutex>
 
@@ -50,14 +49,6 @@ class RecordingStream final : public ForwardingStream {
   bool recording = false;
   std::vector<Op> recorded;
 };
-
-std::string processor_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) == 0) return line.substr(std::min(line.find(':') + 2, line.size()));
-  }
-  return "unknown processor";
-}
 
 // Seconds of a 2048³ product on one thread: what the machine can do right now.
 double reference_gflops() {
@@ -246,9 +237,7 @@ int measure(const BenchArguments& args) {
   expect_writable(args.machine);
   Machine machine = measure_machine(args.threads, args.quick,
                                     [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
-  const std::string processor = processor_name();
-  machine.name = std::to_string(machine.devices) + " CPU workers, " + processor;
-  write_file_atomic(args.machine, machine_text(machine, {{"processor", processor},
+  write_file_atomic(args.machine, machine_text(machine, {{"processor", processor_name()},
                                                          {"date", date_today()},
                                                          {"version", kVersion},
                                                          {"sources", {{"seconds", "gamlp bench --machine"}}}}));

@@ -165,7 +165,9 @@ class ExperimentRun {
 
   JobCost cost_of(std::size_t i) {
     constexpr int kAlone = 1 << 20;  // cores: nothing runs beside it
-    if (jobs_[i].run.program == JobRun::Program::plan) return {{{}, path_of(i, ".log"), 1, 0}, 1e10};
+    if (jobs_[i].run.program == JobRun::Program::plan) {
+      return {{{}, path_of(i, ".log"), jobs_[i].run.machine == "here" ? kAlone : 1, 0}, 1e10};
+    }
     Config config = jobs_[i].config;
     const std::string key = gamlp::to_json(config)["dataset"].dump();
     auto known = counts_.find(key);
@@ -424,8 +426,9 @@ void add_experiment(CLI::App& app, Shared& shared) {
   command->add_option("experiment", args->file, "Experiment file (configs/experiments/*.json)")->required();
   command->add_option("--output", args->output, "Folder of runs and results (default: runs/ and the file's name)");
   command->add_option("--datasets", args->datasets, "Folder in which dataset files are looked for first, by name");
-  command->add_option("--machine", args->machine,
-                      "What forecasts take for the local machine: a name or file of gamlp plan's (default: cpu)");
+  command->add_option(
+      "--machine", args->machine,
+      "What forecasts take for the local machine: a name or file of gamlp plan's, or \"here\" (default: cpu)");
   command->add_option("--set", args->overrides, "Override one value of every config, e.g. --set train.evaluate_every=5")
       ->allow_extra_args(false);
   command->add_option("--jobs", args->jobs, "Runs at a time (default: as cores and memory allow)")

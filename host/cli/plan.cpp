@@ -16,6 +16,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/plan/calibrate.hpp"
 #include "host/train/devices.hpp"
 
 namespace gamlp::cli {
@@ -23,6 +24,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kDefaultMachine = "cpu";
+constexpr const char* kHere = "here";
 
 struct PlanArguments {
   std::string config, machine = kDefaultMachine, sweep, trace, output, problem;
@@ -191,8 +193,10 @@ int plan(const PlanArguments& args, const Shared& shared) {
     if (!file->empty()) expect_writable(*file);
   }
   Config config = load_config(path, args.overrides);
-  Machine machine = load_machine(args.machine, path);
-  if (!machine.gpu && config.threads_per_device != machine.threads_per_device) {
+  const bool here = args.machine == kHere;
+  Machine machine;
+  if (!here) machine = load_machine(args.machine, path);
+  if (!here && !machine.gpu && config.threads_per_device != machine.threads_per_device) {
     throw ConfigError("threads_per_device is " + std::to_string(config.threads_per_device) + ", but " + machine.origin +
                       " was measured with " + std::to_string(machine.threads_per_device) +
                       "; measure again: gamlp bench --machine FILE --threads " +
@@ -208,6 +212,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
     throw DataError(std::string(error.what()) +
                     "\nA forecast needs its sizes only: give them with --problem TRAINING_NODES,INPUTS,CLASSES");
   }
+  if (here) machine = measure_machine(subject);
 
   std::vector<Plan> plans;
   const auto expect_devices = [&](int most) {
@@ -275,9 +280,10 @@ void add_plan(CLI::App& app, Shared& shared) {
   CLI::Option* devices =
       command->add_option("--devices", args->devices, "Number of devices (default: the config's, or all)")
           ->check(CLI::Range(1, 999));
-  command->add_option(
-      "--machine", args->machine,
-      "Name of a file in configs/machines, or a path (default: cpu; gamlp bench --machine measures yours)");
+  command->add_option("--machine", args->machine,
+                      "Name of a file in configs/machines, or a path (default: cpu; gamlp bench --machine measures "
+                      "yours); or \"here\": "
+                      "this machine's CPU workers, measured now at the sizes of the config");
   command->add_option("--sweep", args->sweep, "A table over numbers of devices: devices=1..16")->excludes(devices);
   command->add_flag("--as-if", args->as_if,
                     "Forecast more devices than the machine has, as if it had them at the same rates");

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <unistd.h>
 
 #include "host/config/enums.hpp"
 #include "host/core/clock.hpp"
+#include "host/core/error.hpp"
 #include "host/core/random.hpp"
 #include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
@@ -67,30 +69,38 @@ struct Messages {
   double copy_seconds = 0, bytes = 0;
 };
 
-// Iterations of one setting on `workers` workers, for about `budget` seconds; adds the median of every op's times.
-// Returns the seconds of an iteration.
-double measure(const Setting& setting, int workers, int threads, double budget, Samples& medians, Messages& messages) {
+Config config_of(const Setting& setting) {
   Config config;
   config.model.width = setting.width;
-  const int layers = layers_of(setting);
-  config.stages = {{layers, 100}};
+  config.stages = {{layers_of(setting), 100}};
   config.method.name = setting.method;
   config.method.update = setting.update;
   config.exchange.p = config.exchange.q = setting.codec;
-  const ProblemShape shape{setting.nodes, kInputs, setting.classes};
-  const InputKind kind = resolve_problem(config, shape);
+  return config;
+}
 
+// Inputs and labels of random numbers.
+Problem random_problem(const TrainingShape& shape) {
   Random random(7);
-  Matrix x(setting.nodes, kInputs);
+  const auto [nodes, inputs, classes] = shape.problem;
+  Matrix x(nodes, inputs);
   for (float& value : x.view().flat()) value = static_cast<float>(random.normal());
   Problem problem;
-  problem.classes = static_cast<std::int32_t>(setting.classes);
-  problem.inputs = kInputs;
-  for (std::int64_t i = 0; i < setting.nodes; ++i) {
-    const auto label = random.below(static_cast<std::uint64_t>(setting.classes));
+  problem.classes = static_cast<std::int32_t>(classes);
+  problem.inputs = inputs;
+  for (std::int64_t i = 0; i < nodes; ++i) {
+    const auto label = random.below(static_cast<std::uint64_t>(classes));
     problem.parts[0].labels.push_back(static_cast<std::int32_t>(label));
   }
-  problem.input = make_training_input(std::move(x), kind);
+  problem.input = make_training_input(std::move(x), shape.kind);
+  return problem;
+}
+
+// Iterations of the last stage of a (resolved) config on `workers` workers, for about `budget` seconds; adds the median
+// of every op's times. Returns the seconds of an iteration.
+double measure(const Config& config, const Problem& problem, int workers, int threads, double budget, Samples& medians,
+               Messages& messages) {
+  const int layers = static_cast<int>(config.stages.back().layers);
 
   std::vector<std::unique_ptr<TimingStream>> streams;  // outlive the programs that the runner holds
   StageRunner runner(config, problem, create_cpu_fleet(workers, threads));
@@ -119,6 +129,10 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
   const TransportCounters sent_before = runner.fleet().traffic();
   for (auto& stream : streams) stream->recording = true;
   const double seconds_each = iterate(count);
+  for (const BitScheduleEntry& entry : config.exchange.schedule) {
+    epoch = entry.epoch;
+    iterate(3);
+  }
   for (int i = 0; i < 3; ++i) runner.forward();
   runner.settle();
   messages.copy_seconds += runner.fleet().times().exchange - before.exchange;
@@ -133,6 +147,23 @@ double measure(const Setting& setting, int workers, int threads, double budget, 
   }
   for (auto& [key, seconds] : all) medians[key].push_back(median(seconds));
   return seconds_each;
+}
+
+// What is known of the machine without measuring.
+Machine machine_of(int threads_per_device) {
+  Machine machine;
+  machine.devices = std::max(1, hardware_threads() / threads_per_device);
+  machine.threads_per_device = threads_per_device;
+  machine.library = blas_description();
+  machine.memory_total = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  machine.name = std::to_string(machine.devices) + " CPU workers, " + processor_name();
+  return machine;
+}
+
+// One worker, and as many as there are: no more than layers.
+std::vector<int> worker_counts(const Machine& machine, int layers) {
+  const int all = std::min(machine.devices, layers);
+  return all > 1 ? std::vector<int>{1, all} : std::vector<int>{1};
 }
 
 void measure_copy(Messages& messages) {
@@ -187,21 +218,34 @@ std::vector<Setting> settings(bool quick) {
   return all;
 }
 
+// Figures of the ops, by workers, and of messages.
+void summarise(Machine& machine, std::map<int, Samples>& medians, Messages& messages) {
+  for (auto& [workers, ops] : medians) {
+    for (auto& [key, seconds] : ops) {
+      machine.seconds[workers][key.first].push_back({key.second, std::max(median(seconds), 1e-9)});
+    }
+  }
+  // One worker exchanges with nobody: a plain copy stands in.
+  if (medians.size() == 1) measure_copy(messages);
+  machine.copy_bandwidth = messages.bytes / messages.copy_seconds;
+}
+
 }  // namespace
 
+std::string processor_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(std::min(line.find(':') + 2, line.size()));
+  }
+  return "unknown processor";
+}
+
 Machine measure_machine(int threads_per_device, bool quick, const std::function<void(const std::string&)>& progress) {
-  Machine machine;
-  const int cores = hardware_threads();
-  machine.devices = std::max(1, cores / threads_per_device);
-  machine.threads_per_device = threads_per_device;
-  machine.library = blas_description();
-  machine.memory_total = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  Machine machine = machine_of(threads_per_device);
   const std::vector<Setting> list = settings(quick);
   Messages messages;
-  std::map<int, Samples> medians;                // by workers
-  const int all = std::min(machine.devices, 6);  // no more than the fewest layers
-  std::vector<int> counts = {1};
-  if (all > 1) counts.push_back(all);
+  std::map<int, Samples> medians;                             // by workers
+  const std::vector<int> counts = worker_counts(machine, 6);  // the fewest layers
   // A shared machine is faster and slower by turns: in passes that are minutes apart, each in fresh memory. The largest
   // sizes, which take most of the time, differ least.
   const int passes = quick ? 1 : 4;
@@ -213,20 +257,42 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
       progress("pass " + std::to_string(pass + 1) + " of " + std::to_string(passes) + ", " + std::to_string(i + 1) +
                "/" + std::to_string(list.size()) + ": " + std::to_string(list[i].nodes) + " nodes × " +
                std::to_string(list[i].width) + ", " + text_of(list[i]));
+      Config config = config_of(list[i]);
+      TrainingShape shape{{list[i].nodes, kInputs, list[i].classes}, InputKind::plain};
+      shape.kind = resolve_problem(config, shape.problem);
+      const Problem problem = random_problem(shape);
       for (const int workers : counts) {
-        iteration[i] =
-            measure(list[i], workers, threads_per_device, quick ? 0 : kBudget / passes, medians[workers], messages);
+        iteration[i] = measure(config, problem, workers, threads_per_device, quick ? 0 : kBudget / passes,
+                               medians[workers], messages);
       }
     }
   }
-  for (auto& [workers, ops] : medians) {
-    for (auto& [key, seconds] : ops) {
-      machine.seconds[workers][key.first].push_back({key.second, std::max(median(seconds), 1e-9)});
+  summarise(machine, medians, messages);
+  return machine;
+}
+
+Machine measure_machine(const PlanSubject& subject) {
+  const int threads = static_cast<int>(subject.config.threads_per_device);
+  Machine machine = machine_of(threads);
+  machine.origin = "measured now";
+  if (!fits(subject, machine, 1)) {
+    throw ConfigError(
+        "the config's sizes do not fit this machine's memory, so its ops cannot be measured here; give "
+        "another machine");
+  }
+  Config config = subject.config;
+  config.partition.reset();  // belongs to one number of devices
+  const Problem problem = random_problem(subject.shape);
+  Messages messages;
+  std::map<int, Samples> medians;
+  constexpr int kPasses = 3;
+  constexpr double kBudget = 1.0;  // seconds per pass and number of workers
+  for (int pass = 0; pass < kPasses; ++pass) {
+    for (const int workers : worker_counts(machine, static_cast<int>(config.stages.back().layers))) {
+      measure(config, problem, workers, threads, kBudget, medians[workers], messages);
     }
   }
-  // One worker exchanges with nobody: a plain copy stands in.
-  if (all == 1) measure_copy(messages);
-  machine.copy_bandwidth = messages.bytes / messages.copy_seconds;
+  summarise(machine, medians, messages);
   return machine;
 }
 

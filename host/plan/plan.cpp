@@ -60,7 +60,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int d
 }
 
 bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
-  return memory_need(plan_subject(config, subject.counts), machine, devices).fits();
+  return fits(plan_subject(config, subject.counts), machine, devices);
 }
 
 // Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
@@ -103,6 +103,10 @@ PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& coun
   subject.shape.kind = resolve_problem(config, subject.counts.shape);
   subject.config = std::move(config);
   return subject;
+}
+
+bool fits(const PlanSubject& subject, const Machine& machine, int devices) {
+  return memory_need(subject, machine, devices).fits();
 }
 
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations) {

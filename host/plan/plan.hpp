@@ -24,6 +24,9 @@ struct PlanSubject {
 // `counts`: of the problem when it is not the dataset's. Dataset paths are used as they are.
 PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& counts = {});
 
+// Whether there is memory for it.
+bool fits(const PlanSubject& subject, const Machine& machine, int devices);
+
 struct StagePlan {
   int layers = 0;
   std::int64_t epochs = 0;

@@ -122,6 +122,21 @@ TEST_CASE("this machine, measured: its forecast, and both timelines") {
   CHECK(threads.status == 3);
   check_says(threads.err, "--threads 3");
 
+  for (const char* method : {"pdadmm-g", "adam"}) {
+    const Outcome here = run(work, {"plan", "small.json", "--machine", "here", "--sweep", "devices=1..3", "--as-if",
+                                    "--output", "here.json", "--set", std::string("method.name=") + method});
+    INFO(here.err);
+    REQUIRE(here.status == 0);
+    check_says(here.out, "measured now");
+    const nlohmann::json sweep = json_in(work, "here.json");
+    CHECK(sweep["machine_file"] == "measured now");
+    REQUIRE(sweep["plans"].size() == 3);
+    for (const auto& plan : sweep["plans"]) CHECK(plan["step_seconds"].get<double>() > 0.0);
+  }
+  const Outcome large = run(work, {"plan", "small.json", "--machine", "here", "--problem", "20000000,5000,7"});
+  CHECK(large.status == 3);
+  check_says(large.err, "do not fit this machine's memory");
+
   const Outcome train = run(work, {"train", "small.json", "--quiet", "--trace", "real.json"});
   INFO(train.err);
   REQUIRE(train.status == 0);
