@@ -156,7 +156,8 @@ Machine machine_of(int threads_per_device) {
   machine.threads_per_device = threads_per_device;
   machine.library = blas_description();
   machine.memory_total = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  machine.name = std::to_string(machine.devices) + " CPU workers, " + processor_name();
+  machine.name =
+      std::to_string(machine.devices) + (machine.devices == 1 ? " CPU worker, " : " CPU workers, ") + processor_name();
   return machine;
 }
 

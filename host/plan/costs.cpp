@@ -108,6 +108,17 @@ class MeasuredCosts final : public sim::CostModel {
       known.family = ops::ResidualAdd::name;
       return seconds(known) * shape.bytes / (kResidualAddBytes * shape.work);
     }
+    // A machine of one worker, whose ops write and read no messages: what else they do, and the passes over a message
+    // as copies.
+    constexpr std::string_view kMessage = "+message";
+    if (shape.family.ends_with(kMessage)) {
+      OpShape known = shape;
+      known.family.resize(shape.family.size() - kMessage.size());
+      return seconds(known);
+    }
+    for (const char* pass : {ops::PReceive::name, ops::QReceive::name}) {
+      if (shape.family.starts_with(pass)) return shape.bytes / machine_.copy_bandwidth;
+    }
     throw DataError(machine_.origin + ": seconds: no figures for " + shape.family +
                     "; measure the machine again: gamlp bench --machine FILE");
   }

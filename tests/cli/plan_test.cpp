@@ -131,7 +131,16 @@ TEST_CASE("this machine, measured: its forecast, and both timelines") {
     const nlohmann::json sweep = json_in(work, "here.json");
     CHECK(sweep["machine_file"] == "measured now");
     REQUIRE(sweep["plans"].size() == 3);
-    for (const auto& plan : sweep["plans"]) CHECK(plan["step_seconds"].get<double>() > 0.0);
+    for (const auto& one : sweep["plans"]) CHECK(one["step_seconds"].get<double>() > 0.0);
+  }
+  // All cores are one worker: nobody sends anything that could be measured.
+  for (const char* update : {"gradient", "exact"}) {
+    const Outcome alone =
+        run(work, {"plan", "small.json", "--machine", "here", "--sweep", "devices=1..3", "--as-if", "--set",
+                   "threads_per_device=1000", "--set", std::string("method.update=") + update});
+    INFO(alone.err);
+    CHECK(alone.status == 0);
+    check_says(alone.out, "as if it had 3");
   }
   const Outcome large = run(work, {"plan", "small.json", "--machine", "here", "--problem", "20000000,5000,7"});
   CHECK(large.status == 3);
