@@ -27,6 +27,7 @@
 #include "host/core/threads.hpp"
 #include "host/experiment/pool.hpp"
 #include "host/experiment/report.hpp"
+#include "host/plan/machine.hpp"
 #include "host/train/devices.hpp"
 
 namespace gamlp::cli {
@@ -166,7 +167,7 @@ class ExperimentRun {
   JobCost cost_of(std::size_t i) {
     constexpr int kAlone = 1 << 20;  // cores: nothing runs beside it
     if (jobs_[i].run.program == JobRun::Program::plan) {
-      return {{{}, path_of(i, ".log"), jobs_[i].run.machine == "here" ? kAlone : 1, 0}, 1e10};
+      return {{{}, path_of(i, ".log"), jobs_[i].run.machine == kThisMachine ? kAlone : 1, 0}, 1e10};
     }
     Config config = jobs_[i].config;
     const std::string key = gamlp::to_json(config)["dataset"].dump();

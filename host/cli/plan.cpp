@@ -24,7 +24,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kDefaultMachine = "cpu";
-constexpr const char* kHere = "here";
 
 struct PlanArguments {
   std::string config, machine = kDefaultMachine, sweep, trace, output, problem;
@@ -193,7 +192,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
     if (!file->empty()) expect_writable(*file);
   }
   Config config = load_config(path, args.overrides);
-  const bool here = args.machine == kHere;
+  const bool here = args.machine == kThisMachine;
   Machine machine;
   if (!here) machine = load_machine(args.machine, path);
   if (!here && !machine.gpu && config.threads_per_device != machine.threads_per_device) {

@@ -67,6 +67,9 @@ struct Machine {
   std::map<int, MeasuredOps> seconds;  // by busy workers
 };
 
+// What users call the machine that a program runs on: not a file, it is measured (calibrate.hpp).
+inline constexpr const char* kThisMachine = "here";
+
 // Throws DataError naming the file and key. `where`: a path, or the name of a file in configs/machines, looked up in
 // the working folder and beside `config`.
 Machine load_machine(const std::string& where, const std::filesystem::path& config);

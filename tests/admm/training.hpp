@@ -1,6 +1,7 @@
 // A stage on 1 … n in-process workers, driven iteration by iteration, with its whole state readable.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -68,6 +69,12 @@ inline Start start_of(const Setup& s) {
     start.network.push_back(std::move(layer));
   }
   return start;
+}
+
+inline Matrix copy_of(const Matrix& x) {
+  Matrix out(x.rows(), x.cols());
+  std::copy_n(x.data(), x.size(), out.data());
+  return out;
 }
 
 class Training {

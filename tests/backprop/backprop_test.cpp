@@ -171,9 +171,7 @@ TEST_CASE(
     Setup s = setup_of(name, name == MethodName::adadelta ? 1.0 : 0.02, 2);
     s.widths = {60, 7, 6, 3}, s.nodes = 14, s.weight_scale = 0.2;
     Start start = start_of(s);
-    Matrix x(s.nodes, 60);
-    std::copy_n(start.x.data(), start.x.size(), x.data());
-    const TrainingInput input = make_training_input(std::move(x), InputKind::qr);
+    const TrainingInput input = make_training_input(copy_of(start.x), InputKind::qr);
     REQUIRE(input.inputs() == s.nodes);
     Network reduced = start.network;
     reduced.front().w = Matrix(7, s.nodes);

@@ -8,12 +8,6 @@ using reference::Dense;
 
 namespace {
 
-Matrix copy_of(const Matrix& x) {
-  Matrix out(x.rows(), x.cols());
-  std::copy_n(x.data(), x.size(), out.data());
-  return out;
-}
-
 double difference(const Matrix& a, const Dense& b) { return reference::largest(reference::sum(dense(a), b, -1.0)); }
 
 Setup wide(Update update) {
