@@ -124,16 +124,16 @@ inline double objective(const State& s, const Rules& rules, double nu2) {
   return value;
 }
 
-inline void q_and_dual(State& s, std::size_t layer, const Rules& rules, double nu2) {
-  Layer& l = s.layers[layer];
-  const Dense& p = s.layers[layer + 1].p;
+inline void q_and_dual(Layer& l, const Dense& p_next, const Rules& rules, double nu2, Index epoch = 0,
+                       const std::vector<double>* seen = nullptr) {
   Dense target = l.q;
   for (std::size_t i = 0; i < target.values.size(); ++i) {
-    target.values[i] = (rules.rho * p.values[i] + l.u.values[i] + nu2 * rules.f(l.z.values[i])) / (rules.rho + nu2);
+    target.values[i] =
+        (rules.rho * p_next.values[i] + l.u.values[i] + nu2 * rules.f(l.z.values[i])) / (rules.rho + nu2);
   }
-  l.q_way.codec = rules.at(rules.q, s.epoch);
-  encode(l.q_way, target, l.q, s.seen('q', layer));
-  l.u = sum(l.u, sum(p, l.q, -1.0), rules.rho);
+  l.q_way.codec = rules.at(rules.q, epoch);
+  encode(l.q_way, target, l.q, seen);
+  l.u = sum(l.u, sum(p_next, l.q, -1.0), rules.rho);
 }
 
 // Σ ||p_{l+1} − q_l||² over the boundaries.
@@ -232,7 +232,7 @@ inline void gradient_iteration(State& s, const Rules& rules) {
       const double m = 0.5 * (a.values[i] + layer.z.values[i]);
       layer.z.values[i] = prox(rules.f, m, layer.q.values[i], 0.5, seen ? &(*seen)[i] : nullptr, &s.excess);
     }
-    q_and_dual(s, l, rules, nu);
+    q_and_dual(layer, s.layers[l + 1].p, rules, nu, s.epoch, s.seen('q', l));
   }
   ++s.epoch;
 }
@@ -308,7 +308,7 @@ inline void exact_iteration(State& s, const Rules& rules) {
     for (std::size_t i = 0; i < target.values.size(); ++i) {
       layer.v.values[i] = rules.beta * (target.values[i] - layer.z.values[i]);
     }
-    if (!last) q_and_dual(s, l, rules, nu2);
+    if (!last) q_and_dual(layer, s.layers[l + 1].p, rules, nu2, s.epoch, s.seen('q', l));
   }
   ++s.epoch;
 }
