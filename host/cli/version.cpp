@@ -60,7 +60,7 @@ std::atomic<bool>& ending_flag() { return g_ending; }
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
-  if (launch().size > 1) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
+  if (launch().together()) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
 }
 
 void stop_on_hangup() {

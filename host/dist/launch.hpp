@@ -9,11 +9,22 @@
 
 namespace gamlp {
 
-// Processes of the job that a launcher started this one in, and this one's rank, by the environment; 1 and 0 without.
+// What the environment says of the job that a launcher started this process in.
 struct Launch {
-  int size = 1, rank = 0;
+  // Processes of the job; 1 without a launcher, 0 where one has numbered this process but does not say of how many.
+  int size = 1;
+  int rank = 0;
+  std::string evidence;       // the variables that say so, "PMI_SIZE=4 and PMI_RANK=2"; empty without a launcher
+  std::string launcher;       // which one sets them: "srun"
+  std::string command_alone;  // starts gamlp without what says so
+
+  // This process is not known to be alone: MPI has to say.
+  bool together() const { return size != 1; }
 };
 Launch launch();
+// Refuses a process that `launched` says is one of several, and that `mpi` (its library's name; empty: a build without
+// one) sees alone: each of them would train the whole model. `seen`: the processes that MPI sees.
+void expect_company(const Launch& launched, int seen, const std::string& mpi);
 // Seconds that starting may take: GAMLP_START_TIMEOUT, or `unset` where the environment says nothing.
 double start_timeout(double unset = 120);
 

@@ -203,17 +203,15 @@ void Transfer::cancel() {
 MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     : asked_to_end_(ending), silence_(start_timeout(GroupTimeouts{}.silence)), stall_(GroupTimeouts{}.stall) {
   int provided = MPI_THREAD_SINGLE;
-  const StartLimit limit;  // until the service thread watches
+  const StartLimit limit;            // until the service thread watches
+  const Launch launched = launch();  // Open MPI without a launcher of its own changes the environment
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED) {
     throw DeviceError("this MPI library does not let several threads take turns (MPI_THREAD_SERIALIZED)");
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
-  if (size_ != launch().size) {
-    throw DeviceError("a launcher started " + std::to_string(launch().size) + " processes, but this build's MPI (" +
-                      describe_launching() + ") sees " + std::to_string(size_) + ": start it with that MPI's mpirun");
-  }
+  expect_company(launched, size_, describe_launching());
   show_warnings_here();
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) {
