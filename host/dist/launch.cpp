@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <limits>
 #include <optional>
+#include <sstream>
 
 namespace gamlp {
 namespace {
@@ -145,6 +146,15 @@ double start_timeout(double unset) {
 }
 
 void set_start_group(StartGroup start, std::string (*describe)()) { g_start = start, g_describe = describe; }
+
+std::string mpi_name(const std::string& library_version) {
+  std::istringstream words(library_version.substr(0, library_version.find_first_of(",\n")));
+  std::string name;
+  for (std::string word; words >> word;) {
+    if (word != "Version:") name += (name.empty() ? "" : " ") + word;
+  }
+  return name;
+}
 
 std::string describe_launching() { return g_describe == nullptr ? "not in this build" : g_describe(); }
 

@@ -31,7 +31,9 @@ double start_timeout(double unset = 120);
 // What a build with MPI makes known at its start; `ending` is set when a signal asks this process to end.
 using StartGroup = std::unique_ptr<ProcessGroup> (*)(const std::atomic<bool>& ending);
 void set_start_group(StartGroup start, std::string (*describe)());
-// "Open MPI v4.1.4", or that there is none.
+// What an MPI library says of its version, which may be pages, as one line: "Open MPI v4.1.4", "MPICH 5.0.2".
+std::string mpi_name(const std::string& library_version);
+// That of this build, or that there is none.
 std::string describe_launching();
 // Null without. Throws ConfigError where a launcher started several processes of a build that cannot.
 std::unique_ptr<ProcessGroup> start_group(const std::atomic<bool>& ending);

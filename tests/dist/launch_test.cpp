@@ -184,3 +184,12 @@ TEST_CASE("GAMLP_START_TIMEOUT says how long starting may take") {
     CHECK(start_timeout(30) == 30);
   }
 }
+
+TEST_CASE("an MPI library has a name of one line") {
+  CHECK(mpi_name("Open MPI v4.1.4, package: Debian OpenMPI, ident: 4.1.4, repo rev: v4.1.4, May 26, 2022") ==
+        "Open MPI v4.1.4");
+  CHECK(mpi_name("MPICH Version:      5.0.2\nMPICH Release date: Thu May\nMPICH ABI: 17:3:5\n") == "MPICH 5.0.2");
+  CHECK(mpi_name("MPICH Version:\t4.0.2\nMPICH Release date:\tThu Apr  7") == "MPICH 4.0.2");
+  CHECK(mpi_name("Intel(R) MPI Library 2021.19.0 for Linux* OS\n") == "Intel(R) MPI Library 2021.19.0 for Linux* OS");
+  CHECK(mpi_name("").empty());
+}

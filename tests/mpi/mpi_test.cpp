@@ -195,6 +195,9 @@ TEST_CASE("the transport carries every message, and says what is wrong with it")
     check_says(mismatched.err, said);
     check_says(mismatched.err, "ranks: rank 0: stopped: rank 1 (cpu, process ");
   }
+  const Outcome ended = ranks(3, "end_unheard");
+  INFO(ended.err);
+  CHECK(ended.status == 0);
   const Outcome stalled = ranks(2, "stall");
   CHECK(stalled.status == 6);
   for (const char* rank : {"ranks: rank 0: stopped: rank 0 (", "ranks: rank 1: stopped: rank 0 ("})
