@@ -2,7 +2,6 @@
 
 #include <cblas.h>
 #include <lapacke.h>
-#include <omp.h>
 #ifdef GAMLP_GEMM_ONEDNN
 #include <dnnl.h>
 #endif
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "host/core/error.hpp"
+#include "host/cpu/blas_threads.hpp"
 
 namespace gamlp {
 namespace {
@@ -21,11 +21,6 @@ lapack_int as_int(std::int64_t n) {
 }
 
 }  // namespace
-
-void set_blas_threads(int threads) {
-  omp_set_num_threads(threads);
-  openblas_set_num_threads(threads);
-}
 
 std::string blas_description() {
   std::string config = openblas_get_config();
@@ -44,8 +39,11 @@ void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float be
   expects((tb ? b.cols : b.rows) == k && c.rows == m && c.cols == n, "gemm: shapes agree");
   if (m == 0 || n == 0) return;
 #ifdef GAMLP_GEMM_ONEDNN
-  const dnnl_status_t status =
-      dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a.data, a.cols, b.data, b.cols, beta, c.data, c.cols);
+  dnnl_status_t status = dnnl_success;
+  with_blas_threads([&] {
+    status = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a.data, a.cols, b.data, b.cols, beta, c.data,
+                        c.cols);
+  });
   if (status != dnnl_success) throw DeviceError("oneDNN: sgemm failed with status " + std::to_string(status));
 #else
   cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, as_int(m), as_int(n),
