@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "host/cli/commands.hpp"
+#include "host/core/instructions.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/dist/launch.hpp"
@@ -35,13 +36,7 @@ extern "C" void on_signal(int signal) {
 std::string build_text() {
   std::string text = std::string("gamlp ") + kVersion;
   text += "\ncompiler: " __VERSION__;
-#ifdef __AVX512F__
-  text += "\ninstructions: AVX-512";
-#elif defined(__AVX2__)
-  text += "\ninstructions: AVX2";
-#else
-  text += "\ninstructions: baseline";
-#endif
+  text += std::string("\ninstructions: ") + kInstructions;
   text += "\nCPU linear algebra: " + blas_description();
   text += "\nMPI: " + describe_launching();
   text += "\nCUDA: " + (accelerator() != nullptr ? accelerator()->build() : "not in this build");

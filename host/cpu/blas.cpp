@@ -2,11 +2,13 @@
 
 #include <cblas.h>
 #include <lapacke.h>
+#include <omp.h>
 #ifdef GAMLP_GEMM_ONEDNN
 #include <dnnl.h>
 #endif
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "host/core/error.hpp"
@@ -21,6 +23,28 @@ lapack_int as_int(std::int64_t n) {
 }
 
 }  // namespace
+
+#ifdef GAMLP_ONEDNN_TBB
+namespace {
+
+struct Limit {
+  int threads = 0;
+  std::unique_ptr<tbb::task_arena> arena;
+};
+thread_local Limit t_limit;
+
+}  // namespace
+
+tbb::task_arena* blas_arena() { return t_limit.arena.get(); }
+#endif
+
+void set_blas_threads(int threads) {
+  omp_set_num_threads(threads);
+  openblas_set_num_threads(threads);
+#ifdef GAMLP_ONEDNN_TBB
+  if (t_limit.threads != threads) t_limit = {threads, std::make_unique<tbb::task_arena>(threads)};
+#endif
+}
 
 std::string blas_description() {
   std::string config = openblas_get_config();
