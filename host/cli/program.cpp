@@ -81,10 +81,10 @@ int run_program(int argc, char** argv) {
   std::unique_ptr<ProcessGroup> group;
   int status = 0;
   try {
-    if (launch().size > 1) install_signal_handlers();  // a launcher that ends the job leaves a moment to say why
+    if (launch().together()) install_signal_handlers();  // a launcher that ends the job leaves a moment to say why
     group = start_group(ending_flag());
     if (group) shared.group = group.get();
-    if (group && !shared.together) {
+    if (group && group->size() > 1 && !shared.together) {
       throw AgreedError(ExitCode::usage, "this command runs in one process, not in " + std::to_string(group->size()));
     }
     status = shared.run();

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "host/cli/commands.hpp"
+#include "host/core/instructions.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/dist/launch.hpp"
@@ -35,13 +36,7 @@ extern "C" void on_signal(int signal) {
 std::string build_text() {
   std::string text = std::string("gamlp ") + kVersion;
   text += "\ncompiler: " __VERSION__;
-#ifdef __AVX512F__
-  text += "\ninstructions: AVX-512";
-#elif defined(__AVX2__)
-  text += "\ninstructions: AVX2";
-#else
-  text += "\ninstructions: baseline";
-#endif
+  text += std::string("\ninstructions: ") + kInstructions;
   text += "\nCPU linear algebra: " + blas_description();
   text += "\nMPI: " + describe_launching();
   text += "\nCUDA: " + (accelerator() != nullptr ? accelerator()->build() : "not in this build");
@@ -60,7 +55,7 @@ std::atomic<bool>& ending_flag() { return g_ending; }
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
-  if (launch().size > 1) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
+  if (launch().together()) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
 }
 
 void stop_on_hangup() {

@@ -8,9 +8,11 @@
 #endif
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "host/core/error.hpp"
+#include "host/cpu/blas_threads.hpp"
 
 namespace gamlp {
 namespace {
@@ -22,9 +24,26 @@ lapack_int as_int(std::int64_t n) {
 
 }  // namespace
 
+#ifdef GAMLP_ONEDNN_TBB
+namespace {
+
+struct Limit {
+  int threads = 0;
+  std::unique_ptr<tbb::task_arena> arena;
+};
+thread_local Limit t_limit;
+
+}  // namespace
+
+tbb::task_arena* blas_arena() { return t_limit.arena.get(); }
+#endif
+
 void set_blas_threads(int threads) {
   omp_set_num_threads(threads);
   openblas_set_num_threads(threads);
+#ifdef GAMLP_ONEDNN_TBB
+  if (t_limit.threads != threads) t_limit = {threads, std::make_unique<tbb::task_arena>(threads)};
+#endif
 }
 
 std::string blas_description() {
@@ -44,8 +63,11 @@ void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float be
   expects((tb ? b.cols : b.rows) == k && c.rows == m && c.cols == n, "gemm: shapes agree");
   if (m == 0 || n == 0) return;
 #ifdef GAMLP_GEMM_ONEDNN
-  const dnnl_status_t status =
-      dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a.data, a.cols, b.data, b.cols, beta, c.data, c.cols);
+  dnnl_status_t status = dnnl_success;
+  with_blas_threads([&] {
+    status = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a.data, a.cols, b.data, b.cols, beta, c.data,
+                        c.cols);
+  });
   if (status != dnnl_success) throw DeviceError("oneDNN: sgemm failed with status " + std::to_string(status));
 #else
   cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, as_int(m), as_int(n),

@@ -203,17 +203,15 @@ void Transfer::cancel() {
 MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     : asked_to_end_(ending), silence_(start_timeout(GroupTimeouts{}.silence)), stall_(GroupTimeouts{}.stall) {
   int provided = MPI_THREAD_SINGLE;
-  const StartLimit limit;  // until the service thread watches
+  const StartLimit limit;            // until the service thread watches
+  const Launch launched = launch();  // Open MPI without a launcher of its own changes the environment
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED) {
     throw DeviceError("this MPI library does not let several threads take turns (MPI_THREAD_SERIALIZED)");
   }
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);
-  if (size_ != launch().size) {
-    throw DeviceError("a launcher started " + std::to_string(launch().size) + " processes, but this build's MPI (" +
-                      describe_launching() + ") sees " + std::to_string(size_) + ": start it with that MPI's mpirun");
-  }
+  expect_company(launched, size_, describe_launching());
   show_warnings_here();
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) {
@@ -223,7 +221,6 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
   const std::vector<std::string> hosts = gather_at_start(host_name(), size_);
   const std::vector<std::string> processes = gather_at_start(std::to_string(::getpid()), size_);
   const std::vector<std::string> spaces = gather_at_start(process_namespace(), size_);
-  std::vector<int> watched;
   for (int r = 0; r < size_; ++r) {
     const auto i = static_cast<std::size_t>(r);
     Peer peer{hosts[i], std::atoi(processes[i].c_str()), "", -1};
@@ -233,10 +230,10 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     if (same_host && r != rank_) peer.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, peer.process, 0));
 #endif
     peers_.push_back(std::move(peer));
-    if (r != rank_ && (rank_ == 0 || r == 0)) watched.push_back(r);
+    if (r != rank_ && (rank_ == 0 || r == 0)) watched_.push_back(r);
   }
   beats_.assign(static_cast<std::size_t>(size_), MPI_REQUEST_NULL);
-  signs_.emplace(watched, seconds_now());
+  signs_.emplace(watched_, seconds_now());
   service_ = std::thread([this] { serve(); });
 }
 
@@ -276,12 +273,28 @@ void MpiGroup::finish(int status) {
     std::_Exit(status);
   }
   ::alarm(static_cast<unsigned>(silence_.load()) + 30);  // a process that dies just now
-  for (MPI_Request& beat : beats_) {
-    if (beat != MPI_REQUEST_NULL) MPI_Request_free(&beat);
-  }
+  part();
   for (MPI_Comm* comm : {&data_, &control_, &watch_}) MPI_Comm_free(comm);
   MPI_Finalize();
   ::alarm(0);
+}
+
+// What is under way on the watch is received, as MPI asks of all that is sent: MPICH over UCX warns of what is not. An
+// empty message is a peer's last one.
+void MpiGroup::part() {
+  std::vector<MPI_Request> sent = beats_;
+  for (const int peer : watched_) {
+    MPI_Isend(nullptr, 0, MPI_BYTE, peer, 0, watch_, &sent.emplace_back(MPI_REQUEST_NULL));
+  }
+  std::vector<char> text(kLongestReason + 1);
+  for (const int peer : watched_) {
+    for (int count = 1; count != 0;) {
+      MPI_Status status;
+      MPI_Recv(text.data(), static_cast<int>(text.size()), MPI_BYTE, peer, 0, watch_, &status);
+      MPI_Get_count(&status, MPI_BYTE, &count);
+    }
+  }
+  MPI_Waitall(static_cast<int>(sent.size()), sent.data(), MPI_STATUSES_IGNORE);
 }
 
 // ---- who is who ----------------------------------------------------------------------------------------
@@ -455,8 +468,7 @@ void MpiGroup::serve_messages(double time) {
   if (time < next_beat_) return;
   next_beat_ = time + kBeat;
   static const char kSign = '.';
-  for (int to = 0; to < size_; ++to) {
-    if (to == rank_ || (rank_ != 0 && to != 0)) continue;
+  for (const int to : watched_) {
     MPI_Request& beat = beats_[static_cast<std::size_t>(to)];
     int gone = 1;
     if (beat != MPI_REQUEST_NULL) check(MPI_Test(&beat, &gone, MPI_STATUS_IGNORE), "MPI_Test");
@@ -533,8 +545,7 @@ std::string describe_mpi() {
   std::array<char, MPI_MAX_LIBRARY_VERSION_STRING> text{};
   int length = 0;
   MPI_Get_library_version(text.data(), &length);
-  const std::string version(text.data(), static_cast<std::size_t>(length));
-  return version.substr(0, version.find_first_of(",\n"));
+  return mpi_name({text.data(), static_cast<std::size_t>(length)});
 }
 
 }  // namespace

@@ -113,6 +113,7 @@ class MpiGroup final : public ProcessGroup {
   void watch(double now);
   void lost(const std::string& reason, int rank);
   void tell_failure(int except);
+  void part();
   void set_failed(ExitCode code, const std::string& reason);
 
   const std::atomic<bool>& asked_to_end_;
@@ -121,6 +122,7 @@ class MpiGroup final : public ProcessGroup {
   MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL, watch_ = MPI_COMM_NULL;
   std::vector<Carried*> carried_, carrying_;
   std::atomic<int> large_{0};
+  std::vector<int> watched_;        // who sends signs of life here, and is sent some
   std::vector<MPI_Request> beats_;  // signs of life under way, by rank
   double next_beat_ = 0;
   std::optional<SignsOfLife> signs_;

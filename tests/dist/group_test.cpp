@@ -1,4 +1,4 @@
-// The collective calls of a group, what a launcher's environment says, and who is silent.
+// The collective calls of a group, and who is silent.
 #include <cstdlib>
 
 #include "host/config/parse.hpp"
@@ -130,29 +130,6 @@ TEST_CASE("devices of several processes: one in each, and clear words where that
   check_says(refusal(5, {"devices=cpu"})[0], "5 processes were started for 4 layers");
   check_says(refusal(5, {"devices=cpu"})[0], "start at most 4");
   check_says(refusal(2, {"devices=cpu", "partition=[1,2,1]"})[0], "partition: has 3 entries, but 2 processes");
-}
-
-TEST_CASE("a launcher is known by its environment") {
-  for (const char* name :
-       {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "PMI_SIZE", "PMI_RANK", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"}) {
-    ::unsetenv(name);
-  }
-  CHECK(launch().size == 1);
-  ::setenv("SLURM_STEP_NUM_TASKS", "4", 1);  // a batch script, not a task that srun started
-  CHECK(launch().size == 1);
-  ::setenv("PMIX_RANK", "3", 1);
-  CHECK(launch().size == 4);
-  CHECK(launch().rank == 3);
-  ::setenv("OMPI_COMM_WORLD_SIZE", "2", 1);
-  ::setenv("OMPI_COMM_WORLD_RANK", "1", 1);
-  CHECK(launch().size == 2);
-  std::atomic<bool> stop{false};
-  check_says(error_of<ConfigError>([&] { start_group(stop); }), "2 processes were started together, but this gamlp is");
-  ::setenv("OMPI_COMM_WORLD_SIZE", "1", 1);
-  CHECK(start_group(stop) == nullptr);
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS", "PMIX_RANK"}) {
-    ::unsetenv(name);
-  }
 }
 
 TEST_CASE("the longest silence is found, and a pause of one's own is not the others'") {

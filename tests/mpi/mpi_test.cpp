@@ -131,7 +131,8 @@ TEST_CASE("what cannot be is refused, once and in clear words") {
   work.write("deep.json", deep_config());
   work.write("other.json", deep_config(R"(, "threads_per_device": 2)"));
   const auto refused = [&](std::vector<std::string> command, int status, const std::string& part) {
-    const Outcome outcome = Child(work, std::move(command), RLIM_INFINITY, "mpirun").wait();
+    const std::string launcher = command.front();
+    const Outcome outcome = Child(work, std::move(command), RLIM_INFINITY, launcher.c_str()).wait();
     INFO(outcome.err);
     CHECK(outcome.status == status);
     check_says(outcome.err, part);
@@ -154,6 +155,18 @@ TEST_CASE("what cannot be is refused, once and in clear words") {
   refused(mpirun(9, train("deep.json")), 3, "9 processes were started for 8 layers");
   refused(mpirun(2, {"evaluate", "run"}), 2, "this command runs in one process, not in 2");
   refused(mpirun(2, {"train", "deep.json", "--run", "/proc/run"}), 5, "/proc/run");
+
+  // One of several for its launcher, alone for this MPI: a launcher that does not speak with it.
+  const auto launched_by = [&](std::vector<std::string> variables) {
+    variables.insert(variables.begin(), "env");
+    variables.emplace_back(GAMLP_PROGRAM);
+    for (const std::string& argument : train("deep.json")) variables.push_back(argument);
+    return variables;
+  };
+  refused(launched_by({"SLURM_STEP_NUM_TASKS=4", "SLURM_PROCID=2"}), 3, "`env -u SLURM_STEP_NUM_TASKS gamlp …`");
+  refused(launched_by({"SLURM_STEP_NUM_TASKS=4", "SLURM_PROCID=0"}), 3, "is one of 4 started by srun, but this gamlp");
+  refused(launched_by({"PALS_SIZE=2", "PALS_RANKID=0"}), 3, "finds no others by its MPI (");
+  refused(launched_by({"PMI_SIZE=2", "PMI_RANK=1"}), 3, "so that each would train the whole model: start them with");
 
   std::vector<std::string> mixed = mpirun(1, train("deep.json"));
   const std::vector<std::string> second = mpirun(1, train("other.json"));
@@ -182,6 +195,9 @@ TEST_CASE("the transport carries every message, and says what is wrong with it")
     check_says(mismatched.err, said);
     check_says(mismatched.err, "ranks: rank 0: stopped: rank 1 (cpu, process ");
   }
+  const Outcome ended = ranks(3, "end_unheard");
+  INFO(ended.err);
+  CHECK(ended.status == 0);
   const Outcome stalled = ranks(2, "stall");
   CHECK(stalled.status == 6);
   for (const char* rank : {"ranks: rank 0: stopped: rank 0 (", "ranks: rank 1: stopped: rank 0 ("})

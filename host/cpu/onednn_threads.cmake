@@ -1,0 +1,26 @@
+# What oneDNN's own threads are made by: a worker has to be able to limit them, or it takes all cores and the bits of its
+# products depend on how many there are. Sets DNNL_THREADS (what to link beside) and DNNL_THREADS_DEFINITION.
+set(DNNL_THREADS "")
+set(DNNL_THREADS_DEFINITION "")
+set(runtime "")
+foreach(header ${DNNL_INCLUDE}/oneapi/dnnl/dnnl_config.h ${DNNL_INCLUDE}/dnnl_config.h)
+  if(NOT runtime AND EXISTS ${header})
+    file(STRINGS ${header} lines REGEX "^#define DNNL_CPU_THREADING_RUNTIME +DNNL_RUNTIME_")
+    string(REGEX MATCH "DNNL_RUNTIME_([A-Z]+)" found "${lines}")
+    set(runtime "${CMAKE_MATCH_1}")
+  endif()
+endforeach()
+set(alternatives "take an oneDNN that is built with OpenMP (Debian: libdnnl-dev; -DDNNL_INCLUDE=… -DDNNL_LIBRARY=…), or -DGAMLP_GEMM=openblas")
+if(runtime STREQUAL "TBB")
+  find_package(TBB QUIET)
+  if(NOT TBB_FOUND)
+    message(FATAL_ERROR "${DNNL_LIBRARY} makes its threads by TBB, which limits them only by its own headers, and these were "
+      "not found: install TBB (Debian: libtbb-dev; PyPI: tbb-devel) and set TBB_DIR or CMAKE_PREFIX_PATH, or ${alternatives}")
+  endif()
+  set(DNNL_THREADS TBB::tbb)
+  set(DNNL_THREADS_DEFINITION GAMLP_ONEDNN_TBB)
+elseif(NOT runtime MATCHES "^(OMP|SEQ)$")
+  message(FATAL_ERROR "${DNNL_LIBRARY} makes its threads by \"${runtime}\" (DNNL_CPU_THREADING_RUNTIME in ${DNNL_INCLUDE}), "
+    "which gamlp cannot limit: ${alternatives}")
+endif()
+message(STATUS "oneDNN: ${DNNL_LIBRARY}, threads by ${runtime}")
