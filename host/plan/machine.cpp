@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
@@ -147,15 +148,21 @@ Machine load_machine(const std::string& where, const fs::path& config) {
     std::error_code error;
     if (fs::exists(file, error)) return parse_machine(read_file(file, kLimit), file.string());
   }
-  std::string known;
+  const auto& built_in = built_in_machines();
+  if (const auto found = built_in.find(where); found != built_in.end()) {
+    return parse_machine(std::string(found->second), "machine " + where + " (built in)");
+  }
+  std::set<std::string> names;
+  for (const auto& [name, text] : built_in) names.insert(name);
   for (const fs::path& folder : folders) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder, error)) {
-      const std::string stem = entry.path().stem().string();
-      if (known.find(stem) == std::string::npos) known += (known.empty() ? "" : ", ") + stem;
+      if (entry.path().extension() == ".json") names.insert(entry.path().stem().string());
     }
   }
-  throw DataError("--machine " + where + ": no such machine" + (known.empty() ? "" : "; there are " + known) +
+  std::string known;
+  for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+  throw DataError("--machine " + where + ": no such machine; there are " + known +
                   "; or give the path of a file (gamlp bench --machine FILE measures this one)");
 }
 

@@ -65,12 +65,32 @@ TEST_CASE("every machine of the project can be read, and says where its figures 
         CHECK(json["sources"].contains(key));
       }
     }
+    const auto built_in = built_in_machines().find(entry.path().stem().string());
+    REQUIRE(built_in != built_in_machines().end());
+    CHECK(built_in->second == read_file(entry.path()));
     ++files;
   }
   CHECK(files >= 7);
+  CHECK(static_cast<std::size_t>(files) == built_in_machines().size());
   const fs::path config = fs::path(GAMLP_SOURCE_DIR) / "configs/cora_100.json";
   CHECK(load_machine("dgx_h100", config).devices == 8);
-  check_says(error_of<DataError>([&] { load_machine("dgx_9000", config); }), "there are ");
+  check_says(error_of<DataError>([&] { load_machine("dgx_9000", config); }), "there are a2_megagpu_16g, ");
+}
+
+TEST_CASE("a machine is found by its name from any folder, and a file beside the config comes first") {
+  const ScratchFolder scratch;
+  const fs::path config = scratch / "config.json", before = fs::current_path();
+  fs::current_path(scratch.path());  // where there is no configs/machines
+  const Machine built_in = load_machine("dgx_2", config);
+  fs::current_path(before);
+  CHECK(built_in.devices == 16);
+  CHECK(built_in.origin == "machine dgx_2 (built in)");
+  fs::create_directory(scratch / "machines");
+  write_file_atomic(scratch / "machines/dgx_2.json", simple_gpus(3).dump());
+  write_file_atomic(scratch / "machines/mine.json", simple_gpus(5).dump());
+  CHECK(load_machine("dgx_2", config).devices == 3);
+  CHECK(load_machine("mine", config).devices == 5);
+  check_says(error_of<DataError>([&] { load_machine("yours", config); }), "hgx_h200, mine, pcie4_a100");
 }
 
 TEST_CASE("a measured machine survives its file") {
