@@ -50,7 +50,7 @@ def measured_sections(page: Path) -> list[str]:
     found: list[str] = []
     heading = ""
     for line in page.read_text().splitlines():
-        if match := re.match(r"#{2,3} (.*)", line):
+        if match := re.match(r"#{2,4} (.*)", line):
             heading = match[1]
         elif line.startswith("|---") and heading not in found:
             found.append(heading)
@@ -60,7 +60,7 @@ def measured_sections(page: Path) -> list[str]:
 def unclaimed(results: Path, records: list[dict[str, Any]]) -> list[str]:
     """Sections and files that no record names, and those that a record names and that are not there."""
     faults = []
-    headings = re.findall(r"^#{2,3} (.*)$", (results / "README.md").read_text(), flags=re.M)
+    headings = re.findall(r"^#{2,4} (.*)$", (results / "README.md").read_text(), flags=re.M)
     named = [record.get("section") for record in records]
     faults += [f"records.json: no record of README.md's section \"{name}\"" for name in measured_sections(results / "README.md")
                if name not in named]
