@@ -114,8 +114,9 @@ struct Shown {
   std::vector<Slice> times;
 
   Shown(const std::vector<Span>& all, Lane lane, double zero) {
+    // At most what a double holds exactly, 35 years: a forecast's machine may be as slow as its file says.
     const auto rounded = [zero](double seconds) {
-      return static_cast<std::int64_t>(std::llround(kTicksPerSecond * (seconds - zero)));
+      return static_cast<std::int64_t>(std::llround(std::min(0x1p53, kTicksPerSecond * (seconds - zero))));
     };
     for (const Span& span : all) {
       if (span.lane != lane) continue;

@@ -14,6 +14,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// No figure of a machine is above it, nor below its inverse: times and shares made of them can be computed and printed.
+constexpr double kLargest = 1e18;
+
 // Reads keys of a machine file; complains with file and key.
 class Reader {
  public:
@@ -24,15 +27,15 @@ class Reader {
 
   double positive(const char* key) const {
     const Json& value = at(key);
-    if (!value.is_number() || !(value.get<double>() > 0.0) || !std::isfinite(value.get<double>())) {
-      fail(key, "expected a number above 0, found " + value.dump());
+    if (!value.is_number() || !(value.get<double>() >= 1 / kLargest) || !(value.get<double>() <= kLargest)) {
+      fail(key, "expected a number above 0, from 1e-18 to 1e18, found " + value.dump());
     }
     return value.get<double>();
   }
   double not_negative(const char* key) const {
     const Json& value = at(key);
-    if (!value.is_number() || !(value.get<double>() >= 0.0) || !std::isfinite(value.get<double>())) {
-      fail(key, "expected a number of at least 0, found " + value.dump());
+    if (!value.is_number() || !(value.get<double>() >= 0.0) || !(value.get<double>() <= kLargest)) {
+      fail(key, "expected a number of at least 0 and at most 1e18, found " + value.dump());
     }
     return value.get<double>();
   }

@@ -32,8 +32,14 @@ TEST_CASE("a machine file that is wrong is refused with file, key and expectatio
   without.erase("memory_bandwidth");
   check_says(refusal(without), "test.json: memory_bandwidth: missing");
   check_says(refusal(changed(simple_gpus(), "/kind", "tpu")), "kind: expected \"cpu\" or \"gpu\", found \"tpu\"");
-  check_says(refusal(changed(simple_gpus(), "/gemm_tflops", 0)), "gemm_tflops: expected a number above 0, found 0");
+  check_says(refusal(changed(simple_gpus(), "/gemm_tflops", 0)),
+             "expected a number above 0, from 1e-18 to 1e18, found 0");
   check_says(refusal(changed(simple_gpus(), "/op_seconds", -1)), "op_seconds: expected a number of at least 0");
+  check_says(refusal(changed(simple_gpus(), "/gemm_tflops", 1e-300)),
+             "gemm_tflops: expected a number above 0, from 1e-18 to");
+  check_says(refusal(changed(simple_gpus(), "/memory_bandwidth", 1e300)), "from 1e-18 to 1e18, found 1e+300");
+  check_says(refusal(changed(simple_gpus(), "/op_seconds", 1e19)),
+             "op_seconds: expected a number of at least 0 and at most");
   check_says(refusal(changed(simple_gpus(), "/devices", 1.5)), "devices: expected a whole number");
   check_says(refusal(changed(simple_gpus(), "/link/bandwidth", "fast")), "link.bandwidth: expected a number above 0");
   check_says(refusal(changed(simple_gpus(), "/island", 2)), "link_between_islands: missing");

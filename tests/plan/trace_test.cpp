@@ -83,6 +83,18 @@ TEST_CASE("slices nest or follow one another, whatever their times are rounded t
   CHECK(until == Approx(1e6 * (time - 3) + 5).margin(0.125));
 }
 
+TEST_CASE("a time beyond what viewers can count is cut") {
+  TraceLog log;
+  log.sink(0).span({"gemm", "gemm", "", {"W", 1, 0}, Lane::compute, 1, 1e300, 0});
+  log.sink(0).span({"dot", "dot", "", {"b", 1, 0}, Lane::compute, 1e300, 2e300, 0});
+  const ScratchFolder scratch;
+  const nlohmann::json trace = trace_of(log, scratch / "trace.json");
+  for (const auto& event : trace["traceEvents"]) {
+    if (event["name"] == "gemm") CHECK(event["dur"] == 0x1p50);  // microseconds: 35 years
+    if (event["name"] == "dot") CHECK(event["dur"] == 0.0);
+  }
+}
+
 TEST_CASE("the check of timelines sees what viewers drop") {
   const auto faults = [](double inner_start, double inner_length, int inner_thread) {
     const auto slice = [](double start, double length, int thread) {
