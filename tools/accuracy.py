@@ -6,6 +6,9 @@ exchange format is trained with five seeds under those settings. Reported is the
 epoch of the last, 10-layer stage. Nothing is chosen by test accuracy.
 
     tools/accuracy.py --datasets FOLDER --output tests/results/small_data
+    tools/accuracy.py --datasets FOLDER --output tests/results/small_data --settings tests/results/small_data.json
+
+With --settings K and epochs are those that an earlier search chose, and only the formats are trained anew.
 """
 
 from __future__ import annotations
@@ -58,10 +61,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="path without ending: .json and .md are written")
     parser.add_argument("--only", choices=DATASETS, action="append")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--settings", type=Path, help="a .json that this tool wrote")
     args = parser.parse_args()
 
-    report: dict = {"version": subprocess.run([str(args.program), "--version"], capture_output=True, text=True,
+    # Of the working folder: build the program there before.
+    commit = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"], capture_output=True, text=True,
+                            check=False).stdout.strip()
+    report: dict = {"commit": commit, "version": subprocess.run([str(args.program), "--version"], capture_output=True, text=True,
                                               check=True).stdout.splitlines(), "datasets": {}}
+    chosen = json.loads(args.settings.read_text())["datasets"] if args.settings else {}
     lines = ["| dataset | K | epochs per stage | exchange | test accuracy | validation |",
              "|---|---|---|---|---|---|"]
     with ThreadPoolExecutor(max(1, os.cpu_count() or 1)) as pool:
@@ -73,10 +81,13 @@ def main() -> None:
                         for seed in (0, 1)]
                 return statistics.mean(run["validation_accuracy"] for run in runs)
 
-            scores = list(pool.map(score, grid))
-            hops, epochs = grid[scores.index(max(scores))]
-            entry: dict = {"hops": hops, "epochs_per_stage": epochs, "search": [
-                {"hops": h, "epochs": e, "validation_accuracy": s} for (h, e), s in zip(grid, scores)], "exchanges": {}}
+            if name in chosen:
+                search = chosen[name]["search"]
+            else:
+                search = [{"hops": h, "epochs": e, "validation_accuracy": s} for (h, e), s in zip(grid, pool.map(score, grid))]
+            best = max(search, key=lambda row: row["validation_accuracy"])
+            hops, epochs = best["hops"], best["epochs"]
+            entry: dict = {"hops": hops, "epochs_per_stage": epochs, "search": search, "exchanges": {}}
             for label, codec in EXCHANGES.items():
                 runs = list(pool.map(lambda seed, codec=codec: train(args.program, args.datasets, name, hops, epochs,
                                                                       codec, seed), range(args.seeds)))

@@ -3,10 +3,12 @@
 
     build/gamlp bench --machine machine.json
     check_forecast.py --machine machine.json
+    check_forecast.py --memory --datasets FOLDER
 
 For every config and number of workers: the iteration as measured (the median of rounds over all configs, and their
 range), the forecast, and by how much that is off; the same for the largest device memory of a worker; and for the whole
-process of a short training its peak resident memory beside the forecast's.
+process of a short training its peak resident memory beside the forecast's. With --memory that alone, of many small
+configs of every kind, in minutes and without a calibrated machine.
 Exit status: 0 all within the limits, 1 some are not, or a command failed.
 """
 from __future__ import annotations
@@ -34,6 +36,55 @@ CONFIGS = (
 )
 STEP_LIMIT, MEMORY_LIMIT = .15, .10
 
+# name, workers, overrides of SMALL: what decides a process's memory, one at a time and together
+SMALL = {"dataset": {"generate": {"nodes": 1000, "classes": 7, "features": 50},
+                     "split": {"kind": "fraction", "train_fraction": .5, "validation_fraction": .25}},
+         "stages": [{"layers": 10, "epochs": 3}], "train": {"evaluate_every": 3}}
+MANY_NODES = {"dataset.generate.nodes": 40000}
+MANY_FEATURES = {"dataset.generate.features": 3000}
+FEW_TRAIN = {"dataset.split.train_fraction": .1}
+MEMORY_CONFIGS: tuple[tuple[str, int, dict[str, Any]], ...] = (
+    ("10x100, 500 nodes, gradient", 1, {"method.update": "gradient"}),
+    ("the same, exact", 1, {"method.update": "exact"}),
+    ("the same, adam", 1, {"method.name": "adam"}),
+    ("the same, gradient, 2 workers", 2, {"method.update": "gradient"}),
+    ("the same, exact, 4 workers", 4, {"method.update": "exact"}),
+    ("the same, gradient, 10 workers", 10, {"method.update": "gradient"}),
+    ("2x10, 20 nodes", 1, {"dataset.generate.nodes": 40, "model.width": 10, "stages.0.layers": 2}),
+    ("2x1000, 500 nodes, gradient", 1, {"model.width": 1000, "stages.0.layers": 2, "method.update": "gradient"}),
+    ("40x100, 500 nodes, exact", 2, {"stages.0.layers": 40, "method.update": "exact"}),
+    ("grown 2, 5, 10, gradient", 1, {"stages": [{"layers": n, "epochs": 3} for n in (2, 5, 10)], "method.update": "gradient"}),
+    ("3,000 features, QR inputs", 1, MANY_FEATURES | FEW_TRAIN | {"method.update": "gradient"}),
+    ("3,000 features, V × V inputs", 1, MANY_FEATURES | FEW_TRAIN | {"method.update": "exact"}),
+    ("3,000 features, adam", 2, MANY_FEATURES | FEW_TRAIN | {"method.name": "adam"}),
+    ("3,000 features, 12 hops", 1, MANY_FEATURES | FEW_TRAIN | {"dataset.hops": 12, "method.update": "gradient"}),
+    ("40,000 nodes, gradient", 1, MANY_NODES | {"method.update": "gradient"}),
+    ("40,000 nodes, exact, 2 workers", 2, MANY_NODES | {"method.update": "exact"}),
+    ("40,000 nodes, adam, 2 workers", 2, MANY_NODES | {"method.name": "adam"}),
+    ("40,000 nodes, 4,000 train, degree 50", 1, MANY_NODES | FEW_TRAIN | {"dataset.generate.mean_degree": 50}),
+    ("40,000 nodes, 4,000 train, 1 hop, width 20", 1, MANY_NODES | FEW_TRAIN | {"dataset.hops": 1, "model.width": 20}),
+    ("500 wide, 4,000 nodes, float32", 2, {"model.width": 500, "dataset.generate.nodes": 8000, "stages.0.layers": 5,
+                                          "exchange.p.bits": 32, "exchange.q.bits": 32, "method.update": "gradient"}),
+    ("500 wide, 4,000 nodes, 4-bit differences", 2, {"model.width": 500, "dataset.generate.nodes": 8000, "stages.0.layers": 5,
+                                                    "exchange.p": {"bits": 4, "coding": "difference"},
+                                                    "exchange.q": {"bits": 4, "coding": "difference"}, "method.update": "exact"}),
+    ("error feedback, stochastic", 1, {"dataset.generate.nodes": 8000, "exchange.p": {"error_feedback": True},
+                                       "exchange.q": {"rounding": "stochastic"}, "method.update": "gradient"}),
+    ("gd, 8 micro-batches, 3 workers", 3, {"dataset.generate.nodes": 8000, "method.name": "gd", "method.microbatches": 8}),
+    ("40,000 nodes, 4,000 train, 400 features", 1, MANY_NODES | FEW_TRAIN | {"dataset.generate.features": 400, "model.width": 20}),
+    ("40,000 nodes, degree 50, 2 hops", 1, MANY_NODES | FEW_TRAIN | {"dataset.generate.mean_degree": 50, "dataset.hops": 2}),
+    ("checkpoints, 2 threads a worker", 1, {"dataset.generate.nodes": 8000, "model.width": 400, "train.checkpoint_every": 1,
+                                            "threads_per_device": 2, "method.update": "gradient"}),
+)
+
+# The same of public datasets, which --datasets names.
+PUBLIC_CONFIGS: tuple[tuple[str, int, dict[str, Any]], ...] = (
+    ("cora, gradient", 1, {"method.update": "gradient"}),
+    ("citeseer, exact, 12 hops", 2, {"dataset.hops": 12, "method.update": "exact"}),
+    ("coauthor_cs, 2 hops, gradient", 1, {"dataset.hops": 2, "method.update": "gradient", "stages.0.layers": 2}),
+    ("amazon_photo, 8 hops, gradient", 1, {"dataset.hops": 8, "method.update": "gradient", "stages.0.layers": 2}),
+)
+
 
 def config_of(layers: int, width: int, nodes: int, features: int, update: str, bits: int, blocks: bool) -> dict[str, Any]:
     codec: dict[str, Any] = {"bits": bits}
@@ -53,12 +104,12 @@ def output_of(command: list[str]) -> Any:
     return json.loads(done.stdout)
 
 
-def peak_of_training(gamlp: str, config: Path, workers: int) -> int:
+def peak_of_training(gamlp: str, config: Path, workers: int, options: list[str] | None = None) -> int:
     """Peak resident bytes of a training's process."""
-    run = config.with_suffix(f".run{workers}")
-    process = subprocess.Popen([gamlp, "train", str(config), "--devices", f"cpu:{workers}", "--run", str(run), "--quiet"],
-                               stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [gamlp, "train", str(config), "--devices", f"cpu:{workers}", "--run", f"{folder}/run", "--quiet"]
+        process = subprocess.Popen(command + (options or []), stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         sys.exit(f"check_forecast.py: training {config} failed")
     return usage.ru_maxrss * 1024
@@ -79,14 +130,51 @@ def measure(args: argparse.Namespace, config: Path, workers: int, row: dict[str,
             "process": peak_of_training(args.gamlp, config, workers), "process_forecast": plan["memory_needed"]}
 
 
+def memory_table(args: argparse.Namespace) -> int:
+    """Process memory of MEMORY_CONFIGS beside its forecast, as a table."""
+    print("| config | workers | process MB | forecast | off |\n|---|---|---|---|---|")
+    worst = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps(SMALL))
+        public = [(name, workers, {"dataset": {"path": str(args.datasets.resolve() / f"{name.split(',')[0]}.npz")}} | overrides)
+                  for name, workers, overrides in PUBLIC_CONFIGS] if args.datasets else []
+        for n, (name, workers, overrides) in enumerate([*MEMORY_CONFIGS, *public], start=1):
+            if args.only not in (None, n):
+                continue
+            options = [word for key, value in overrides.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+            # Any machine: what the process needs does not depend on its rates, but on its kind and threads.
+            machine = Path(folder) / "machine.json"
+            machine.write_text(json.dumps(machine_with(overrides.get("threads_per_device", 1))))
+            plan = output_of([args.gamlp, "plan", str(config), "--machine", str(machine), "--as-if", "--devices", str(workers),
+                              "--json", *options])["plans"][0]
+            measured = statistics.median(peak_of_training(args.gamlp, config, workers, options) for _ in range(args.rounds))
+            off = plan["memory_needed"] / measured - 1
+            worst = max(worst, abs(off))
+            print(f"| {name} | {workers} | {measured / 1e6:.4g} | {plan['memory_needed'] / 1e6:.4g} | {100 * off:+.1f} % |", flush=True)
+    print(f"\nworst: {100 * worst:.1f} % (limit {100 * MEMORY_LIMIT:.0f})")
+    return 0 if worst <= MEMORY_LIMIT else 1
+
+
+def machine_with(threads: int) -> dict[str, Any]:
+    """The project's measured machine, as if its workers had these threads."""
+    machine = json.loads((Path(__file__).resolve().parent.parent / "configs/machines/cpu.json").read_text())
+    return dict(machine | {"threads_per_device": threads})
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--machine", required=True, help="file of gamlp bench --machine")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--machine", help="file of gamlp bench --machine")
+    source.add_argument("--memory", action="store_true", help="process memory alone, of many small configs")
+    parser.add_argument("--datasets", type=Path, help="with --memory: folder of cora.npz, …, for configs of public datasets too")
     parser.add_argument("--gamlp", default="build/gamlp")
     parser.add_argument("--workers", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", type=int, help="one config, by its number from 1")
     args = parser.parse_args()
+    if args.memory:
+        return memory_table(args)
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(args.rounds):  # minutes apart: a shared machine is faster and slower by turns

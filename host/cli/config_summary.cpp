@@ -44,7 +44,6 @@ ConfigCost config_cost(Config& config, const ProblemCounts& counts) {
   shape.kind = cost.input = resolve_problem(config, shape.problem, &cost.notes);
 
   const int devices = device_count(config);
-  const double others = host_memory(config, counts, shape.kind);
   for (const StageConfig& stage : config.stages) {
     StageCost s;
     s.layers = stage.layers;
@@ -60,9 +59,8 @@ ConfigCost config_cost(Config& config, const ProblemCounts& counts) {
       s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method, cost.input);
     }
     s.ranges = spec.ranges;
-    double memory = others;
     const DeviceKind kind = named_devices(config.devices).kind;
-    for (const MemoryUse& device : stage_memory(spec, shape, kind)) memory += static_cast<double>(device.peak);
+    const double memory = process_memory(config, counts, shape.kind, stage_memory(spec, shape, kind));
     cost.memory_bytes = std::max(cost.memory_bytes, memory);
     cost.stages.push_back(std::move(s));
   }

@@ -182,7 +182,7 @@ std::string sweep_table(const std::vector<Plan>& plans) {
                      (plan.forecast.devices == 1 ? "" : "s") + ": needs " + memory_line(plan, machine);
   const std::vector<std::string> ways = what_would_fit(subject, machine, plan.forecast.devices);
   for (const std::string& way : ways) text += (&way == &ways.front() ? "; would fit: " : ", or ") + way;
-  if (ways.empty()) text += "; neither would more devices, a smaller width or another update";
+  if (ways.empty()) text += "; more devices, a smaller width or another update would not make it fit";
   throw ConfigError(text);
 }
 
@@ -279,10 +279,11 @@ void add_plan(CLI::App& app, Shared& shared) {
   CLI::Option* devices =
       command->add_option("--devices", args->devices, "Number of devices (default: the config's, or all)")
           ->check(CLI::Range(1, 999));
-  command->add_option("--machine", args->machine,
-                      "Name of a file in configs/machines, or a path (default: cpu; gamlp bench --machine measures "
-                      "yours); or \"here\": "
-                      "this machine's CPU workers, measured now at the sizes of the config");
+  command->add_option(
+      "--machine", args->machine,
+      "Name of a machine built in (configs/machines) or of a file in machines/ beside the config, or the path "
+      "of a file (default: cpu; gamlp bench --machine measures yours); or \"here\": this machine's CPU "
+      "workers, measured now at the sizes of the config");
   command->add_option("--sweep", args->sweep, "A table over numbers of devices: devices=1..16")->excludes(devices);
   command->add_flag("--as-if", args->as_if,
                     "Forecast more devices than the machine has, as if it had them at the same rates");

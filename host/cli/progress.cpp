@@ -119,7 +119,9 @@ std::string result_table(const nlohmann::ordered_json& r) {
   const auto accuracy = [&](const char* key) { return r[key].is_null() ? "–" : percent(r[key].get<double>()); };
   std::string t;
   const auto row = [&](const char* name, const std::string& value) { t += format("  %-24s ", name) + value + "\n"; };
-  row("test accuracy", accuracy("test_accuracy") + "  (at the best validation accuracy)");
+  const bool validated = !r["validation_accuracy"].is_null();
+  row("test accuracy", accuracy("test_accuracy") + (validated ? "  (at the best validation accuracy)"
+                                                              : "  (of the last epoch: no node validates)"));
   row("validation accuracy", accuracy("validation_accuracy"));
   row("train accuracy", accuracy("train_accuracy"));
   row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()));

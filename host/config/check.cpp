@@ -8,15 +8,13 @@
 #include "host/config/devices.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/explain.hpp"
+#include "host/config/few_bits.hpp"
 
 namespace gamlp {
 namespace {
 
 using Lines = std::vector<std::string>;
 
-// Rounded to nearest, values need more bits than this unless the rounding error is made up for.
-constexpr std::int64_t unsafe_bits = 4;
-constexpr std::int64_t unquantized_bits = 32;
 constexpr double max_generated_values = 4e9;  // float32 features of 16 GB
 
 struct NamedCodec {
@@ -28,26 +26,6 @@ std::array<NamedCodec, 2> codecs(const Config& c) {
 }
 
 std::string text(double value) { return nlohmann::json(value).dump(); }
-
-std::int64_t longest_stage(const Config& c) {
-  std::int64_t longest = 0;
-  for (const StageConfig& stage : c.stages) longest = std::max(longest, stage.epochs);
-  return longest;
-}
-
-// The bits that a codec runs with, its own and those that the schedule brings before every stage has ended.
-std::vector<std::int64_t> bits_used(const Config& c, const CodecConfig& codec) {
-  std::vector<std::int64_t> used;
-  const auto& schedule = c.exchange.schedule;
-  const bool replaced_at_once = !schedule.empty() && schedule.front().epoch == 0;
-  if (codec.bits >= unquantized_bits || !replaced_at_once) used.push_back(codec.bits);
-  if (codec.bits >= unquantized_bits) return used;
-  const std::int64_t end = longest_stage(c);
-  for (const BitScheduleEntry& entry : schedule) {
-    if (entry.epoch < end) used.push_back(entry.bits);
-  }
-  return used;
-}
 
 void check_dataset(const DatasetConfig& d, Lines& out) {
   const int sources = int{d.path.has_value()} + int{d.text.has_value()} + int{d.generate.has_value()};
@@ -173,6 +151,14 @@ void check_partition(const Config& c, Lines& out) {
   }
 }
 
+void check_devices(const Config& c, Lines& out) {
+  const std::int64_t devices = named_devices(c.devices).count.value_or(1);
+  if (c.stages.empty() || devices <= c.stages.back().layers) return;
+  out.push_back("`devices` is \"" + c.devices + "\", " + std::to_string(devices) + " devices for the " +
+                std::to_string(c.stages.back().layers) +
+                " layers of the last stage: must be at most as many, each device owns at least one layer");
+}
+
 void check_schedule(const ExchangeConfig& e, Lines& out) {
   for (std::size_t i = 1; i < e.schedule.size(); ++i) {
     if (e.schedule[i].epoch <= e.schedule[i - 1].epoch) {
@@ -184,34 +170,6 @@ void check_schedule(const ExchangeConfig& e, Lines& out) {
     out.push_back(
         "`exchange.schedule` has no effect while `exchange.p.bits` and `exchange.q.bits` are 32: must be empty, or "
         "give p or q fewer bits");
-  }
-}
-
-void warn_codec(const Config& c, const NamedCodec& named, Lines& out) {
-  if (is_backprop(c.method)) return;  // exchanges float32
-  const auto& [name, codec] = named;
-  const auto used = bits_used(c, codec);
-  const auto uses = [&](std::int64_t bits) { return std::find(used.begin(), used.end(), bits) != used.end(); };
-  const std::int64_t fewest = *std::min_element(used.begin(), used.end());
-  const bool scheduled = fewest != codec.bits;
-  const std::string where = "`" + name + ".bits` " + (scheduled ? "reaches " : "is ") + std::to_string(fewest) +
-                            (scheduled ? " by `exchange.schedule`" : "");
-  if (fewest <= unsafe_bits && codec.rounding == Rounding::nearest && codec.coding == Coding::value &&
-      !codec.error_feedback) {
-    out.push_back(where +
-                  ": plain nearest rounding at 4 bits or fewer is unsafe (accuracy can collapse); use coding "
-                  "\"difference\", rounding \"stochastic\" or error_feedback");
-  }
-  if (c.method.update != Update::exact) return;
-  if (uses(1)) {
-    out.push_back("`" + name +
-                  "` uses 1 bit with `method.update` \"exact\": costs some points of accuracy; use 2 bits with range "
-                  "\"block\", or the gradient update");
-  }
-  if (uses(2) && codec.coding == Coding::difference && codec.range == Range::tensor) {
-    out.push_back("`" + name +
-                  "` uses 2-bit differences with one range per tensor and `method.update` \"exact\": diverges; use "
-                  "range \"block\"");
   }
 }
 
@@ -262,14 +220,14 @@ std::vector<std::string> config_problems(const Config& config) {
   for (const NamedCodec& named : codecs(config)) check_codec(config, named, out);
   check_schedule(config.exchange, out);
   check_partition(config, out);
+  check_devices(config, out);
   return out;
 }
 
 void check_config(const Config& config) { throw_problems(config_problems(config), "config"); }
 
 std::vector<std::string> config_warnings(const Config& config) {
-  Lines out;
-  for (const NamedCodec& named : codecs(config)) warn_codec(config, named, out);
+  Lines out = few_bits_warnings(config);
   const std::int64_t end = longest_stage(config);
   for (std::size_t i = 0; i < config.exchange.schedule.size(); ++i) {
     const std::int64_t epoch = config.exchange.schedule[i].epoch;
@@ -290,11 +248,6 @@ std::vector<std::string> config_warnings(const Config& config) {
     out.push_back(
         "weight decay beyond layer 1 (`method.weight_decay`, `method.weight_decay_layers`) collapses deep "
         "networks; decay the first layer only");
-  }
-  const std::int64_t devices = named_devices(config.devices).count.value_or(1);
-  if (!config.stages.empty() && devices > config.stages.back().layers) {
-    out.push_back("`devices` is \"" + config.devices + "\": more workers than the " +
-                  std::to_string(config.stages.back().layers) + " layers of the last stage, the others stay idle");
   }
   if (config.precision != ProductPrecision::float32 && named_devices(config.devices).kind == DeviceKind::cpu) {
     out.push_back("`precision` is \"" + std::string(name_of(config.precision)) +

@@ -17,8 +17,8 @@ fs::path locate_file(const std::string& key, const std::string& file, const fs::
   if (fs::exists(beside, ignored)) return beside;
   const fs::path here = fs::absolute(given).lexically_normal();
   if (fs::exists(here, ignored)) return here;
-  throw DataError(file + ": no such file (" + key + "): neither " + beside.string() +
-                  (here != beside ? " nor " + here.string() : "") +
+  throw DataError(file + ": no such file (" + key + "): " +
+                  (here != beside ? "neither " + beside.string() + " nor " + here.string() : "not " + beside.string()) +
                   "; data/README.md says how to get the public datasets");
 }
 

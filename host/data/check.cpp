@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
 
 namespace gamlp {
 namespace {
@@ -27,7 +28,7 @@ void check_finite(std::span<const float> values, std::int64_t cols, const std::s
   const std::int64_t at = bad - values.begin();
   const std::string place = cols > 0 ? "row " + std::to_string(at / cols) + ", column " + std::to_string(at % cols)
                                      : "entry " + std::to_string(at);
-  throw DataError(where + ": " + place + ": found " + std::to_string(*bad) + ", expected finite numbers");
+  throw DataError(where + ": " + place + ": found " + number_text(*bad) + ", expected finite numbers");
 }
 
 std::vector<std::int32_t> checked_labels(std::span<const std::int64_t> labels, const std::string& where) {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
 #include "host/core/random.hpp"
 #include "host/data/check.hpp"
 #include "host/data/normal.hpp"
@@ -36,6 +37,9 @@ const GraphShape* find_shape(const GenerateConfig& config) {
   throw ConfigError("dataset.generate.shape: found \"" + *config.shape + "\", expected one of " + known);
 }
 
+// The largest whole number that all JSON readers keep exact: the schema's limit of seeds.
+constexpr std::uint64_t max_seed = 9007199254740991;
+
 void check(const GenerateConfig& config) {
   const auto require = [](bool holds, const char* key, const std::string& found, const std::string& expected) {
     if (!holds)
@@ -49,10 +53,11 @@ void check(const GenerateConfig& config) {
   in_range("classes", config.classes, 1, std::min(config.nodes, max_classes));
   in_range("features", config.features, 1, max_features);
   require(config.mean_degree >= 0.0 && config.mean_degree < static_cast<double>(config.nodes), "mean_degree",
-          std::to_string(config.mean_degree), "at least 0 and less than the number of nodes");
-  require(config.homophily >= 0.0 && config.homophily <= 1.0, "homophily", std::to_string(config.homophily), "0 to 1");
+          number_text(config.mean_degree), "at least 0 and less than the number of nodes");
+  require(config.homophily >= 0.0 && config.homophily <= 1.0, "homophily", number_text(config.homophily), "0 to 1");
   require(std::isfinite(config.feature_signal) && std::abs(config.feature_signal) <= 1e6, "feature_signal",
-          std::to_string(config.feature_signal), "at most 1e6");
+          number_text(config.feature_signal), "at most 1e6");
+  require(config.seed <= max_seed, "seed", std::to_string(config.seed), "0 to " + std::to_string(max_seed));
 }
 
 std::vector<std::int32_t> draw_labels(const GenerateConfig& config) {

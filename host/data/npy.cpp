@@ -10,6 +10,7 @@
 
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/number_text.hpp"
 
 namespace gamlp {
 namespace {
@@ -136,7 +137,7 @@ void NpyArray::copy_to(T* out) const {
             return value;
         }();
         if (!convert(number, out[r * cols + c])) {
-          throw DataError(where_ + ": element " + std::to_string(r * cols + c) + ": found " + std::to_string(number) +
+          throw DataError(where_ + ": element " + std::to_string(r * cols + c) + ": found " + number_text(number) +
                           ", expected " + type_name<T>());
         }
       }

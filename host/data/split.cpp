@@ -5,6 +5,7 @@
 #include <string>
 
 #include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
 #include "host/core/random.hpp"
 #include "host/data/shuffle.hpp"
 
@@ -96,8 +97,8 @@ void check_fractions(const SplitConfig& config) {
   const double both = config.train_fraction + config.validation_fraction;
   // A rounding error of 0.7 + 0.3 is no error of the user's.
   if (!(config.train_fraction > 0.0) || !(config.validation_fraction >= 0.0) || !(both <= 1.0 + 1e-9)) {
-    throw ConfigError("dataset.split: found train_fraction " + std::to_string(config.train_fraction) +
-                      " and validation_fraction " + std::to_string(config.validation_fraction) +
+    throw ConfigError("dataset.split: found train_fraction " + number_text(config.train_fraction) +
+                      " and validation_fraction " + number_text(config.validation_fraction) +
                       ", expected a positive and a non-negative number that add up to at most 1");
   }
 }

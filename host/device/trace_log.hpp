@@ -1,7 +1,9 @@
 // A run's timeline in memory, and as a file for chrome://tracing or ui.perfetto.dev (Trace Event Format, JSON).
 //
-// A process per device, a thread per stream. On the compute stream the ops of one step lie inside a slice of their own
-// ("W of layer 3"); args name step, layer, epoch, what a wait protects and the bytes that were sent.
+// A process per device. Its thread "compute" shows the compute stream: the ops of one step lie inside a slice of their
+// own ("W of layer 3"). Its threads "exchange", "exchange, 2 at once", … show the messages, of which several may be
+// under way at once. Slices of one thread nest or follow one another; they never overlap in part, which viewers do not
+// show. Args name step, layer, epoch, what a wait protects and the bytes that were sent.
 #pragma once
 
 #include <cstdint>

@@ -2,12 +2,17 @@
 
 #include <algorithm>
 
+#include "host/config/schema.hpp"
 #include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
 #include "host/method/input.hpp"
 
 namespace gamlp {
 
 namespace {
+
+// What the schema allows at most: a run's config.json holds the derived values, and must be a valid config itself.
+double largest(const JsonPath& path) { return schema_node(path)->at("maximum").get<double>(); }
 
 // PyTorch's defaults.
 void resolve_backprop(MethodConfig& m, const ProblemShape& shape, std::string* why) {
@@ -46,10 +51,10 @@ void resolve_method(Config& config, const ProblemShape& shape, std::string* why)
   if (!m.nu) m.nu = m.rho ? *m.rho : (exact ? 1e-3 : 1e-2);
   if (!m.rho) m.rho = *m.nu;
   if (exact && *m.rho != *m.nu) {
-    throw ConfigError("method.rho: is " + std::to_string(*m.rho) + " and method.nu is " + std::to_string(*m.nu) +
+    throw ConfigError("method.rho: is " + number_text(*m.rho) + " and method.nu is " + number_text(*m.nu) +
                       ": the exact update needs them equal");
   }
-  if (!m.weight_decay_first) m.weight_decay_first = 10.0 * *m.nu;
+  if (!m.weight_decay_first) m.weight_decay_first = std::min(10.0 * *m.nu, largest({"method", "weight_decay_first"}));
 }
 
 InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "host/device/accelerator.hpp"
+#include "host/graph/augment.hpp"
 #include "host/sim/sim_fleet.hpp"
 #include "host/train/stage_programs.hpp"
 
@@ -213,25 +214,65 @@ std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShap
   return best;
 }
 
-double host_memory(const Config& config, const ProblemCounts& counts, InputKind kind) {
-  constexpr double kProgram = 20e6;         // the program and what its libraries keep
-  constexpr double kCudaLibraries = 260e6;  // which a build with CUDA devices loads on CPU workers too (CUDA 13.0)
-  const double program = kProgram + (accelerator() != nullptr ? kCudaLibraries : 0.0);
+namespace {
+
+constexpr double kValue = sizeof(float);
+
+double as_double(std::int64_t value) { return static_cast<double>(value); }
+
+double rows_of(const ProblemCounts& counts) { return as_double(counts.parts[0] + counts.parts[1] + counts.parts[2]); }
+
+// The graph beside its augmented features, and these once more while they are split into parts.
+double loading_memory(const Config& config, const ProblemCounts& counts) {
+  constexpr double kSparseValue = sizeof(float) + sizeof(std::int32_t);
+  constexpr double kEdge = sizeof(std::int32_t) + kSparseValue;  // of the graph and of its operator
+  // What was read of a file is freed before, but stays in the heap.
+  const double features = counts.sparse_values ? 2 * kSparseValue * as_double(*counts.sparse_values)
+                                               : kValue * as_double(counts.nodes) * as_double(counts.features);
+  const double augmented = kValue * rows_of(counts) * as_double(counts.shape.inputs);
+  AugmentOptions options;
+  options.hops = config.dataset.hops;
+  const auto workspace = static_cast<double>(augment_workspace_bytes(counts.nodes, counts.features, options));
+  return features + kEdge * as_double(counts.edges) + augmented + std::max(augmented, workspace);
+}
+
+// Beside the devices: the inputs, weights under way, the evaluator, and what the graph left in the heap.
+double training_memory(const Config& config, const ProblemCounts& counts, InputKind kind) {
   // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator, the best, fetched at the
   // end, being written. The evaluator's own are counted with it.
   constexpr double kWeightCopies = 8;
-  const auto d = [](std::int64_t value) { return static_cast<double>(value); };
-  const double rows = d(counts.parts[0] + counts.parts[1] + counts.parts[2]), inputs = d(counts.shape.inputs);
-  const double v = d(counts.shape.train_nodes), width = d(config.model.width), value = sizeof(float);
-  const double graph = d(counts.nodes) * d(counts.features) * value + d(counts.edges) * 12;
-  const double augmented = rows * inputs * value, buffers = 2 * d(counts.nodes) * 256 * value;
-  const double loading = graph + augmented + std::max(augmented, buffers);
+  constexpr double kHeap = 32e6;  // the C library returns larger allocations at once
+  const double v = as_double(counts.shape.train_nodes), inputs = as_double(counts.shape.inputs);
+  const double width = as_double(config.model.width);
   const bool plain = kind == InputKind::plain;
-  const double parts = plain ? augmented : (rows + inputs) * v * value;
-  const double weights = value * (width * (plain ? inputs : v) + d(config.stages.back().layers - 2) * width * width);
+  const double parts = kValue * (plain ? rows_of(counts) * inputs : (rows_of(counts) + inputs) * v);
+  const double inner = as_double(config.stages.back().layers - 2) * width * width;
+  const double weights = kValue * (width * (plain ? inputs : v) + inner);
   const EvaluationShape shape = evaluation_shape(config, {counts.shape, kind}, counts.parts, false);
-  const double evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
-  return program + std::max(loading, parts + kWeightCopies * weights + evaluation);
+  const auto evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
+  return parts + kWeightCopies * weights + evaluation + std::min(kHeap, 2 * kValue * as_double(counts.edges));
+}
+
+// Gathered, as tensors of the file, and as its bytes.
+double checkpoint_memory(const Config& config, const std::vector<MemoryUse>& devices) {
+  if (config.train.checkpoint_every == 0) return 0;
+  const MemoryKind saved = is_backprop(config.method) ? MemoryKind::weights : MemoryKind::variables;
+  double state = 0;
+  for (const MemoryUse& device : devices) state += static_cast<double>(device.bytes[static_cast<std::size_t>(saved)]);
+  return 3 * state;
+}
+
+}  // namespace
+
+double process_memory(const Config& config, const ProblemCounts& counts, InputKind kind,
+                      const std::vector<MemoryUse>& devices) {
+  constexpr double kProgram = 16.5e6;       // the program and its libraries
+  constexpr double kKernels = 8.5e6;        // which they make or load once they train
+  constexpr double kCudaLibraries = 260e6;  // which a build with CUDA devices loads on CPU workers too (CUDA 13.0)
+  const double program = kProgram + (accelerator() != nullptr ? kCudaLibraries : 0.0);
+  double training = kKernels + training_memory(config, counts, kind) + checkpoint_memory(config, devices);
+  for (const MemoryUse& device : devices) training += static_cast<double>(device.peak);
+  return program + std::max(loading_memory(config, counts), training);
 }
 
 }  // namespace gamlp

@@ -72,8 +72,9 @@ std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShap
 // choice, some is left: allocations are rounded up, and libraries take some of it.
 constexpr double fillable_memory(double available, bool resident) { return resident ? 0.95 * available : available; }
 
-// Bytes of the process of CPU workers at its peak, beside their device memory: inputs, the graph while it is augmented,
-// copies of weights under way.
-double host_memory(const Config& config, const ProblemCounts& counts, InputKind kind);
+// Bytes of the process of CPU workers at its peak, in a stage that allocates `devices`: while it loads the graph, or
+// while it trains and, with `train.checkpoint_every`, saves checkpoints.
+double process_memory(const Config& config, const ProblemCounts& counts, InputKind kind,
+                      const std::vector<MemoryUse>& devices);
 
 }  // namespace gamlp

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <set>
 
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
@@ -12,6 +13,9 @@ namespace fs = std::filesystem;
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// No figure of a machine is above it, nor below its inverse: times and shares made of them can be computed and printed.
+constexpr double kLargest = 1e18;
 
 // Reads keys of a machine file; complains with file and key.
 class Reader {
@@ -23,15 +27,15 @@ class Reader {
 
   double positive(const char* key) const {
     const Json& value = at(key);
-    if (!value.is_number() || !(value.get<double>() > 0.0) || !std::isfinite(value.get<double>())) {
-      fail(key, "expected a number above 0, found " + value.dump());
+    if (!value.is_number() || !(value.get<double>() >= 1 / kLargest) || !(value.get<double>() <= kLargest)) {
+      fail(key, "expected a number above 0, from 1e-18 to 1e18, found " + value.dump());
     }
     return value.get<double>();
   }
   double not_negative(const char* key) const {
     const Json& value = at(key);
-    if (!value.is_number() || !(value.get<double>() >= 0.0) || !std::isfinite(value.get<double>())) {
-      fail(key, "expected a number of at least 0, found " + value.dump());
+    if (!value.is_number() || !(value.get<double>() >= 0.0) || !(value.get<double>() <= kLargest)) {
+      fail(key, "expected a number of at least 0 and at most 1e18, found " + value.dump());
     }
     return value.get<double>();
   }
@@ -147,15 +151,21 @@ Machine load_machine(const std::string& where, const fs::path& config) {
     std::error_code error;
     if (fs::exists(file, error)) return parse_machine(read_file(file, kLimit), file.string());
   }
-  std::string known;
+  const auto& built_in = built_in_machines();
+  if (const auto found = built_in.find(where); found != built_in.end()) {
+    return parse_machine(std::string(found->second), "machine " + where + " (built in)");
+  }
+  std::set<std::string> names;
+  for (const auto& [name, text] : built_in) names.insert(name);
   for (const fs::path& folder : folders) {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder, error)) {
-      const std::string stem = entry.path().stem().string();
-      if (known.find(stem) == std::string::npos) known += (known.empty() ? "" : ", ") + stem;
+      if (entry.path().extension() == ".json") names.insert(entry.path().stem().string());
     }
   }
-  throw DataError("--machine " + where + ": no such machine" + (known.empty() ? "" : "; there are " + known) +
+  std::string known;
+  for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+  throw DataError("--machine " + where + ": no such machine; there are " + known +
                   "; or give the path of a file (gamlp bench --machine FILE measures this one)");
 }
 

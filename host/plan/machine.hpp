@@ -32,6 +32,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/sim/cost_model.hpp"
@@ -70,8 +71,11 @@ struct Machine {
 // What users call the machine that a program runs on: not a file, it is measured (calibrate.hpp).
 inline constexpr const char* kThisMachine = "here";
 
-// Throws DataError naming the file and key. `where`: a path, or the name of a file in configs/machines, looked up in
-// the working folder and beside `config`.
+// The files of configs/machines at build time, by name.
+const std::map<std::string, std::string_view>& built_in_machines();
+
+// Throws DataError naming the file and key. `where`: a path, or a name: of a file in a folder "machines" beside
+// `config` or above it, or in configs/machines of the working folder; else of a machine built in.
 Machine load_machine(const std::string& where, const std::filesystem::path& config);
 Machine parse_machine(const std::string& text, const std::string& origin);
 // A measured CPU machine as a file's text. `about`: further keys at the top.

@@ -21,10 +21,10 @@ struct MemoryNeed {
 // `resident`: on GPUs, where the inputs of the evaluation are (evaluator.hpp).
 MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const StageSpec& spec, bool resident) {
   MemoryNeed need;
+  const std::vector<MemoryUse> devices =
+      stage_memory(spec, subject.shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
   std::vector<double> peaks;
-  for (const MemoryUse& device : stage_memory(spec, subject.shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu)) {
-    peaks.push_back(static_cast<double>(device.peak));
-  }
+  for (const MemoryUse& device : devices) peaks.push_back(static_cast<double>(device.peak));
   if (machine.gpu) {
     need.evaluation = evaluation_memory(evaluation_shape(subject.config, subject.shape, subject.counts.parts, resident),
                                         DeviceKind::cuda);
@@ -33,8 +33,8 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const
     need.available = machine.memory_per_device;
     return need;
   }
-  need.host = host_memory(subject.config, subject.counts, subject.shape.kind);
-  need.needed = std::accumulate(peaks.begin(), peaks.end(), need.host);
+  need.needed = process_memory(subject.config, subject.counts, subject.shape.kind, devices);
+  need.host = need.needed - std::accumulate(peaks.begin(), peaks.end(), 0.0);
   need.available = machine.memory_total;
   return need;
 }

@@ -65,6 +65,7 @@ ProblemCounts count_problem(const DatasetConfig& config) {
     const Dataset dataset = load_dataset(config);
     const Split split = make_split(dataset, config.split);
     counts.nodes = dataset.nodes(), counts.edges = dataset.adjacency.entries(), counts.features = dataset.features();
+    if (dataset.sparse_features) counts.sparse_values = dataset.features_sparse.entries();
     classes = dataset.classes;
     const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
     for (std::size_t i = 0; i < 3; ++i) counts.parts[i] = static_cast<std::int64_t>(ids[i]->size());

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,7 @@ struct ProblemCounts {
   ProblemShape shape;
   std::array<std::int64_t, 3> parts{};  // train, validation, test
   std::int64_t nodes = 0, edges = 0, features = 0;
+  std::optional<std::int64_t> sparse_values;  // of the features, where they are held sparse
 };
 // A generated graph is not generated; a file is read (paths as they are).
 ProblemCounts count_problem(const DatasetConfig& config);

@@ -39,7 +39,10 @@ RunFolder RunFolder::open(const fs::path& path) {
 }
 
 void RunFolder::write_config(const Config& config) const {
-  write_file_atomic(config_path(), to_json(config).dump(2) + "\n");
+  const std::string text = to_json(config).dump(2) + "\n";
+  // What the program itself chose must be as valid as what users write.
+  parse_config_text(text, config_path().string());
+  write_file_atomic(config_path(), text);
 }
 
 void RunFolder::write_result(const nlohmann::ordered_json& result) const {

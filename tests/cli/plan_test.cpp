@@ -1,5 +1,6 @@
 // gamlp plan, gamlp bench --machine and gamlp train --trace from the command line.
 #include "tests/cli/program.hpp"
+#include "tests/support/timeline.hpp"
 
 namespace gamlp::test {
 namespace {
@@ -17,6 +18,18 @@ std::vector<std::string> on(const std::string& machine, std::vector<std::string>
 }
 
 }  // namespace
+
+TEST_CASE("a forecast needs no file but the config") {
+  const WorkFolder work;  // outside the source tree
+  work.write("small.json", small_config());
+  const Outcome unnamed = run(work, {"plan", "small.json", "--devices", "1"});
+  INFO(unnamed.err);
+  CHECK(unnamed.status == 0);
+  const Outcome named = run(work, {"plan", "small.json", "--devices", "1", "--machine", "dgx_2"});
+  INFO(named.err);
+  CHECK(named.status == 0);
+  check_says(named.out, "DGX-2");
+}
 
 TEST_CASE("a forecast as text, as JSON and as a file") {
   const WorkFolder work;
@@ -117,7 +130,7 @@ TEST_CASE("this machine, measured: its forecast, and both timelines") {
       run(work, {"plan", "small.json", "--machine", "mine.json", "--devices", "1", "--trace", "forecast.json"});
   INFO(plan.err);
   REQUIRE(plan.status == 0);
-  CHECK(json_in(work, "forecast.json")["traceEvents"].size() > 50);
+  CHECK(read_timeline(work / "forecast.json")["traceEvents"].size() > 50);
   const Outcome threads = run(work, {"plan", "small.json", "--machine", "mine.json", "--set", "threads_per_device=3"});
   CHECK(threads.status == 3);
   check_says(threads.err, "--threads 3");
@@ -149,7 +162,7 @@ TEST_CASE("this machine, measured: its forecast, and both timelines") {
   const Outcome train = run(work, {"train", "small.json", "--quiet", "--trace", "real.json"});
   INFO(train.err);
   REQUIRE(train.status == 0);
-  CHECK(json_in(work, "real.json")["traceEvents"].size() > 50);
+  CHECK(read_timeline(work / "real.json")["traceEvents"].size() > 50);
   const Outcome nowhere = run(work, {"train", "small.json", "--run", "again", "--trace", "no/such/folder.json"});
   CHECK(nowhere.status == 5);
   CHECK_FALSE(fs::exists(work / "again"));

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "tests/cli/program.hpp"
+#include "tests/support/timeline.hpp"
 
 namespace gamlp::test {
 namespace {
@@ -48,7 +49,7 @@ TEST_CASE("SIGINT and SIGTERM leave a checkpoint, and resume finishes the run") 
     INFO(resumed.err);
     CHECK(resumed.status == 0);
     check_says(resumed.out, "test accuracy");
-    CHECK(nlohmann::json::parse(file_text(work / "rest.json"))["traceEvents"].size() > 1000);
+    CHECK(read_timeline(work / "rest.json")["traceEvents"].size() > 1000);
     CHECK(lines_of(file_text(work / "run/metrics.jsonl")).size() == 800);
   }
 }

@@ -39,6 +39,16 @@ TEST_CASE("--quiet prints the result only; --json prints JSON lines only") {
   CHECK(nlohmann::json::parse(lines[16]) == nlohmann::json::parse(file_text(work / "json/result.json")));
 }
 
+TEST_CASE("the result says which epoch it is of, also where no node validates") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  check_says(run(work, {"train", "small.json", "--quiet"}).out, "(at the best validation accuracy)");
+  const Outcome last = run(work, {"train", "small.json", "--quiet", "--set", "dataset.split.kind=fraction", "--set",
+                                  "dataset.split.validation_fraction=0.0001"});
+  check_says(last.out, "(of the last epoch: no node validates)");
+  check_says(last.out, "best epoch               16 of 16");
+}
+
 TEST_CASE("--set and --devices override the config") {
   const WorkFolder work;
   work.write("small.json", small_config());

@@ -35,6 +35,15 @@ std::string load_error(const fs::path& file) {
   return test::config_error([&] { load_config(file); });
 }
 
+std::string missing_from(const fs::path& folder) {
+  try {
+    locate_file("dataset.path", "absent.npz", folder);
+  } catch (const DataError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
 }  // namespace
 
 TEST_CASE("every published config loads, survives a round trip and warns of nothing", "[config]") {
@@ -103,6 +112,9 @@ TEST_CASE("dataset files are found beside the config, then in the working folder
   } catch (const DataError& error) {
     CHECK(contains(error.what(), "absent.npz: no such file (dataset.path): neither "));
     CHECK(contains(error.what(), (folder / "absent.npz").string()));
-    CHECK(contains(error.what(), (fs::current_path() / "absent.npz").string()));
+    CHECK(contains(error.what(), " nor " + (fs::current_path() / "absent.npz").string()));
   }
+  const std::string once = missing_from(fs::current_path());
+  CHECK(contains(once, "absent.npz: no such file (dataset.path): not " + (fs::current_path() / "absent.npz").string()));
+  CHECK_FALSE(contains(once, "neither"));
 }

@@ -12,6 +12,7 @@
 #include "tests/cuda/check_clean.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/gpu/check.hpp"
+#include "tests/support/timeline.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -330,6 +331,8 @@ TEST_CASE("a timeline shows the exchange of every GPU, and what waited for it") 
     CHECK(exchanges > 10);
     CHECK(waits > 5);
   }
+  trace.write(scratch / "trace.json", "a test");
+  read_timeline(scratch / "trace.json");
   check_clean();
 }
 

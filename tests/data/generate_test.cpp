@@ -162,6 +162,9 @@ TEST_CASE("impossible graphs") {
   CHECK(contains(config_error_of({.shape = {}, .mean_degree = -1}), "dataset.generate.mean_degree: found -1"));
   CHECK(contains(config_error_of({.shape = {}, .homophily = 1.5}), "dataset.generate.homophily: found 1.5"));
   CHECK(contains(config_error_of({.shape = {}, .feature_signal = NAN}), "dataset.generate.feature_signal: found nan"));
+  CHECK(contains(config_error_of({.shape = {}, .mean_degree = 1e300}), "dataset.generate.mean_degree: found 1e+300,"));
+  CHECK(contains(config_error_of({.shape = {}, .seed = 9007199254740992}),
+                 "dataset.generate.seed: found 9007199254740992, expected 0 to 9007199254740991"));
 }
 
 TEST_CASE("the portable logarithm and the normal numbers made of it") {

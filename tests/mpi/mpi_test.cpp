@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "tests/cli/program.hpp"
+#include "tests/support/timeline.hpp"
 
 using namespace gamlp::test;
 namespace fs = std::filesystem;
@@ -222,7 +223,7 @@ TEST_CASE("bench and a timeline of several ranks") {
   REQUIRE(run_ranks(work, 3, {"train", "deep.json", "--run", "run", "--devices", "cpu", "--trace", "t.json"}).status ==
           0);
   std::array<int, 3> exchanges{}, ops{};
-  const json timeline = json::parse(file_text(work / "t.json"));
+  const json timeline = read_timeline(work / "t.json");
   for (const json& event : timeline["traceEvents"]) {
     if (event["ph"] != "X") continue;
     const auto device = event["pid"].get<std::size_t>();

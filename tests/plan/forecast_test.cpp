@@ -202,4 +202,32 @@ TEST_CASE("config.partition is what runs") {
              "`partition` has 2 entries");
 }
 
+TEST_CASE("a process needs what loading or training needs, and more where it saves checkpoints") {
+  Config config = small_config();
+  ProblemCounts counts = counts_of(45, 24, 3);
+  counts.features = 12, counts.nodes = counts.parts[0];
+  const std::size_t megabyte = 1000000;
+  MemoryUse device;
+  device.bytes[static_cast<std::size_t>(MemoryKind::variables)] = 30 * megabyte;
+  device.bytes[static_cast<std::size_t>(MemoryKind::weights)] = 2 * megabyte;
+  device.total = device.peak = 40 * megabyte;
+  resolve_problem(config, counts.shape);
+  const auto needed = [&] { return process_memory(config, counts, InputKind::plain, {device, device}); };
+  const double plain = needed();
+  CHECK(plain > 80e6);
+  config.train.checkpoint_every = 5;
+  CHECK(needed() == Approx(plain + 3 * 2 * 30e6));
+  config.method.name = MethodName::adam;
+  CHECK(needed() == Approx(plain + 3 * 2 * 2e6));
+  config = small_config();
+  resolve_problem(config, counts.shape);
+  // A graph that is gone before the devices allocate counts only where it needs more than they do.
+  counts.nodes = 10000, counts.features = 500;
+  CHECK(needed() == plain);
+  counts.nodes = 1000000;
+  CHECK(needed() > 2e9);
+  counts.sparse_values = 3000000;
+  CHECK(needed() < 2e9);
+}
+
 }  // namespace gamlp::test

@@ -32,8 +32,14 @@ TEST_CASE("a machine file that is wrong is refused with file, key and expectatio
   without.erase("memory_bandwidth");
   check_says(refusal(without), "test.json: memory_bandwidth: missing");
   check_says(refusal(changed(simple_gpus(), "/kind", "tpu")), "kind: expected \"cpu\" or \"gpu\", found \"tpu\"");
-  check_says(refusal(changed(simple_gpus(), "/gemm_tflops", 0)), "gemm_tflops: expected a number above 0, found 0");
+  check_says(refusal(changed(simple_gpus(), "/gemm_tflops", 0)),
+             "expected a number above 0, from 1e-18 to 1e18, found 0");
   check_says(refusal(changed(simple_gpus(), "/op_seconds", -1)), "op_seconds: expected a number of at least 0");
+  check_says(refusal(changed(simple_gpus(), "/gemm_tflops", 1e-300)),
+             "gemm_tflops: expected a number above 0, from 1e-18 to");
+  check_says(refusal(changed(simple_gpus(), "/memory_bandwidth", 1e300)), "from 1e-18 to 1e18, found 1e+300");
+  check_says(refusal(changed(simple_gpus(), "/op_seconds", 1e19)),
+             "op_seconds: expected a number of at least 0 and at most");
   check_says(refusal(changed(simple_gpus(), "/devices", 1.5)), "devices: expected a whole number");
   check_says(refusal(changed(simple_gpus(), "/link/bandwidth", "fast")), "link.bandwidth: expected a number above 0");
   check_says(refusal(changed(simple_gpus(), "/island", 2)), "link_between_islands: missing");
@@ -65,12 +71,32 @@ TEST_CASE("every machine of the project can be read, and says where its figures 
         CHECK(json["sources"].contains(key));
       }
     }
+    const auto built_in = built_in_machines().find(entry.path().stem().string());
+    REQUIRE(built_in != built_in_machines().end());
+    CHECK(built_in->second == read_file(entry.path()));
     ++files;
   }
   CHECK(files >= 7);
+  CHECK(static_cast<std::size_t>(files) == built_in_machines().size());
   const fs::path config = fs::path(GAMLP_SOURCE_DIR) / "configs/cora_100.json";
   CHECK(load_machine("dgx_h100", config).devices == 8);
-  check_says(error_of<DataError>([&] { load_machine("dgx_9000", config); }), "there are ");
+  check_says(error_of<DataError>([&] { load_machine("dgx_9000", config); }), "there are a2_megagpu_16g, ");
+}
+
+TEST_CASE("a machine is found by its name from any folder, and a file beside the config comes first") {
+  const ScratchFolder scratch;
+  const fs::path config = scratch / "config.json", before = fs::current_path();
+  fs::current_path(scratch.path());  // where there is no configs/machines
+  const Machine built_in = load_machine("dgx_2", config);
+  fs::current_path(before);
+  CHECK(built_in.devices == 16);
+  CHECK(built_in.origin == "machine dgx_2 (built in)");
+  fs::create_directory(scratch / "machines");
+  write_file_atomic(scratch / "machines/dgx_2.json", simple_gpus(3).dump());
+  write_file_atomic(scratch / "machines/mine.json", simple_gpus(5).dump());
+  CHECK(load_machine("dgx_2", config).devices == 3);
+  CHECK(load_machine("mine", config).devices == 5);
+  check_says(error_of<DataError>([&] { load_machine("yours", config); }), "hgx_h200, mine, pcie4_a100");
 }
 
 TEST_CASE("a measured machine survives its file") {

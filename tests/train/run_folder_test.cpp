@@ -24,6 +24,19 @@ TEST_CASE("a folder that holds a run is not used for another") {
   }
 }
 
+TEST_CASE("a config that could not be read again is not written") {
+  const ScratchFolder scratch;
+  const RunFolder run = RunFolder::create(scratch / "run");
+  Config config = small_config();
+  run.write_config(config);
+  const std::string text = read_file(run.config_path());
+  config.method.weight_decay_first = 2e7;  // as a default derived from another value might be
+  check_says(error_of<ConfigError>([&] { run.write_config(config); }),
+             "`method.weight_decay_first` is 20000000: must be");
+  check_says(error_of<ConfigError>([&] { run.write_config(config); }), run.config_path().string());
+  CHECK(read_file(run.config_path()) == text);
+}
+
 TEST_CASE("folders that are no runs") {
   const ScratchFolder scratch;
   check_says(error_of<DataError>([&] { RunFolder::open(scratch.path()); }), "is not a run folder (no config.json)");

@@ -1,0 +1,65 @@
+// Whatever valid config a run starts from, the config that it resolves to is valid, says the same when it is read
+// again, and has nothing left to resolve.
+#include "host/config/check.hpp"
+#include "host/method/settings.hpp"
+#include "tests/config/random_config.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gamlp;
+using nlohmann::json;
+
+namespace {
+
+std::string text_of(const Config& config) { return to_json(config).dump(); }
+
+// False where the program refuses the combination, which must name the key.
+bool check_resolved(const json& document, const ProblemShape& shape) {
+  INFO(document.dump() << ", " << shape.train_nodes << " training nodes, " << shape.inputs << " inputs");
+  Config config = parse_config(document, "random");
+  try {
+    resolve_problem(config, shape);
+  } catch (const ConfigError& error) {
+    INFO(error.what());
+    CHECK(std::string(error.what()).find("method.rho") == 0);
+    return false;
+  }
+  const std::string text = text_of(config);
+  Config again;
+  CHECK_NOTHROW(again = parse_config_text(text, "config.json"));
+  CHECK(text_of(again) == text);
+  resolve_problem(again, shape);
+  CHECK(text_of(again) == text);
+  return true;
+}
+
+const ProblemShape shapes[] = {{1, 1, 2}, {7, 3, 7}, {140, 5732, 7}, {5000, 300, 40}, {100000000, 32000000, 10000}};
+
+}  // namespace
+
+TEST_CASE("what a random valid config resolves to is a valid config that reads as the same") {
+  test::RandomConfigs configs(20);
+  const json bases[] = {{{"dataset", {{"path", "g.npz"}}}},
+                        {{"dataset", {{"generate", json::object()}}},
+                         {"stages", {{{"layers", 2}, {"epochs", 5}}}},
+                         {"exchange", {{"schedule", {{{"epoch", 3}, {"bits", 4}}}}}},
+                         {"method", {{"weight_decay_layers", {0.5, 0.25}}}}}};
+  int resolved = 0;
+  for (int i = 0; i < 600; ++i) {
+    const json document = configs.next(bases[i % 2], 8, [](const JsonPath&) { return false; });
+    resolved += check_resolved(document, shapes[i % 5]);
+  }
+  CHECK(resolved > 500);
+}
+
+TEST_CASE("what is derived from another key keeps to its own bounds at both ends of that key's") {
+  const json methods[] = {{{"nu", 1e6}}, {{"nu", 100001}}, {{"rho", 1e6}}, {{"nu", 1e-9}}, {{"rho", 1e-9}}};
+  for (json method : methods) {
+    for (const char* update : {"gradient", "exact"}) {
+      method["update"] = update;
+      CHECK(check_resolved({{"dataset", {{"path", "g.npz"}}}, {"method", method}}, shapes[2]));
+    }
+  }
+  Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", {{"nu", 100001}}}}, "a");
+  resolve_method(config, shapes[2]);
+  CHECK(*config.method.weight_decay_first == 1e6);
+}
