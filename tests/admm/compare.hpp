@@ -56,7 +56,7 @@ inline reference::State reference_start(const Setup& s, const Start& start, cons
   return state;
 }
 
-using Variables = std::map<std::string, std::vector<double>>;
+using reference::Variables;
 
 inline Variables variables_of(const reference::State& state, bool exact) {
   Variables out;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/environment.hpp"
 
 namespace gamlp::test {
 namespace fs = std::filesystem;
@@ -60,7 +61,7 @@ class Child {
   Child(const WorkFolder& work, std::vector<std::string> arguments, rlim_t file_limit = RLIM_INFINITY,
         const char* launcher = nullptr)
       : out_(work / "stdout"), err_(work / "stderr") {
-    if (launcher == nullptr) arguments.insert(arguments.begin(), GAMLP_PROGRAM);
+    if (launcher == nullptr) arguments.insert(arguments.begin(), program());
     pid_ = ::fork();
     if (pid_ != 0) return;
     if (::chdir((work / "").c_str()) != 0 || !std::freopen(out_.c_str(), "w", stdout) ||
@@ -75,7 +76,7 @@ class Child {
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    ::execvp(launcher == nullptr ? GAMLP_PROGRAM : launcher, argv.data());
+    ::execvp(launcher == nullptr ? program().c_str() : launcher, argv.data());
     ::_exit(121);
   }
   pid_t pid() const { return pid_; }

@@ -1,5 +1,4 @@
 // Counts of public datasets, where the folder GAMLP_DATASETS holds them.
-#include <cstdio>
 #include <numeric>
 
 #include "host/data/load.hpp"
@@ -7,6 +6,7 @@
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/environment.hpp"
 
 using namespace gamlp;
 
@@ -29,16 +29,12 @@ const Expected expected[] = {
 
 }  // namespace
 
-TEST_CASE("public datasets have the counts of their documentation") {
+TEST_CASE("public datasets have the counts of their documentation", "[.datasets]") {
   for (const Expected& e : expected) {
-    const auto path = std::filesystem::path(GAMLP_DATASETS) / e.file;
-    if (!std::filesystem::exists(path)) {
-      std::printf("skipped: %s is not in %s\n", e.file, GAMLP_DATASETS);
-      continue;
-    }
+    if (!test::has_dataset(e.file)) continue;
     INFO(e.file);
     DatasetConfig config;
-    config.path = path.string();
+    config.path = (test::datasets() / e.file).string();
     config.symmetrize = false;
     const Dataset raw = load_dataset(config);
     CHECK(raw.nodes() == e.nodes);

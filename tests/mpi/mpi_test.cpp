@@ -13,7 +13,7 @@ using nlohmann::json;
 namespace {
 
 std::vector<std::string> mpirun(int ranks, const std::vector<std::string>& arguments,
-                                const char* program = GAMLP_PROGRAM) {
+                                const std::string& program = gamlp::test::program()) {
   ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
   ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
   std::vector<std::string> command = {"mpirun", "--oversubscribe",     "--bind-to", "none",

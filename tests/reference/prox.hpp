@@ -44,13 +44,20 @@ inline double brute_prox(const Activation& f, double m, double c, double k) {
   return best;
 }
 
-// The same minimiser for the iterations: in closed form where the activation is piecewise linear.
-inline double prox(const Activation& f, double m, double c, double k) {
+// The same minimiser for the iterations: in closed form where the activation is piecewise linear. Between two minima
+// that are equally good the last bit decides. `seen`: what a program in float32 took, or null; its side of 0 is
+// followed, and `excess` becomes at least how far in z that is from being right.
+inline double prox(const Activation& f, double m, double c, double k, const double* seen = nullptr,
+                   double* excess = nullptr) {
   if (f.kind == Activation::tanh) return brute_prox(f, m, c, k);
   const double s = f.kind == Activation::leaky ? f.slope : 0.0;
   const double below = std::min((m + k * s * c) / (1.0 + k * s * s), 0.0);
   const double above = std::max((m + k * c) / (1.0 + k), 0.0);
-  return prox_value(f, m, c, k, above) < prox_value(f, m, c, k, below) ? above : below;
+  const double value_below = prox_value(f, m, c, k, below), value_above = prox_value(f, m, c, k, above);
+  if (seen == nullptr) return value_above < value_below ? above : below;
+  const double chosen = *seen > 0.0 ? value_above : value_below, best = std::min(value_above, value_below);
+  *excess = std::max(*excess, std::sqrt(chosen) - std::sqrt(best));
+  return *seen > 0.0 ? above : below;
 }
 
 inline double cross_entropy(const std::vector<double>& z, Index label) {

@@ -1,10 +1,15 @@
 // One iteration of each update on plain double matrices, straight from the formulas of the method (rows are nodes).
-// Nothing is carried from one iteration to the next but the variables themselves.
+// Nothing is carried from one iteration to the next but the variables themselves, and, where p is quantised, the step
+// size of the gradient update and what the codecs carry.
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "tests/reference/codec.hpp"
 #include "tests/reference/prox.hpp"
 
 namespace reference {
@@ -16,6 +21,8 @@ struct Layer {
   Dense z;
   Dense q, u;  // all but the last layer
   Dense v;     // exact update
+  Channel p_way, q_way;
+  double tau = 0.0;  // gradient update, of a quantised p
 };
 
 struct Rules {
@@ -24,11 +31,30 @@ struct Rules {
   std::vector<double> mu;                                     // per layer
   double beta = 0.9, nu2 = 4.0, kappa = 1e-3, lambda = 10.0;  // exact update; nu2 relative to rho
   std::function<void(Dense&)> jitter;                         // called on every linear system and right-hand side
+  Codec p, q;
+  std::vector<std::pair<Index, int>> schedule;  // (epoch of the stage, bits of quantised tensors from there on)
+
+  Codec at(Codec codec, Index epoch) const {
+    for (const auto& [from, bits] : schedule) {
+      if (codec.quantized() && epoch >= from) codec.bits = bits;
+    }
+    return codec;
+  }
 };
+
+using Variables = std::map<std::string, std::vector<double>>;
 
 struct State {
   std::vector<Layer> layers;
   std::vector<int> labels;
+  Index epoch = 0;  // iterations of the stage
+  // What a program holds after the next iteration ("p2", "q1", "z1"), see encode() and prox(), or null.
+  const Variables* follow = nullptr;
+  double excess = 0.0;  // of prox()
+
+  const std::vector<double>* seen(char what, std::size_t layer) const {
+    return follow == nullptr ? nullptr : &follow->at(what + std::to_string(layer + 1));
+  }
 };
 
 inline Dense linear(const Layer& l) {
@@ -45,10 +71,14 @@ inline Dense applied(const Activation& f, const Dense& z) {
   return out;
 }
 
-// z, q, p by a forward pass, u = v = 0.
+// A stage starts: z, q, p by a forward pass, u = v = 0.
 inline void forward(State& s, const Activation& f) {
+  s.epoch = 0;
+  s.excess = 0.0;
   for (std::size_t l = 0; l < s.layers.size(); ++l) {
     Layer& layer = s.layers[l];
+    layer.p_way = layer.q_way = {};
+    layer.tau = 0.0;
     layer.z = linear(layer);
     layer.v = Dense(layer.z.rows, layer.z.cols);
     if (l + 1 == s.layers.size()) break;
@@ -94,12 +124,70 @@ inline double objective(const State& s, const Rules& rules, double nu2) {
   return value;
 }
 
-inline void q_and_dual(Layer& l, const Dense& p_next, const Rules& rules, double nu2) {
-  for (std::size_t i = 0; i < l.q.values.size(); ++i) {
-    const double fz = rules.f(l.z.values[i]), p = p_next.values[i];
-    l.q.values[i] = (rules.rho * p + l.u.values[i] + nu2 * fz) / (rules.rho + nu2);
-    l.u.values[i] += rules.rho * (p - l.q.values[i]);
+inline void q_and_dual(Layer& l, const Dense& p_next, const Rules& rules, double nu2, Index epoch = 0,
+                       const std::vector<double>* seen = nullptr) {
+  Dense target = l.q;
+  for (std::size_t i = 0; i < target.values.size(); ++i) {
+    target.values[i] =
+        (rules.rho * p_next.values[i] + l.u.values[i] + nu2 * rules.f(l.z.values[i])) / (rules.rho + nu2);
   }
+  l.q_way.codec = rules.at(rules.q, epoch);
+  encode(l.q_way, target, l.q, seen);
+  l.u = sum(l.u, sum(p_next, l.q, -1.0), rules.rho);
+}
+
+// Σ ||p_{l+1} − q_l||² over the boundaries.
+inline double residual(const State& s) {
+  double value = 0.0;
+  for (std::size_t l = 0; l + 1 < s.layers.size(); ++l) value += norm2(sum(s.layers[l + 1].p, s.layers[l].q, -1.0));
+  return value;
+}
+
+inline double relative_residual(const State& s) {
+  double q2 = 0.0;
+  for (std::size_t l = 0; l + 1 < s.layers.size(); ++l) q2 += norm2(s.layers[l].q);
+  return residual(s) / q2;
+}
+
+// New layers, identities without a bias, before the head, which stays.
+inline void grow(State& s, std::size_t layers) {
+  while (s.layers.size() < layers) {
+    const Index width = s.layers.back().w.cols;
+    Layer inserted;
+    inserted.w = Dense(width, width);
+    for (Index i = 0; i < width; ++i) inserted.w(i, i) = 1.0;
+    inserted.b.assign(static_cast<std::size_t>(width), 0.0);
+    s.layers.insert(s.layers.end() - 1, inserted);
+  }
+}
+
+// (ν||W d||² + ρ||d||²)/||d||², the curvature of φ along a change d of p.
+inline double curvature(const Dense& d, const Dense& w, const Rules& rules) {
+  const double d2 = norm2(d);
+  return (rules.nu * norm2(product(d, transposed(w))) + rules.rho * d2) / d2;
+}
+
+inline Dense first_rows(const Dense& x, Index rows) {
+  Dense out(rows, x.cols);
+  std::copy_n(x.values.begin(), out.values.size(), out.values.begin());
+  return out;
+}
+
+// p ← x̂ of p − g/τ. τ is the curvature along the last change of p, but at most a tenth below the τ before it. It is the
+// gradient's own in the iteration in which the first gradient reaches the layer, counted from the head down, and
+// always with 1 bit, there of a quarter of the nodes.
+inline void quantized_p(State& s, std::size_t layer, const Dense& g, const Rules& rules) {
+  Layer& l = s.layers[layer];
+  const bool reached = s.epoch == static_cast<Index>(s.layers.size() - layer);
+  const bool one_bit = l.p_way.codec.bits == 1;
+  if (reached || one_bit) {
+    const Dense part = reached ? g : first_rows(g, (g.rows + 3) / 4);
+    if (norm2(part) > 0.0) l.tau = curvature(part, l.w, rules);
+  }
+  const Dense old = l.p;
+  encode(l.p_way, l.tau > 0.0 ? sum(old, g, -1.0 / l.tau) : old, l.p, s.seen('p', layer));
+  const Dense change = sum(l.p, old, -1.0);
+  if (!one_bit && norm2(change) > 0.0) l.tau = std::max(curvature(change, l.w, rules), 0.9 * l.tau);
 }
 
 inline void gradient_iteration(State& s, const Rules& rules) {
@@ -112,10 +200,13 @@ inline void gradient_iteration(State& s, const Rules& rules) {
     for (std::size_t i = 0; i < g.values.size(); ++i) {
       g.values[i] = nu * g.values[i] + below.u.values[i] + rho * (layer.p.values[i] - below.q.values[i]);
     }
-    const double g2 = norm2(g);
-    if (g2 == 0.0) continue;
-    const double tau = (nu * norm2(product(g, transposed(layer.w))) + rho * g2) / g2;
-    layer.p = sum(layer.p, g, -1.0 / tau);
+    layer.p_way.codec = rules.at(rules.p, s.epoch);
+    if (layer.p_way.codec.quantized()) {
+      quantized_p(s, l, g, rules);
+    } else if (norm2(g) > 0.0) {
+      layer.tau = curvature(g, layer.w, rules);
+      layer.p = sum(layer.p, g, -1.0 / layer.tau);
+    }
   }
   for (std::size_t l = 0; l < s.layers.size(); ++l) {
     Layer& layer = s.layers[l];
@@ -134,14 +225,16 @@ inline void gradient_iteration(State& s, const Rules& rules) {
     const Dense a = linear(layer);
     if (l + 1 == s.layers.size()) {
       layer.z = softmax_rows(a, s.labels, nu);
-      break;
+      continue;
     }
+    const std::vector<double>* seen = s.seen('z', l);
     for (std::size_t i = 0; i < a.values.size(); ++i) {  // (z−a)² + (q−f)² + (z−z_old)² = 2 [(z−m)² + ½ (q−f)²] + const
       const double m = 0.5 * (a.values[i] + layer.z.values[i]);
-      layer.z.values[i] = prox(rules.f, m, layer.q.values[i], 0.5);
+      layer.z.values[i] = prox(rules.f, m, layer.q.values[i], 0.5, seen ? &(*seen)[i] : nullptr, &s.excess);
     }
-    q_and_dual(layer, s.layers[l + 1].p, rules, nu);
+    q_and_dual(layer, s.layers[l + 1].p, rules, nu, s.epoch, s.seen('q', l));
   }
+  ++s.epoch;
 }
 
 // Layer l's W and b: W minimises (ν/2)||T − PWᵀ − 1bᵀ||² + (θ/2)||W − W_old||² + (λ'/2)||W − I||² + (μ/2)||W||² jointly
@@ -193,7 +286,8 @@ inline void exact_iteration(State& s, const Rules& rules) {
       rules.jitter(m);
       rules.jitter(rhs);
     }
-    layer.p = transposed(solved(m, transposed(rhs)));
+    layer.p_way.codec = rules.at(rules.p, s.epoch);
+    encode(layer.p_way, transposed(solved(m, transposed(rhs))), layer.p, s.seen('p', l));
   }
   for (std::size_t l = 0; l < s.layers.size(); ++l) {
     Layer& layer = s.layers[l];
@@ -205,15 +299,18 @@ inline void exact_iteration(State& s, const Rules& rules) {
     } else {
       const Dense& p_next = s.layers[l + 1].p;
       const double k = nu2 * rho / (nu2 + rho) / nu;
+      const std::vector<double>* seen = s.seen('z', l);
       for (std::size_t i = 0; i < target.values.size(); ++i) {
-        layer.z.values[i] = prox(rules.f, target.values[i], p_next.values[i] + layer.u.values[i] / rho, k);
+        layer.z.values[i] = prox(rules.f, target.values[i], p_next.values[i] + layer.u.values[i] / rho, k,
+                                 seen ? &(*seen)[i] : nullptr, &s.excess);
       }
     }
     for (std::size_t i = 0; i < target.values.size(); ++i) {
       layer.v.values[i] = rules.beta * (target.values[i] - layer.z.values[i]);
     }
-    if (!last) q_and_dual(layer, s.layers[l + 1].p, rules, nu2);
+    if (!last) q_and_dual(layer, s.layers[l + 1].p, rules, nu2, s.epoch, s.seen('q', l));
   }
+  ++s.epoch;
 }
 
 }  // namespace reference
