@@ -68,6 +68,7 @@ std::string warning(const Config& c, const std::string& name, const CodecConfig&
   } else {
     text += " with `method.update` \"" + std::string(name_of(c.method.update)) + "\"";
   }
+  if (codec.range == Range::fixed) return text + "; near float32 are 8 bits with range \"tensor\"";
   text +=
       "; near float32 are 4 bits with coding \"difference\" and rounding \"nearest\", and 2 bits with range \"block\" "
       "too";
@@ -77,6 +78,9 @@ std::string warning(const Config& c, const std::string& name, const CodecConfig&
 }  // namespace
 
 FewBits few_bits(const CodecConfig& codec, std::int64_t bits, Update update) {
+  if (bits >= unquantized_bits) return FewBits::near;
+  // A fixed grid may be too coarse for any number of bits: its levels are given, not found.
+  if (codec.range == Range::fixed && update == Update::exact) return FewBits::unsafe;
   if (bits > 4) return FewBits::near;
   return codec.coding == Coding::value ? of_values(codec, bits, update) : of_differences(codec, bits, update);
 }

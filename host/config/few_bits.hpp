@@ -1,5 +1,5 @@
-// Which exchanges of few bits train as float32 does, as measured (configs/experiments/few_bits.json; the figures are in
-// tests/results/README.md).
+// Which exchanges of few bits, or of a fixed grid, train as float32 does, as measured
+// (configs/experiments/few_bits.json; the figures are in tests/results/README.md).
 #pragma once
 
 #include <string>

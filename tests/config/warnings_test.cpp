@@ -82,7 +82,9 @@ TEST_CASE("every exchange of few bits has the verdict that was measured", "[conf
       CHECK(few_bits(codec, 1 << i, Update::gradient) == row.gradient[i]);
       CHECK(few_bits(codec, 1 << i, Update::exact) == row.exact[i]);
     }
-    CHECK(few_bits(codec, 8, Update::exact) == near);
+    CHECK(few_bits(codec, 8, Update::exact) == (row.range == Range::fixed ? unsafe : near));
+    CHECK(few_bits(codec, 8, Update::gradient) == near);
+    CHECK(few_bits(codec, 32, Update::exact) == near);
   }
 }
 
@@ -93,6 +95,9 @@ TEST_CASE("what only the exact update makes unsafe says so", "[config]") {
       contains(warned(exact + one), "`exchange.q.bits` is 1, differences, nearest rounding, range \"tensor\": costs"));
   CHECK(warned(gradient + one).empty());
   CHECK(contains(warned(one), "with the exact update, which `method.update` \"auto\" may choose"));
+  const std::string grid = R"("exchange": {"q": {"range": "fixed"}})";
+  CHECK(contains(warned(exact + grid), "; near float32 are 8 bits with range \"tensor\""));
+  CHECK(warned(gradient + grid).empty());
   const std::string two = R"("exchange": {"q": {"bits": 2, "coding": "difference"}})";
   CHECK(contains(warned(exact + two), "and 2 bits with range \"block\" too"));
   CHECK(warned(gradient + two).empty());
