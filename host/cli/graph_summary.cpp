@@ -171,7 +171,7 @@ std::string to_text(const GraphSummary& s) {
     out += summary_line("feature scales", grouped(s.scales.columns) + " columns: " + scale_text(s.scales));
   }
   if (!s.weights.empty()) {
-    out += summary_line("edge weights", number_text(s.weights[0]) + " to " + number_text(s.weights[1]));
+    out += summary_line("edge weights", float_text(s.weights[0]) + " to " + float_text(s.weights[1]));
   }
   out += summary_line("masks", s.masks ? grouped(s.train) + " train, " + grouped(s.validation) + " validation, " +
                                              grouped(s.test) + " test" +

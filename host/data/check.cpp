@@ -16,7 +16,7 @@ void check_count(std::int64_t found, std::int64_t limit, const char* what, const
 
 }  // namespace
 
-std::string number_text(float value) {
+std::string float_text(float value) {
   char digits[32];
   return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
 }

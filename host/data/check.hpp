@@ -16,7 +16,7 @@ inline constexpr std::int64_t max_features = 16'777'216;  // columns of H
 inline constexpr std::int64_t max_classes = 65'536;
 
 // As short as reads back as the same number.
-std::string number_text(float value);
+std::string float_text(float value);
 
 // At least 1 node and 1 feature, and no more than the limits above.
 void check_node_count(std::int64_t nodes, const std::string& where);

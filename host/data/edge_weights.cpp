@@ -31,7 +31,7 @@ std::string first_negative(const Csr& adjacency) {
     for (std::int64_t e = adjacency.indptr[i]; e < adjacency.indptr[i + 1]; ++e) {
       if (adjacency.values[e] >= 0.0f) continue;
       return "edge " + std::to_string(i) + " -> " + std::to_string(adjacency.indices[e]) + ": found weight " +
-             number_text(adjacency.values[e]);
+             float_text(adjacency.values[e]);
     }
   }
   return {};
@@ -60,7 +60,7 @@ void choose_weights(Dataset& dataset, EdgeWeights choice) {
   }
   if (weights.empty()) return;
   const auto [low, high] = std::minmax_element(weights.begin(), weights.end());
-  dataset.notes.push_back(dataset.origin + ": edges have weights (" + number_text(*low) + " to " + number_text(*high) +
+  dataset.notes.push_back(dataset.origin + ": edges have weights (" + float_text(*low) + " to " + float_text(*high) +
                           "), which are ignored; dataset.edge_weights \"use\" takes them into account");
   weights.clear();
 }
