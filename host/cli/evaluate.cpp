@@ -10,6 +10,7 @@
 #include "host/cli/table.hpp"
 #include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
+#include "host/data/load.hpp"
 #include "host/data/split.hpp"
 #include "host/train/evaluator.hpp"
 
@@ -51,12 +52,16 @@ Counts confusion_of(const Matrix& scores, const std::vector<std::int32_t>& label
 }
 
 Evaluation evaluate_run(const SavedRun& run) {
+  check_has_labels(run.dataset);
   if (run.dataset.classes > run.classes()) {
-    throw DataError(run.dataset.origin + ": labels go up to " + std::to_string(run.dataset.classes - 1) +
-                    ", the model of " + run.folder.string() + " knows classes 0 to " +
-                    std::to_string(run.classes() - 1));
+    const std::int32_t unknown = class_id(run.dataset.class_ids, run.dataset.classes - 1);
+    throw DataError(run.dataset.origin + ": labels: found class " + std::to_string(unknown) + ", the model of " +
+                    run.folder.string() + " knows classes " + std::to_string(run.class_id(0)) + " to " +
+                    std::to_string(run.class_id(run.classes() - 1)) +
+                    (run.model.preparation.class_ids.empty() ? "" : ", as far as its training graph has them"));
   }
   const Split split = make_split(run.dataset, run.model.config.dataset.split);
+  check_split_labels(run.dataset, split);
   const std::array<const std::vector<std::int32_t>*, 3> parts = {&split.train, &split.validation, &split.test};
   Evaluation result;
   for (std::size_t i = 0; i < parts.size(); ++i) {
@@ -78,8 +83,10 @@ nlohmann::ordered_json to_json(const SavedRun& run, const Evaluation& e) {
   for (std::size_t i : {2u, 1u, 0u}) json[std::string(kParts[i]) + "_accuracy"] = number_or_null(e.accuracy[i]);
   for (std::size_t i : {0u, 1u, 2u}) json[std::string(kParts[i]) + "_nodes"] = e.nodes[i];
   json["test_per_class"] = nlohmann::ordered_json::array();
-  for (const ClassFigures& c : e.test) {
-    json["test_per_class"].push_back({{"nodes", c.nodes},
+  for (std::size_t i = 0; i < e.test.size(); ++i) {
+    const ClassFigures& c = e.test[i];
+    json["test_per_class"].push_back({{"class", run.class_id(static_cast<std::int64_t>(i))},
+                                      {"nodes", c.nodes},
                                       {"predicted", c.predicted},
                                       {"recall", number_or_null(ratio(c.correct, c.nodes))},
                                       {"precision", number_or_null(ratio(c.correct, c.predicted))},
@@ -99,8 +106,8 @@ std::string to_text(const SavedRun& run, const Evaluation& e) {
   Table classes({"class", "nodes", "predicted", "recall", "precision", "F1"});
   for (std::size_t c = 0; c < e.test.size(); ++c) {
     const ClassFigures& figures = e.test[c];
-    classes.row({std::to_string(c), grouped(figures.nodes), grouped(figures.predicted),
-                 percent_text(ratio(figures.correct, figures.nodes)),
+    classes.row({std::to_string(run.class_id(static_cast<std::int64_t>(c))), grouped(figures.nodes),
+                 grouped(figures.predicted), percent_text(ratio(figures.correct, figures.nodes)),
                  percent_text(ratio(figures.correct, figures.predicted)), percent_text(f1(figures))});
   }
   out += "\ntest nodes per class\n" + classes.text();
@@ -109,10 +116,12 @@ std::string to_text(const SavedRun& run, const Evaluation& e) {
            " classes is in the output of --json.\n";
   }
   std::vector<std::string> header = {"class"};
-  for (std::size_t c = 0; c < e.confusion.size(); ++c) header.push_back("->" + std::to_string(c));
+  for (std::size_t c = 0; c < e.confusion.size(); ++c) {
+    header.push_back("->" + std::to_string(run.class_id(static_cast<std::int64_t>(c))));
+  }
   Table confusion(header);
   for (std::size_t c = 0; c < e.confusion.size(); ++c) {
-    std::vector<std::string> row = {std::to_string(c)};
+    std::vector<std::string> row = {std::to_string(run.class_id(static_cast<std::int64_t>(c)))};
     for (const std::int64_t count : e.confusion[c]) row.push_back(grouped(count));
     confusion.row(std::move(row));
   }

@@ -6,6 +6,8 @@
 
 #include "host/cli/table.hpp"
 #include "host/config/json_number.hpp"
+#include "host/data/check.hpp"
+#include "host/data/classes.hpp"
 #include "host/graph/normalize.hpp"
 
 namespace gamlp::cli {
@@ -38,7 +40,7 @@ void read_features(const Dataset& dataset, GraphSummary& summary) {
 
 void read_edges(const Dataset& dataset, GraphSummary& summary) {
   const Csr& a = dataset.adjacency;
-  std::int64_t neighbours = 0, same_class = 0;
+  std::int64_t neighbours = 0, labelled = 0, same_class = 0;
   for (std::int64_t i = 0; i < a.rows; ++i) {
     const auto node = static_cast<std::size_t>(i);
     std::int64_t degree = 0;
@@ -49,13 +51,15 @@ void read_edges(const Dataset& dataset, GraphSummary& summary) {
         continue;
       }
       ++degree;
+      if (dataset.labels[node] == no_class || dataset.labels[other] == no_class) continue;
+      ++labelled;
       same_class += dataset.labels[node] == dataset.labels[other];
     }
     neighbours += degree;
     summary.max_degree = std::max(summary.max_degree, degree);
   }
   summary.mean_degree = static_cast<double>(neighbours) / static_cast<double>(a.rows);
-  summary.homophily = neighbours > 0 ? static_cast<double>(same_class) / static_cast<double>(neighbours) : std::nan("");
+  summary.homophily = labelled > 0 ? static_cast<double>(same_class) / static_cast<double>(labelled) : std::nan("");
 }
 
 // Nodes that no edge of either direction joins to another node.
@@ -75,17 +79,24 @@ std::int64_t count(const std::vector<std::uint8_t>& mask) {
 
 std::string class_table(const GraphSummary& s) {
   Table table({"class", "nodes", "share"});
-  for (std::size_t c = 0; c < std::min(s.class_nodes.size(), kListedClasses); ++c) {
+  std::size_t listed = 0;
+  for (std::size_t c = 0; c < s.class_nodes.size() && listed < kListedClasses; ++c) {
+    if (s.class_nodes[c] == 0) continue;  // ids that no node has, between years for example
+    ++listed;
     table.row({std::to_string(c), grouped(s.class_nodes[c]),
                percent_text(static_cast<double>(s.class_nodes[c]) / static_cast<double>(s.nodes))});
   }
   std::string out = table.text();
-  if (s.class_nodes.size() > kListedClasses)
+  if (s.used_classes() > static_cast<std::int64_t>(listed))
     out += "  ... (--json lists all " + std::to_string(s.class_nodes.size()) + ")\n";
   return out;
 }
 
 }  // namespace
+
+std::int64_t GraphSummary::used_classes() const {
+  return std::count_if(class_nodes.begin(), class_nodes.end(), [](std::int64_t count) { return count > 0; });
+}
 
 GraphSummary summarize(const Dataset& dataset) {
   GraphSummary summary;
@@ -99,8 +110,15 @@ GraphSummary summarize(const Dataset& dataset) {
   summary.sparse_features = dataset.sparse_features;
   read_edges(dataset, summary);
   read_features(dataset, summary);
-  summary.class_nodes.assign(static_cast<std::size_t>(dataset.classes), 0);
-  for (const std::int32_t label : dataset.labels) ++summary.class_nodes[static_cast<std::size_t>(label)];
+  summary.class_nodes = nodes_per_class(dataset);
+  summary.unlabelled = std::count(dataset.labels.begin(), dataset.labels.end(), no_class);
+  summary.splits = dataset.file_splits;
+  summary.scales = summarize_scales(dataset);
+  const std::vector<float>& weights = dataset.adjacency.values;
+  if (!weights.empty()) {
+    const auto [low, high] = std::minmax_element(weights.begin(), weights.end());
+    summary.weights = {*low, *high};
+  }
   summary.masks = !dataset.train_mask.empty();
   summary.train = count(dataset.train_mask);
   summary.validation = count(dataset.validation_mask);
@@ -123,6 +141,14 @@ nlohmann::ordered_json to_json(const GraphSummary& s) {
   json["features_stored"] = s.sparse_features ? "sparse" : "dense";
   json["feature_values"] = s.feature_values;
   json["feature_density"] = s.feature_density();
+  json["feature_scales"] = {{"columns", s.scales.columns},
+                            {"smallest", s.scales.smallest},
+                            {"smallest_at", s.scales.smallest_at},
+                            {"largest", s.scales.largest},
+                            {"largest_at", s.scales.largest_at}};
+  json["edge_weights"] = s.weights;
+  json["nodes_without_class"] = s.unlabelled;
+  json["splits"] = s.splits;
   json["classes"] = s.class_nodes.size();
   json["class_nodes"] = s.class_nodes;
   json["masks"] = s.masks ? nlohmann::ordered_json{{"train", s.train}, {"validation", s.validation}, {"test", s.test}}
@@ -141,10 +167,20 @@ std::string to_text(const GraphSummary& s) {
   out += summary_line("features", grouped(s.features) + ", " + s.feature_values + ", stored " +
                                       (s.sparse_features ? "sparse" : "dense") + ", " +
                                       percent_text(s.feature_density()) + " not zero");
+  if (s.scales.columns > 0) {
+    out += summary_line("feature scales", grouped(s.scales.columns) + " columns: " + scale_text(s.scales));
+  }
+  if (!s.weights.empty()) {
+    out += summary_line("edge weights", float_text(s.weights[0]) + " to " + float_text(s.weights[1]));
+  }
   out += summary_line("masks", s.masks ? grouped(s.train) + " train, " + grouped(s.validation) + " validation, " +
-                                             grouped(s.test) + " test"
+                                             grouped(s.test) + " test" +
+                                             (s.splits > 1 ? " (split 0 of " + grouped(s.splits) + ")" : "")
                                        : "none");
-  out += summary_line("classes", std::to_string(s.class_nodes.size()));
+  const auto ids = static_cast<std::int64_t>(s.class_nodes.size());
+  out += summary_line("classes", grouped(s.used_classes()) +
+                                     (s.used_classes() < ids ? ", ids up to " + std::to_string(ids - 1) : "") +
+                                     (s.unlabelled > 0 ? " (" + grouped(s.unlabelled) + " nodes without one)" : ""));
   return out + class_table(s);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/data/dataset.hpp"
+#include "host/data/standardize.hpp"
 
 namespace gamlp::cli {
 
@@ -15,14 +16,20 @@ struct GraphSummary {
   std::int64_t nodes = 0, entries = 0, self_loops = 0, isolated = 0, max_degree = 0;
   bool symmetric = false;
   double mean_degree = 0;  // neighbours per node, self-loops not counted
-  double homophily = 0;    // share of the edges (self-loops aside) between nodes of one class; NaN without edges
+  double homophily = 0;  // share of the edges (self-loops and nodes without a class aside) between nodes of one class;
+                         // NaN without edges
   std::int64_t features = 0, nonzero_features = 0;
   bool sparse_features = false;  // as stored
   std::string feature_values;    // "binary", "counts", "non-negative", "real"
-  std::vector<std::int64_t> class_nodes;
+  ScaleSummary scales;
+  std::vector<float> weights;                        // smallest and largest of the edges; empty: all are 1
+  std::vector<std::int64_t> class_nodes;             // by the file's ids
+  std::int64_t unlabelled = 0;                       // nodes without a class
   std::int64_t train = 0, validation = 0, test = 0;  // in the file's masks
   bool masks = false;
+  std::int64_t splits = 1;  // of the masks
 
+  std::int64_t used_classes() const;
   double feature_density() const {
     return static_cast<double>(nonzero_features) / (static_cast<double>(nodes) * static_cast<double>(features));
   }

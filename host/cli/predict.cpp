@@ -54,10 +54,41 @@ std::vector<std::int32_t> parse_ids(const std::string& text, std::int64_t nodes,
   return ids;
 }
 
+// Booleans are a mask. Bytes of 0 and 1, one for each node, may be meant as one, or as ids: neither is guessed.
+bool is_mask(const NpyArray& array, std::int64_t nodes) {
+  if (array.header().kind == 'b') return true;
+  if (array.header().itemsize != 1 || array.elements() != nodes) return false;
+  const auto values = array.to<std::int64_t>();
+  if (nodes < 3 || std::any_of(values.begin(), values.end(), [](std::int64_t v) { return v != 0 && v != 1; })) {
+    return false;
+  }
+  throw DataError(
+      array.where() + ": found a 0 or 1 (" + array.header().dtype + ") for each of the " + std::to_string(nodes) +
+      " nodes, which may be a mask or a list of ids: for a mask save it as booleans (mask.astype(bool)), for "
+      "ids as a wider integer (ids.astype('int64'))");
+}
+
+std::vector<std::int32_t> nodes_of_mask(const NpyArray& array, std::int64_t nodes) {
+  const auto& shape = array.header().shape;
+  if (array.elements() != nodes || (shape.size() == 2 && shape[1] != 1)) {
+    throw DataError(array.where() + ": found booleans of shape " + array.header().shape_text() +
+                    ", expected a mask with one for each of the " + std::to_string(nodes) + " nodes");
+  }
+  const auto mask = array.to<std::uint8_t>();
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i] != 0) ids.push_back(static_cast<std::int32_t>(i));
+  }
+  if (ids.empty()) throw DataError(array.where() + ": the mask selects no node");
+  return ids;
+}
+
 std::vector<std::int32_t> read_ids(const std::string& file, std::int64_t nodes) {
   if (!file.ends_with(".npy")) return parse_ids(read_file(file), nodes, file);
+  const NpyArray array = read_npy(file);
+  if (is_mask(array, nodes)) return nodes_of_mask(array, nodes);
   std::vector<std::int32_t> ids;
-  for (const std::int64_t id : read_npy(file).to<std::int64_t>()) ids.push_back(checked_id(id, nodes, file));
+  for (const std::int64_t id : array.to<std::int64_t>()) ids.push_back(checked_id(id, nodes, file));
   if (ids.empty()) throw DataError(file + ": holds no node id");
   return ids;
 }
@@ -97,16 +128,19 @@ void softmax_rows(Matrix& scores) {
 }
 
 struct Predictions {
-  std::vector<std::int32_t> nodes, classes;
+  std::vector<std::int32_t> nodes, classes;  // classes by the ids of the training file
+  std::vector<std::int32_t> class_ids;       // of each column of probabilities
   Matrix probabilities;
 };
 
 Predictions predict(const SavedRun& run, std::vector<std::int32_t> nodes) {
-  Predictions p{std::move(nodes), {}, {}};
+  Predictions p{std::move(nodes), {}, {}, {}};
+  for (std::int64_t c = 0; c < run.classes(); ++c) p.class_ids.push_back(run.class_id(c));
   p.probabilities = class_scores(run, p.nodes);
   for (std::int64_t i = 0; i < p.probabilities.rows(); ++i) {
     const float* row = p.probabilities.row(i);
-    p.classes.push_back(static_cast<std::int32_t>(std::max_element(row, row + p.probabilities.cols()) - row));
+    const auto best = std::max_element(row, row + p.probabilities.cols()) - row;
+    p.classes.push_back(p.class_ids[static_cast<std::size_t>(best)]);
   }
   softmax_rows(p.probabilities);
   return p;
@@ -114,7 +148,7 @@ Predictions predict(const SavedRun& run, std::vector<std::int32_t> nodes) {
 
 std::string csv(const Predictions& p) {
   std::string out = "node,class";
-  for (std::int64_t c = 0; c < p.probabilities.cols(); ++c) out += ",p" + std::to_string(c);
+  for (const std::int32_t id : p.class_ids) out += ",p" + std::to_string(id);
   out += "\n";
   char digits[32];
   for (std::size_t i = 0; i < p.nodes.size(); ++i) {
@@ -147,7 +181,7 @@ Matrix as_matrix(const Predictions& p, const std::string& file) {
 }
 
 std::string json_text(const Predictions& p) {
-  nlohmann::ordered_json json = {{"nodes", p.nodes}, {"classes", p.classes}};
+  nlohmann::ordered_json json = {{"nodes", p.nodes}, {"classes", p.classes}, {"class_ids", p.class_ids}};
   json["probabilities"] = nlohmann::ordered_json::array();
   for (std::int64_t i = 0; i < p.probabilities.rows(); ++i) {
     const float* row = p.probabilities.row(i);
@@ -178,7 +212,9 @@ void add_predict(CLI::App& app, Shared& shared) {
   CLI::App* command = app.add_subcommand("predict", "Class and probabilities of nodes by a run's best weights");
   command->add_option("run", args->run, "Run folder")->required();
   command
-      ->add_option("--nodes", args->nodes, "all, train, validation, test, ids (0,5,7), or a file of ids (text or .npy)")
+      ->add_option(
+          "--nodes", args->nodes,
+          "all, train, validation, test, ids (0,5,7), or a file of ids (text or .npy; booleans in .npy: a mask)")
       ->capture_default_str();
   command
       ->add_option("--output", args->output,

@@ -1,6 +1,7 @@
 #include "host/cli/saved_run.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <span>
 #include <utility>
 
@@ -26,6 +27,7 @@ SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& o
                     ": no such file: the run is not finished; continue it with: gamlp resume " + run.string());
   }
   SavedRun saved{run, load_model(folder.best_path()), {}};
+  for (const std::string& note : saved.model.notes) std::fprintf(stderr, "gamlp: note: %s\n", note.c_str());
   DatasetConfig& source = saved.model.config.dataset;
   if (other) {
     source.path = *other;
@@ -33,7 +35,7 @@ SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& o
     source.generate.reset();
   }
   locate_dataset(source, run);
-  saved.dataset = load_dataset(source);
+  saved.dataset = load_dataset(source, saved.model.preparation);
   const std::int64_t inputs = source.hops * saved.dataset.features();
   const std::int64_t expected = saved.model.network.front().w.cols();
   if (inputs != expected) {

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "host/data/classes.hpp"
 #include "host/data/dataset.hpp"
 #include "host/train/run_folder.hpp"
+#include "host/train/saved_model.hpp"
 
 namespace gamlp::cli {
 
@@ -18,6 +20,8 @@ struct SavedRun {
   Dataset dataset;
 
   std::int64_t classes() const { return model.network.back().w.rows(); }
+  // The id that the training file has for a class of the model.
+  std::int32_t class_id(std::int64_t c) const { return gamlp::class_id(model.preparation.class_ids, c); }
 };
 
 // RUN/best.safetensors and the dataset of its config, or `other` (.npz) in its place. Throws DataError when there is

@@ -236,6 +236,11 @@ std::vector<std::string> config_warnings(const Config& config) {
                     ": never reached, the longest stage has " + std::to_string(end) + " epochs");
     }
   }
+  const SplitConfig& split = config.dataset.split;
+  if (split.kind != SplitKind::file && split.index != 0) {
+    out.push_back("`dataset.split.index` is " + std::to_string(split.index) +
+                  ": has no effect unless `dataset.split.kind` is \"file\", it chooses among the splits of the file");
+  }
   if (config.dataset.generate) warn_shape(*config.dataset.generate, out);
   const MethodConfig& m = config.method;
   warn_unused(m, out);

@@ -41,9 +41,15 @@ struct SplitConfig {
   double train_fraction = 0.6;        // fraction
   double validation_fraction = 0.2;   // fraction; the rest is the test part
   std::uint64_t seed = 0;
+  std::int64_t index = 0;  // file: which of its splits, where masks have one column per split
 };
 
 enum class PropagationOperator { symmetric, random_walk };  // (D+I)^-1/2 (A+I) (D+I)^-1/2 ; (D+I)^-1 (A+I)
+
+enum class Direction { in, out };        // of an edge "u v": v gathers from u, or u from v
+enum class EdgeWeights { ignore, use };  // every edge counts 1, or what the file says
+enum class ClassIds { compact, keep };   // ids that no node has: left out, or classes without nodes
+enum class Standardize { none, columns, scale };
 
 struct DatasetConfig {
   // .npz; a relative path is looked up beside the config file, then in the working folder
@@ -51,9 +57,13 @@ struct DatasetConfig {
   std::optional<TextConfig> text;
   std::optional<GenerateConfig> generate;  // exactly one of path, text, generate
   bool symmetrize = true;
+  Direction direction = Direction::in;  // matters without symmetrize only
+  EdgeWeights edge_weights = EdgeWeights::ignore;
   bool drop_self_loops = false;
   bool binarize_features = false;
-  bool row_normalize = false;                                        // each node's features divided by their L1 norm
+  bool row_normalize = false;              // each node's features divided by their L1 norm
+  std::optional<Standardize> standardize;  // null: by the features (data/standardize.hpp)
+  ClassIds class_ids = ClassIds::compact;
   std::int64_t hops = 4;                                             // K: inputs are [H, ÃH, …, Ã^{K-1}H]
   PropagationOperator propagation = PropagationOperator::symmetric;  // JSON key "operator"
   SplitConfig split;

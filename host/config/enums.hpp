@@ -22,6 +22,18 @@ template <>
 inline constexpr std::array<EnumName<SplitKind>, 3> enum_names<SplitKind>{
     {{SplitKind::file, "file"}, {SplitKind::per_class, "per_class"}, {SplitKind::fraction, "fraction"}}};
 template <>
+inline constexpr std::array<EnumName<Direction>, 2> enum_names<Direction>{
+    {{Direction::in, "in"}, {Direction::out, "out"}}};
+template <>
+inline constexpr std::array<EnumName<EdgeWeights>, 2> enum_names<EdgeWeights>{
+    {{EdgeWeights::ignore, "ignore"}, {EdgeWeights::use, "use"}}};
+template <>
+inline constexpr std::array<EnumName<ClassIds>, 2> enum_names<ClassIds>{
+    {{ClassIds::compact, "compact"}, {ClassIds::keep, "keep"}}};
+template <>
+inline constexpr std::array<EnumName<Standardize>, 3> enum_names<Standardize>{
+    {{Standardize::none, "none"}, {Standardize::columns, "columns"}, {Standardize::scale, "scale"}}};
+template <>
 inline constexpr std::array<EnumName<PropagationOperator>, 2> enum_names<PropagationOperator>{
     {{PropagationOperator::symmetric, "symmetric"}, {PropagationOperator::random_walk, "random_walk"}}};
 template <>

@@ -40,6 +40,7 @@ void fields(T& c, Visit&& visit) {
   visit("train_fraction", c.train_fraction);
   visit("validation_fraction", c.validation_fraction);
   visit("seed", c.seed);
+  visit("index", c.index);
 }
 
 template <SectionOf<DatasetConfig> T, class Visit>
@@ -48,9 +49,13 @@ void fields(T& c, Visit&& visit) {
   visit("text", c.text);
   visit("generate", c.generate);
   visit("symmetrize", c.symmetrize);
+  visit("direction", c.direction);
+  visit("edge_weights", c.edge_weights);
   visit("drop_self_loops", c.drop_self_loops);
   visit("binarize_features", c.binarize_features);
   visit("row_normalize", c.row_normalize);
+  visit("standardize", c.standardize);
+  visit("class_ids", c.class_ids);
   visit("hops", c.hops);
   visit("operator", c.propagation);
   visit("split", c.split);

@@ -1,6 +1,7 @@
 #include "host/data/check.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "host/core/error.hpp"
@@ -15,6 +16,11 @@ void check_count(std::int64_t found, std::int64_t limit, const char* what, const
 }
 
 }  // namespace
+
+std::string float_text(float value) {
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+}
 
 void check_node_count(std::int64_t nodes, const std::string& where) { check_count(nodes, max_nodes, "nodes", where); }
 
@@ -35,9 +41,9 @@ std::vector<std::int32_t> checked_labels(std::span<const std::int64_t> labels, c
   std::vector<std::int32_t> out;
   out.reserve(labels.size());
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] < 0 || labels[i] >= max_classes) {
+    if (labels[i] != no_class && (labels[i] < 0 || labels[i] >= max_classes)) {
       throw DataError(where + ": node " + std::to_string(i) + ": found label " + std::to_string(labels[i]) +
-                      ", expected 0 to " + std::to_string(max_classes - 1));
+                      ", expected 0 to " + std::to_string(max_classes - 1) + ", or -1 for a node without a class");
     }
     out.push_back(static_cast<std::int32_t>(labels[i]));
   }

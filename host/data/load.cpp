@@ -1,8 +1,11 @@
 #include "host/data/load.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "host/core/error.hpp"
+#include "host/data/classes.hpp"
+#include "host/data/edge_weights.hpp"
 #include "host/data/generate.hpp"
 #include "host/graph/normalize.hpp"
 
@@ -15,7 +18,9 @@ Dataset obtained(const DatasetConfig& config) {
     throw ConfigError("dataset: found " + std::to_string(sources) +
                       " of path, text and generate, expected exactly one");
   }
-  if (config.path) return load_npz_dataset(*config.path);
+  if (config.path) {
+    return load_npz_dataset(*config.path, {}, config.split.kind == SplitKind::file ? config.split.index : 0);
+  }
   return config.text ? load_text_dataset(*config.text) : generate_csbm(*config.generate);
 }
 
@@ -43,12 +48,49 @@ void row_normalize_features(Dataset& dataset) {
   for (std::int64_t i = 0; i < dense.rows(); ++i) normalize({dense.row(i), static_cast<std::size_t>(dense.cols())});
 }
 
-Dataset load_dataset(const DatasetConfig& config) {
+namespace {
+
+void prepare_adjacency(Dataset& dataset, const DatasetConfig& config) {
+  choose_weights(dataset, config.edge_weights);
+  Csr& adjacency = dataset.adjacency;
+  adjacency = config.symmetrize ? symmetrized(adjacency) : gathering(std::move(adjacency), config.direction);
+  if (config.drop_self_loops) adjacency = without_self_loops(adjacency);
+}
+
+Dataset prepared(const DatasetConfig& config) {
   Dataset dataset = obtained(config);
-  if (config.symmetrize) dataset.adjacency = symmetrized(dataset.adjacency);
-  if (config.drop_self_loops) dataset.adjacency = without_self_loops(dataset.adjacency);
+  if (dataset.file_splits > 1 && config.split.kind == SplitKind::file) {
+    dataset.notes.push_back(dataset.origin + ": split " + std::to_string(config.split.index) + " of the file's " +
+                            std::to_string(dataset.file_splits) + " (dataset.split.index)");
+  }
+  prepare_adjacency(dataset, config);
   if (config.binarize_features) binarize_features(dataset);
   if (config.row_normalize) row_normalize_features(dataset);
+  return dataset;
+}
+
+}  // namespace
+
+void check_has_labels(const Dataset& dataset) {
+  if (!dataset.has_labels) {
+    throw DataError(dataset.origin +
+                    ": labels: missing, expected one integer per node (-1: no class); without labels only "
+                    "`gamlp predict` works");
+  }
+  if (dataset.classes == 0) throw DataError(dataset.origin + ": labels: no node has a class, expected some that do");
+}
+
+Dataset load_dataset(const DatasetConfig& config) {
+  Dataset dataset = prepared(config);
+  check_has_labels(dataset);
+  if (config.class_ids == ClassIds::compact) compact_classes(dataset);
+  return dataset;
+}
+
+Dataset load_dataset(const DatasetConfig& config, const Preparation& trained) {
+  Dataset dataset = prepared(config);
+  use_class_ids(dataset, trained.class_ids);
+  standardize(dataset, trained);
   return dataset;
 }
 

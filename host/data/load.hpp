@@ -1,11 +1,18 @@
 // Loading and saving graphs.
 //
 // The .npz layout is that of the gnn-benchmark collection (N nodes, d features):
-//   adj_data, adj_indices, adj_indptr, adj_shape      adjacency in CSR form; any non-zero value is an edge of weight 1
+//   adj_data, adj_indices, adj_indptr, adj_shape      adjacency in CSR form: row u, column v for an edge "u v"; its
+//   value
+//                                                     is its weight, and 0 is no edge
 //   attr_data, attr_indices, attr_indptr, attr_shape  features in CSR form, or attr_matrix (N × d), dense
-//   labels                                            N integers, 0 <= label < 65,536
-//   train_mask, val_mask, test_mask                   optional, N booleans each (or 0/1), disjoint
-// Other members are ignored unread. Unsorted rows are sorted; duplicate edges become one, duplicate features are
+//   labels                                            N integers (floats with integral values too), 0 <= label <
+//   65,536;
+//                                                     -1 or NaN: a node without a class. Optional: without, only
+//                                                     predictions can be made
+//   train_mask, val_mask, test_mask                   optional, N booleans each (or 0/1), disjoint; or N × S or S × N
+//                                                     for S splits, of which `split` is read
+// Other members are ignored unread, but one whose name nearly is that of a missing one is refused. Unsorted rows are
+// sorted. Duplicate edges become one where all weights are 1, otherwise their weights add up; duplicate features are
 // added up. Every defect of a file is a DataError that names the file, the member, what was found and expected.
 #pragma once
 
@@ -18,17 +25,20 @@
 #include "host/config/config.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/npz.hpp"
+#include "host/data/standardize.hpp"
 
 namespace gamlp {
 
-Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits = {});
+Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits = {}, std::int64_t split = 0);
 // From memory; `name` stands for the file in messages and in the result.
-Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits = {});
+Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits = {},
+                          std::int64_t split = 0);
 
 // Plain text. Fields are separated by commas, spaces or tabs; '#' starts a comment; empty lines are skipped.
-//   edges:    two node ids (from 0) per line
-//   features: as many numbers on every line, one line per node
-//   labels:   one integer per line, one line per node
+//   edges:    two node ids (from 0) per line; or, on every line, two ids and a weight
+//   features: as many numbers on every line, one line per node; those below the smallest float become 0, with a note
+//   labels:   one integer per line, one line per node; -1 or nan: a node without a class
+// Integers may be written as floats ("1.0").
 // Errors name file:line. Paths are used as they are.
 Dataset load_text_dataset(const TextConfig& config);
 
@@ -43,9 +53,17 @@ Dataset parse_text_dataset(const TextSource& edges, const TextSource& features, 
 // but name and origin.
 void save_npz_dataset(const std::filesystem::path& path, const Dataset& dataset);
 
-// What a config asks for: loads or generates, then symmetrises, drops self-loops, binarises and row-normalises the
-// features as configured. Paths are used as they are: see locate_dataset() of host/config.
+// What a config asks for: loads or generates, then takes or drops weights, symmetrises or directs, drops self-loops,
+// binarises and row-normalises the features and renumbers the classes as configured. DataError where no node has a
+// class. Features are not standardised yet: that needs the split (standardize.hpp). Paths are used as they are: see
+// locate_dataset() of host/config.
 Dataset load_dataset(const DatasetConfig& config);
+
+// The same for a trained model: classes and features as they were prepared for its training. There may be no labels.
+Dataset load_dataset(const DatasetConfig& config, const Preparation& trained);
+
+// DataError where no node has a class.
+void check_has_labels(const Dataset& dataset);
 
 // Features ≠ 0 become 1. / Each node's features are divided by the sum of their absolute values (zero rows stay).
 void binarize_features(Dataset& dataset);

@@ -3,7 +3,9 @@
 
 #include "host/core/error.hpp"
 #include "host/data/check.hpp"
+#include "host/data/edge_weights.hpp"
 #include "host/data/load.hpp"
+#include "host/data/npz_masks.hpp"
 #include "host/graph/csr_build.hpp"
 
 namespace gamlp {
@@ -70,22 +72,6 @@ Csr read_csr(NpzReader& reader, const std::string& prefix, const CheckShape& che
   return csr;
 }
 
-// Entries of value 0 are no edges; the others have weight 1.
-void make_unweighted(Csr& adjacency) {
-  std::int64_t written = 0, begin = 0;
-  for (std::int64_t i = 0; i < adjacency.rows; ++i) {
-    const std::int64_t end = adjacency.indptr[i + 1];
-    for (std::int64_t e = begin; e < end; ++e) {
-      if (adjacency.values[e] != 0.0f) adjacency.indices[written++] = adjacency.indices[e];
-    }
-    adjacency.indptr[i + 1] = written;
-    begin = end;
-  }
-  adjacency.indices.resize(static_cast<std::size_t>(written));
-  adjacency.values.clear();
-  sort_and_merge(adjacency);
-}
-
 void read_features(NpzReader& reader, Dataset& dataset) {
   const auto check_shape = [&](std::int64_t rows, std::int64_t cols, const std::string& where) {
     if (rows != dataset.nodes()) {
@@ -115,19 +101,41 @@ void read_features(NpzReader& reader, Dataset& dataset) {
   check_finite(dataset.features_sparse.values, 0, reader.name() + ": attr_data, duplicates added up");
 }
 
-std::vector<std::uint8_t> read_mask(NpzReader& reader, const std::string& key, std::int64_t nodes) {
-  if (!reader.contains(key)) return {};
-  auto mask = read_vector_of<std::uint8_t>(reader, key);
-  const std::string where = reader.name() + ": " + key;
-  expect_length(static_cast<std::int64_t>(mask.size()), nodes, where);
-  for (std::size_t i = 0; i < mask.size(); ++i) {
-    if (mask[i] <= 1) continue;
-    throw DataError(where + ": node " + std::to_string(i) + ": found " + std::to_string(mask[i]) + ", expected 0 or 1");
+// One integer per node; -1 and NaN are nodes without a class.
+std::vector<std::int64_t> integral_labels(const NpyArray& array) {
+  if (array.header().kind != 'f') return array.to<std::int64_t>();
+  constexpr double kExact = 9007199254740992.0;  // every integer up to here is a double
+  std::vector<std::int64_t> labels;
+  for (const double label : array.to<double>()) {
+    if (!std::isnan(label) && !(std::fabs(label) <= kExact && label == std::floor(label))) {
+      throw DataError(array.where() + ": element " + std::to_string(labels.size()) + ": found " +
+                      std::to_string(label) + ", expected an integer, or -1 or NaN for a node without a class");
+    }
+    labels.push_back(std::isnan(label) ? no_class : static_cast<std::int64_t>(label));
   }
-  return mask;
+  return labels;
 }
 
-Dataset read_dataset(NpzReader& reader) {
+void read_labels(NpzReader& reader, Dataset& dataset) {
+  refuse_near_miss(reader, "labels", "one integer per node (-1: no class)");
+  if (!reader.contains("labels")) {
+    dataset.has_labels = false;
+    dataset.labels.assign(static_cast<std::size_t>(dataset.nodes()), no_class);
+    return;
+  }
+  const NpyArray array = reader.read("labels");
+  const auto& shape = array.header().shape;
+  if (shape.size() == 2 && shape[1] > 1) {
+    throw DataError(array.where() + ": found shape " + array.header().shape_text() + ": " + several_labels);
+  }
+  if (shape.empty()) throw DataError(array.where() + ": found shape (), expected one label per node");
+  const std::vector<std::int64_t> labels = integral_labels(array);
+  expect_length(static_cast<std::int64_t>(labels.size()), dataset.nodes(), array.where());
+  dataset.labels = checked_labels(labels, array.where());
+  dataset.classes = class_count(dataset.labels);
+}
+
+Dataset read_dataset(NpzReader& reader, std::int64_t split) {
   Dataset dataset;
   dataset.origin = reader.name();
   dataset.name = std::filesystem::path(reader.name()).stem().string();
@@ -138,29 +146,25 @@ Dataset read_dataset(NpzReader& reader) {
     }
     check_node_count(rows, where);
   });
-  make_unweighted(dataset.adjacency);
+  settle_weights(dataset, reader.name() + ": adj_data");
   read_features(reader, dataset);
-  const auto labels = read_vector_of<std::int64_t>(reader, "labels");
-  expect_length(static_cast<std::int64_t>(labels.size()), dataset.nodes(), reader.name() + ": labels");
-  dataset.labels = checked_labels(labels, reader.name() + ": labels");
-  dataset.classes = class_count(dataset.labels);
-  dataset.train_mask = read_mask(reader, "train_mask", dataset.nodes());
-  dataset.validation_mask = read_mask(reader, "val_mask", dataset.nodes());
-  dataset.test_mask = read_mask(reader, "test_mask", dataset.nodes());
+  read_labels(reader, dataset);
+  read_masks(reader, split, dataset);
   check_masks(dataset, reader.name());
   return dataset;
 }
 
 }  // namespace
 
-Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits) {
+Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits, std::int64_t split) {
   NpzReader reader(path, limits);
-  return read_dataset(reader);
+  return read_dataset(reader, split);
 }
 
-Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits) {
+Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits,
+                          std::int64_t split) {
   NpzReader reader(bytes, name, limits);
-  return read_dataset(reader);
+  return read_dataset(reader, split);
 }
 
 }  // namespace gamlp

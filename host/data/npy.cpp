@@ -10,6 +10,7 @@
 
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/half.hpp"
 #include "host/core/number_text.hpp"
 
 namespace gamlp {
@@ -21,18 +22,7 @@ struct Half {  // IEEE binary16, as stored
   std::uint16_t bits;
 };
 
-float widened(Half half) {
-  const int exponent = (half.bits >> 10) & 31;
-  const int mantissa = half.bits & 1023;
-  float magnitude = 0;
-  if (exponent == 31) {
-    magnitude = mantissa ? std::numeric_limits<float>::quiet_NaN() : std::numeric_limits<float>::infinity();
-  } else {
-    magnitude = exponent ? std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25)
-                         : std::ldexp(static_cast<float>(mantissa), -24);
-  }
-  return half.bits & 0x8000 ? -magnitude : magnitude;
-}
+float widened(Half half) { return half_to_float(half.bits); }
 
 template <class S>
 S load(const std::byte* at, bool swap) {

@@ -26,7 +26,7 @@ std::vector<std::int32_t> members(const std::vector<std::uint8_t>& mask) {
 std::vector<std::vector<std::int32_t>> nodes_by_class(const Dataset& dataset) {
   std::vector<std::vector<std::int32_t>> nodes(static_cast<std::size_t>(dataset.classes));
   for (std::size_t i = 0; i < dataset.labels.size(); ++i) {
-    nodes[dataset.labels[i]].push_back(static_cast<std::int32_t>(i));
+    if (dataset.labels[i] != no_class) nodes[dataset.labels[i]].push_back(static_cast<std::int32_t>(i));
   }
   return nodes;
 }
@@ -41,18 +41,20 @@ Split from_file(const Dataset& dataset) {
   return {members(dataset.train_mask), members(dataset.validation_mask), members(dataset.test_mask)};
 }
 
-// Throws ConfigError when the classes, or what they leave, have too few nodes. `origin`: the dataset, for messages.
-void check_per_class(const std::vector<std::int64_t>& class_nodes, const SplitConfig& config,
-                     const std::string& origin) {
+// Throws ConfigError when the classes, or what they leave, have too few nodes; a class without nodes gives none.
+// `origin` and `ids`: the dataset and its class ids, for messages.
+void check_per_class(const std::vector<std::int64_t>& class_nodes, const SplitConfig& config, const std::string& origin,
+                     const std::vector<std::int32_t>& ids) {
   if (config.train_per_class < 1 || config.validation < 0 || config.test < 0) {
     throw ConfigError("dataset.split: expected train_per_class >= 1, validation >= 0 and test >= 0");
   }
   std::int64_t left = 0;
   for (std::size_t c = 0; c < class_nodes.size(); ++c) {
+    if (class_nodes[c] == 0) continue;
     if (class_nodes[c] < config.train_per_class) {
       throw ConfigError("dataset.split.train_per_class: found " + std::to_string(config.train_per_class) +
-                        ", but class " + std::to_string(c) + " of " + origin + " has only " +
-                        std::to_string(class_nodes[c]) + " nodes");
+                        ", but class " + std::to_string(ids.empty() ? static_cast<std::int32_t>(c) : ids[c]) + " of " +
+                        origin + " has only " + std::to_string(class_nodes[c]) + " nodes");
     }
     left += class_nodes[c] - config.train_per_class;
   }
@@ -69,9 +71,10 @@ Split per_class(const Dataset& dataset, const SplitConfig& config) {
   auto classes = nodes_by_class(dataset);
   std::vector<std::int64_t> class_nodes;
   for (const auto& nodes : classes) class_nodes.push_back(static_cast<std::int64_t>(nodes.size()));
-  check_per_class(class_nodes, config, dataset.origin);
+  check_per_class(class_nodes, config, dataset.origin, dataset.class_ids);
   for (std::size_t c = 0; c < classes.size(); ++c) {
     std::vector<std::int32_t>& nodes = classes[c];
+    if (nodes.empty()) continue;
     shuffle(std::span(nodes), random_key(config.seed, c));
     split.train.insert(split.train.end(), nodes.begin(), nodes.begin() + config.train_per_class);
     rest.insert(rest.end(), nodes.begin() + config.train_per_class, nodes.end());
@@ -121,6 +124,20 @@ Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
 
 }  // namespace
 
+void check_split_labels(const Dataset& dataset, const Split& split) {
+  const auto check = [&](const std::vector<std::int32_t>& part, const char* mask) {
+    for (const std::int32_t node : part) {
+      if (dataset.labels[static_cast<std::size_t>(node)] != no_class) continue;
+      throw DataError(dataset.origin + ": " + mask + ": node " + std::to_string(node) +
+                      " is in the mask and has no class (label -1 or NaN), expected nodes with a class: take it out of "
+                      "the mask, or give it its label");
+    }
+  };
+  check(split.train, "train_mask");
+  check(split.validation, "val_mask");
+  check(split.test, "test_mask");
+}
+
 Split make_split(const Dataset& dataset, const SplitConfig& config) {
   Split split = config.kind == SplitKind::file        ? from_file(dataset)
                 : config.kind == SplitKind::per_class ? per_class(dataset, config)
@@ -133,8 +150,9 @@ std::array<std::int64_t, 3> split_sizes(const std::vector<std::int64_t>& class_n
   expects(config.kind != SplitKind::file, "a split that is drawn");
   std::array<std::int64_t, 3> sizes{};
   if (config.kind == SplitKind::per_class) {
-    check_per_class(class_nodes, config, "the graph");
-    return {config.train_per_class * static_cast<std::int64_t>(class_nodes.size()), config.validation, config.test};
+    check_per_class(class_nodes, config, "the graph", {});
+    const auto used = std::count_if(class_nodes.begin(), class_nodes.end(), [](std::int64_t n) { return n > 0; });
+    return {config.train_per_class * used, config.validation, config.test};
   }
   check_fractions(config);
   for (const std::int64_t nodes : class_nodes) {

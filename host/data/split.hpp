@@ -13,7 +13,11 @@ namespace gamlp {
 //            whole nodes, at least one of them for training. ConfigError for fractions outside (0, 1], or that add up
 //            to more than 1.
 // Ids are ascending; the same dataset and config give the same split on every platform.
+// Random splits draw from the nodes that have a class; masks may hold others, whose classes can only be predicted.
 Split make_split(const Dataset& dataset, const SplitConfig& config);
+
+// Every node of the split has a class, as training and evaluation need it: DataError that names a node and its mask.
+void check_split_labels(const Dataset& dataset, const Split& split);
 
 // Sizes of the parts (train, validation, test) that make_split() draws by class, and its errors; kind is not file.
 std::array<std::int64_t, 3> split_sizes(const std::vector<std::int64_t>& class_nodes, const SplitConfig& config);

@@ -35,19 +35,29 @@ Csr transposed(const Csr& matrix) {
   return out;
 }
 
-Csr csr_from_edges(std::int64_t nodes, std::span<const Edge> edges) {
+Csr csr_with_duplicates(std::int64_t nodes, std::span<const Edge> edges, std::span<const float> values) {
+  expects(values.empty() || values.size() == edges.size(), "a value for every edge, or none");
   Csr by_target;  // a bucket sort by target, then the transpose sorts by source and keeps targets ascending
   by_target.rows = by_target.cols = nodes;
   by_target.indptr.assign(static_cast<std::size_t>(nodes + 1), 0);
   by_target.indices.resize(edges.size());
+  by_target.values.resize(values.size());
   for (const Edge& edge : edges) {
     expects(edge.from >= 0 && edge.from < nodes && edge.to >= 0 && edge.to < nodes, "edge ids within the graph");
     ++by_target.indptr[static_cast<std::size_t>(edge.to) + 1];
   }
   for (std::size_t i = 1; i < by_target.indptr.size(); ++i) by_target.indptr[i] += by_target.indptr[i - 1];
   std::vector<std::int64_t> next(by_target.indptr.begin(), by_target.indptr.end() - 1);
-  for (const Edge& edge : edges) by_target.indices[next[edge.to]++] = edge.from;
-  Csr out = transposed(by_target);
+  for (std::size_t e = 0; e < edges.size(); ++e) {
+    const std::int64_t slot = next[edges[e].to]++;
+    by_target.indices[slot] = edges[e].from;
+    if (!values.empty()) by_target.values[slot] = values[e];
+  }
+  return transposed(by_target);
+}
+
+Csr csr_from_edges(std::int64_t nodes, std::span<const Edge> edges) {
+  Csr out = csr_with_duplicates(nodes, edges, {});
   sort_and_merge(out);
   return out;
 }

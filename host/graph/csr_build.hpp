@@ -17,6 +17,9 @@ struct Edge {
 // (`values` stays empty). Ids must be in [0, nodes). O(nodes + edges).
 Csr csr_from_edges(std::int64_t nodes, std::span<const Edge> edges);
 
+// The same with a value per edge, and equal edges side by side: rows sorted, not merged.
+Csr csr_with_duplicates(std::int64_t nodes, std::span<const Edge> edges, std::span<const float> values);
+
 // The transpose, rows sorted. O(rows + cols + entries).
 Csr transposed(const Csr& matrix);
 

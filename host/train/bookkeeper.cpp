@@ -95,7 +95,7 @@ TrainResult Bookkeeper::finish(RunFigures figures, std::uint64_t bytes_sent) {
   figures.seconds = seconds();
   Network best = best_.network;
   best.front() = problem_.input.expanded(best.front());
-  folder_.write_best(best, config_, best_.epoch);
+  folder_.write_best(best, config_, best_.epoch, problem_.preparation);
   figures.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
   figures.bytes_sent = bytes_before_ + bytes_sent;
   figures.evaluation_memory = evaluator_.memory().peak;

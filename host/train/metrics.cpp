@@ -51,7 +51,8 @@ void read_scalars(const std::vector<double>& scalars, const MethodConfig& method
     record.residual = record.relative_residual = std::nan("");
     if (std::isfinite(record.risk)) return;
     throw DivergenceError("training diverged at epoch " + std::to_string(record.epoch) +
-                          ": the loss is not finite; try a smaller method.optimizer.learning_rate");
+                          ": the loss is not finite; try a smaller method.optimizer.learning_rate, or features on one "
+                          "scale (dataset.standardize)");
   }
   const double nu = *method.nu, rho = *method.rho;
   const double nu2 = method.update == Update::exact ? method.exact.nu2 * rho : nu;
@@ -60,9 +61,11 @@ void read_scalars(const std::vector<double>& scalars, const MethodConfig& method
     const double* s = scalars.data() + static_cast<std::ptrdiff_t>(l - 1) * kLayerScalars;
     for (const NamedScalar& checked : kChecked) {
       if (!std::isfinite(s[checked.which])) {
-        throw DivergenceError("training diverged at epoch " + std::to_string(record.epoch) + ", layer " +
-                              std::to_string(l) + ": " + checked.name +
-                              " is not finite; try a smaller method.nu, more bits, or coding \"difference\"");
+        throw DivergenceError(
+            "training diverged at epoch " + std::to_string(record.epoch) + ", layer " + std::to_string(l) + ": " +
+            checked.name +
+            " is not finite; try a smaller method.nu, more bits, coding \"difference\", or features on one scale "
+            "(dataset.standardize)");
       }
     }
     objective += s[kRisk] + 0.5 * nu * s[kLinear2] + 0.5 * weight_decay_of(method, l, layers) * s[kWeight2];

@@ -1,6 +1,7 @@
 #include "host/train/problem.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "host/core/clock.hpp"
@@ -50,7 +51,48 @@ Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std:
   return augment(propagation, dataset, nodes, options);
 }
 
+// Chooses where the config leaves it open, and standardises the features.
+void standardize_problem(DatasetConfig& config, Dataset& dataset, const std::vector<std::int32_t>& train,
+                         Problem& problem) {
+  problem.scales = summarize_scales(dataset);
+  const bool wide = problem.scales.spread() > wide_spread;
+  const std::string found = dataset.origin + ": the scales of the features reach from " + scale_text(problem.scales);
+  if (!config.standardize) {
+    config.standardize = choose_standardize(problem.scales);
+    if (*config.standardize == Standardize::columns) {
+      problem.notes.push_back(found + ": every column is standardised (dataset.standardize \"columns\")");
+    } else if (*config.standardize == Standardize::scale) {
+      problem.notes.push_back(found + ": all are brought to scale 1 (dataset.standardize \"scale\")");
+    }
+  } else if (*config.standardize != Standardize::columns && wide) {
+    problem.notes.push_back("warning: " + found + ", with which training sees the largest only; " +
+                            "dataset.standardize \"columns\" brings them together");
+  }
+  problem.standardized = *config.standardize;
+  measure_features(dataset, train, *config.standardize, problem.preparation);
+  standardize(dataset, problem.preparation);
+}
+
 }  // namespace
+
+std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy) {
+  const std::vector<std::int32_t>& labels = problem.train_labels();
+  std::vector<std::int64_t> nodes(static_cast<std::size_t>(problem.classes), 0);
+  for (const std::int32_t label : labels) ++nodes[static_cast<std::size_t>(label)];
+  const double largest = nodes.empty() ? 0.0 : static_cast<double>(*std::max_element(nodes.begin(), nodes.end()));
+  const double chance = largest / std::max<double>(1.0, static_cast<double>(labels.size()));
+  if (!(train_accuracy <= chance + 0.1 * (1.0 - chance))) return std::nullopt;
+  char figures[96];
+  std::snprintf(figures, sizeof figures, "%.1f %% of the training nodes, always the largest class gives %.1f %%",
+                100 * train_accuracy, 100 * chance);
+  std::string text = std::string("training ended near chance: ") + figures;
+  if (problem.scales.columns > 0) {
+    text += "; the scales of the features reach from " + scale_text(problem.scales);
+    text += problem.standardized == Standardize::columns ? ", and were standardised by column"
+                                                         : ": try dataset.standardize \"columns\"";
+  }
+  return text;
+}
 
 ProblemCounts count_problem(const DatasetConfig& config) {
   ProblemCounts counts;
@@ -64,6 +106,7 @@ ProblemCounts count_problem(const DatasetConfig& config) {
   } else {
     const Dataset dataset = load_dataset(config);
     const Split split = make_split(dataset, config.split);
+    check_split_labels(dataset, split);
     counts.nodes = dataset.nodes(), counts.edges = dataset.adjacency.entries(), counts.features = dataset.features();
     if (dataset.sparse_features) counts.sparse_values = dataset.features_sparse.entries();
     classes = dataset.classes;
@@ -80,8 +123,12 @@ Problem make_problem(Config& config, int threads) { return make_problem(config, 
 Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
   Problem problem;
   Stopwatch watch;
-  const Dataset dataset = load_dataset(config.dataset);
+  Dataset dataset = load_dataset(config.dataset);
   const Split split = make_split(dataset, config.dataset.split);
+  check_split_labels(dataset, split);
+  problem.notes = dataset.notes;
+  problem.preparation.class_ids = dataset.class_ids;
+  standardize_problem(config.dataset, dataset, split.train, problem);
   problem.dataset_name = dataset.name;
   problem.nodes = dataset.nodes();
   problem.edges = dataset.adjacency.entries();

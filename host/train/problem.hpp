@@ -9,6 +9,7 @@
 
 #include "host/config/config.hpp"
 #include "host/data/dataset.hpp"
+#include "host/data/standardize.hpp"
 #include "host/method/input.hpp"
 
 namespace gamlp {
@@ -29,7 +30,10 @@ struct Problem {
   std::int64_t inputs = 0;  // n0 = hops · features
   TrainingInput input;
   std::array<EvaluationPart, 3> parts;  // train, validation, test
-  std::vector<std::string> notes;       // what was chosen automatically, for the log
+  Preparation preparation;              // of the data, which the run keeps for evaluate and predict
+  ScaleSummary scales;                  // of the features before they were standardised; empty on other ranks than 0
+  Standardize standardized = Standardize::none;
+  std::vector<std::string> notes;  // what was chosen automatically, for the log
   double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
 
   TrainingShape shape() const {
@@ -49,6 +53,10 @@ struct Problem {
 // processes: this one's), where that fails the CPU, with a note.
 Problem make_problem(Config& config, int threads, const ChosenDevices& devices);
 Problem make_problem(Config& config, int threads);  // with the devices of the config
+
+// What to warn of where training ended with an accuracy (of the training nodes, 0 … 1) near that of always naming their
+// largest class: within a tenth of the way from there to 1. Nothing where it did not.
+std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy);
 
 // How many nodes of everything a config's problem has, without augmenting it.
 struct ProblemCounts {

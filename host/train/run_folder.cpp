@@ -10,7 +10,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
-#include "host/train/safetensors.hpp"
+#include "host/train/saved_model.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;
@@ -49,24 +49,9 @@ void RunFolder::write_result(const nlohmann::ordered_json& result) const {
   write_file_atomic(result_path(), result.dump(2) + "\n");
 }
 
-void RunFolder::write_best(const Network& network, const Config& config, std::int64_t epoch) const {
-  SafeTensors content;
-  for (std::size_t l = 0; l < network.size(); ++l) {
-    const LayerWeights& layer = network[l];
-    const std::string id = std::to_string(l + 1);
-    SafeTensor w{"F32", {layer.w.rows(), layer.w.cols()}, {}};
-    w.data.resize(static_cast<std::size_t>(layer.w.size()) * sizeof(float));
-    std::memcpy(w.data.data(), layer.w.data(), w.data.size());
-    SafeTensor b{"F32", {static_cast<std::int64_t>(layer.b.size())}, {}};
-    b.data.resize(layer.b.size() * sizeof(float));
-    std::memcpy(b.data.data(), layer.b.data(), b.data.size());
-    content.tensors["W" + id] = std::move(w);
-    content.tensors["b" + id] = std::move(b);
-  }
-  content.metadata["format"] = "gamlp weights";
-  content.metadata["config"] = to_json(config).dump();
-  content.metadata["epoch"] = std::to_string(epoch);
-  save_safetensors(best_path(), content);
+void RunFolder::write_best(const Network& network, const Config& config, std::int64_t epoch,
+                           const Preparation& preparation) const {
+  write_model(best_path(), {network, config, preparation, {}}, epoch);
 }
 
 void RunFolder::append(const EpochRecord& record) const {
@@ -92,36 +77,6 @@ void RunFolder::truncate_metrics(std::int64_t epoch) const {
     kept += line + "\n";
   }
   write_file_atomic(file, kept);
-}
-
-SavedModel load_model(const fs::path& best_path) {
-  const SafeTensors content = load_safetensors(best_path);
-  const auto fail = [&](const std::string& what) -> void { throw DataError(best_path.string() + ": " + what); };
-  const auto config = content.metadata.find("config");
-  if (config == content.metadata.end()) fail("metadata \"config\" is missing: not written by gamlp");
-  SavedModel model;
-  model.config = parse_config_text(config->second, best_path.string() + " (metadata \"config\")");
-  for (std::size_t l = 1;; ++l) {
-    const std::string id = std::to_string(l);
-    const auto w = content.tensors.find("W" + id), b = content.tensors.find("b" + id);
-    if (w == content.tensors.end() && b == content.tensors.end()) break;
-    if (w == content.tensors.end() || b == content.tensors.end()) fail("layer " + id + " has only one of W and b");
-    if (w->second.dtype != "F32" || b->second.dtype != "F32" || w->second.shape.size() != 2 ||
-        b->second.shape.size() != 1 || b->second.shape[0] != w->second.shape[0]) {
-      fail("layer " + id + ": expected W (outputs × inputs) and b (outputs) in F32");
-    }
-    if (l > 1 && w->second.shape[1] != model.network.back().w.rows()) {
-      fail("layer " + id + ": W has " + std::to_string(w->second.shape[1]) + " inputs, the layer below has " +
-           std::to_string(model.network.back().w.rows()) + " outputs");
-    }
-    LayerWeights layer{Matrix(w->second.shape[0], w->second.shape[1]),
-                       std::vector<float>(static_cast<std::size_t>(b->second.shape[0]))};
-    std::memcpy(layer.w.data(), w->second.data.data(), w->second.data.size());
-    std::memcpy(layer.b.data(), b->second.data.data(), b->second.data.size());
-    model.network.push_back(std::move(layer));
-  }
-  if (model.network.empty()) fail("holds no layer (expected W1, b1, …)");
-  return model;
 }
 
 }  // namespace gamlp

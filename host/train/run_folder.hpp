@@ -12,6 +12,7 @@
 #include <string>
 
 #include "host/config/config.hpp"
+#include "host/data/standardize.hpp"
 #include "host/method/network.hpp"
 #include "host/train/metrics.hpp"
 
@@ -32,8 +33,10 @@ class RunFolder {
 
   void write_config(const Config& config) const;
   void write_result(const nlohmann::ordered_json& result) const;
-  // The config goes into the metadata, so that the file is enough to predict with.
-  void write_best(const Network& network, const Config& config, std::int64_t epoch) const;
+  // The config goes into the metadata and the preparation beside the weights, so that the file is enough to predict
+  // with.
+  void write_best(const Network& network, const Config& config, std::int64_t epoch,
+                  const Preparation& preparation = {}) const;
   // Appends a line and hands it to the system; throws IoError.
   void append(const EpochRecord& record) const;
   // Drops the lines after `epoch`, and a line that a crash cut short: what a resumed run writes again.
@@ -44,12 +47,5 @@ class RunFolder {
 
   std::filesystem::path path_;
 };
-
-// A saved model: its weights and the config in its metadata.
-struct SavedModel {
-  Network network;
-  Config config;
-};
-SavedModel load_model(const std::filesystem::path& best_path);
 
 }  // namespace gamlp

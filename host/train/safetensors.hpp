@@ -13,7 +13,7 @@
 namespace gamlp {
 
 struct SafeTensor {
-  std::string dtype;  // "F32", "F64", "U32"
+  std::string dtype;  // "F32", "F64", "U32"; as found, also one that this program does not know: then without data
   std::vector<std::int64_t> shape;
   std::vector<std::byte> data;
 };

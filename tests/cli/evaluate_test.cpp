@@ -139,7 +139,7 @@ TEST_CASE("a model is applied to another graph with the same features") {
   REQUIRE(run(work, {"generate", "many.npz", "--nodes", "300", "--classes", "5", "--features", "8"}).status == 0);
   const Outcome classes = run(work, {"evaluate", "run", "--dataset", "many.npz"});
   CHECK(classes.status == 4);
-  check_says(classes.err, "labels go up to 4, the model of run knows classes 0 to 2");
+  check_says(classes.err, "labels: found class 4, the model of run knows classes 0 to 2");
 }
 
 }  // namespace gamlp::test

@@ -76,7 +76,7 @@ TEST_CASE("errors end with their documented status and say what is wrong") {
   work.write("labels.txt", "0\n1\n0\n1\n");
   work.write("huge.json",
              R"({"dataset": {"text": {"edges": "edges.txt", "features": "features.csv", "labels": "labels.txt"},
-    "hops": 1, "split": {"kind": "fraction"}}, "model": {"width": 4}, "stages": [{"layers": 2, "epochs": 5}]})");
+    "hops": 1, "standardize": "none", "split": {"kind": "fraction"}}, "model": {"width": 4}, "stages": [{"layers": 2, "epochs": 5}]})");
   struct Case {
     std::vector<std::string> arguments;
     int status;

@@ -84,10 +84,20 @@ TEST_CASE("unsorted rows, duplicate edges, zero edges and duplicate features") {
   members["adj_indptr"] = npy_bytes(std::vector<std::int64_t>{0, 1, 3, 7, 9});
   members["adj_data"] = npy_bytes(std::vector<float>{1, 0.5f, 1, 1, 1, 1, 1, 2, 0});
   members["attr_indices"] = npy_bytes(std::vector<std::int32_t>{2, 2, 1});
-  const Dataset dataset = parse(members);
+  Dataset dataset = parse(members);
+  CHECK(dataset.adjacency.values == std::vector<float>{1, 1, 0.5f, 2, 2, 2});  // weights of equal edges add up
+  dataset.adjacency.values.clear();
   check_small(dataset);
   CHECK(dataset.features_sparse.indices == std::vector<std::int32_t>{2, 1});
   CHECK(dataset.features_sparse.values == std::vector<float>{3, -3});
+}
+
+TEST_CASE("duplicate edges of weight 1 are one edge of weight 1") {
+  MemberMap members = small_dataset();
+  members["adj_indices"] = npy_bytes(std::vector<std::int32_t>{1, 0, 2, 2, 1, 3, 2});
+  members["adj_indptr"] = npy_bytes(std::vector<std::int64_t>{0, 1, 4, 6, 7});
+  members["adj_data"] = npy_bytes(std::vector<float>(7, 1.0f));
+  check_small(parse(members));
 }
 
 TEST_CASE("a saved dataset is loaded as it was") {

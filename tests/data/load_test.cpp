@@ -33,6 +33,8 @@ TEST_CASE("graph options") {
   config.drop_self_loops = true;
   CHECK(load_dataset(config).adjacency.indices == std::vector<std::int32_t>{1, 0, 3, 1});
   config.symmetrize = false;
+  CHECK(load_dataset(config).adjacency.indices == std::vector<std::int32_t>{0, 1});
+  config.direction = Direction::out;
   CHECK(load_dataset(config).adjacency.indices == std::vector<std::int32_t>{1, 3});
 }
 

@@ -47,12 +47,6 @@ TEST_CASE("symmetrising is the union with the transpose") {
   }
 }
 
-TEST_CASE("symmetrising forgets weights") {
-  Csr adjacency = random_graph(5, 6, 1);
-  adjacency.values.assign(adjacency.indices.size(), 3.0f);
-  CHECK(symmetrized(adjacency).values.empty());
-}
-
 TEST_CASE("self-loops are dropped, and nothing else") {
   for (const Case& c : cases) {
     const Csr adjacency = random_graph(c.nodes, c.edges, 12);

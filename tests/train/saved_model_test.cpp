@@ -1,4 +1,7 @@
 // best.safetensors: bad ones are refused; good ones give the accuracies of the run's result.
+#include <bit>
+#include <functional>
+
 #include "host/cli/saved_run.hpp"
 #include "host/data/split.hpp"
 #include "host/train/evaluator.hpp"
@@ -62,6 +65,93 @@ TEST_CASE("every bad file of weights is a DataError or ConfigError that names it
     check_says(message, "bad.safetensors");
     check_says(message, bad.message);
   }
+}
+
+TEST_CASE("weights as other programs save them again") {
+  const ScratchFolder scratch;
+  const RunFolder folder = RunFolder::create(scratch / "run");
+  Network network = {{Matrix(2, 3), {0.5f, -2.0f}}};
+  for (std::int64_t i = 0; i < 6; ++i) network[0].w.data()[i] = static_cast<float>(i) - 1.5f;
+  folder.write_best(network, small_config(), 3);
+  folder.write_config(small_config());
+  const SafeTensors whole = load_safetensors(folder.best_path());
+  CHECK(load_model(folder.best_path()).notes.empty());
+
+  const auto saved = [&](const SafeTensors& content) {
+    save_safetensors(folder.best_path(), content);
+    return load_model(folder.best_path());
+  };
+  SafeTensors bare = whole;
+  bare.metadata.clear();
+  const SavedModel beside = saved(bare);
+  CHECK(to_json(beside.config) == to_json(small_config()));
+  REQUIRE(beside.notes.size() == 1);
+  check_says(beside.notes[0], "took " + folder.config_path().string());
+
+  SafeTensors more = whole;
+  more.tensors["momentum"] = {"BF16", {2}, std::vector<std::byte>(4)};
+  const SavedModel ignoring = saved(more);
+  REQUIRE(ignoring.notes.size() == 1);
+  check_says(ignoring.notes[0], "tensor \"momentum\" (BF16) is no part of a model and is ignored");
+
+  // -1.5 … 3.5 and the biases are exact in every one of these.
+  const auto as = [&](const char* dtype, const std::function<void(std::vector<std::byte>&, float)>& put) {
+    SafeTensors other = whole;
+    for (const char* name : {"W1", "b1"}) {
+      SafeTensor& tensor = other.tensors.at(name);
+      const float* values = name[0] == 'W' ? network[0].w.data() : network[0].b.data();
+      tensor.dtype = dtype;
+      tensor.data.clear();
+      for (int i = 0; i < (name[0] == 'W' ? 6 : 2); ++i) put(tensor.data, values[i]);
+    }
+    const SavedModel model = saved(other);
+    CHECK(std::equal(model.network[0].w.data(), model.network[0].w.data() + 6, network[0].w.data()));
+    CHECK(model.network[0].b == network[0].b);
+    REQUIRE(model.notes.size() == 1);
+    check_says(model.notes[0], std::string("weights in ") + dtype + " were converted");
+  };
+  const auto append = [](std::vector<std::byte>& to, auto value) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(&value);
+    to.insert(to.end(), bytes, bytes + sizeof value);
+  };
+  as("F64", [&](auto& to, float v) { append(to, static_cast<double>(v)); });
+  as("BF16", [&](auto& to, float v) { append(to, static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(v) >> 16)); });
+  as("F16", [&](auto& to, float v) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(v);
+    const std::uint32_t exponent = ((bits >> 23) & 255) - 112;
+    append(to, static_cast<std::uint16_t>((bits >> 31) << 15 | exponent << 10 | ((bits >> 13) & 1023)));
+  });
+}
+
+TEST_CASE("a saved model keeps what training took from its data") {
+  const ScratchFolder scratch;
+  const RunFolder folder = RunFolder::create(scratch / "run");
+  Config config = small_config();
+  config.dataset.hops = 2;
+  config.dataset.standardize = Standardize::columns;
+  Preparation preparation;
+  preparation.class_ids = {7, 2012};
+  preparation.shift = {1.5e9, 0.1, -3};
+  preparation.factor = {1e-8, 0, 1.0 / 3};
+  folder.write_best({{Matrix(2, 6), std::vector<float>(2)}}, config, 1, preparation);
+  const Preparation read = load_model(folder.best_path()).preparation;
+  CHECK(read.class_ids == preparation.class_ids);
+  CHECK(read.shift == preparation.shift);
+  CHECK(read.factor == preparation.factor);
+
+  const SafeTensors whole = load_safetensors(folder.best_path());
+  const auto message_without = [&](const std::function<void(SafeTensors&)>& damage) {
+    SafeTensors content = whole;
+    damage(content);
+    save_safetensors(folder.best_path(), content);
+    return error_of<DataError>([&] { load_model(folder.best_path()); });
+  };
+  check_says(message_without([](SafeTensors& c) { c.tensors.erase("feature_factor"); }),
+             "tensor \"feature_factor\" is missing: the model was trained on standardised features");
+  check_says(message_without([](SafeTensors& c) {
+               c.tensors["class_ids"] = {"I32", {1}, std::vector<std::byte>(4)};
+             }),
+             "tensor \"class_ids\": expected 2 values in I32, one per class");
 }
 
 TEST_CASE("the saved model has the accuracies of result.json, in chunks of any size") {

@@ -1,0 +1,32 @@
+// best.safetensors: weights W1, b1, … for the original inputs (F32), what training took from its data (class_ids I32,
+// feature_shift and feature_factor F64, where there are any), and in the metadata the config, the epoch and the format.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/config/config.hpp"
+#include "host/data/standardize.hpp"
+#include "host/method/network.hpp"
+
+namespace gamlp {
+
+struct SavedModel {
+  Network network;
+  Config config;
+  Preparation preparation;
+  std::vector<std::string> notes;  // what a user should know of how the file was read
+};
+
+// Written atomically; throws IoError.
+void write_model(const std::filesystem::path& path, const SavedModel& model, std::int64_t epoch);
+
+// Weights may be F64, F16 or BF16 as well, as other programs save them; they are converted, with a note. Tensors of
+// other names are ignored whatever their dtype. Without a config in the metadata, which other programs drop, the
+// config.json beside the file is taken, with a note. Throws DataError or ConfigError that names the file and the
+// defect.
+SavedModel load_model(const std::filesystem::path& path);
+
+}  // namespace gamlp
