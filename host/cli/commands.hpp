@@ -44,13 +44,13 @@ std::string build_text();
 // Throws IoError when no file can be made in the folder of `file`; for files that are written after long work.
 void expect_writable(const std::string& file);
 
-// Set by SIGINT and SIGTERM, and SIGUSR1 of a launcher, once install_signal_handlers() was called; a second signal ends
-// the program (a second SIGTERM within a second does not).
+// Set by SIGINT, SIGTERM and SIGHUP (where nohup does not ignore it), and SIGUSR1 of a launcher, once
+// install_signal_handlers() was called; a second signal ends the program (SIGTERM and SIGHUP within a second do not).
 std::atomic<bool>& stop_flag();
-// Set by SIGINT and SIGTERM.
+// Set by all but SIGUSR1.
 std::atomic<bool>& ending_flag();
 void install_signal_handlers();
-// Of a program that others depend on: a closed terminal stops it as SIGTERM does, and a closed pipe does not.
-void stop_on_hangup();
+// For long work: who reads its output may go.
+void survive_closed_pipes();
 
 }  // namespace gamlp::cli

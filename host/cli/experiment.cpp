@@ -5,25 +5,24 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <fcntl.h>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
 #include <sstream>
-#include <sys/file.h>
 #include <thread>
-#include <unistd.h>
 
 #include "host/cli/commands.hpp"
 #include "host/cli/config_summary.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/saved_run.hpp"
+#include "host/cli/set_up_guard.hpp"
 #include "host/cli/table.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/folder_lock.hpp"
 #include "host/core/threads.hpp"
 #include "host/experiment/pool.hpp"
 #include "host/experiment/report.hpp"
@@ -39,25 +38,6 @@ struct ExperimentArguments {
   std::vector<std::string> overrides;
   int jobs = 0;
   bool quick = false, list = false;
-};
-
-// Nobody else works in the folder while this lives, nor while one of the runs does that it has started.
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder) {
-    const fs::path file = folder / "lock";
-    descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT, 0666);  // passed on to the runs
-    if (descriptor_ < 0) throw IoError(file.string() + ": cannot be opened");
-    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
-    ::close(descriptor_);
-    throw IoError(folder.string() + ": another gamlp experiment works in this folder, or one of its runs does");
-  }
-  ~FolderLock() { ::close(descriptor_); }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-
- private:
-  int descriptor_ = -1;
 };
 
 struct JobCost {
@@ -78,11 +58,13 @@ std::string last_line(const fs::path& log) {
 
 class ExperimentRun {
  public:
-  ExperimentRun(const Experiment& experiment, const ExperimentArguments& args, fs::path folder, bool quiet)
+  ExperimentRun(const Experiment& experiment, const ExperimentArguments& args, fs::path folder, bool quiet,
+                SetUpGuard& set_up)
       : experiment_(experiment),
         args_(args),
         folder_(std::move(folder)),
         quiet_(quiet),
+        set_up_(set_up),
         jobs_(expand(experiment, args.datasets, args.overrides)),
         outcomes_(jobs_.size()),
         pool_("/proc/self/exe", {args.jobs > 0 ? args.jobs : hardware_threads(), 0.8 * available_memory()}) {}
@@ -101,7 +83,7 @@ class ExperimentRun {
   // The exit status.
   int run() {
     make_writable_folder(folder_ / "jobs");
-    const FolderLock lock(folder_);
+    const FolderLock lock(folder_, "another gamlp experiment", FolderLock::Held::by_descendants_too);
     for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);
     std::vector<bool> wanted(jobs_.size(), true);
     if (experiment_.search) {
@@ -289,6 +271,7 @@ class ExperimentRun {
         throw ConfigError(experiment_.file.string() + ": " + jobs_[i].name + ": " + error.what());
       }
     });
+    set_up_.done();  // from here the loop looks at the flag
     std::size_t next = 0, done = 0, at_once = 1;
     bool told = false;
     while (next < todo.size() || pool_.running() > 0) {
@@ -409,6 +392,7 @@ class ExperimentRun {
   const ExperimentArguments& args_;
   fs::path folder_;
   bool quiet_;
+  SetUpGuard& set_up_;
   std::vector<Job> jobs_;
   std::vector<JobOutcome> outcomes_;
   std::map<std::string, ProblemCounts> counts_;  // by dataset
@@ -440,12 +424,13 @@ void add_experiment(CLI::App& app, Shared& shared) {
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
       install_signal_handlers();
-      stop_on_hangup();
+      survive_closed_pipes();
+      SetUpGuard set_up(*shared.group, [] { return "stopped before any job ran; the same command goes on"; });
       Experiment experiment = load_experiment(args->file, args->quick);
       experiment.machine = args->machine;
       const std::string stem = fs::path(args->file).stem().string() + (args->quick ? "-quick" : "");
       const fs::path folder = args->output.empty() ? fs::path("runs") / stem : fs::path(args->output);
-      ExperimentRun run(experiment, *args, folder, shared.quiet);
+      ExperimentRun run(experiment, *args, folder, shared.quiet, set_up);
       if (!args->list) return run.run();
       write_stdout(run.list());
       return 0;

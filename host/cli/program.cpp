@@ -5,11 +5,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <fcntl.h>
 #include <filesystem>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "host/cli/commands.hpp"
+#include "host/cli/table.hpp"
 #include "host/core/error.hpp"
 #include "host/dist/launch.hpp"
 #include "host/experiment/pool.hpp"
@@ -19,7 +21,8 @@ namespace {
 
 constexpr const char* kFooter = R"(
 Exit status: 0 success, 1 internal error, 2 wrong command line, 3 bad config, 4 bad or missing data,
-5 cannot write, 6 a device failed, 7 training diverged, 8 interrupted (a checkpoint was written).
+5 cannot write, 6 a device failed, 7 training diverged, 8 interrupted (a checkpoint was written, unless training
+had not begun). Launchers may change it: state.json of a run folder, and gamlp info, say how the run ended.
 
 Start with:  gamlp train configs/quickstart.json)";
 
@@ -36,6 +39,25 @@ int fail_alone(ProcessGroup& group, ExitCode code, const char* kind, const std::
   const int status = fail(group, code, kind, error, true);
   fail_here(group, code, std::string(kind) + error.what());
   return status;
+}
+
+// What the process may count on whoever started it: a file that grows too large is an error of write(), with its reason
+// and its cleaning up, not a signal; and no file of ours becomes the standard output because that was closed.
+void settle_process() {
+  std::signal(SIGXFSZ, SIG_IGN);
+  int fd = 0;
+  while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDWR);
+  if (fd > STDERR_FILENO) ::close(fd);
+}
+
+// Success is that the output arrived, too.
+int whole_output(ProcessGroup& group) {
+  try {
+    expect_stdout_whole();
+    return 0;
+  } catch (const IoError& error) {
+    return fail(group, error.code(), "", error, true);
+  }
 }
 
 // A run that an experiment has started is stopped when that goes without having ended it.
@@ -56,6 +78,7 @@ void expect_writable(const std::string& file) {
 }
 
 int run_program(int argc, char** argv) {
+  settle_process();
   follow_parent();
   CLI::App app("gamlp trains Graph-Augmented MLPs, layer-parallel, by ADMM (pdADMM-G, pdADMM-G-Q).", "gamlp");
   Shared shared;
@@ -76,7 +99,8 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // Help and version are no errors. Of several processes the first one says it.
     if (launch().rank != 0) return error.get_exit_code() == 0 ? 0 : static_cast<int>(ExitCode::usage);
-    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::usage);
+    if (app.exit(error) != 0) return static_cast<int>(ExitCode::usage);
+    return whole_output(solo_group());
   }
   std::unique_ptr<ProcessGroup> group;
   int status = 0;
@@ -101,6 +125,7 @@ int run_program(int argc, char** argv) {
   } catch (const std::exception& error) {
     status = fail_alone(*shared.group, ExitCode::internal, "internal error: ", error);
   }
+  if (status == 0) status = whole_output(*shared.group);
   if (group) group->finish(status);
   return status;
 }

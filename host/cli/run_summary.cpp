@@ -68,6 +68,16 @@ void read_metrics(const fs::path& file, RunSummary& summary) {
   }
 }
 
+// "finished", "not finished, interrupted", "not finished, running: process 4711 on hosta, since …".
+std::string state_text(const RunSummary& s) {
+  const std::string& state = s.state.state;
+  if (state == "finished" && s.result) return state;
+  std::string text = "not finished, " + (state == "finished" ? "its result.json is missing" : state);
+  if (s.holder) return text + ": " + s.holder->text();
+  if (state == "killed") return text + ": its process ended without a word";
+  return s.state.message.empty() ? text : text + ": " + s.state.message;
+}
+
 std::string progress_lines(const RunSummary& s) {
   std::string out = summary_line("epochs", grouped(s.epochs) + " of " + grouped(s.total_epochs) + ", no result yet");
   if (!s.last_epoch) return out;
@@ -135,7 +145,9 @@ RunSummary summarize_run(const fs::path& path) {
   summary.folder = path;
   summary.config = load_config(folder.config_path());
   for (const StageConfig& stage : summary.config.stages) summary.total_epochs += stage.epochs;
-  read_metrics(path / "metrics.jsonl", summary);
+  summary.state = state_now(folder);
+  summary.holder = lock_holder(path);
+  read_metrics(folder.metrics_path(), summary);
   if (const auto result = read_result(folder)) summary.result = nlohmann::ordered_json::parse(result->dump());
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder.checkpoints(), error)) {
@@ -149,8 +161,12 @@ nlohmann::ordered_json to_json(const RunSummary& s) {
   nlohmann::ordered_json json = {{"kind", "run"},
                                  {"path", s.folder.string()},
                                  {"finished", s.result.has_value()},
+                                 {"state", s.state.state},
+                                 {"message", s.state.message},
                                  {"epochs", s.epochs},
                                  {"total_epochs", s.total_epochs}};
+  json["holder"] = s.holder ? nlohmann::ordered_json({{"host", s.holder->host}, {"process", s.holder->process}})
+                            : nlohmann::ordered_json(nullptr);
   json["last_epoch"] =
       s.last_epoch ? nlohmann::ordered_json::parse(s.last_epoch->dump()) : nlohmann::ordered_json(nullptr);
   json["result"] = s.result ? *s.result : nlohmann::ordered_json(nullptr);
@@ -160,7 +176,7 @@ nlohmann::ordered_json to_json(const RunSummary& s) {
 }
 
 std::string to_text(const RunSummary& s) {
-  std::string out = s.folder.string() + (s.result ? ": finished\n" : ": not finished\n") + config_lines(s.config);
+  std::string out = s.folder.string() + ": " + state_text(s) + "\n" + config_lines(s.config);
   std::string names;
   for (const std::string& name : s.checkpoints) names += (names.empty() ? "" : ", ") + name;
   out += summary_line("checkpoints", names.empty() ? "none" : names);

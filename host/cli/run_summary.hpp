@@ -9,12 +9,16 @@
 #include <vector>
 
 #include "host/config/config.hpp"
+#include "host/core/folder_lock.hpp"
+#include "host/train/run_state.hpp"
 
 namespace gamlp::cli {
 
 struct RunSummary {
   std::filesystem::path folder;
   Config config;
+  RunState state;
+  std::optional<LockHolder> holder;  // who trains in the folder now
   std::int64_t total_epochs = 0;
   std::int64_t epochs = 0;                   // lines of metrics.jsonl that are whole
   std::optional<nlohmann::json> last_epoch;  // the last of them

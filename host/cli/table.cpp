@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <iostream>
 #include <utility>
 
 #include "host/core/error.hpp"
@@ -63,6 +64,12 @@ std::string percent_text(double fraction) { return std::isfinite(fraction) ? pri
 void write_stdout(const std::string& text) {
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!written) throw IoError(std::string("standard output: cannot write: ") + std::strerror(errno));
+}
+
+void expect_stdout_whole() {
+  std::cout.flush();
+  write_stdout("");
+  if (std::ferror(stdout) != 0 || !std::cout) throw IoError("standard output: cannot write: not everything arrived");
 }
 
 }  // namespace gamlp::cli

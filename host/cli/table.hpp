@@ -30,5 +30,7 @@ std::string percent_text(double fraction);
 
 // Writes to standard output; throws IoError when that fails (a full disk, a closed pipe).
 void write_stdout(const std::string& text);
+// Throws IoError when something of what was written, by whatever means, did not arrive.
+void expect_stdout_whole();
 
 }  // namespace gamlp::cli

@@ -25,8 +25,8 @@ extern "C" void on_signal(int signal) {
     g_stopped_at = now.tv_sec;
     return;
   }
-  // Whoever ends a group of processes may reach one by way of another, too.
-  if (signal == SIGTERM && now.tv_sec - g_stopped_at <= 1) return;
+  // Whoever ends a group of processes may reach one by way of another, too; systemd and terminals send two signals.
+  if (signal != SIGINT && signal != SIGUSR1 && now.tv_sec - g_stopped_at <= 1) return;
   std::signal(signal, SIG_DFL);  // the second one: end as if there were no handler
   std::raise(signal);
 }
@@ -55,12 +55,10 @@ std::atomic<bool>& ending_flag() { return g_ending; }
 void install_signal_handlers() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  if (std::signal(SIGHUP, SIG_IGN) != SIG_IGN) std::signal(SIGHUP, on_signal);  // ignored: nohup
   if (launch().together()) std::signal(SIGUSR1, on_signal);  // what mpirun passes on without ending the job
 }
 
-void stop_on_hangup() {
-  if (std::signal(SIGHUP, SIG_IGN) != SIG_IGN) std::signal(SIGHUP, on_signal);  // ignored: nohup
-  std::signal(SIGPIPE, SIG_IGN);
-}
+void survive_closed_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
 }  // namespace gamlp::cli

@@ -163,7 +163,7 @@ struct StopConfig {                // both null: fixed epochs
 struct TrainConfig {
   std::uint64_t seed = 0;
   std::int64_t evaluate_every = 1;    // epochs between evaluations; the last epoch of a stage is always evaluated
-  std::int64_t checkpoint_every = 0;  // epochs between checkpoints; 0: only on SIGINT or SIGTERM
+  std::int64_t checkpoint_every = 0;  // epochs between checkpoints, and one at the end; 0: only on a signal
   StopConfig stop;
 };
 

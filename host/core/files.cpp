@@ -7,32 +7,30 @@
 #include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <utility>
 #include <zlib.h>
 
 #include "host/core/error.hpp"
+#include "host/core/file_descriptor.hpp"
 
 namespace gamlp {
 namespace {
 
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  ~FileDescriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  int get() const { return fd_; }
-  int close() { return ::close(std::exchange(fd_, -1)); }
-
- private:
-  int fd_;
-};
+constexpr const char* kTemporary = ".tmp.";
 
 std::string reason() { return std::strerror(errno); }
 
 }  // namespace
+
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    // A full disk takes a part first, without an error: the reason is what the next call says.
+    const ssize_t put = ::write(fd, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return true;
+}
 
 std::string read_file(const std::filesystem::path& path, std::uintmax_t limit) {
   FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -58,7 +56,7 @@ std::string read_file(const std::filesystem::path& path, std::uintmax_t limit) {
 }
 
 void write_file_atomic(const std::filesystem::path& path, std::span<const std::string_view> parts) {
-  const std::string temporary = path.string() + ".tmp." + std::to_string(::getpid());
+  const std::string temporary = path.string() + kTemporary + std::to_string(::getpid());
   const auto fail = [&](const char* what) {
     const std::string why = reason();
     ::unlink(temporary.c_str());
@@ -66,13 +64,8 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const std::s
   };
   FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (file.get() < 0) fail("cannot create");
-  for (std::string_view part : parts) {
-    while (!part.empty()) {
-      const ssize_t put = ::write(file.get(), part.data(), part.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) fail("cannot write");
-      part.remove_prefix(static_cast<std::size_t>(put));
-    }
+  for (const std::string_view part : parts) {
+    if (!write_all(file.get(), part)) fail("cannot write");
   }
   if (::fsync(file.get()) != 0 && errno != EINVAL) fail("cannot flush to disk");
   if (file.close() != 0) fail("cannot close");
@@ -82,6 +75,36 @@ void write_file_atomic(const std::filesystem::path& path, std::span<const std::s
 void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
   const std::array<std::string_view, 1> parts{content};
   write_file_atomic(path, parts);
+}
+
+void append_file(const std::filesystem::path& path, std::string_view bytes) {
+  const auto fail = [&] { throw IoError(path.string() + ": cannot write: " + reason()); };
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  struct stat info {};
+  if (!file.is_open() || ::fstat(file.get(), &info) != 0) fail();
+  if (!write_all(file.get(), bytes)) {
+    const int why = errno;
+    if (S_ISREG(info.st_mode)) (void)::ftruncate(file.get(), info.st_size);  // gives room back: nothing to fail for
+    errno = why;
+    fail();
+  }
+  if (file.close() != 0) fail();
+}
+
+void flush_file(const std::filesystem::path& path) {
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open() && errno == ENOENT) return;
+  if (!file.is_open() || (::fsync(file.get()) != 0 && errno != EINVAL)) {
+    throw IoError(path.string() + ": cannot flush to disk: " + reason());
+  }
+}
+
+void remove_temporary_files(const std::filesystem::path& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().filename().string().find(kTemporary) == std::string::npos) continue;
+    std::filesystem::remove(entry.path(), error);
+  }
 }
 
 void make_writable_folder(const std::filesystem::path& folder) {

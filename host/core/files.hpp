@@ -19,6 +19,15 @@ std::string read_file(const std::filesystem::path& path, std::uintmax_t limit = 
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 void write_file_atomic(const std::filesystem::path& path, std::span<const std::string_view> parts);
 
+// Appends to a file, which comes into being: all of the bytes, or none when that fails. Throws IoError likewise. For
+// one writer at a time.
+void append_file(const std::filesystem::path& path, std::string_view bytes);
+// What was written to the file, by whomever, survives a crash of the machine from here on; nothing where there is no
+// such file.
+void flush_file(const std::filesystem::path& path);
+// Removes what a killed process left of files that it was writing into the folder. Nobody else may be writing there.
+void remove_temporary_files(const std::filesystem::path& folder);
+
 // Creates the folder and its parents; throws IoError when that fails or when no file can be created inside.
 void make_writable_folder(const std::filesystem::path& folder);
 

@@ -24,6 +24,7 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
   bytes_before_ = from->bytes_sent;
   best_ = from->best;
   best_of_stages_ = from->best_of_stages;
+  continued_ = from->continued;
 }
 
 void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) const {
@@ -87,6 +88,8 @@ void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
   c.input_probe = input_probe_;
   c.best = best_;
   c.best_of_stages = best_of_stages_;
+  c.continued = continued_;
+  folder_.flush_metrics();  // before: what goes on from the checkpoint writes no line of an epoch before it
   save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
   remove_old_checkpoints(folder_.checkpoints(), 2);
 }
@@ -100,6 +103,7 @@ TrainResult Bookkeeper::finish(RunFigures figures, std::uint64_t bytes_sent) {
   figures.bytes_sent = bytes_before_ + bytes_sent;
   figures.evaluation_memory = evaluator_.memory().peak;
   figures.best_of_stages = best_of_stages_;
+  figures.continued = continued_;
   TrainResult result;
   result.epoch = figures.epochs;
   result.json = make_result(config_, problem_, best_, figures);

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "host/core/clock.hpp"
@@ -35,6 +36,8 @@ class Bookkeeper {
   // Publishes what is complete, in order; waits for all evaluations under way if `all`.
   void take_evaluations(bool all);
 
+  // Of the last stage: what is saved from here on takes no training time.
+  void training_ends() { end_ = Clock::now(); }
   // Fills in what the run has come to, and saves.
   void checkpoint(Checkpoint c, std::uint64_t bytes_sent);
   // The run is over: writes the best weights and the result.
@@ -42,7 +45,7 @@ class Bookkeeper {
 
  private:
   void publish();
-  double seconds() const { return seconds_before_ + seconds_since(start_); }
+  double seconds() const { return seconds_before_ + seconds_between(start_, end_.value_or(Clock::now())); }
 
   const Config& config_;
   const Problem& problem_;
@@ -53,7 +56,9 @@ class Bookkeeper {
   std::deque<EpochRecord> unpublished_;  // complete, waiting for their evaluation
   BestWeights best_;
   std::vector<StageBest> best_of_stages_;  // of the stages before this one
+  std::string continued_;                  // Checkpoint::continued
   Clock::time_point start_ = Clock::now();
+  std::optional<Clock::time_point> end_;
   double seconds_before_ = 0, evaluation_before_ = 0;  // of the run that this one continues
   std::uint64_t bytes_before_ = 0;
   Evaluator evaluator_;  // last: its thread reads problem_

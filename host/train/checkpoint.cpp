@@ -83,20 +83,21 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
     stages.push_back({best.layers, best.epoch, number_or_null(best.accuracies.train),
                       number_or_null(best.accuracies.validation), number_or_null(best.accuracies.test)});
   }
-  const nlohmann::json position = {{"stage", c.stage},
-                                   {"best_of_stages", stages},
-                                   {"stage_epoch", c.stage_epoch},
-                                   {"stage_complete", c.stage_complete},
-                                   {"epoch", c.epoch},
-                                   {"seconds", c.seconds},
-                                   {"evaluation_seconds", c.evaluation_seconds},
-                                   {"bytes_sent", c.bytes_sent},
-                                   {"recent_objectives", c.recent_objectives},
-                                   {"best_epoch", c.best.epoch},
-                                   {"best_layers", c.best.network.size()},
-                                   {"best_train", number_or_null(c.best.accuracies.train)},
-                                   {"best_validation", number_or_null(c.best.accuracies.validation)},
-                                   {"best_test", number_or_null(c.best.accuracies.test)}};
+  nlohmann::json position = {{"stage", c.stage},
+                             {"best_of_stages", stages},
+                             {"stage_epoch", c.stage_epoch},
+                             {"stage_complete", c.stage_complete},
+                             {"epoch", c.epoch},
+                             {"seconds", c.seconds},
+                             {"evaluation_seconds", c.evaluation_seconds},
+                             {"bytes_sent", c.bytes_sent},
+                             {"recent_objectives", c.recent_objectives},
+                             {"best_epoch", c.best.epoch},
+                             {"best_layers", c.best.network.size()},
+                             {"best_train", number_or_null(c.best.accuracies.train)},
+                             {"best_validation", number_or_null(c.best.accuracies.validation)},
+                             {"best_test", number_or_null(c.best.accuracies.test)}};
+  if (!c.continued.empty()) position["continued"] = nlohmann::json::parse(c.continued);
   content.metadata["format"] = kFormat;
   content.metadata["version"] = std::to_string(kCheckpointVersion);
   content.metadata["position"] = position.dump();
@@ -133,6 +134,10 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     c.evaluation_seconds = position.at("evaluation_seconds").get<double>();
     c.bytes_sent = position.at("bytes_sent").get<std::uint64_t>();
     c.recent_objectives = position.at("recent_objectives").get<std::vector<double>>();
+    if (position.contains("continued")) {
+      if (!position.at("continued").is_array()) fail("metadata \"position\": continued is not a list");
+      c.continued = position.at("continued").dump();
+    }
     c.best.epoch = position.at("best_epoch").get<std::int64_t>();
     best_layers = position.at("best_layers").get<std::size_t>();
     c.best.accuracies = {from_number_or_null(position.at("best_train")),
@@ -216,13 +221,22 @@ std::vector<std::filesystem::path> checkpoints_of(const std::filesystem::path& f
 
 }  // namespace
 
-Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings) {
+Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings,
+                                  std::int64_t recorded) {
+  std::filesystem::path beyond;  // the newest of those
   for (const auto& path : checkpoints_of(folder)) {
     try {
-      return load_checkpoint(path);
+      Checkpoint checkpoint = load_checkpoint(path);
+      if (checkpoint.epoch <= recorded) return checkpoint;
+      if (beyond.empty()) beyond = path;
     } catch (const DataError& error) {
       warnings.push_back(std::string(error.what()) + "; using an older checkpoint");
     }
+  }
+  if (!beyond.empty()) {
+    warnings.push_back(beyond.string() + ": metrics.jsonl ends at epoch " + std::to_string(recorded) +
+                       ", before the checkpoint, and no older one is left: it will lack the epochs between");
+    return load_checkpoint(beyond);
   }
   std::string message = folder.string() + ": holds no usable checkpoint";
   for (const std::string& warning : warnings) message += "\n  " + warning;

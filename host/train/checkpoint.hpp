@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,7 @@ struct Checkpoint {
   std::vector<double> input_probe;        // TrainingInput::probe() of the run
   BestWeights best;
   std::vector<StageBest> best_of_stages;  // of the stages before this one
+  std::string continued;                  // what changed on the way (continuation.hpp), a JSON list; empty: nothing
   TrainingState state;
 };
 
@@ -49,9 +51,11 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkp
 // Throws DataError for anything but an intact checkpoint of this version.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
 
-// The newest checkpoint of a run folder that loads; damaged ones are passed over with a message in `warnings`.
-// Throws DataError when there is none.
-Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings);
+// The newest checkpoint of a run folder that loads and is not beyond `recorded`, the last epoch that metrics.jsonl has:
+// going on from there, no line is missing. Damaged ones are passed over with a message in `warnings`. Where all are
+// beyond, the newest, with a warning. Throws DataError when there is none.
+Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings,
+                                  std::int64_t recorded = std::numeric_limits<std::int64_t>::max());
 // folder/epoch-000123.safetensors
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, std::int64_t epoch);
 // Keeps the newest `keep` checkpoints of the folder.

@@ -26,6 +26,7 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                                    const RunFigures& f) {
   const double epochs = static_cast<double>(std::max<std::int64_t>(f.epochs, 1));
   nlohmann::ordered_json json;
+  json["state"] = "finished";  // as state.json says; of a run that is not there is no result
   json["test_accuracy"] = number_or_null(best.accuracies.test);
   json["validation_accuracy"] = number_or_null(best.accuracies.validation);
   json["train_accuracy"] = number_or_null(best.accuracies.train);
@@ -38,6 +39,7 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
   json["bytes_per_epoch_one_device_per_layer"] =
       bytes_per_epoch_all_boundaries(config, static_cast<std::int64_t>(problem.train_labels().size()));
   json["devices"] = f.devices;
+  if (!f.continued.empty()) json["continued"] = nlohmann::ordered_json::parse(f.continued);
   json["seed"] = config.train.seed;
   json["version"] = kVersion;
   json["dataset"] = {{"name", problem.dataset_name},

@@ -25,6 +25,7 @@ struct RunFigures {
   std::size_t evaluation_memory = 0;  // peak of the evaluator's device
   std::vector<LayerRange> last_ranges;
   std::vector<StageBest> best_of_stages;
+  std::string continued;  // Checkpoint::continued
 };
 
 nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,

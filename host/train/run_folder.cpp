@@ -1,22 +1,23 @@
 #include "host/train/run_folder.hpp"
 
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <unistd.h>
 
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/train/checkpoint.hpp"
 #include "host/train/saved_model.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;
+namespace {
 
-RunFolder RunFolder::create(const fs::path& path) {
-  RunFolder folder(path);
+constexpr const char* kTrainer = "another gamlp train or resume";
+
+void expect_no_run(const fs::path& path) {
   std::error_code error;
   for (const char* name : {"config.json", "metrics.jsonl", "result.json"}) {
     if (fs::exists(path / name, error)) {
@@ -24,9 +25,36 @@ RunFolder RunFolder::create(const fs::path& path) {
                     "); choose another folder with --run, or continue it with `gamlp resume`");
     }
   }
+}
+
+}  // namespace
+
+RunFolder RunFolder::create(const fs::path& path) {
+  RunFolder folder(path);
+  expect_no_run(path);
   make_writable_folder(path);
+  folder.lock_ = std::make_shared<FolderLock>(path, kTrainer);
+  expect_no_run(path);  // that another process began, and ended, meanwhile
   make_writable_folder(folder.checkpoints());
   return folder;
+}
+
+RunFolder RunFolder::open_to_train(const fs::path& path) {
+  RunFolder folder = open(path);
+  folder.lock_ = std::make_shared<FolderLock>(path, kTrainer);
+  remove_temporary_files(path);
+  remove_temporary_files(folder.checkpoints());
+  return folder;
+}
+
+void RunFolder::discard() {
+  std::error_code error;
+  remove_temporary_files(path_);
+  for (const fs::path& file : {config_path(), state_path(), metrics_path()}) fs::remove(file, error);
+  remove_old_checkpoints(checkpoints(), 0);  // of a copy
+  lock_.reset();
+  fs::remove(checkpoints(), error);  // both only when empty
+  fs::remove(path_, error);
 }
 
 RunFolder RunFolder::open(const fs::path& path) {
@@ -54,29 +82,57 @@ void RunFolder::write_best(const Network& network, const Config& config, std::in
   write_model(best_path(), {network, config, preparation, {}}, epoch);
 }
 
-void RunFolder::append(const EpochRecord& record) const {
-  const fs::path file = path_ / "metrics.jsonl";
-  const std::string line = to_json(record).dump() + "\n";
-  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  const bool written = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-  const int reason = errno;
-  if (fd >= 0) ::close(fd);
-  if (!written) throw IoError(file.string() + ": cannot write: " + std::strerror(reason));
+void RunFolder::append(const EpochRecord& record) const { append_file(metrics_path(), to_json(record).dump() + "\n"); }
+
+void RunFolder::flush_metrics() const { flush_file(metrics_path()); }
+
+namespace {
+
+struct MetricsLines {
+  std::string text;
+  std::int64_t last_epoch = 0;
+};
+
+// The lines up to `epoch`, without one that a crash cut short and what follows it.
+MetricsLines whole_lines(const fs::path& file, std::int64_t epoch) {
+  MetricsLines kept;
+  std::error_code error;
+  if (!fs::exists(file, error)) return kept;
+  std::istringstream lines(read_file(file));
+  for (std::string line; std::getline(lines, line) && !lines.eof();) {
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("epoch") || !json["epoch"].is_number_integer()) break;
+    const auto at = json["epoch"].get<std::int64_t>();
+    if (at > epoch) break;
+    kept.text += line + "\n";
+    kept.last_epoch = at;
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::int64_t RunFolder::recorded_epoch() const {
+  return whole_lines(metrics_path(), std::numeric_limits<std::int64_t>::max()).last_epoch;
 }
 
 void RunFolder::truncate_metrics(std::int64_t epoch) const {
-  const fs::path file = path_ / "metrics.jsonl";
   std::error_code error;
-  if (!fs::exists(file, error)) return;
-  std::istringstream lines(read_file(file));
-  std::string kept, line;
-  while (std::getline(lines, line)) {
-    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("epoch") || !json["epoch"].is_number_integer()) break;
-    if (json["epoch"].get<std::int64_t>() > epoch) break;
-    kept += line + "\n";
+  if (fs::exists(metrics_path(), error)) write_file_atomic(metrics_path(), whole_lines(metrics_path(), epoch).text);
+}
+
+void RunFolder::copy_from(const RunFolder& source, std::int64_t epoch) const {
+  const fs::path from = checkpoint_path(source.checkpoints(), epoch);
+  write_file_atomic(metrics_path(), whole_lines(source.metrics_path(), epoch).text);
+  write_file_atomic(checkpoint_path(checkpoints(), epoch), read_file(from));
+  write_file_atomic(config_path(), read_file(source.config_path()));
+}
+
+void RunFolder::withdraw_result() const {
+  std::error_code error;
+  if (!fs::remove(result_path(), error) && error) {
+    throw IoError(result_path().string() + ": cannot remove: " + error.message());
   }
-  write_file_atomic(file, kept);
 }
 
 }  // namespace gamlp

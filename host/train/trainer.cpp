@@ -13,8 +13,10 @@
 #include "host/core/threads.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/train/bookkeeper.hpp"
+#include "host/train/continuation.hpp"
 #include "host/train/devices.hpp"
 #include "host/train/gather.hpp"
+#include "host/train/run_state.hpp"
 #include "host/train/stage_runner.hpp"
 
 namespace gamlp {
@@ -72,7 +74,7 @@ class Trainer {
   StageRunner runner_;
 
   std::deque<Slot> in_flight_;
-  std::int64_t epochs_done_ = 0;
+  std::int64_t epochs_done_ = 0, stage_epoch_ = 0, saved_epoch_ = 0;  // saved: of the newest checkpoint
   std::vector<double> recent_objectives_;
   double last_relative_residual_ = 0;
   bool last_evaluated_ = false;
@@ -145,6 +147,7 @@ void Trainer::complete_epoch() {
   last_evaluated_ = slot.network != nullptr;
   if (slot.network) gather_weights(group_, runner_.spec().ranges, *slot.network);
   if (books_ != nullptr) books_->epoch_done(slot.record, share.bytes_sent, std::move(slot.network));
+  stage_epoch_ = slot.record.stage_epoch;
   in_flight_.pop_front();
   ++epochs_done_;
 }
@@ -210,6 +213,7 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.stage_epoch = stage_epoch;
   c.stage_complete = complete;
   c.epoch = epochs_done_;
+  saved_epoch_ = epochs_done_;
   c.recent_objectives = recent_objectives_;
   c.state = runner_.save();
   const std::uint64_t bytes = gather_bytes_sent(group_, runner_.fleet());
@@ -223,7 +227,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
   if (from) {
     first_stage = from->stage;
     done = from->stage_complete ? config_.stages[static_cast<std::size_t>(from->stage) - 1].epochs : from->stage_epoch;
-    epochs_done_ = from->epoch;
+    epochs_done_ = saved_epoch_ = from->epoch;
     recent_objectives_ = from->recent_objectives;
   }
   // A resumed stage restores its weights over these.
@@ -245,12 +249,18 @@ TrainResult Trainer::run(const Checkpoint* from) {
       recent_objectives_.clear();
       if (books_ != nullptr) books_->stage_starts();
     }
+    if (stage == first_stage && options_.set_up_done) options_.set_up_done();
     if (!run_stage(stage, restored ? done : 0)) {
       TrainResult result;
       result.interrupted = true;
       result.epoch = epochs_done_;
       return result;
     }
+    // From here the finished run can go on with further epochs or stages.
+    const bool last = stage == static_cast<int>(config_.stages.size());
+    if (last && books_ != nullptr) books_->training_ends();
+    if (last && config_.train.checkpoint_every > 0 && saved_epoch_ < epochs_done_)
+      checkpoint(stage, stage_epoch_, true);
     if (books_ != nullptr) books_->stage_ends(layers);
     network_ = runner_.fetch();
   }
@@ -367,33 +377,23 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   return result;
 }
 
-// Throws where the config in the run folder is not the checkpoint's.
-void check_checkpoint(const RunFolder& folder, const Config& config, const Checkpoint& from) {
-  const Config saved = parse_config_text(from.config, folder.checkpoints().string());
-  Config comparable = config;
-  comparable.devices = saved.devices;  // layers may move to other workers
-  comparable.partition = saved.partition;
-  comparable.distributed = saved.distributed;
-  if (to_json(comparable) != to_json(saved)) {
-    throw ConfigError(folder.config_path().string() +
-                      ": differs from the config that its checkpoint was made with; only devices, partition and "
-                      "distributed may change");
-  }
-  if (from.stage < 1 || from.stage > static_cast<int>(config.stages.size())) {
-    throw DataError(folder.checkpoints().string() + ": stage " + std::to_string(from.stage) + " is not in the config");
-  }
-  const std::int64_t stage_epochs = config.stages[static_cast<std::size_t>(from.stage) - 1].epochs;
-  if (from.stage_epoch < 0 || from.stage_epoch > stage_epochs || from.epoch < from.stage_epoch) {
-    throw DataError(folder.checkpoints().string() + ": stage_epoch " + std::to_string(from.stage_epoch) +
-                    " is not in stage " + std::to_string(from.stage) + " of " + std::to_string(stage_epochs) +
-                    " epochs");
-  }
+// The same on rank 0, whose folder says how it ends.
+TrainResult train_in(const Book& book, StateKeeper& state, const std::function<TrainingStart()>& begin,
+                     const std::function<void(TrainingStart&, const ChosenDevices&)>& prepare,
+                     const TrainOptions& options) {
+  TrainResult result;
+  state.keep([&] {
+    result = train_together(begin, prepare, &book, options);
+    return result.interrupted ? ExitCode::interrupted : ExitCode::ok;
+  });
+  return result;
 }
 
 }  // namespace
 
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
                   Reporter& reporter, const TrainOptions& options) {
+  StateKeeper state(folder);
   const auto begin = [&] { return TrainingStart{config, {}, {}}; };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     if (!devices.note.empty()) reporter.message(devices.note);
@@ -402,20 +402,27 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
     locate_dataset(start.config.dataset, config_folder);
     start.problem = make_problem(start.config, hardware_threads(), devices);
     folder.write_config(start.config);
+    state.begins();
     reporter.prepared(start.problem, start.config, devices.count);
   };
-  const Book book{folder, reporter};
-  return train_together(begin, prepare, &book, options);
+  return train_in({folder, reporter}, state, begin, prepare, options);
 }
 
 TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptions& options) {
+  StateKeeper state(folder);
   const auto begin = [&] {
     TrainingStart start;
-    start.config = load_config(folder.config_path());
+    start.config = load_config(folder.config_path(), options.overrides);
     std::vector<std::string> warnings;
-    start.from = load_latest_checkpoint(folder.checkpoints(), warnings);
+    start.from = load_latest_checkpoint(folder.checkpoints(), warnings, folder.recorded_epoch());
     for (const std::string& warning : warnings) reporter.warning(warning);
-    check_checkpoint(folder, start.config, *start.from);
+    continue_with(start.config, *start.from, folder.path().string());
+    if (!options.overrides.empty() && epochs_left(start.config, *start.from) == 0) {
+      throw ConfigError(folder.path().string() + ": nothing is left to train after epoch " +
+                        std::to_string(start.from->epoch) + ": raise `epochs` of the last stage" +
+                        (ended_by_rule(start.config, *start.from) ? " (and change `train.stop`, which ended it)" : "") +
+                        ", or add a stage");
+    }
     if (options.group->size() > 1) fit_devices(start.config, options.group->size());
     return start;
   };
@@ -425,11 +432,15 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     start.problem = make_problem(start.config, hardware_threads(), devices);
     check_inputs(folder, start.from->input_probe, start.problem.input, reporter);
     folder.truncate_metrics(start.from->epoch);
+    state.begins();
+    if (!options.overrides.empty()) {
+      folder.withdraw_result();
+      folder.write_config(start.config);
+    }
     reporter.prepared(start.problem, start.config, devices.count);
     reporter.message("resuming after epoch " + std::to_string(start.from->epoch));
   };
-  const Book book{folder, reporter};
-  return train_together(begin, prepare, &book, options);
+  return train_in({folder, reporter}, state, begin, prepare, options);
 }
 
 TrainResult join_training(const TrainOptions& options) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "host/config/config.hpp"
 #include "host/device/fleet.hpp"
@@ -35,6 +36,11 @@ class Reporter {
 
 struct TrainOptions {
   const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint, then return
+  // For resume(): changes to the config, key.path=value, of what may change (continuation.hpp); a finished run goes on
+  // with them. Rank 0's alone.
+  std::vector<std::string> overrides;
+  // Called by every process when nothing lies before its first epoch any more: from here on `stop` is heeded.
+  std::function<void()> set_up_done;
   // For tests: called on the worker's thread before it enqueues an iteration; may throw.
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
   // Called on rank 0 when the problem is loaded and before anything is allocated on a device, with what is free on the
@@ -63,7 +69,7 @@ struct TrainResult {
 // Trains a new run. `config` is resolved on the way; paths in it are relative to config_folder.
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
                   Reporter& reporter, const TrainOptions& options = {});
-// Goes on from the folder's newest checkpoint (of an unfinished run).
+// Goes on from the folder's newest checkpoint, of an unfinished run or of one that options.overrides lets go on.
 TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptions& options = {});
 // What the other processes of a group do meanwhile. Only `interrupted` and `epoch` of the result mean something.
 TrainResult join_training(const TrainOptions& options);

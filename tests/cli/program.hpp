@@ -1,10 +1,12 @@
 // Runs the built gamlp as a user would: arguments in, exit status and both outputs back.
 #pragma once
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -64,12 +66,12 @@ class Child {
     if (launcher == nullptr) arguments.insert(arguments.begin(), program());
     pid_ = ::fork();
     if (pid_ != 0) return;
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_DFL);  // the test program has its own
     if (::chdir((work / "").c_str()) != 0 || !std::freopen(out_.c_str(), "w", stdout) ||
         !std::freopen(err_.c_str(), "w", stderr)) {
       ::_exit(120);
     }
     if (file_limit != RLIM_INFINITY) {
-      std::signal(SIGXFSZ, SIG_IGN);  // stays so in the program: writing fails
       const rlimit bound{file_limit, file_limit};
       ::setrlimit(RLIMIT_FSIZE, &bound);
     }

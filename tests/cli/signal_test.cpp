@@ -24,8 +24,8 @@ bool interrupt(Child& child, const fs::path& metrics, int signal) {
 
 }  // namespace
 
-TEST_CASE("SIGINT and SIGTERM leave a checkpoint, and resume finishes the run") {
-  for (const int signal : {SIGINT, SIGTERM}) {
+TEST_CASE("SIGINT, SIGTERM and SIGHUP leave a checkpoint, and resume finishes the run") {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     INFO("signal " << signal);
     const WorkFolder work;
     work.write("long.json", small_config(400));
@@ -52,6 +52,64 @@ TEST_CASE("SIGINT and SIGTERM leave a checkpoint, and resume finishes the run") 
     CHECK(read_timeline(work / "rest.json")["traceEvents"].size() > 1000);
     CHECK(lines_of(file_text(work / "run/metrics.jsonl")).size() == 800);
   }
+}
+
+TEST_CASE("a training that nohup started goes on when the terminal closes") {
+  const WorkFolder work;
+  work.write("long.json", small_config(400));
+  Child child(work, {"nohup", GAMLP_PROGRAM, "train", "long.json", "--run", "run"}, RLIM_INFINITY, "nohup");
+  REQUIRE(interrupt(child, work / "run/metrics.jsonl", SIGHUP));
+  CHECK(child.wait().status == 0);
+  CHECK(fs::exists(work / "run/result.json"));
+}
+
+TEST_CASE("a signal during set-up ends the program within a second, and nothing is left of the run") {
+  // Propagation alone takes far longer than the test waits.
+  const char* config = R"({"dataset": {"generate": {"nodes": 60000, "classes": 3, "features": 600, "mean_degree": 40},
+    "hops": 32, "split": {"kind": "per_class", "train_per_class": 15, "validation": 40, "test": 80}},
+    "model": {"width": 12}, "devices": "cpu:1", "stages": [{"layers": 2, "epochs": 3}]})";
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    INFO("signal " << signal);
+    const WorkFolder work;
+    work.write("large.json", config);
+    Child child(work, {"train", "large.json", "--run", "new/run"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(signal == SIGINT ? 1500 : 400));
+    REQUIRE(child.running());
+    ::kill(child.pid(), signal);
+    const auto start = std::chrono::steady_clock::now();
+    const Outcome stopped = child.wait();
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
+    CHECK(stopped.status == 8);
+    check_says(stopped.err, "stopped before the first epoch; there is nothing to resume");
+    CHECK_FALSE(fs::exists(work / "new/run"));
+  }
+}
+
+TEST_CASE("a signal during the set-up of a resumed run leaves the run as it was") {
+  const WorkFolder work;
+  work.write("long.json", small_config(400));
+  Child child(work, {"train", "long.json", "--run", "run", "--set", "train.checkpoint_every=5"});
+  REQUIRE(interrupt(child, work / "run/metrics.jsonl", SIGTERM));
+  REQUIRE(child.wait().status == 8);
+  const std::string config = file_text(work / "run/config.json");
+  int stopped = 0;
+  for (int i = 0; i < 12; ++i) {  // wherever it is
+    Child resumed(work, {"resume", "run"});
+    std::this_thread::sleep_for(std::chrono::milliseconds(2 + 3 * i));
+    ::kill(resumed.pid(), SIGTERM);
+    const Outcome outcome = resumed.wait();
+    INFO(outcome.err);
+    if (outcome.status == 1000 + SIGTERM) continue;  // before it knew signals
+    REQUIRE(outcome.status == 8);
+    check_says(outcome.err, "gamlp resume run");
+    CHECK(nlohmann::json::parse(file_text(work / "run/state.json"))["state"] == "interrupted");
+    CHECK_FALSE(fs::exists(work / "run/lock"));
+    ++stopped;
+  }
+  CHECK(stopped > 0);
+  CHECK(file_text(work / "run/config.json") == config);
+  CHECK(run(work, {"resume", "run", "--quiet"}).status == 0);
+  CHECK(lines_of(file_text(work / "run/metrics.jsonl")).size() == 800);
 }
 
 }  // namespace gamlp::test

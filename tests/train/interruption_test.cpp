@@ -108,6 +108,30 @@ TEST_CASE("a run whose newest checkpoint is damaged goes on from the one before"
   check_as_uninterrupted(scratch / "whole", scratch / "run");
 }
 
+TEST_CASE("no line of the metrics is lost when the newest checkpoint is newer than they are") {
+  const ScratchFolder scratch;
+  const Config config = small_config({"train.checkpoint_every=3"});
+  run_in(scratch / "whole", config);
+  for (const std::size_t cut : {1, 20, 400}) {  // its newline, a part of the last line, two lines
+    INFO(cut << " bytes are missing");
+    const fs::path run = scratch / ("run" + std::to_string(cut));
+    REQUIRE(train_until(run, config, 8).epoch >= 7);
+    const std::string text = read_file(run / "metrics.jsonl");
+    write_file_atomic(run / "metrics.jsonl", text.substr(0, text.size() - cut));
+    resume_run(run);
+    check_as_uninterrupted(scratch / "whole", run);
+  }
+  // Where no checkpoint is as old as the lines that are left, it says so.
+  const fs::path run = scratch / "run";
+  train_until(run, config, 8);
+  fs::remove(run / "metrics.jsonl");
+  Recorder recorder;
+  resume(RunFolder::open(run), recorder);
+  REQUIRE(recorder.warnings.size() == 1);
+  check_says(recorder.warnings[0], "metrics.jsonl ends at epoch 0, before the checkpoint");
+  CHECK(weights_of(run) == weights_of(scratch / "whole"));
+}
+
 TEST_CASE("a checkpoint of another config is not continued") {
   const ScratchFolder scratch;
   REQUIRE(train_until(scratch / "run", small_config(), 5).interrupted);
@@ -116,7 +140,7 @@ TEST_CASE("a checkpoint of another config is not continued") {
   config["method"]["rho"] = 0.5;
   write_file_atomic(scratch / "run/config.json", config.dump());
   check_says(error_of<ConfigError>([&] { resume_run(scratch / "run"); }),
-             "only devices, partition and distributed may change");
+             "a run cannot go on with another value of `method.nu` (0.01 to 0.5), `method.rho` (0.01 to 0.5). Only ");
 }
 
 TEST_CASE("a run without a checkpoint is not continued") {

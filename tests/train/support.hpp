@@ -13,6 +13,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/train/run_state.hpp"
 #include "host/train/trainer.hpp"
 #include "tests/support/catch.hpp"
 
