@@ -76,7 +76,11 @@ def read_run(folder: Path, label: str) -> Run:
         raise RunError(f"{folder}: not a run folder")
     path = folder / "metrics.jsonl"
     columns: dict[str, list[float]] = {key: [] for key in NUMBERS + CURVES}
-    for n, line in enumerate(read_text(path).splitlines(), start=1):
+    text = read_text(path)
+    whole, _, torn = text.rpartition("\n")
+    if torn:  # being written just now, or its writer was killed: what is before is whole
+        print(f"{path}: the last line is cut short, and left out", file=sys.stderr)
+    for n, line in enumerate(whole.splitlines(), start=1):
         where = f"{path}:{n}"
         try:
             row = json.loads(line)

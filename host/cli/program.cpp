@@ -13,6 +13,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/table.hpp"
 #include "host/core/error.hpp"
+#include "host/core/memory.hpp"
 #include "host/dist/launch.hpp"
 #include "host/experiment/pool.hpp"
 
@@ -121,7 +122,7 @@ int run_program(int argc, char** argv) {
   } catch (const Error& error) {
     status = fail_alone(*shared.group, error.code(), "", error);
   } catch (const std::bad_alloc& error) {
-    status = fail_alone(*shared.group, ExitCode::device, "out of memory: ", error);
+    status = fail_alone(*shared.group, ExitCode::device, "", DeviceError(out_of_memory_text(error)));
   } catch (const std::exception& error) {
     status = fail_alone(*shared.group, ExitCode::internal, "internal error: ", error);
   }

@@ -20,13 +20,6 @@ std::string percent(double fraction) { return std::isfinite(fraction) ? format("
 
 }  // namespace
 
-std::string human_bytes(double bytes) {
-  const char* units[] = {"B", "KB", "MB", "GB", "TB"};
-  int unit = 0;
-  while (bytes >= 1000 && unit < 4) bytes /= 1000, ++unit;
-  return format(unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
-}
-
 std::string human_seconds(double seconds) {
   if (seconds < 60) return format("%.1f s", seconds);
   const long whole = std::lround(seconds);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "host/core/memory.hpp"
 #include "host/train/trainer.hpp"
 
 namespace gamlp::cli {
@@ -37,7 +38,6 @@ class Progress final : public Reporter {
 // The table at the end of a run.
 std::string result_table(const nlohmann::ordered_json& result);
 
-std::string human_bytes(double bytes);
 std::string human_seconds(double seconds);
 
 }  // namespace gamlp::cli

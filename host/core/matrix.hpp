@@ -37,7 +37,7 @@ struct AlignedAllocator {
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
   T* allocate(std::size_t n) {
-    if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw std::bad_alloc();
+    if (n > static_cast<std::size_t>(-1) / sizeof(T)) throw AllocationFailure(static_cast<std::size_t>(-1));
     return static_cast<T*>(allocate_aligned(n * sizeof(T)));
   }
   void deallocate(T* p, std::size_t) { free_aligned(p); }
@@ -51,8 +51,7 @@ using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 class Matrix {
  public:
   Matrix() = default;
-  Matrix(std::int64_t rows, std::int64_t cols)
-      : rows_(rows), cols_(cols), values_(static_cast<std::size_t>(rows * cols)) {}
+  Matrix(std::int64_t rows, std::int64_t cols) : rows_(rows), cols_(cols), values_(zeros(rows, cols)) {}
 
   std::int64_t rows() const { return rows_; }
   std::int64_t cols() const { return cols_; }
@@ -67,6 +66,16 @@ class Matrix {
   ConstMat view() const { return {data(), rows_, cols_}; }
 
  private:
+  static AlignedVector<float> zeros(std::int64_t rows, std::int64_t cols) {
+    const auto count = static_cast<std::size_t>(rows * cols);
+    try {
+      return AlignedVector<float>(count);
+    } catch (const std::bad_alloc&) {
+      throw AllocationFailure(count * sizeof(float),
+                              "a matrix of " + std::to_string(rows) + " × " + std::to_string(cols));
+    }
+  }
+
   std::int64_t rows_ = 0, cols_ = 0;
   AlignedVector<float> values_;
 };

@@ -33,11 +33,8 @@ class CpuStorage final : public Buffer::Storage {
 }  // namespace
 
 Buffer CpuDevice::allocate(std::size_t bytes, const std::string& what, MemoryKind kind) {
-  try {
-    return Buffer(std::make_unique<CpuStorage>(bytes, kind, account_));
-  } catch (const std::bad_alloc&) {
-    throw DeviceError(name() + ": cannot allocate " + std::to_string(bytes) + " bytes for " + what);
-  }
+  return with_room_for(name() + ": " + what,
+                       [&] { return Buffer(std::make_unique<CpuStorage>(bytes, kind, account_)); });
 }
 
 std::unique_ptr<Stream> CpuDevice::create_stream(const std::string&, StreamKind kind) {

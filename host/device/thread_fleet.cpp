@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "host/core/error.hpp"
+#include "host/core/memory.hpp"
 
 namespace gamlp {
 
@@ -125,6 +126,8 @@ void ThreadFleet::fail(Worker& worker, const std::exception_ptr& error, const st
         std::rethrow_exception(error);
       } catch (const Error&) {
         failure_ = error;
+      } catch (const std::bad_alloc& full) {
+        failure_ = std::make_exception_ptr(DeviceError("worker " + name + ": " + out_of_memory_text(full)));
       } catch (const std::exception&) {
         failure_ = std::make_exception_ptr(DeviceError("worker " + name + " failed: " + what));
       } catch (...) {

@@ -2,6 +2,8 @@
 
 #include <new>
 
+#include "host/core/memory.hpp"
+
 namespace gamlp {
 namespace {
 
@@ -52,8 +54,8 @@ void tell_failure(ProcessGroup& group, const std::function<void()>& step) {
   } catch (const DivergenceError& error) {
     group.fail(error.code(), error.what());  // nobody's fault; mostly all find it
     throw;
-  } catch (const std::bad_alloc&) {
-    fail_here(group, ExitCode::device, "out of memory");
+  } catch (const std::bad_alloc& error) {
+    fail_here(group, ExitCode::device, out_of_memory_text(error));
     throw;
   } catch (const Error& error) {
     fail_here(group, error.code(), error.what());
@@ -122,8 +124,8 @@ void agree(ProcessGroup& group, const std::function<void()>& step) {
     throw;
   } catch (const Error& error) {
     failed(error.code(), error.what());
-  } catch (const std::bad_alloc&) {
-    failed(ExitCode::device, "out of memory");
+  } catch (const std::bad_alloc& error) {
+    failed(ExitCode::device, out_of_memory_text(error));
   } catch (const std::exception& error) {
     failed(ExitCode::internal, std::string("internal error: ") + error.what());
   }

@@ -6,6 +6,7 @@
 
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/core/memory.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/data/generate.hpp"
 #include "host/data/load.hpp"
@@ -123,7 +124,7 @@ Problem make_problem(Config& config, int threads) { return make_problem(config, 
 Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
   Problem problem;
   Stopwatch watch;
-  Dataset dataset = load_dataset(config.dataset);
+  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(config.dataset); });
   const Split split = make_split(dataset, config.dataset.split);
   check_split_labels(dataset, split);
   problem.notes = dataset.notes;
@@ -145,7 +146,9 @@ Problem make_problem(Config& config, int threads, const ChosenDevices& devices) 
   const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
   std::vector<std::int32_t> all;
   for (const auto* part : ids) all.insert(all.end(), part->begin(), part->end());
-  Matrix x = augmented_inputs(config, dataset, all, threads, devices, problem.notes);
+  Matrix x = with_room_for(
+      "the augmented inputs, " + std::to_string(all.size()) + " nodes × " + std::to_string(problem.inputs) + " values",
+      [&] { return augmented_inputs(config, dataset, all, threads, devices, problem.notes); });
   problem.augment_seconds = watch.lap();
 
   set_blas_threads(threads);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/core/files.hpp"
+#include "host/core/memory.hpp"
 
 namespace gamlp {
 RunState ended_state(ExitCode code, const std::string& message) {
@@ -31,7 +32,7 @@ RunState state_now(const RunFolder& folder) {
   const nlohmann::json json = nlohmann::json::parse(read_file(folder.state_path()), nullptr, false);
   try {
     RunState state{json.at("state"), json.value("status", 0), json.value("message", "")};
-    if (state.state == "running" && !held) state.state = "killed";
+    if (state.state == "running" && !held) state.state = finished ? "finished" : "killed";
     return state;
   } catch (const nlohmann::json::exception&) {
     throw DataError(folder.state_path().string() + ": expected an object with \"state\"");
@@ -56,8 +57,8 @@ void StateKeeper::keep(const std::function<ExitCode()>& work) {
   } catch (const Error& error) {
     failed(error.code(), error.what());
     throw;
-  } catch (const std::bad_alloc&) {
-    failed(ExitCode::device, "out of memory");
+  } catch (const std::bad_alloc& error) {
+    failed(ExitCode::device, out_of_memory_text(error));
     throw;
   } catch (const std::exception& error) {
     failed(ExitCode::internal, error.what());

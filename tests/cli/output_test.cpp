@@ -7,12 +7,6 @@
 namespace gamlp::test {
 namespace {
 
-// `gamlp ARGUMENTS` by a shell, which redirects.
-Outcome run_shell(const WorkFolder& work, const std::string& arguments, const std::string& before = "") {
-  return Child(work, {"bash", "-c", before + std::string(GAMLP_PROGRAM) + " " + arguments}, RLIM_INFINITY, "bash")
-      .wait();
-}
-
 bool holds_temporary_files(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {

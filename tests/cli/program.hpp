@@ -104,6 +104,12 @@ inline Outcome run(const WorkFolder& work, std::vector<std::string> arguments) {
   return Child(work, std::move(arguments)).wait();
 }
 
+// `gamlp ARGUMENTS` by a shell, which redirects, after `before`.
+inline Outcome run_shell(const WorkFolder& work, const std::string& arguments, const std::string& before = "") {
+  return Child(work, {"bash", "-c", before + std::string(GAMLP_PROGRAM) + " " + arguments}, RLIM_INFINITY, "bash")
+      .wait();
+}
+
 inline std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "host/config/parse.hpp"
+#include "host/core/memory.hpp"
 #include "host/dist/launch.hpp"
 #include "host/dist/signs_of_life.hpp"
 #include "host/train/devices.hpp"
@@ -42,7 +43,7 @@ TEST_CASE("what fails on one process fails on all, told once and with its name",
   CHECK(outcomes([](int) { throw ConfigError("bad"); }) == std::vector<std::string>(3, "agreed: bad"));
   CHECK(outcomes([](int rank) {
           if (rank == 1) throw std::bad_alloc();
-        }) == std::vector<std::string>(3, "agreed: rank 1: out of memory"));
+        }) == std::vector<std::string>(3, "agreed: rank 1: " + out_of_memory_text(std::bad_alloc())));
 }
 
 TEST_CASE("a group of one runs a step as it is") {
