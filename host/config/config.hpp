@@ -154,10 +154,9 @@ struct ExchangeConfig {
 };
 
 // ---- training ------------------------------------------------------------------------------------
-struct StopConfig {                // both null: fixed epochs
-  std::optional<double> residual;  // end the stage once Σ||p−q||² / Σ||q||² is below
-  std::optional<double>
-      objective;  // end the stage once the relative change of the objective over `window` epochs is below
+struct StopConfig {  // both null: fixed epochs; what they mean: host/train/convergence.hpp
+  std::optional<double> residual;
+  std::optional<double> objective;
   std::int64_t window = 10;
 };
 struct TrainConfig {

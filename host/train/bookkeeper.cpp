@@ -1,6 +1,7 @@
 #include "host/train/bookkeeper.hpp"
 
 #include <cmath>
+#include <cstdio>
 #include <utility>
 
 #include "host/config/parse.hpp"
@@ -94,7 +95,24 @@ void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
   remove_old_checkpoints(folder_.checkpoints(), 2);
 }
 
+// What a user should know of the result: a stage before the last may have validated better, and training may have
+// learned nothing.
+void Bookkeeper::remark() {
+  for (const StageBest& stage : best_of_stages_) {
+    if (!(stage.accuracies.validation > best_.accuracies.validation)) continue;
+    char text[200];
+    std::snprintf(text, sizeof text,
+                  "%d layers validated better, %.1f %%, than the last stage, %.1f %%: growth to this depth lost here; "
+                  "result.json lists every stage",
+                  stage.layers, 100 * stage.accuracies.validation, 100 * best_.accuracies.validation);
+    reporter_.warning(text);
+    break;
+  }
+  if (const auto warning = chance_warning(problem_, best_.accuracies.train)) reporter_.warning(*warning);
+}
+
 TrainResult Bookkeeper::finish(RunFigures figures, std::uint64_t bytes_sent) {
+  remark();
   figures.seconds = seconds();
   Network best = best_.network;
   best.front() = problem_.input.expanded(best.front());

@@ -45,6 +45,7 @@ class Bookkeeper {
 
  private:
   void publish();
+  void remark();
   double seconds() const { return seconds_before_ + seconds_between(start_, end_.value_or(Clock::now())); }
 
   const Config& config_;

@@ -91,7 +91,9 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
                              {"seconds", c.seconds},
                              {"evaluation_seconds", c.evaluation_seconds},
                              {"bytes_sent", c.bytes_sent},
-                             {"recent_objectives", c.recent_objectives},
+                             {"recent_objectives", c.recent.objectives},
+                             {"recent_residuals", c.recent.residuals},
+                             {"largest_residual", c.recent.largest_residual},
                              {"best_epoch", c.best.epoch},
                              {"best_layers", c.best.network.size()},
                              {"best_train", number_or_null(c.best.accuracies.train)},
@@ -133,7 +135,11 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     c.seconds = position.at("seconds").get<double>();
     c.evaluation_seconds = position.at("evaluation_seconds").get<double>();
     c.bytes_sent = position.at("bytes_sent").get<std::uint64_t>();
-    c.recent_objectives = position.at("recent_objectives").get<std::vector<double>>();
+    c.recent.objectives = position.at("recent_objectives").get<std::vector<double>>();
+    for (const nlohmann::json& residual : position.at("recent_residuals")) {
+      c.recent.residuals.push_back(from_number_or_null(residual));
+    }
+    c.recent.largest_residual = position.at("largest_residual").get<double>();
     if (position.contains("continued")) {
       if (!position.at("continued").is_array()) fail("metadata \"position\": continued is not a list");
       c.continued = position.at("continued").dump();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/method/stage_program.hpp"
+#include "host/train/convergence.hpp"
 #include "host/train/metrics.hpp"
 
 namespace gamlp {
@@ -35,7 +36,7 @@ struct Checkpoint {
   double seconds = 0;      // of training, evaluation_seconds of it beside
   double evaluation_seconds = 0;
   std::uint64_t bytes_sent = 0;
-  std::vector<double> recent_objectives;  // for stopping on convergence
+  RecentEpochs recent;
   std::string config;                     // the resolved config, JSON
   std::vector<double> input_probe;        // TrainingInput::probe() of the run
   BestWeights best;
@@ -44,7 +45,7 @@ struct Checkpoint {
   TrainingState state;
 };
 
-inline constexpr int kCheckpointVersion = 1;
+inline constexpr int kCheckpointVersion = 2;
 
 // Throws IoError, or DivergenceError when a tensor of the state is not finite (the file is then not written).
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);

@@ -78,6 +78,13 @@ const char* kept(const std::string& text) {
   return all.insert(text).first->c_str();
 }
 
+// JSON has null for NaN.
+std::vector<double> numbers_of(const Json& array) {
+  std::vector<double> numbers;
+  for (const Json& value : array) numbers.push_back(value.is_null() ? std::nan("") : value.get<double>());
+  return numbers;
+}
+
 // "method.rho: 0.01 here, 0.001 on rank 0" for each value that differs.
 void list_differences(const Json& here, const Json& there, const std::string& path, std::string& out) {
   if (here == there) return;
@@ -196,7 +203,13 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
     json["nodes"] = problem.train_labels().size();
     if (start.from) {
       const Checkpoint& c = *start.from;
-      json["from"] = {c.stage, c.stage_epoch, c.stage_complete, c.epoch, c.recent_objectives};
+      json["from"] = {c.stage,
+                      c.stage_epoch,
+                      c.stage_complete,
+                      c.epoch,
+                      c.recent.objectives,
+                      c.recent.residuals,
+                      c.recent.largest_residual};
     }
   }
   json = Json::parse(broadcast_text(group, json.dump()));
@@ -209,7 +222,9 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
       const Json& from = json.at("from");
       Checkpoint c;
       c.stage = from.at(0), c.stage_epoch = from.at(1), c.stage_complete = from.at(2), c.epoch = from.at(3);
-      c.recent_objectives = from.at(4).get<std::vector<double>>();
+      c.recent.objectives = from.at(4).get<std::vector<double>>();
+      c.recent.residuals = numbers_of(from.at(5));
+      c.recent.largest_residual = from.at(6);
       start.from = std::move(c);
     }
   }

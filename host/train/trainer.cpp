@@ -58,7 +58,6 @@ class Trainer {
   void enqueue_epoch(int stage, std::int64_t epoch);
   void complete_epoch();
   void take_evaluations(bool all);
-  bool converged() const;
   void profile(int rank, std::int64_t epoch);
   void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
@@ -75,8 +74,7 @@ class Trainer {
 
   std::deque<Slot> in_flight_;
   std::int64_t epochs_done_ = 0, stage_epoch_ = 0, saved_epoch_ = 0;  // saved: of the newest checkpoint
-  std::vector<double> recent_objectives_;
-  double last_relative_residual_ = 0;
+  RecentEpochs recent_;
   bool last_evaluated_ = false;
   bool stopping_ = false;  // a signal asked to stop, here or in another process
 };
@@ -140,10 +138,7 @@ void Trainer::complete_epoch() {
   share_epoch(group_, runner_.spec().ranges, slot.scalars, share);
   stopping_ = share.stop;
   read_scalars(slot.scalars, config_.method, slot.record);
-  recent_objectives_.push_back(slot.record.objective);
-  last_relative_residual_ = slot.record.relative_residual;
-  const auto window = static_cast<std::size_t>(config_.train.stop.window) + 1;
-  if (recent_objectives_.size() > window) recent_objectives_.erase(recent_objectives_.begin());
+  add_epoch(recent_, slot.record.objective, slot.record.relative_residual, config_.train.stop);
   last_evaluated_ = slot.network != nullptr;
   if (slot.network) gather_weights(group_, runner_.spec().ranges, *slot.network);
   if (books_ != nullptr) books_->epoch_done(slot.record, share.bytes_sent, std::move(slot.network));
@@ -154,16 +149,6 @@ void Trainer::complete_epoch() {
 
 void Trainer::take_evaluations(bool all) {
   if (books_ != nullptr) books_->take_evaluations(all);
-}
-
-bool Trainer::converged() const {
-  const StopConfig& stop = config_.train.stop;
-  if (stop.residual && last_relative_residual_ < *stop.residual) return true;
-  if (stop.objective && recent_objectives_.size() == static_cast<std::size_t>(stop.window) + 1) {
-    const double change = std::fabs(recent_objectives_.back() - recent_objectives_.front());
-    return change < *stop.objective * std::fabs(recent_objectives_.back());
-  }
-  return false;
 }
 
 // The last epoch of a stage is always evaluated, also one that turns out to be the last only when it is over.
@@ -190,7 +175,7 @@ bool Trainer::run_stage(int stage, std::int64_t done) {
     if (group_.size() == 1) stopping_ = stop_requested();  // otherwise known to all when the epoch is complete
     while (in_flight_.size() > (ended || save || stopping_ ? 0 : ahead)) {
       complete_epoch();
-      if (!ended && in_flight_.empty() && converged()) {
+      if (!ended && in_flight_.empty() && converged(recent_, stop)) {
         if (reporter_ != nullptr) {
           reporter_->message("stage " + std::to_string(stage) + " converged after " + std::to_string(epoch) +
                              " epochs");
@@ -214,7 +199,7 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   c.stage_complete = complete;
   c.epoch = epochs_done_;
   saved_epoch_ = epochs_done_;
-  c.recent_objectives = recent_objectives_;
+  c.recent = recent_;
   c.state = runner_.save();
   const std::uint64_t bytes = gather_bytes_sent(group_, runner_.fleet());
   if (books_ != nullptr) books_->checkpoint(std::move(c), bytes);
@@ -228,7 +213,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
     first_stage = from->stage;
     done = from->stage_complete ? config_.stages[static_cast<std::size_t>(from->stage) - 1].epochs : from->stage_epoch;
     epochs_done_ = saved_epoch_ = from->epoch;
-    recent_objectives_ = from->recent_objectives;
+    recent_ = from->recent;
   }
   // A resumed stage restores its weights over these.
   const int first_layers = static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers);
@@ -246,7 +231,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
       runner_.restore(from->state);
     } else {
       runner_.forward();
-      recent_objectives_.clear();
+      recent_ = {};
       if (books_ != nullptr) books_->stage_starts();
     }
     if (stage == first_stage && options_.set_up_done) options_.set_up_done();

@@ -20,7 +20,7 @@ Checkpoint sample() {
   c.stage = 2;
   c.stage_epoch = 3;
   c.epoch = 13;
-  c.recent_objectives = {1.5, 1.25};
+  c.recent = {{1.5, 1.25}, {0.5, 0.25}, 0.75};
   c.config = to_json(small_config()).dump();
   c.state["W1"] = floats(4, 3, 0.5f);
   c.state["z1"] = floats(5, 4, -1.0f);

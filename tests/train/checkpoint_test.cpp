@@ -21,7 +21,7 @@ Checkpoint sample(std::int64_t epoch) {
   c.seconds = 0.1;
   c.evaluation_seconds = 1.0 / 3.0;
   c.bytes_sent = (std::uint64_t{1} << 60) + 1;
-  c.recent_objectives = {1.0 / 7.0, 1e300, -0.0};
+  c.recent = {{1.0 / 7.0, 1e300, -0.0}, {1.0 / 3.0, 0.0, 1e-300}, 1.0 / 9.0};
   c.config = to_json(small_config()).dump();
   c.input_probe = {1.0 / 3.0, -1e-300};
   c.best.epoch = 5;
@@ -51,7 +51,7 @@ TEST_CASE("a checkpoint is loaded as it was saved") {
   CHECK(b.seconds == a.seconds);
   CHECK(b.evaluation_seconds == a.evaluation_seconds);
   CHECK(b.bytes_sent == a.bytes_sent);
-  CHECK(b.recent_objectives == a.recent_objectives);
+  CHECK(b.recent == a.recent);
   CHECK(b.config == a.config);
   CHECK(b.input_probe == a.input_probe);
   CHECK(b.best.epoch == a.best.epoch);

@@ -1,0 +1,35 @@
+#include "host/train/convergence.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace gamlp {
+namespace {
+
+void keep_last(std::vector<double>& values, double value, std::int64_t window) {
+  values.push_back(value);
+  if (static_cast<std::int64_t>(values.size()) > window + 1) values.erase(values.begin());
+}
+
+bool rests(const std::vector<double>& objectives, double limit) {
+  const auto [least, most] = std::minmax_element(objectives.begin(), objectives.end());
+  return *most - *least < limit * std::fabs(objectives.back());
+}
+
+}  // namespace
+
+void add_epoch(RecentEpochs& recent, double objective, double relative_residual, const StopConfig& stop) {
+  keep_last(recent.objectives, objective, stop.window);
+  keep_last(recent.residuals, relative_residual, stop.window);
+  recent.largest_residual = std::fmax(recent.largest_residual, relative_residual);
+}
+
+bool converged(const RecentEpochs& recent, const StopConfig& stop) {
+  if (static_cast<std::int64_t>(recent.objectives.size()) <= stop.window) return false;
+  if (stop.objective && rests(recent.objectives, *stop.objective)) return true;
+  if (!stop.residual) return false;
+  const double largest = *std::max_element(recent.residuals.begin(), recent.residuals.end());
+  return largest < *stop.residual && largest < recent.largest_residual && rests(recent.objectives, *stop.residual);
+}
+
+}  // namespace gamlp
