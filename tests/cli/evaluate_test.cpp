@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -140,6 +141,100 @@ TEST_CASE("a model is applied to another graph with the same features") {
   const Outcome classes = run(work, {"evaluate", "run", "--dataset", "many.npz"});
   CHECK(classes.status == 4);
   check_says(classes.err, "labels: found class 4, the model of run knows classes 0 to 2");
+}
+
+TEST_CASE("evaluate and predict say what the weights say") {
+  // Features and labels of the test's own, one hop: the scores are those of the saved weights on the features alone.
+  const WorkFolder work;
+  constexpr int kNodes = 90, kFeatures = 4, kClasses = 3;
+  std::vector<std::vector<double>> x;
+  std::vector<int> labels;
+  std::string edges, features, classes;
+  for (int i = 0; i < kNodes; ++i) {
+    labels.push_back(i % 7 < 3 ? 0 : i % 7 < 5 ? 1 : 2);  // classes of different sizes
+    classes += std::to_string(labels.back()) + "\n";
+    edges += std::to_string(i) + " " + std::to_string((i + 1) % kNodes) + "\n";
+    x.emplace_back();
+    for (int j = 0; j < kFeatures; ++j) {
+      const int noise = (i * 37 + j * 61) % 97;  // enough of it that classes are confused
+      x.back().push_back((j == labels.back() ? 1.5 : 0.0) + 0.125 * (noise % 16));
+      features += std::to_string(x.back().back()) + (j + 1 < kFeatures ? "," : "\n");
+    }
+  }
+  work.write("edges.txt", edges), work.write("features.csv", features), work.write("labels.txt", classes);
+  work.write("config.json",
+             R"({"dataset": {"text": {"edges": "edges.txt", "features": "features.csv", "labels": "labels.txt"},
+    "hops": 1, "standardize": "none", "split": {"kind": "per_class", "train_per_class": 8, "validation": 10, "test": 50}},
+    "model": {"width": 8}, "devices": "cpu:1", "method": {"init_scale_first": 0.3}, "stages": [{"layers": 2, "epochs": 300}]})");
+  const Outcome trained = run(work, {"train", "config.json", "--run", "run"});
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+
+  const std::string bytes = file_text(work / "run/best.safetensors");
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), 8);
+  const auto header = nlohmann::json::parse(bytes.substr(8, length));
+  const auto tensor = [&](const std::string& name) {
+    const std::size_t from = header[name]["data_offsets"][0], to = header[name]["data_offsets"][1];
+    std::vector<float> values((to - from) / 4);
+    std::memcpy(values.data(), bytes.data() + 8 + length + from, to - from);
+    return values;
+  };
+  const auto layer = [&](const std::vector<double>& in, const std::string& id) {
+    const std::vector<float> w = tensor("W" + id), b = tensor("b" + id);
+    std::vector<double> out(b.begin(), b.end());
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      for (std::size_t j = 0; j < in.size(); ++j) out[i] += static_cast<double>(w[i * in.size() + j]) * in[j];
+    }
+    return out;
+  };
+  const auto probabilities_of = [&](std::size_t node) {
+    std::vector<double> hidden = layer(x[node], "1");
+    for (double& h : hidden) h = std::max(h, 0.0);
+    std::vector<double> p = layer(hidden, "2");
+    double sum = 0;
+    for (double& value : p) sum += value = std::exp(value);
+    for (double& value : p) value /= sum;
+    return p;
+  };
+
+  const Outcome predicted = run(work, {"predict", "run", "--nodes", "test"});
+  REQUIRE(predicted.status == 0);
+  const auto rows = csv_rows(predicted.out);
+  REQUIRE(rows.size() == 50);
+  double counts[kClasses][kClasses] = {};  // [label][predicted]
+  for (const auto& row : rows) {
+    const auto node = static_cast<std::size_t>(row[0]);
+    const std::vector<double> p = probabilities_of(node);
+    for (std::size_t c = 0; c < kClasses; ++c) CHECK(std::abs(row[2 + c] - p[c]) < 1e-4);
+    ++counts[labels[node]][static_cast<std::size_t>(row[1])];
+    CHECK(row[1] == static_cast<double>(std::max_element(p.begin(), p.end()) - p.begin()));
+  }
+  const Outcome evaluated = run(work, {"evaluate", "run", "--json"});
+  REQUIRE(evaluated.status == 0);
+  const auto json = nlohmann::json::parse(evaluated.out);
+  const auto result = nlohmann::json::parse(file_text(work / "run/result.json"));
+  bool asymmetric = false, told_apart = false;
+  for (std::size_t c = 0; c < kClasses; ++c) {
+    double of_class = 0, as_class = 0;
+    for (std::size_t d = 0; d < kClasses; ++d) {
+      CHECK(json["test_confusion"][c][d] == counts[c][d]);
+      asymmetric = asymmetric || counts[c][d] != counts[d][c];
+      of_class += counts[c][d], as_class += counts[d][c];
+    }
+    const double recall = counts[c][c] / of_class, precision = counts[c][c] / as_class;
+    told_apart = told_apart || recall != precision;
+    for (const auto& figures : {json["test_per_class"][c], result["test_per_class"][c]}) {
+      CHECK(figures["nodes"] == of_class);
+      CHECK(figures["predicted"] == as_class);
+      CHECK(std::abs(figures["recall"].get<double>() - recall) < 1e-12);
+      CHECK(std::abs(figures["precision"].get<double>() - precision) < 1e-12);
+    }
+    CHECK(std::abs(json["test_per_class"][c]["f1"].get<double>() - 2 * precision * recall / (precision + recall)) <
+          1e-12);
+  }
+  CHECK(asymmetric);  // else a transposed matrix would pass
+  CHECK(told_apart);
 }
 
 }  // namespace gamlp::test

@@ -59,7 +59,7 @@ TEST_CASE("a run with a rule for the residual goes on until p and q agree") {
   const ScratchFolder scratch;
   Recorder recorder;
   run_in(scratch / "run",
-         small_config({"exchange.p.bits=32", "exchange.q.bits=32", "train.stop.residual=1e-3", "stages.0.epochs=3000",
+         small_config({"exchange.p.bits=32", "exchange.q.bits=32", "train.stop.residual=1e-2", "stages.0.epochs=3000",
                        "stages.1.epochs=3000"}),
          {}, &recorder);
   std::vector<EpochRecord> ends;
@@ -72,10 +72,10 @@ TEST_CASE("a run with a rule for the residual goes on until p and q agree") {
     INFO("stage " << end.stage << " ended after " << end.stage_epoch << " epochs");
     CHECK(end.stage_epoch > 20);  // the first residuals are smaller than the limit, too
     CHECK(end.stage_epoch < 3000);
-    CHECK(end.relative_residual < 1e-3);
-    CHECK(end.accuracy->train > 0.9);
+    CHECK(end.relative_residual < 1e-2);
+    CHECK(end.accuracy->train > 0.7);
   }
-  CHECK(recorder.epochs.front().relative_residual < 1e-3);
+  CHECK(recorder.epochs.front().relative_residual < 1e-2);
 }
 
 }  // namespace gamlp::test
