@@ -76,11 +76,16 @@ def read_run(folder: Path, label: str) -> Run:
         raise RunError(f"{folder}: not a run folder")
     path = folder / "metrics.jsonl"
     columns: dict[str, list[float]] = {key: [] for key in NUMBERS + CURVES}
-    for n, line in enumerate(read_text(path).splitlines(), start=1):
+    text = read_text(path)
+    lines = text.splitlines()
+    for n, line in enumerate(lines, start=1):
         where = f"{path}:{n}"
         try:
             row = json.loads(line)
         except ValueError as error:
+            if n > 1 and n == len(lines) and not text.endswith("\n"):  # a run that was cut while it wrote
+                print(f"warning: {where}: the last line is torn and left out", file=sys.stderr)
+                break
             raise RunError(f"{where}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise RunError(f"{where}: expected an object")

@@ -118,7 +118,7 @@ class Plot(PlotCase):
         run = self.make("a")
         metrics = run / "metrics.jsonl"
         good = metrics.read_text()
-        for content, message in (("", "holds no epoch"), (good + "{\"epoch\": 8", "metrics.jsonl:8: not JSON"),
+        for content, message in (("", "holds no epoch"), (good + "{\"epoch\": 8\n", "metrics.jsonl:8: not JSON"),
                                  (good + "[1]\n", ":8: expected an object"),
                                  (good + good.splitlines()[0] + "\n", ":8: 'epoch' falls back from 7 to 1"),
                                  (good.replace('"stage": 2', '"stage": "two"'), ":4: 'stage' is 'two', expected a num"),
@@ -135,6 +135,14 @@ class Plot(PlotCase):
         for content, message in (("{", "result.json: not JSON"), ("[]", "result.json: expected an object")):
             (run / "result.json").write_text(content)
             self.fails(message, run)
+
+    def test_torn_last_line(self) -> None:
+        run = self.make("a")
+        with open(run / "metrics.jsonl", "a") as stream:
+            stream.write('{"epoch": 8')
+        status, err = self.plot(run, "-o", self.out)
+        self.assertEqual(status, 0)
+        self.assertRegex(err, "warning: .*metrics.jsonl:8: the last line is torn")
 
     def test_bad_usage(self) -> None:
         run = self.make("a")
