@@ -65,6 +65,10 @@ def unpickle(path: Path) -> Any:
 def one_hot_classes(array: Any, what: str) -> np.ndarray:
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         raise DataError(f"{what}: expected a nodes × classes array")
+    if np.any((array != 0).sum(axis=1) > 1):
+        node = int(np.argmax((array != 0).sum(axis=1) > 1))
+        raise DataError(f"{what}: multi-label: row {node} has several classes; one class per node is needed, so keep "
+                        "one of them per row")
     return array.argmax(axis=1).astype(np.int64)
 
 
@@ -189,6 +193,9 @@ def read_json(path: Path) -> Any:
 
 def read_graphsaint(folder: Path) -> Graph:
     adj = read_arrays(folder / "adj_full.npz", ("data", "indices", "indptr", "shape"))
+    layout = adj.get("format", np.array("csr")).item()
+    if layout not in ("csr", b"csr"):  # the arrays of CSC and BSR have the same names and mean something else
+        raise DataError(f"{folder / 'adj_full.npz'}: found sparse format {layout!r}, expected CSR: save .tocsr()")
     adjacency = checked_csr(str(folder / "adj_full.npz"), *(adj[k] for k in ("data", "indices", "indptr", "shape")))
     adjacency.data = np.ones_like(adjacency.data)
     nodes = adjacency.shape[0]

@@ -202,7 +202,7 @@ def read_graph(path: Path) -> Graph:
         adjacency = checked_csr("adjacency", *(arrays["adj_" + k] for k in ("data", "indices", "indptr", "shape")))
         adjacency.data = np.ones_like(adjacency.data)
         features: Csr | np.ndarray
-        if "attr_matrix" in arrays:
+        if "attr_matrix" in arrays and "attr_data" not in arrays:  # as in the program: CSR goes first
             features = arrays["attr_matrix"].astype(np.float32)
             if features.ndim != 2:
                 raise DataError(f"attr_matrix: {features.ndim} dimensions, expected 2")
@@ -210,7 +210,12 @@ def read_graph(path: Path) -> Graph:
             features = checked_csr("features", *(arrays["attr_" + k] for k in ("data", "indices", "indptr", "shape")))
         else:
             raise DataError("no features: neither attr_matrix nor attr_data, attr_indices, attr_indptr, attr_shape")
-        masks = {m: arrays[m].astype(np.uint8) for m in MASKS if m in arrays}
+        masks = {m: arrays[m] for m in MASKS if m in arrays}
+        for name, mask in masks.items():
+            bad = (mask != 0) & (mask != 1)
+            if np.any(bad):
+                raise DataError(f"{name}: found {mask[bad].flat[0]}, expected 0 or 1")
+        masks = {name: mask.astype(np.uint8) for name, mask in masks.items()}
         if masks and len(masks) != 3:
             raise DataError(f"only {', '.join(masks)} of the three masks {', '.join(MASKS)}")
         graph = Graph(adjacency, features, arrays["labels"], masks)

@@ -161,6 +161,7 @@ class Planetoid(Base):
         broken("test.index", b"4\n999999999\n", "far beyond")
         broken("graph", pickle.dumps({0: [7]}), "node id 7 outside 0 … 6")
         broken("ty", pickle.dumps(np.zeros(2)), "nodes × classes")
+        broken("ty", pickle.dumps(np.ones((2, 3))), "ind.tiny.ty: multi-label: row 0")
         (self.dir / "ind.tiny.y").unlink()
         self.fails("missing: .*ind.tiny.y", "planetoid", self.dir, "tiny", self.out)
 
@@ -229,6 +230,7 @@ class GnnBenchmark(Base):
             "-1 found, classes count from 0": {"labels": np.array([-1] * 8)},
             "float64 of shape \\(8,\\), expected 8 integers": {"labels": np.zeros(8)},
             "only train_mask of the three": {"train_mask": np.zeros(8, bool)},
+            "train_mask: found 256, expected 0 or 1": {f"{m}_mask": np.full(8, 256) for m in ("train", "val", "test")},
             "node 0 is in more than one": {f"{m}_mask": np.ones(8, bool) for m in ("train", "val", "test")},
         }.items():
             with self.subTest(message):
@@ -320,6 +322,12 @@ class GraphSaint(Base):
                 self.put(name, bad)
                 self.fails(message, "graphsaint", self.dir, self.out)
                 self.put(name, good)
+        adjacency = self.dir / "adj_full.npz"
+        with np.load(adjacency) as file:
+            arrays = dict(file)
+        np.savez(adjacency, **{**arrays, "format": np.array(b"csc")})
+        self.fails("sparse format b'csc', expected CSR", "graphsaint", self.dir, self.out)
+        np.savez(adjacency, **arrays)
         np.save(self.dir / "feats.npy", np.zeros((2, 2)))
         self.fails("expected 3 rows", "graphsaint", self.dir, self.out)
         (self.dir / "feats.npy").write_bytes(b"no array")

@@ -111,6 +111,7 @@ Config config_of(const ReferenceCase& which) {
   std::vector<std::string> overrides = {
       std::string("method.update=") + (which.update == Update::exact ? "exact" : "gradient"),
       "method.nu=0.01",
+      which.update == Update::exact ? "method.rho=0.01" : "method.rho=0.006",  // exact: equal by definition
       "method.init_scale_first=0.3",  // so that classes are told apart from the first epoch on
       "method.exact.kappa=0.05",
       "method.weight_decay_first=" + std::to_string(which.decay_first),
