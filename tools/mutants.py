@@ -164,6 +164,17 @@ class Build:
         return result
 
 
+def test_executable(name):
+    """tests/cpu/test_cpu of "cpu", tests/cpu/test_cpu_threads of "cpu/cpu_threads"."""
+    folder, _, program = name.partition("/")
+    return f"tests/{folder}/test_{program or folder}"
+
+
+def mutated_executable(name):
+    """What is built for a test: itself, or the program that it runs."""
+    return "gamlp" if name in ("cli", "mpi") else test_executable(name)
+
+
 def run(command, folder, **options):
     return subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, errors="replace",
                           **options)
@@ -194,9 +205,8 @@ def caught(mutant, build, seconds):
             if name.endswith(".py"):
                 command = python_test(mutant, name, shadow)
             else:
-                path = f"tests/{name}/test_{name}" if "/" not in name else name
-                program = name in ("cli", "mpi")  # tests of the program itself
-                wanted = "gamlp" if program else path
+                path, wanted = test_executable(name), mutated_executable(name)
+                program = wanted != path
                 if wanted not in executables:
                     executables[wanted] = build.executable(wanted, mutant, shadow)
                 if executables[wanted] is None:
@@ -249,7 +259,7 @@ def main():
         for test in mutant.tests:
             name = test.partition(":")[0]
             if not name.endswith(".py"):
-                build.target("gamlp" if name in ("cli", "mpi") else f"tests/{name}/test_{name}")
+                build.target(mutated_executable(name))
     start = time.monotonic()
     first = rotation(len(tried)) if arguments.minutes else 0
     order = tried[first:] + tried[:first]

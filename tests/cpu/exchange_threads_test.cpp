@@ -91,3 +91,26 @@ TEST_CASE("neighbours on threads hold equal p, q and u after many rounds, and ev
     }
   }
 }
+
+TEST_CASE("messages of a pair arrive in the order in which they were sent") {
+  auto transports = create_local_transports(2);
+  constexpr int kMessages = 8;
+  std::vector<float> sent(kMessages), received(kMessages, -1.0f);
+  const auto transfer = [&](int rank) {
+    CpuDevice device(rank, 1);
+    const auto exchange = device.create_stream("exchange", StreamKind::exchange);
+    std::vector<Send> sends;
+    std::vector<Receive> receives;
+    for (std::size_t i = 0; i < kMessages; ++i) {  // in one group: all are under way at once
+      if (rank == 0) sends.push_back({1, as_bytes(ConstMat{&sent[i], 1, 1}), {}});
+      if (rank == 1) receives.push_back({0, as_bytes(Mat{&received[i], 1, 1}), {}});
+    }
+    transports[static_cast<std::size_t>(rank)]->exchange(*exchange, sends, receives);
+    exchange->synchronize();
+  };
+  for (std::size_t i = 0; i < kMessages; ++i) sent[i] = static_cast<float>(i);
+  std::thread sender([&] { transfer(0); });
+  transfer(1);
+  sender.join();
+  CHECK(received == sent);
+}
