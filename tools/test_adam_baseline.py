@@ -14,7 +14,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 if any(importlib.util.find_spec(module) is None for module in ("numpy", "torch")):
     print("test_adam_baseline.py: skipped, numpy or PyTorch is missing (pip install numpy torch)")
-    sys.exit(0)
+    sys.exit(77)
 
 import numpy as np
 import torch

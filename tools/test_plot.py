@@ -18,7 +18,7 @@ import plotting
 
 if importlib.util.find_spec("matplotlib") is None:
     print("test_plot.py: skipped, matplotlib is missing (apt-get install python3-matplotlib)")
-    sys.exit(0)
+    sys.exit(77)
 
 
 def rows(stages: tuple[tuple[int, int], ...] = ((2, 3), (5, 4))) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ import plot_sweep
 
 if importlib.util.find_spec("matplotlib") is None:
     print("test_plot_sweep.py: skipped, matplotlib is missing (apt-get install python3-matplotlib)")
-    sys.exit(0)
+    sys.exit(77)
 
 
 def plan(devices: int) -> dict[str, object]:
