@@ -37,8 +37,8 @@ struct Checkpoint {
   double evaluation_seconds = 0;
   std::uint64_t bytes_sent = 0;
   RecentEpochs recent;
-  std::string config;                     // the resolved config, JSON
-  std::vector<double> input_probe;        // TrainingInput::probe() of the run
+  std::string config;               // the resolved config, JSON
+  std::vector<double> input_probe;  // TrainingInput::probe() of the run
   BestWeights best;
   std::vector<StageBest> best_of_stages;  // of the stages before this one
   std::string continued;                  // what changed on the way (continuation.hpp), a JSON list; empty: nothing

@@ -31,7 +31,8 @@ TEST_CASE("the bits of a worker do not depend on the cores that it may use") {
     const std::string method = std::string("method.update=") + update;
     const auto train = [&](std::vector<std::string> command, const char* run) {
       const std::string launcher = command.front();
-      for (const char* word : {program().c_str(), "train", "wide.json", "--quiet", "--set", method.c_str(), "--run", run}) {
+      for (const char* word :
+           {program().c_str(), "train", "wide.json", "--quiet", "--set", method.c_str(), "--run", run}) {
         command.emplace_back(word);
       }
       const Outcome trained = Child(work, command, RLIM_INFINITY, launcher.c_str()).wait();
