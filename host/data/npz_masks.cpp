@@ -38,9 +38,28 @@ std::string plain(std::string_view name) {
   return out;
 }
 
+// Whether a word of the name, between separators, says that it is of this part: "is_val", "val_nodes".
+bool has_word_for(const std::string& member, std::string_view wanted) {
+  static const std::vector<Alias> words = {{"train_mask", {"train", "training"}},
+                                           {"val_mask", {"val", "valid", "validation", "dev"}},
+                                           {"test_mask", {"test", "testing"}}};
+  const auto part = std::find_if(words.begin(), words.end(), [&](const Alias& one) { return one.wanted == wanted; });
+  if (part == words.end()) return false;
+  std::string word;
+  for (const char c : member + "_") {
+    if (c != '_' && c != '-' && c != '.') {
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      continue;
+    }
+    if (std::find(part->names.begin(), part->names.end(), word) != part->names.end()) return true;
+    word.clear();
+  }
+  return false;
+}
+
 bool means(const std::string& member, const std::string& wanted) {
   const std::string name = plain(member);
-  if (name == plain(wanted)) return true;
+  if (name == plain(wanted) || has_word_for(member, wanted)) return true;
   for (const Alias& alias : aliases()) {
     if (alias.wanted != wanted) continue;
     if (std::find(alias.names.begin(), alias.names.end(), name) != alias.names.end()) return true;
