@@ -11,13 +11,14 @@
 #        fuzz     clang and libFuzzer in build-fuzz/, tests labelled "fuzz"
 #        format   clang-format over the C++ sources
 #        tidy     clang-tidy over host/ and the sources of cuda/ that the host compiles (GAMLP_TIDY_BASE=REF: only the files that differ from REF)
+#        aarch64  the maths and the CPU worker's ops, cross-compiled in build-aarch64/, under qemu-user
 #        tools    the tests of the Python tools, shellcheck where it is installed
-# Environment: JOBS (default: number of cores), GAMLP_WERROR=ON (warnings of part release are errors).
+# Environment: JOBS (default: number of cores), GAMLP_WERROR=ON (warnings of parts release and aarch64 are errors).
 # shellcheck disable=SC2317  # the part_ functions are called by name
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-all_parts=(release mutants asan tsan fuzz format tidy tools)
+all_parts=(release mutants asan tsan fuzz format tidy aarch64 tools)
 jobs=${JOBS:-$(nproc)}
 parts=()
 setup=yes
@@ -155,6 +156,21 @@ part_tidy() {
   echo "${#files[@]} files"
   ((${#files[@]} == 0)) || printf '%s\0' "${files[@]}" \
     | xargs -0 -n 1 -P "$jobs" clang-tidy -p build-tidy --quiet --extra-arg=-Wno-unknown-warning-option --warnings-as-errors='*'
+}
+
+part_aarch64() {
+  local compiler=aarch64-linux-gnu-g++
+  if ! command -v "$compiler" > /dev/null || ! command -v qemu-aarch64 > /dev/null; then
+    echo "aarch64: needs $compiler and qemu-aarch64 (Debian: g++-aarch64-linux-gnu qemu-user)" >&2
+    return 1
+  fi
+  local generator=()
+  [[ -f build-aarch64/CMakeCache.txt ]] || generator=(-G Ninja)
+  cmake -S tests/aarch64 -B build-aarch64 "${generator[@]}" ${launcher:+-DCMAKE_CXX_COMPILER_LAUNCHER=ccache} -DGAMLP_WERROR="${GAMLP_WERROR:-OFF}" \
+    -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER="$compiler" \
+    "-DCMAKE_CROSSCOMPILING_EMULATOR=qemu-aarch64;-L;/usr/aarch64-linux-gnu"
+  build build-aarch64
+  run_tests build-aarch64
 }
 
 part_tools() {
