@@ -173,7 +173,8 @@ TEST_CASE("state.json says how a run ended") {
   work.write("labels.txt", "0\n1\n0\n1\n");
   work.write("huge.json",
              R"({"dataset": {"text": {"edges": "edges.txt", "features": "features.csv", "labels": "labels.txt"},
-    "hops": 1, "split": {"kind": "fraction"}}, "model": {"width": 4}, "stages": [{"layers": 2, "epochs": 5}]})");
+    "hops": 1, "standardize": "none", "split": {"kind": "fraction"}}, "model": {"width": 4},
+    "stages": [{"layers": 2, "epochs": 5}]})");
   REQUIRE(run(work, {"train", "huge.json", "--run", "huge"}).status == 7);
   const json state = json_file(work / "huge/state.json");
   CHECK(state["state"] == "diverged");

@@ -93,9 +93,9 @@ TEST_CASE("a signal during the set-up of a resumed run leaves the run as it was"
   REQUIRE(child.wait().status == 8);
   const std::string config = file_text(work / "run/config.json");
   int stopped = 0;
-  for (int i = 0; i < 12; ++i) {  // wherever it is
+  for (int i = 0; i < 60 && stopped < 4; ++i) {  // wherever it is
     Child resumed(work, {"resume", "run"});
-    std::this_thread::sleep_for(std::chrono::milliseconds(2 + 3 * i));
+    std::this_thread::sleep_for(std::chrono::milliseconds(2 + 4 * i));
     ::kill(resumed.pid(), SIGTERM);
     const Outcome outcome = resumed.wait();
     INFO(outcome.err);

@@ -83,7 +83,8 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
 
 TEST_CASE("several processes converge where one does", "[threads]") {
   const ScratchFolder scratch;
-  const Config one = small_config({"train.stop.residual=0.05", "train.evaluate_every=7", "devices=cpu:3"});
+  const Config one =
+      small_config({"train.stop.objective=0.9", "train.stop.window=3", "train.evaluate_every=7", "devices=cpu:3"});
   run_in(scratch / "one", one);
   Config config = one;
   config.devices = "cpu";
