@@ -280,7 +280,7 @@ void MpiGroup::finish(int status) {
 }
 
 // What is under way on the watch is received, as MPI asks of all that is sent: MPICH over UCX warns of what is not. An
-// empty message is a peer's last one.
+// empty message is a peer's last one; this process's service thread, which has ended, may have received it already.
 void MpiGroup::part() {
   std::vector<MPI_Request> sent = beats_;
   for (const int peer : watched_) {
@@ -288,7 +288,7 @@ void MpiGroup::part() {
   }
   std::vector<char> text(kLongestReason + 1);
   for (const int peer : watched_) {
-    for (int count = 1; count != 0;) {
+    for (int count = 1; count != 0 && !parted_.contains(peer);) {
       MPI_Status status;
       MPI_Recv(text.data(), static_cast<int>(text.size()), MPI_BYTE, peer, 0, watch_, &status);
       MPI_Get_count(&status, MPI_BYTE, &count);
@@ -463,6 +463,7 @@ void MpiGroup::serve_messages(double time) {
     std::string text(static_cast<std::size_t>(count), '\0');
     check(MPI_Recv(text.data(), count, MPI_BYTE, status.MPI_SOURCE, 0, watch_, MPI_STATUS_IGNORE), "MPI_Recv");
     signs_->heard(status.MPI_SOURCE, time);
+    if (text.empty()) parted_.insert(status.MPI_SOURCE);  // it came out of the last agreement first: see part()
     if (text.size() > 1) return set_failed(static_cast<ExitCode>(text[0] - '0'), text.substr(1));
   }
   if (time < next_beat_) return;

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -123,6 +124,7 @@ class MpiGroup final : public ProcessGroup {
   std::vector<Carried*> carried_, carrying_;
   std::atomic<int> large_{0};
   std::vector<int> watched_;        // who sends signs of life here, and is sent some
+  std::set<int> parted_;            // of them, who has sent its last message
   std::vector<MPI_Request> beats_;  // signs of life under way, by rank
   double next_beat_ = 0;
   std::optional<SignsOfLife> signs_;
