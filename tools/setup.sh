@@ -7,8 +7,7 @@ set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev libvalijson-dev libzip-dev zlib1g-dev
   libopenblas-dev liblapacke-dev libdnnl-dev catch2 python3-matplotlib)
-test_packages=(clang clang-format clang-tidy libclang-rt-14-dev python3-numpy python3-scipy libopenmpi-dev openmpi-bin iproute2
-  g++-aarch64-linux-gnu qemu-user)
+test_packages=(clang clang-format clang-tidy libclang-rt-14-dev python3-numpy python3-scipy libopenmpi-dev openmpi-bin iproute2)
 
 case "${1:-}" in
   "") ;;
