@@ -74,11 +74,7 @@ std::vector<std::int32_t> nodes_of_mask(const NpyArray& array, std::int64_t node
     throw DataError(array.where() + ": found booleans of shape " + array.header().shape_text() +
                     ", expected a mask with one for each of the " + std::to_string(nodes) + " nodes");
   }
-  const auto mask = array.to<std::uint8_t>();
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < mask.size(); ++i) {
-    if (mask[i] != 0) ids.push_back(static_cast<std::int32_t>(i));
-  }
+  std::vector<std::int32_t> ids = members_of(array.to<std::uint8_t>());
   if (ids.empty()) throw DataError(array.where() + ": the mask selects no node");
   return ids;
 }

@@ -2,12 +2,10 @@
 //
 // The .npz layout is that of the gnn-benchmark collection (N nodes, d features):
 //   adj_data, adj_indices, adj_indptr, adj_shape      adjacency in CSR form: row u, column v for an edge "u v"; its
-//   value
-//                                                     is its weight, and 0 is no edge
+//                                                     value is its weight, and 0 is no edge
 //   attr_data, attr_indices, attr_indptr, attr_shape  features in CSR form, or attr_matrix (N × d), dense
-//   labels                                            N integers (floats with integral values too), 0 <= label <
-//   65,536;
-//                                                     -1 or NaN: a node without a class. Optional: without, only
+//   labels                                            N integers, or floats with integral values, 0 <= label < 65,536;
+//                                                     -1 or NaN: a node without a class. Without this member only
 //                                                     predictions can be made
 //   train_mask, val_mask, test_mask                   optional, N booleans each (or 0/1), disjoint; or N × S or S × N
 //                                                     for S splits, of which `split` is read

@@ -30,31 +30,34 @@ const std::vector<Alias>& aliases() {
   return list;
 }
 
+// The words of a name, which separators part, in lower case.
+std::vector<std::string> words_of(std::string_view name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (c == '_' || c == '-' || c == '.') {
+      words.emplace_back();
+    } else {
+      words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    }
+  }
+  return words;
+}
+
 std::string plain(std::string_view name) {
   std::string out;
-  for (const char c : name) {
-    if (c != '_' && c != '-' && c != '.') out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
+  for (const std::string& word : words_of(name)) out += word;
   return out;
 }
 
 // Whether a word of the name, between separators, says that it is of this part: "is_val", "val_nodes".
 bool has_word_for(const std::string& member, std::string_view wanted) {
-  static const std::vector<Alias> words = {{"train_mask", {"train", "training"}},
+  static const std::vector<Alias> parts = {{"train_mask", {"train", "training"}},
                                            {"val_mask", {"val", "valid", "validation", "dev"}},
                                            {"test_mask", {"test", "testing"}}};
-  const auto part = std::find_if(words.begin(), words.end(), [&](const Alias& one) { return one.wanted == wanted; });
-  if (part == words.end()) return false;
-  std::string word;
-  for (const char c : member + "_") {
-    if (c != '_' && c != '-' && c != '.') {
-      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      continue;
-    }
-    if (std::find(part->names.begin(), part->names.end(), word) != part->names.end()) return true;
-    word.clear();
-  }
-  return false;
+  const auto part = std::find_if(parts.begin(), parts.end(), [&](const Alias& one) { return one.wanted == wanted; });
+  if (part == parts.end()) return false;
+  const std::vector<std::string> words = words_of(member);
+  return std::find_first_of(words.begin(), words.end(), part->names.begin(), part->names.end()) != words.end();
 }
 
 bool means(const std::string& member, const std::string& wanted) {

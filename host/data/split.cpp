@@ -15,14 +15,6 @@ namespace {
 // The class drawn for the rest of the nodes, which is no class.
 constexpr std::uint64_t rest_stream = ~std::uint64_t{0};
 
-std::vector<std::int32_t> members(const std::vector<std::uint8_t>& mask) {
-  std::vector<std::int32_t> ids;
-  for (std::size_t i = 0; i < mask.size(); ++i) {
-    if (mask[i]) ids.push_back(static_cast<std::int32_t>(i));
-  }
-  return ids;
-}
-
 std::vector<std::vector<std::int32_t>> nodes_by_class(const Dataset& dataset) {
   std::vector<std::vector<std::int32_t>> nodes(static_cast<std::size_t>(dataset.classes));
   for (std::size_t i = 0; i < dataset.labels.size(); ++i) {
@@ -38,7 +30,7 @@ Split from_file(const Dataset& dataset) {
         ": train_mask: missing, but dataset.split.kind is \"file\"; use \"per_class\" or \"fraction\" to draw "
         "a split");
   }
-  return {members(dataset.train_mask), members(dataset.validation_mask), members(dataset.test_mask)};
+  return {members_of(dataset.train_mask), members_of(dataset.validation_mask), members_of(dataset.test_mask)};
 }
 
 // Throws ConfigError when the classes, or what they leave, have too few nodes; a class without nodes gives none.
@@ -136,6 +128,14 @@ void check_split_labels(const Dataset& dataset, const Split& split) {
   check(split.train, "train_mask");
   check(split.validation, "val_mask");
   check(split.test, "test_mask");
+}
+
+std::vector<std::int32_t> members_of(const std::vector<std::uint8_t>& mask) {
+  std::vector<std::int32_t> ids;
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    if (mask[i]) ids.push_back(static_cast<std::int32_t>(i));
+  }
+  return ids;
 }
 
 Split make_split(const Dataset& dataset, const SplitConfig& config) {

@@ -16,6 +16,9 @@ namespace gamlp {
 // Random splits draw from the nodes that have a class; masks may hold others, whose classes can only be predicted.
 Split make_split(const Dataset& dataset, const SplitConfig& config);
 
+// The ids, ascending, at which a mask of one byte per node is not 0.
+std::vector<std::int32_t> members_of(const std::vector<std::uint8_t>& mask);
+
 // Every node of the split has a class, as training and evaluation need it: DataError that names a node and its mask.
 void check_split_labels(const Dataset& dataset, const Split& split);
 

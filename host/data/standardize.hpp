@@ -45,10 +45,9 @@ inline constexpr double wide_spread = 1000;
 Standardize choose_standardize(const ScaleSummary& scales);
 
 // The shift and factor of `how`, over the rows of `nodes`.
-//   columns: mean and deviation; of sparse features no mean is subtracted, so that they stay sparse, and the deviation
-//   is
-//            that from 0. A column that does not vary over `nodes` takes all rows (a word that no training node has may
-//            reach one by propagation), and becomes 0 where it varies nowhere.
+//   columns: mean and deviation; of sparse features no mean is subtracted, so that they stay sparse, and the
+//            deviation is that from 0. A column that does not vary over `nodes` takes all rows (a word that no training
+//            node has may reach one by propagation), and becomes 0 where it varies nowhere.
 //   scale:   one factor for all, the inverse root mean square of the values that are not 0.
 void measure_features(const Dataset& dataset, std::span<const std::int32_t> nodes, Standardize how,
                       Preparation& preparation);
