@@ -13,6 +13,7 @@ Exit status: 0 every fault is caught, 1 some survive, 2 the list or the build ca
 """
 import argparse
 import concurrent.futures
+import functools
 import os
 import re
 import shlex
@@ -188,7 +189,19 @@ def python_test(mutant, test, shadow):
         else:
             (shadow / "copy" / name).symlink_to(ROOT / name)
     (shadow / "copy" / mutant.file).write_text(mutant.mutated())
-    return [sys.executable, "-B", shadow / "copy" / test]
+    return [python_of_tools(), "-B", shadow / "copy" / test]
+
+
+@functools.cache
+def python_of_tools():
+    """The first Python that has what most of the tools' tests need."""
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        try:
+            if run([candidate, "-c", "import numpy, matplotlib"], ROOT).returncode == 0:
+                return candidate
+        except OSError:
+            continue
+    raise Unusable("no Python here has numpy and matplotlib, which the tools' tests need")
 
 
 def caught(mutant, build, seconds):
@@ -223,7 +236,9 @@ def caught(mutant, build, seconds):
                 return f"{test} (no end after {seconds} s)"
             if "No test cases matched" in done.stdout + done.stderr:
                 raise Unusable(f"\"{mutant.name}\": no test matches {test}")
-            if done.returncode not in (0, 77):
+            if done.returncode == 77:
+                raise Unusable(f"\"{mutant.name}\": {test} was skipped, and says nothing: {done.stdout[-300:]}")
+            if done.returncode != 0:
                 return test
     return ""
 

@@ -162,6 +162,7 @@ class Planetoid(Base):
         broken("graph", pickle.dumps({0: [7]}), "node id 7 outside 0 … 6")
         broken("ty", pickle.dumps(np.zeros(2)), "nodes × classes")
         broken("ty", pickle.dumps(np.ones((2, 3))), "ind.tiny.ty: multi-label: row 0")
+        broken("ty", pickle.dumps(np.array([[0, 0, 1], [1, 1, 0]])), "ind.tiny.ty: multi-label: row 1")
         (self.dir / "ind.tiny.y").unlink()
         self.fails("missing: .*ind.tiny.y", "planetoid", self.dir, "tiny", self.out)
 
