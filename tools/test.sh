@@ -5,7 +5,7 @@
 #   tools/test.sh --only NAME     only part NAME (may be repeated)
 #   tools/test.sh --no-setup      installs nothing
 # Parts: release  Release build in build/, with CUDA devices where there is a toolkit, all tests
-#        mutants  (by --only) plants faults in what part release built, for some minutes; those that no test notices are a failure
+#        mutants  plants faults in what part release built, for some minutes; those that no test notices are a failure
 #        asan     clang with AddressSanitizer and UndefinedBehaviorSanitizer in build-asan/, all tests
 #        tsan     ThreadSanitizer in build-tsan/, tests labelled "threads"
 #        fuzz     clang and libFuzzer in build-fuzz/, tests labelled "fuzz"
@@ -18,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-all_parts=(release asan tsan fuzz format tidy tools)
+all_parts=(release mutants asan tsan fuzz format tidy tools)
 jobs=${JOBS:-$(nproc)}
 parts=()
 setup=yes
@@ -29,8 +29,8 @@ while (($#)); do
   case "$1" in
     --quick) parts+=(release) ;;
     --only)
-      if [[ " ${all_parts[*]} mutants aarch64 " != *" ${2:-} "* || -z ${2:-} ]]; then
-        echo "test: --only needs one of: ${all_parts[*]} mutants aarch64" >&2
+      if [[ " ${all_parts[*]} aarch64 " != *" ${2:-} "* || -z ${2:-} ]]; then
+        echo "test: --only needs one of: ${all_parts[*]} aarch64" >&2
         exit 2
       fi
       parts+=("$2")
