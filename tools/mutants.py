@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 from dataclasses import dataclass, field
@@ -88,6 +89,8 @@ class Build:
         if not (self.folder / "build.ninja").exists():
             raise Unusable(f"{folder}: no build by ninja is here")
         self.targets = {}
+        self.healthy = {}  # tests that were run without a fault
+        self.lock = threading.Lock()
         self.dependencies = self._read_dependencies()
 
     def _ninja(self, *arguments):
@@ -121,6 +124,30 @@ class Build:
                 raise Unusable(f"{self.folder}: no command links {name}")
             self.targets[name] = target
         return self.targets[name]
+
+    def expect_pass(self, test, seconds):
+        """A test that fails without a fault catches nothing: runs it once as it was built."""
+        with self.lock:
+            answer = self.healthy.setdefault(test, concurrent.futures.Future())
+            first = not hasattr(answer, "taken")
+            answer.taken = True
+        if first:
+            try:
+                answer.set_result(self.run_as_built(test, seconds))
+            except Exception as error:  # for everybody who waits
+                answer.set_exception(error)
+        done = answer.result()
+        if done.returncode != 0:
+            raise Unusable(f"{test} fails without a fault, or is skipped:\n{done.stdout[-2000:]}{done.stderr[-500:]}")
+
+    def run_as_built(self, test, seconds):
+        name, _, selected = test.partition(":")
+        if name.endswith(".py"):
+            command = [python_of_tools(), "-B", ROOT / name]
+        else:
+            command = [self.folder / test_executable(name), *([selected.strip()] if selected.strip() else [])]
+        with tempfile.TemporaryDirectory(prefix="gamlp-mutant-") as work:
+            return run(command, work, env=hidden_datasets(), timeout=seconds)
 
     def compile(self, words, mutant, shadow, out):
         """The object's command, for the mutated file."""
@@ -163,6 +190,10 @@ class Build:
         if done.returncode != 0:
             raise Unusable(f"\"{mutant.name}\": linking {name}: {done.stderr[-2000:]}")
         return result
+
+
+def hidden_datasets():
+    return {**os.environ, "GAMLP_DATASETS": "/nonexistent"}
 
 
 def test_executable(name):
@@ -211,7 +242,7 @@ def caught(mutant, build, seconds):
         place = shadow / mutant.file
         place.parent.mkdir(parents=True)
         place.write_text(mutant.mutated())
-        environment = {**os.environ, "GAMLP_DATASETS": "/nonexistent"}
+        environment = hidden_datasets()
         executables = {}
         for test in mutant.tests:
             name, _, selected = test.partition(":")
@@ -228,6 +259,7 @@ def caught(mutant, build, seconds):
                     environment["GAMLP_TEST_PROGRAM"] = str(executables[wanted])
                 command = [build.folder / path if program else executables[wanted], "--abort"]
                 command += [selected.strip()] if selected.strip() else []
+            build.expect_pass(test, seconds)
             work = shadow / "work"
             work.mkdir(exist_ok=True)
             try:

@@ -42,6 +42,9 @@ TEST_CASE("what fails on one process fails on all, told once and with its name",
         }) == std::vector<std::string>(3, "agreed: file.npz: is missing"));
   CHECK(outcomes([](int) { throw ConfigError("bad"); }) == std::vector<std::string>(3, "agreed: bad"));
   CHECK(outcomes([](int rank) {
+          if (rank > 0) throw DataError(rank == 1 ? "one.npz: is missing" : "two.npz: is damaged");
+        }) == std::vector<std::string>(3, "agreed: rank 1: one.npz: is missing"));
+  CHECK(outcomes([](int rank) {
           if (rank == 1) throw std::bad_alloc();
         }) == std::vector<std::string>(3, "agreed: rank 1: " + out_of_memory_text(std::bad_alloc())));
 }
