@@ -126,11 +126,21 @@ def convert(args: argparse.Namespace) -> int:
         raise DataError("missing: " + ", ".join(missing))
     check_downloads(files, DATASETS[name] if name else None, args.ignore_checksum)
     if args.command == "ogb" and Folder(args.source).has("raw/data.npz"):
-        if args.source.is_file():
-            raise DataError(f"{args.source}: raw/data.npz is read in blocks: unpack the .zip and give its folder")
-        report_streamed(args.out, convert_ogb_binary(args.source, args.split, args.out))
-        return 0
+        return convert_in_blocks(args, name)
     return finish(read_source(args), args, name)
+
+
+def convert_in_blocks(args: argparse.Namespace, name: str | None) -> int:
+    """OGB's binary form, which is too large for what the other formats share."""
+    what = f"{args.source}: raw/data.npz is read in blocks"
+    if args.source.is_file():
+        raise DataError(f"{what}: unpack the .zip and give its folder")
+    if args.features == "sparse":
+        raise DataError(f"{what} and its features are written as they are stored: leave out --features sparse")
+    if name:
+        raise DataError(f"{what}, but {DATASETS[name].title} has another form: give another --dataset, or another name than {args.out}")
+    report_streamed(args.out, convert_ogb_binary(args.source, args.split, args.out))
+    return 0
 
 
 def verify(args: argparse.Namespace) -> int:

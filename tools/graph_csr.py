@@ -76,6 +76,7 @@ def vector(array: np.ndarray, what: str) -> np.ndarray:
 def whole_numbers(array: np.ndarray, what: str) -> np.ndarray:
     """Integers, also where they are stored as floats."""
     if array.dtype.kind == "f":
+        array = array.astype(np.float64, copy=False)  # every integer up to 2^53 is a double
         bad = ~(np.abs(array) <= 2.0**53) | (array != np.floor(array))
         if np.any(bad):
             at = int(np.argmax(bad))

@@ -37,13 +37,14 @@ def labels_of(array: np.ndarray, nodes: int, what: str) -> np.ndarray:
         raise DataError(f"{what}: found shape (), expected one label per node")
     values = array.reshape(-1)
     if values.dtype.kind == "f":
+        values = values.astype(np.float64, copy=False)
         unknown = np.isnan(values)
         bad = ~unknown & (~(np.abs(values) <= 2.0**53) | (values != np.floor(values)))
         if np.any(bad):
             node = int(np.argmax(bad))
             raise DataError(f"{what}: node {node}: found {values[node]}, not a whole number: expected an integer, or -1 "
                             "or NaN for a node without a class")
-        values = np.where(unknown, values.dtype.type(NO_CLASS), values)
+        values = np.where(unknown, NO_CLASS, values)
     labels = whole_numbers(values, what)
     if len(labels) != nodes:
         raise DataError(f"{what}: {len(labels)} labels for {nodes} nodes")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import subprocess
+import sys
 import unittest
 import unittest.mock
 from pathlib import Path
@@ -16,7 +18,7 @@ import convert
 import dataset_table
 import graph_report
 from graph_csr import Csr, DataError, csr_from_entries
-from graph_npz import Graph, write_graph
+from graph_npz import Graph, read_graph, write_graph
 
 
 class GnnBenchmark(Base):
@@ -186,6 +188,22 @@ class Layout(Base):
         self.assertEqual(os.listdir(self.dir), ["out.npz"])
         with self.assertRaisesRegex(DataError, "cannot be written"):
             write_graph(self.out / "below.npz", self.graph())
+
+    def test_nobody_reads_the_output(self) -> None:
+        """`convert.py … | head -1`: the file is whole or absent, the status that of SIGPIPE, and no traceback follows."""
+        write_graph(self.dir / "in.npz", self.graph())
+        # Buffered, the output breaks at the end; unbuffered, at its first line, before anything is written.
+        for unbuffered, written in (("", True), ("1", False)):
+            self.out.unlink(missing_ok=True)
+            read, write = os.pipe()
+            os.close(read)
+            run = subprocess.run([sys.executable, "-B", convert.__file__, "gnn-benchmark", self.dir / "in.npz", self.out], stdout=write,
+                                 stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, check=False)
+            os.close(write)
+            self.assertEqual((run.returncode, run.stderr), (141, b""))
+            self.assertEqual([f for f in os.listdir(self.dir) if "out.npz" in f], ["out.npz"] * written)
+            if written:
+                self.assertEqual(read_graph(self.out).content_hashes(), self.graph().content_hashes())
 
     def test_table(self) -> None:
         status, out, _ = self.run_convert("list")

@@ -180,6 +180,8 @@ class Binary(Base):
                 self.put(**changes)
                 self.fails(message, "ogb", self.dir / "papers", self.out)
         self.put()
+        self.fails("leave out --features sparse", "ogb", self.dir / "papers", self.out, "--features", "sparse")
+        self.fails("but Ogbn-Arxiv has another form", "ogb", self.dir / "papers", self.out, "--dataset", "ogbn_arxiv")
         raw = (self.raw / "data.npz").read_bytes()
         broken = bytearray(raw)
         place = raw.index(np.array([4, 5], np.float32).tobytes())

@@ -24,7 +24,7 @@ class Labels(unittest.TestCase):
 
     def test_refused(self) -> None:
         for array, message in (([0, .5, 1], "labels: node 1: found 0.5, not a whole number"),
-                               ([0, 1, np.inf], "node 2: found inf"), ([0, -2, 1], "node 1: found label -2, expected 0 to"),
+                               ([0, 1, np.inf], "node 2: found inf"), (np.array([0, 1, np.inf], np.float16), "node 2: found inf"), ([0, -2, 1], "node 1: found label -2, expected 0 to"),
                                ([0, 1, 65536], "node 2: found label 65536"), ([0, 1], "2 labels for 3 nodes"),
                                ([[0, 1]] * 3, "several labels per node"), ([[0, 1, 2]], "several labels per node"), (5, "found shape"),
                                (["a", "b", "c"], "expected integers"), (np.array([0, 1, 2**64 - 1], np.uint64), "int64's range")):
