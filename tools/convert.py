@@ -138,7 +138,8 @@ def convert_in_blocks(args: argparse.Namespace, name: str | None) -> int:
     if args.features == "sparse":
         raise DataError(f"{what} and its features are written as they are stored: leave out --features sparse")
     if name:
-        raise DataError(f"{what}, but {DATASETS[name].title} has another form: give another --dataset, or another name than {args.out}")
+        raise DataError(f"{what}, but {DATASETS[name].title} has another form: give another --dataset, or another name than "
+                        f"{args.out}")
     report_streamed(args.out, convert_ogb_binary(args.source, args.split, args.out))
     return 0
 

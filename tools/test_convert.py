@@ -61,7 +61,8 @@ class GnnBenchmark(Base):
         graph = self.convert("gnn-benchmark", raw, self.out, *options)
         np.testing.assert_array_equal(graph.labels, [0, 1, 0, 1, 0, 1, -1, -1])
         self.assertEqual(graph.summary()["split"], (2, 2, 2))
-        self.fails("4 nodes are left for 3 validation and 2 test", "gnn-benchmark", raw, self.out, *options[:3], "--validation", 3, "--test", 2)
+        self.fails("4 nodes are left for 3 validation and 2 test", "gnn-benchmark", raw, self.out, *options[:3],
+                   "--validation", 3, "--test", 2)
 
     def test_no_labels(self) -> None:
         graph = self.convert("gnn-benchmark", self.write(labels=None), self.out)
@@ -72,7 +73,7 @@ class GnnBenchmark(Base):
     def test_weights(self) -> None:
         """Both directions of the rule: weights are kept by default, dropped on request, with a note either way."""
         raw = self.write(adj_data=np.array([.5, 0, 2], dtype=np.float64), adj_indices=np.array([3, 1, 0]))
-        kept = self.convert("gnn-benchmark", raw, self.out, note="weights .0.5 to 2., which were kept; dataset.edge_weights \"use\" takes")
+        kept = self.convert("gnn-benchmark", raw, self.out, note="weights .0.5 to 2., which were kept; .* \"use\" takes")
         self.assertEqual(edges_of(kept), [(0, 3, .5), (1, 0, 2)])
         dropped = self.convert("gnn-benchmark", raw, self.out, "--edge-weights", "ignore", note="which were dropped")
         self.assertEqual(edges_of(dropped), [(0, 3, 1), (1, 0, 1)])
@@ -131,7 +132,8 @@ class GnnBenchmark(Base):
         }.items():
             with self.subTest(message):
                 self.fails(message, "gnn-benchmark", self.write(**changes), self.out)
-        self.fails("--add-masks: no node has a class", "gnn-benchmark", self.write(labels=np.full(8, -1)), self.out, "--add-masks")
+        unknown = self.write(labels=np.full(8, -1))
+        self.fails("--add-masks: no node has a class", "gnn-benchmark", unknown, self.out, "--add-masks")
         raw = self.write()
         raw.write_bytes(raw.read_bytes()[:300])
         self.fails("not a readable .npz", "gnn-benchmark", raw, self.out)
@@ -155,11 +157,12 @@ class Layout(Base):
     def test_content_hash_of_labels_where_older_copies_say_class_0(self) -> None:
         graph = self.graph()
         graph.masks = {}
-        new = graph.content_hashes()["labels"]
+        old = graph.content_hashes()["labels"]
         graph.labels = np.array([0, 1, -1])
+        new = graph.content_hashes()["labels"]
         counts = {key: graph.summary()[key] for key in ("nodes", "edges", "features", "classes")}
-        table = {"tiny": dataset_table.Dataset("Tiny", "planetoid", (), **counts, content={"labels": graph.content_hashes()["labels"]},
-                                               older={"labels": new}, older_means="with class 0")}
+        table = {"tiny": dataset_table.Dataset("Tiny", "planetoid", (), **counts, content={"labels": new},
+                                               older={"labels": old}, older_means="with class 0")}
         with unittest.mock.patch.dict("graph_report.DATASETS", table):
             for labels, problems in (([0, 1, -1], 0), ([0, 1, 0], 0), ([0, 1, 1], 1)):
                 graph.labels = np.array(labels)
@@ -197,8 +200,9 @@ class Layout(Base):
             self.out.unlink(missing_ok=True)
             read, write = os.pipe()
             os.close(read)
-            run = subprocess.run([sys.executable, "-B", convert.__file__, "gnn-benchmark", self.dir / "in.npz", self.out], stdout=write,
-                                 stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}, check=False)
+            command = [sys.executable, "-B", convert.__file__, "gnn-benchmark", self.dir / "in.npz", self.out]
+            run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False,
+                                 env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
             os.close(write)
             self.assertEqual((run.returncode, run.stderr), (141, b""))
             self.assertEqual([f for f in os.listdir(self.dir) if "out.npz" in f], ["out.npz"] * written)

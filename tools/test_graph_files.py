@@ -62,7 +62,8 @@ class EdgeLists(Files):
         graph = self.convert(*self.arguments(edges, *labels, *parts[:2], self.dir / "test.npy"))
         self.assertEqual(graph.summary()["split"], (1, 1, 0))
         np.save(self.dir / "test.npy", np.array([0, 1, 0], dtype=np.uint8))
-        self.fails("as many numbers as nodes, all of them 0 or 1", *self.arguments(edges, *labels, *parts[:2], self.dir / "test.npy"))
+        self.fails("as many numbers as nodes, all of them 0 or 1",
+                   *self.arguments(edges, *labels, *parts[:2], self.dir / "test.npy"))
         self.put("test.txt", "1\n")
         self.fails("test_mask: node 1 is in the mask and has no class", *self.arguments(edges, *labels, *parts))
 
@@ -71,7 +72,8 @@ class EdgeLists(Files):
                               ("source,target,time\n0,1,5\n", "found the columns source, target, time, expected source"),
                               ("w,source,target\n5,0,1\n", "found the columns w, source"),
                               ("0 1.5\n", "node ids: element 1: found 1.5, expected an integer"),
-                              ("0 3\n", "node id 3 outside 0 … 2"), ("1 2\n2 3\n", "node ids from 1 to 3, expected 0 to 2: subtract 1"),
+                              ("0 3\n", "node id 3 outside 0 … 2"),
+                              ("1 2\n2 3\n", "node ids from 1 to 3, expected 0 to 2: subtract 1"),
                               ("0 -1\n", "node id -1 outside 0 … 2"), ("0 1 nan\n", "weights: holds NaN or infinite"),
                               ("0 1\n2\n", "e.txt: "), ("0 1\nb c\n", "e.txt: "), ("0 b\n", "a first line of column names alone"),
                               ("a b\n", "a line of names and no numbers"), ("", "holds no numbers")):
@@ -97,11 +99,13 @@ class MatrixMarket(Files):
     def test_kinds(self) -> None:
         self.assertEqual(self.edges(f"{HEADER} pattern general\n3 3 2\n1 2\n3 1\n"), [(0, 1, 1), (2, 0, 1)])
         self.assertEqual(self.edges(f"{HEADER} pattern symmetric\n3 3 2\n2 1\n3 3\n"), [(0, 1, 1), (1, 0, 1), (2, 2, 1)])
-        self.assertEqual(self.edges(f"{HEADER} integer symmetric\n3 3 1\n2 1 7\n", note="7 to 7"), [(0, 1, 7), (1, 0, 7)])
-        self.assertEqual(self.edges(f"{HEADER} real skew-symmetric\n3 3 1\n2 1 .5\n", note="will refuse them, as edge 0 -> 1 has -0.5"),
-                         [(0, 1, -.5), (1, 0, .5)])
+        weighted = self.edges(f"{HEADER} integer symmetric\n3 3 1\n2 1 7\n", note="7 to 7")
+        self.assertEqual(weighted, [(0, 1, 7), (1, 0, 7)])
+        skew = self.edges(f"{HEADER} real skew-symmetric\n3 3 1\n2 1 .5\n", note="will refuse them, as edge 0 -> 1 has -0.5")
+        self.assertEqual(skew, [(0, 1, -.5), (1, 0, .5)])
         self.assertEqual(self.edges(f"{HEADER} real general\n3 3 2\n1 2 0\n3 1 1\n"), [(2, 0, 1)])
-        self.assertEqual(self.edges("%%MatrixMarket matrix array real general\n3 3\n" + "0\n0\n1\n1\n0\n0\n0\n0\n0\n"), [(0, 1, 1), (2, 0, 1)])
+        dense = "%%MatrixMarket matrix array real general\n3 3\n" + "0\n0\n1\n1\n0\n0\n0\n0\n0\n"
+        self.assertEqual(self.edges(dense), [(0, 1, 1), (2, 0, 1)])
 
     def test_a_symmetric_file_with_both_triangles_is_refused(self) -> None:
         for kind, value in (("pattern symmetric", ""), ("real symmetric", " 1"), ("real skew-symmetric", " 1")):

@@ -67,7 +67,8 @@ class GraphSaint(Base):
 
     def test_nodes_without_a_class(self) -> None:
         self.put("role.json", {"tr": [2], "va": [0], "te": []})
-        for classes in ({"0": 1, "2": 0}, {"0": 1, "1": None, "2": 0}, {"0": 1.0, "1": float("nan"), "2": 0}, {"0": 1, "1": -1, "2": 0}):
+        for of_node_1 in ({}, {"1": None}, {"1": float("nan")}, {"1": -1}, {"1": -1.0}):
+            classes = {"0": 1.0, "2": 0, **of_node_1}
             with self.subTest(classes):
                 self.put("class_map.json", classes)
                 np.testing.assert_array_equal(self.convert("graphsaint", self.dir, self.out).labels, [1, -1, 0])
@@ -170,11 +171,11 @@ class Heterophilous(Base):
     def test_errors(self) -> None:
         for changes, message in (({"edges": np.zeros((2, 3), int)}, "edges: found shape \\(2, 3\\), expected edges × 2"),
                                  ({"edges": np.array([[0, 4]])}, "edges: node id 4 outside 0 … 3"),
-                                 ({"node_labels": np.array([0, 1, np.nan, 0])}, "test_mask .split 0.: node 2 is in the mask"),
-                                 ({"val_masks": np.zeros((3, 4), bool)}, "val_mask: found 3 splits, expected 2 as in train_mask"),
-                                 ({"val_masks": None, "valid_masks": np.zeros((2, 4))}, "member valid_masks, which is not read"),
+                                 ({"node_labels": np.array([0, 1, np.nan, 0])}, "test_mask .split 0.: node 2 is in the"),
+                                 ({"val_masks": np.zeros((3, 4))}, "val_mask: found 3 splits, expected 2 as in train_mask"),
+                                 ({"val_masks": None, "valid_masks": np.zeros((2, 4))}, "member valid_masks, which is not"),
                                  ({"test_masks": np.full((2, 4), 2)}, "test_mask: node 0: found 2, expected 0 or 1"),
-                                 ({"train_masks": np.array([[1, 0, 0, 0], [0, 0, 0, 0]])}, "train_mask .split 1.: found no node"),
+                                 ({"train_masks": np.eye(4)[[0, 3]] * [1, 0, 0, 0]}, "train_mask .split 1.: found no node"),
                                  ({"node_features": None}, "missing node_features")):
             with self.subTest(message):
                 self.fails(message, "heterophilous", self.write(**changes), self.out)

@@ -24,10 +24,13 @@ class Labels(unittest.TestCase):
 
     def test_refused(self) -> None:
         for array, message in (([0, .5, 1], "labels: node 1: found 0.5, not a whole number"),
-                               ([0, 1, np.inf], "node 2: found inf"), (np.array([0, 1, np.inf], np.float16), "node 2: found inf"), ([0, -2, 1], "node 1: found label -2, expected 0 to"),
+                               (np.array([0, 1, np.inf], np.float16), "node 2: found inf"),
+                               ([0, 1, np.inf], "node 2: found inf"),
+                               ([0, -2, 1], "node 1: found label -2, expected 0 to"),
                                ([0, 1, 65536], "node 2: found label 65536"), ([0, 1], "2 labels for 3 nodes"),
-                               ([[0, 1]] * 3, "several labels per node"), ([[0, 1, 2]], "several labels per node"), (5, "found shape"),
-                               (["a", "b", "c"], "expected integers"), (np.array([0, 1, 2**64 - 1], np.uint64), "int64's range")):
+                               ([[0, 1]] * 3, "several labels per node"), ([[0, 1, 2]], "several labels per node"),
+                               (5, "found shape"), (["a", "b", "c"], "expected integers"),
+                               (np.array([0, 1, 2**64 - 1], np.uint64), "int64's range")):
             with self.subTest(message), self.assertRaisesRegex(DataError, message):
                 labels_of(np.array(array), 3, "labels")
 
@@ -54,7 +57,9 @@ class Masks(unittest.TestCase):
 
     def test_between_masks(self) -> None:
         labels = np.array([0, 1, -1, 0])
-        one = {"train_mask": np.array([1, 0, 0, 0]), "val_mask": np.array([0, 1, 0, 0]), "test_mask": np.array([0, 0, 0, 1])}
+        one = {name: np.eye(4, dtype=int)[node] for name, node in (("train_mask", 0), ("val_mask", 1), ("test_mask", 3))}
+        two = {name: np.array(rows) for name, rows in (("unknown", [[0, 0], [0, 0], [0, 1], [1, 0]]),
+                                                       ("overlap", [[0, 1], [0, 0], [0, 0], [1, 0]]))}
         check_masks(one, labels)
         check_masks({}, labels)
         check_masks({"train_mask": one["train_mask"]}, labels)
@@ -62,8 +67,8 @@ class Masks(unittest.TestCase):
                                  ({"test_mask": np.array([0, 1, 0, 0])}, "val_mask and test_mask overlap: node 1"),
                                  ({"test_mask": np.array([0, 0, 1, 0])}, "test_mask: node 2 is in the mask and has no class"),
                                  ({"train_mask": np.zeros(4)}, "train_mask: found no node"),
-                                 ({"test_mask": np.array([[0, 0], [0, 0], [0, 1], [1, 0]])}, "test_mask .split 1.: node 2 is in"),
-                                 ({"test_mask": np.array([[0, 1], [0, 0], [0, 0], [1, 0]])}, "train_mask and test_mask overlap .split 1.")):
+                                 ({"test_mask": two["unknown"]}, "test_mask .split 1.: node 2 is in the mask"),
+                                 ({"test_mask": two["overlap"]}, "train_mask and test_mask overlap .split 1.")):
             with self.subTest(message), self.assertRaisesRegex(DataError, message):
                 check_masks({**one, **changes}, labels)
         with self.assertRaisesRegex(DataError, "train_mask: missing beside the other masks"):
@@ -75,12 +80,14 @@ class Masks(unittest.TestCase):
 class Names(unittest.TestCase):
     def test_near_misses(self) -> None:
         for member, wanted in (("valid_mask", "val_mask"), ("valid-mask", "val_mask"), ("validation_masks", "val_mask"),
-                               ("is_val", "val_mask"), ("VAL_MASK", "val_mask"), ("vla_mask", "val_mask"), ("dev_mask", "val_mask"),
-                               ("train_idx", "train_mask"), ("trainidx", "train_mask"), ("maskval", "val_mask"), ("trian_mask", "train_mask"), ("mask.test", "test_mask"),
-                               ("tets_mask", "test_mask"), ("test_nodes", "test_mask"), ("y", "labels"), ("node_label", "labels")):
+                               ("is_val", "val_mask"), ("VAL_MASK", "val_mask"), ("vla_mask", "val_mask"),
+                               ("dev_mask", "val_mask"), ("maskval", "val_mask"), ("train_idx", "train_mask"),
+                               ("trainidx", "train_mask"), ("trian_mask", "train_mask"), ("mask.test", "test_mask"),
+                               ("tets_mask", "test_mask"), ("test_nodes", "test_mask"), ("y", "labels"),
+                               ("node_label", "labels")):
             with self.subTest(member):
                 self.assertTrue(means(member, wanted))
-                with self.assertRaisesRegex(DataError, f"member {member}, which is not read, and no {wanted}: expected the name"):
+                with self.assertRaisesRegex(DataError, f"member {member}, which is not read, and no {wanted}: expected"):
                     refuse_near_miss(["x", member], wanted, "form")
                 refuse_near_miss([member, wanted], wanted, "form")
 
