@@ -4,6 +4,7 @@ means the same, and means the same once converted. Needs a built program: GAMLP_
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import subprocess
@@ -127,6 +128,22 @@ class Agreement(Base):
                     for key in ("path", "features_stored"):
                         described.pop(key)
                 self.assertEqual(said, again, "what was converted means something else")
+
+    def test_what_is_written_in_blocks(self) -> None:
+        """Stored members, weights of 8 bits, features of 16 bits and labels of 32 bits, as for ogbn-papers100M."""
+        for folder in ("raw", "split/time"):
+            (self.dir / folder).mkdir(parents=True)
+        np.savez(self.dir / "raw/data.npz", edge_index=np.array([[0, 5, 0], [1, 2, 1]]), num_nodes_list=np.array([N]),
+                 node_feat=np.array([[1.5, -2]] * N, np.float16))
+        np.savez(self.dir / "raw/node-label.npz", node_label=np.array([[1], [0], [1], [np.nan], [np.nan], [2]]))
+        for node, part in enumerate(("train", "valid", "test")):
+            (self.dir / f"split/time/{part}.csv.gz").write_bytes(gzip.compress(f"{node}\n".encode()))
+        self.assertEqual(self.run_convert("ogb", self.dir, self.out)[0], 0)
+        said = self.info(self.out)
+        self.assertEqual([said[key] for key in ("nodes", "adjacency_entries", "features", "classes", "nodes_without_class")],
+                         [N, 2, 2, 3, 2])
+        self.assertEqual(said["masks"], {"train": 1, "validation": 1, "test": 1})
+        self.assertEqual((said["feature_scales"]["smallest"], said["feature_scales"]["largest"]), (1.5, 2))
 
     def test_refused_by_both(self) -> None:
         for name, changes in REFUSED.items():
