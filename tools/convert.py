@@ -137,6 +137,8 @@ def convert_in_blocks(args: argparse.Namespace, name: str | None) -> int:
         raise DataError(f"{what}: unpack the .zip and give its folder")
     if args.features == "sparse":
         raise DataError(f"{what} and its features are written as they are stored: leave out --features sparse")
+    if args.split_index:
+        raise DataError(f"{what} and has one split: leave out --split-index {args.split_index}")
     if name:
         raise DataError(f"{what}, but {DATASETS[name].title} has another form: give another --dataset, or another name than "
                         f"{args.out}")

@@ -182,6 +182,7 @@ class Binary(Base):
                 self.fails(message, "ogb", self.dir / "papers", self.out)
         self.put()
         self.fails("leave out --features sparse", "ogb", self.dir / "papers", self.out, "--features", "sparse")
+        self.fails("leave out --split-index 1", "ogb", self.dir / "papers", self.out, "--split-index", 1)
         self.fails("but Ogbn-Arxiv has another form", "ogb", self.dir / "papers", self.out, "--dataset", "ogbn_arxiv")
         raw = (self.raw / "data.npz").read_bytes()
         broken = bytearray(raw)

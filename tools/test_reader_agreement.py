@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def program() -> str | None:
-    built = [os.environ.get("GAMLP_PROGRAM", ""), *map(str, sorted(ROOT.glob("build*/gamlp")))]
-    return next((path for path in built if path and os.access(path, os.X_OK)), None)
+    """The one that the environment names, or the newest that was built here."""
+    built = sorted(ROOT.glob("build*/gamlp"), key=lambda path: path.stat().st_mtime)
+    named = os.environ.get("GAMLP_PROGRAM")
+    return named or (str(built[-1]) if built else None)
 
 
 N = 6
