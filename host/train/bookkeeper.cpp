@@ -1,5 +1,6 @@
 #include "host/train/bookkeeper.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -28,14 +29,39 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
   continued_ = from->continued;
 }
 
+namespace {
+
+bool same_shapes(const Network& a, const Network& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const LayerWeights& x, const LayerWeights& y) {
+    return x.w.rows() == y.w.rows() && x.w.cols() == y.w.cols();
+  });
+}
+
+// Of fewer layers: the inner ones are as wide as those of the stage.
+bool grows_to(const Network& shallow, const Network& stage) {
+  if (shallow.size() < 2 || shallow.size() > stage.size()) return false;
+  Network expected(stage.begin(), stage.begin() + static_cast<std::ptrdiff_t>(shallow.size()) - 1);
+  expected.push_back(stage.back());
+  return same_shapes(shallow, expected);
+}
+
+}  // namespace
+
 void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) const {
   const Network& best = from.best.network;
-  bool fits = best.empty() ? !from.stage_complete : best.size() == stage.size();
-  for (std::size_t l = 0; fits && l < best.size(); ++l) {
-    fits = best[l].w.rows() == stage[l].w.rows() && best[l].w.cols() == stage[l].w.cols();
-  }
-  if (!fits)
+  if (best.empty() ? from.stage_complete : !same_shapes(best, stage)) {
     throw DataError("checkpoint: the best weights are not of the shape of stage " + std::to_string(from.stage));
+  }
+  if (static_cast<int>(from.best_of_stages.size()) != from.stage - 1) {
+    throw DataError("checkpoint: holds best weights of " + std::to_string(from.best_of_stages.size()) +
+                    " stages before stage " + std::to_string(from.stage));
+  }
+  for (const BestWeights& before : from.best_of_stages) {
+    if (!grows_to(before.network, stage)) {
+      throw DataError("checkpoint: the best weights of a stage before stage " + std::to_string(from.stage) +
+                      " are not of its shape");
+    }
+  }
 }
 
 void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network) {

@@ -204,10 +204,6 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     for (const nlohmann::json& best : position.at("best_of_stages")) {
       layers_before.push_back(read_position(best, c.best_of_stages.emplace_back()));
     }
-    if (c.stage != static_cast<int>(layers_before.size()) + 1) {
-      fail("is of stage " + std::to_string(c.stage) + " and has the best weights of " +
-           std::to_string(layers_before.size()) + " stages before");
-    }
   } catch (const nlohmann::json::exception& error) {
     fail(std::string("metadata \"position\": ") + error.what());
   }

@@ -123,9 +123,6 @@ std::vector<Bad> corpus() {
        "the best weights of stage 2, layer 3, are missing"},
       {"best weights of the stage before that are missing", [](SafeTensors& c) { c.tensors.erase("best.1.W1"); },
        "the best weights of stage 1, layer 1, are missing"},
-      {"a stage before that is missing",
-       [](SafeTensors& c) { set_position(c, "best_of_stages", nlohmann::json::array()); },
-       "is of stage 2 and has the best weights of 0 stages before"},
       {"best weights in double",
        [](SafeTensors& c) {
          c.tensors["best.2.W1"] = zeros("F64", {4, 3}, 96);

@@ -114,7 +114,10 @@ TEST_CASE("a resumed run has the weights of the stages that were over before") {
 TEST_CASE("without validation nodes the last stage is the result, whatever is asked for") {
   const ScratchFolder scratch;
   Recorder recorder;
-  run_in(scratch / "run", losing_growth({"train.report=best_stage", "dataset.split.validation=0"}), {}, &recorder);
+  run_in(scratch / "run",
+         losing_growth({"train.report=best_stage", "dataset.split.kind=fraction", "dataset.split.train_fraction=0.5",
+                        "dataset.split.validation_fraction=0.0001"}),
+         {}, &recorder);
   CHECK(json_of(scratch / "run/result.json")["stage"] == 2);
   CHECK(has_line(recorder.warnings, "`train.report` is \"best_stage\", but no node validates"));
 }
