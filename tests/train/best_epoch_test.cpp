@@ -92,6 +92,30 @@ TEST_CASE("a run says when a shallower stage validated better, and reports it on
   CHECK(weights_of(scratch / "best") == first);
 }
 
+TEST_CASE("the stage of the best validation accuracy is reported, the deepest of those that tie") {
+  int others = 0, shallow = 0;  // runs whose best stage on test is another one, and whose result is not the last stage
+  for (const std::string seed : {"1", "2", "3", "4", "5", "6"}) {
+    const ScratchFolder scratch;
+    run_in(scratch / "run",
+           small_config({"train.seed=" + seed, "train.report=best_stage", "dataset.generate.feature_signal=0.4",
+                         "dataset.split.validation=30",
+                         R"(stages=[{"layers":2,"epochs":9},{"layers":3,"epochs":3},{"layers":5,"epochs":3}])"}));
+    const nlohmann::json result = json_of(scratch / "run/result.json");
+    std::size_t best = 0, best_test = 0;
+    for (std::size_t i = 1; i < 3; ++i) {
+      const nlohmann::json& stages = result["stages"];
+      if (stages[i]["validation_accuracy"] >= stages[best]["validation_accuracy"]) best = i;
+      if (stages[i]["test_accuracy"] >= stages[best_test]["test_accuracy"]) best_test = i;
+    }
+    INFO("seed " << seed);
+    CHECK(result["stage"] == best + 1);
+    others += best != best_test ? 1 : 0;
+    shallow += best < 2 ? 1 : 0;
+  }
+  CHECK(others > 0);
+  CHECK(shallow > 0);
+}
+
 TEST_CASE("a resumed run has the weights of the stages that were over before") {
   const ScratchFolder scratch;
   const Config config = losing_growth({"train.report=best_stage"});
