@@ -30,8 +30,8 @@ PART_WORDS = {"train_mask": {"train", "training"}, "val_mask": {"val", "valid", 
 
 # ---- labels ------------------------------------------------------------------------------------------
 def labels_of(array: np.ndarray, nodes: int, what: str) -> np.ndarray:
-    """One class per node as int64. -1 and NaN are nodes without a class; a column is a list; 0.5 is refused."""
-    if array.ndim == 2 and array.shape[1] > 1:
+    """One class per node as int64. -1 and NaN are nodes without a class; a column or row is a list; 0.5 is refused."""
+    if array.ndim == 2 and 1 not in array.shape:
         raise DataError(f"{what}: found shape {array.shape}: {SEVERAL_LABELS}")
     if array.ndim == 0:
         raise DataError(f"{what}: found shape (), expected one label per node")

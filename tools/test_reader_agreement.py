@@ -21,10 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def program() -> str | None:
-    """The one that the environment names, or the newest that was built here."""
-    built = sorted(ROOT.glob("build*/gamlp"), key=lambda path: path.stat().st_mtime)
-    named = os.environ.get("GAMLP_PROGRAM")
-    return named or (str(built[-1]) if built else None)
+    """The one that the environment names, or that was built here for this machine."""
+    built = [str(path) for path in (ROOT / "build" / "gamlp", ROOT / "build-cpu" / "gamlp") if path.exists()]
+    return os.environ.get("GAMLP_PROGRAM") or next(iter(built), None)
 
 
 N = 6
@@ -35,6 +34,8 @@ NO_CSR = {f"attr_{part}": None for part in ("data", "indices", "indptr", "shape"
 
 TAKEN = {
     "as it is": {},
+    "labels of one row": {"labels": np.array([[0, 1, 2] * 2])},
+    "a shape of one row": {"adj_shape": np.array([[N, N]])},
     "three masks": THREE,
     "training nodes alone": {"train_mask": MASK[0]},
     "masks as floats": {**THREE, "val_mask": MASK[1].astype(np.float32)},
@@ -65,7 +66,6 @@ REFUSED = {
     "a label of -2": {"labels": np.array([0, -2, 1, 0, 1, 0])},
     "a label too large": {"labels": np.array([0, 65536, 1, 0, 1, 0])},
     "one-hot labels": {"labels": np.eye(N)},
-    "labels of one row": {"labels": np.zeros((1, N))},
     "too few labels": {"labels": np.zeros(N - 1)},
     "a label of 2^64 - 1": {"labels": np.array([0, 1, 0, 1, 0, 2**64 - 1], np.uint64)},
     "labels under another name": {"labels": None, "y": np.zeros(N)},
