@@ -14,7 +14,8 @@ NAN = float("nan")
 
 class Labels(unittest.TestCase):
     def test_kept(self) -> None:
-        for array, expected in (([0, 2, -1], [0, 2, -1]), ([[0], [2], [-1]], [0, 2, -1]), ([0.0, 2.0, NAN], [0, 2, -1]),
+        for array, expected in (([0, 2, -1], [0, 2, -1]), ([[0], [2], [-1]], [0, 2, -1]), ([[0, 2, -1]], [0, 2, -1]),
+                                ([0.0, 2.0, NAN], [0, 2, -1]),
                                 ([[0.0], [-1.0], [NAN]], [0, -1, -1]), ([True, False, True], [1, 0, 1])):
             with self.subTest(array):
                 labels = labels_of(np.array(array), 3, "labels")
@@ -28,7 +29,7 @@ class Labels(unittest.TestCase):
                                ([0, 1, np.inf], "node 2: found inf"),
                                ([0, -2, 1], "node 1: found label -2, expected 0 to"),
                                ([0, 1, 65536], "node 2: found label 65536"), ([0, 1], "2 labels for 3 nodes"),
-                               ([[0, 1]] * 3, "several labels per node"), ([[0, 1, 2]], "several labels per node"),
+                               ([[0, 1]] * 3, "several labels per node"),
                                (5, "found shape"), (["a", "b", "c"], "expected integers"),
                                (np.array([0, 1, 2**64 - 1], np.uint64), "int64's range")):
             with self.subTest(message), self.assertRaisesRegex(DataError, message):
