@@ -56,8 +56,14 @@ void require(bool holds) {
 }
 
 void use(const Dataset& dataset) {
-  require(dataset.nodes() >= 1 && dataset.features() >= 1 && dataset.classes >= 1);
+  require(dataset.nodes() >= 1 && dataset.features() >= 1);
   require(dataset.labels.size() == static_cast<std::size_t>(dataset.nodes()));
+  bool classified = false;
+  for (const std::int32_t label : dataset.labels) {
+    require(label == no_class || (label >= 0 && label < dataset.classes));
+    classified = classified || label != no_class;
+  }
+  require(classified == (dataset.classes > 0));
   if (!dataset.train_mask.empty()) require(!make_split(dataset, {}).train.empty());
   if (dataset.nodes() > 100 || dataset.features() > 100) return;
   const Csr propagation = propagation_matrix(symmetrized(dataset.adjacency), PropagationOperator::symmetric);
