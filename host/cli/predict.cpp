@@ -10,6 +10,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/saved_run.hpp"
 #include "host/cli/table.hpp"
+#include "host/config/enums.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/data/npy.hpp"
@@ -89,6 +90,29 @@ std::vector<std::int32_t> read_ids(const std::string& file, std::int64_t nodes) 
   return ids;
 }
 
+std::vector<std::int32_t> part_of_split(const SavedRun& run, const std::string& choice) {
+  const Dataset& dataset = run.dataset;
+  const SplitConfig& config = run.model.config.dataset.split;
+  const std::string instead = "; choose nodes by all, ids (1,2,3) or a file of ids";
+  if (config.kind == SplitKind::file) {
+    const bool train = choice == "train", test = choice == "test";
+    const auto& mask = train ? dataset.train_mask : test ? dataset.test_mask : dataset.validation_mask;
+    if (!mask.empty()) return members_of(mask);
+    throw DataError(dataset.origin + ": " +
+                    (train  ? "train_mask"
+                     : test ? "test_mask"
+                            : "val_mask") +
+                    ": missing, but --nodes " + choice + " asks for its nodes" + instead);
+  }
+  if (!dataset.has_labels) {
+    throw DataError(dataset.origin + ": labels: missing, but --nodes " + choice +
+                    " asks for a split that is drawn by class (dataset.split.kind \"" +
+                    std::string(name_of(config.kind)) + "\")" + instead);
+  }
+  Split split = make_split(dataset, config);
+  return std::move(choice == "train" ? split.train : choice == "test" ? split.test : split.validation);
+}
+
 std::vector<std::int32_t> chosen_nodes(const SavedRun& run, const std::string& choice) {
   const std::int64_t nodes = run.dataset.nodes();
   if (choice == "all") {
@@ -96,10 +120,7 @@ std::vector<std::int32_t> chosen_nodes(const SavedRun& run, const std::string& c
     std::iota(all.begin(), all.end(), 0);
     return all;
   }
-  if (choice == "train" || choice == "validation" || choice == "test") {
-    Split split = make_split(run.dataset, run.model.config.dataset.split);
-    return std::move(choice == "train" ? split.train : choice == "test" ? split.test : split.validation);
-  }
+  if (choice == "train" || choice == "validation" || choice == "test") return part_of_split(run, choice);
   if (choice.find_first_not_of("-0123456789, ") == std::string::npos) return parse_ids(choice, nodes, "--nodes");
   std::error_code ignored;
   if (!fs::exists(choice, ignored)) {

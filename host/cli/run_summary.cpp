@@ -10,6 +10,7 @@
 #include "host/config/devices.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/parse.hpp"
+#include "host/config/saved_config.hpp"
 #include "host/core/files.hpp"
 
 namespace gamlp::cli {
@@ -143,7 +144,8 @@ RunSummary summarize_run(const fs::path& path) {
   const RunFolder folder = RunFolder::open(path);
   RunSummary summary;
   summary.folder = path;
-  summary.config = load_config(folder.config_path());
+  std::vector<std::string> told;  // by the commands that propagate features
+  summary.config = load_saved_config(folder.config_path(), told);
   for (const StageConfig& stage : summary.config.stages) summary.total_epochs += stage.epochs;
   summary.state = state_now(folder);
   summary.holder = lock_holder(path);

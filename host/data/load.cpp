@@ -19,7 +19,8 @@ Dataset obtained(const DatasetConfig& config) {
                       " of path, text and generate, expected exactly one");
   }
   if (config.path) {
-    return load_npz_dataset(*config.path, {}, config.split.kind == SplitKind::file ? config.split.index : 0);
+    const bool masks = config.split.kind == SplitKind::file;
+    return load_npz_dataset(*config.path, {}, masks ? std::optional(config.split.index) : std::nullopt);
   }
   return config.text ? load_text_dataset(*config.text) : generate_csbm(*config.generate);
 }

@@ -9,13 +9,15 @@
 //                                                     predictions can be made
 //   train_mask, val_mask, test_mask                   optional, N booleans each (or 0/1), disjoint; or N × S or S × N
 //                                                     for S splits, of which `split` is read
-// Other members are ignored unread, but one whose name nearly is that of a missing one is refused. Unsorted rows are
+// Other members are ignored unread, but one whose name nearly is that of a missing one that is
+// wanted is refused. Unsorted rows are
 // sorted. Duplicate edges become one where all weights are 1, otherwise their weights add up; duplicate features are
 // added up. Every defect of a file is a DataError that names the file, the member, what was found and expected.
 #pragma once
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,10 +29,13 @@
 
 namespace gamlp {
 
-Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits = {}, std::int64_t split = 0);
+// `split`: the one of the masks' splits that is wanted; none where a split is drawn, and then a name that nearly is
+// that of a mask is ignored like any other.
+Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits = {},
+                         std::optional<std::int64_t> split = 0);
 // From memory; `name` stands for the file in messages and in the result.
 Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits = {},
-                          std::int64_t split = 0);
+                          std::optional<std::int64_t> split = 0);
 
 // Plain text. Fields are separated by commas, spaces or tabs; '#' starts a comment; empty lines are skipped.
 //   edges:    two node ids (from 0) per line; or, on every line, two ids and a weight

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
 #include "host/data/check.hpp"
 #include "host/data/edge_weights.hpp"
 #include "host/data/load.hpp"
@@ -14,8 +15,8 @@ namespace {
 NpyArray read_vector(NpzReader& reader, const std::string& key) {
   NpyArray array = reader.read(key);
   const auto& shape = array.header().shape;
-  // A column is a vector as well: some exporters write labels as N × 1.
-  if (shape.size() == 1 || (shape.size() == 2 && shape[1] == 1)) return array;
+  // A column or a row is a vector as well: some exporters write N × 1, MATLAB's 1 × N.
+  if (shape.size() == 1 || (shape.size() == 2 && (shape[0] == 1 || shape[1] == 1))) return array;
   throw DataError(array.where() + ": found shape " + array.header().shape_text() + ", expected a vector");
 }
 
@@ -101,15 +102,30 @@ void read_features(NpzReader& reader, Dataset& dataset) {
   check_finite(dataset.features_sparse.values, 0, reader.name() + ": attr_data, duplicates added up");
 }
 
+// The largest number of a wide unsigned type is what becomes of -1 there.
+void refuse_wrapped(const NpyArray& array) {
+  const NpyHeader& header = array.header();
+  if (header.kind != 'u' || header.itemsize < 4) return;
+  const double top = header.itemsize == 8 ? 0x1p64 : 0x1p32 - 1;  // as a double
+  const std::vector<double> values = array.to<double>();
+  const auto at = std::find(values.begin(), values.end(), top);
+  if (at == values.end()) return;
+  throw DataError(array.where() + ": element " + std::to_string(at - values.begin()) + ": found the largest " +
+                  header.dtype +
+                  ", which -1 becomes in a type without signs; expected -1 for a node without a class in " +
+                  "a signed type (labels.astype('int64'))");
+}
+
 // One integer per node; -1 and NaN are nodes without a class.
 std::vector<std::int64_t> integral_labels(const NpyArray& array) {
+  refuse_wrapped(array);
   if (array.header().kind != 'f') return array.to<std::int64_t>();
   constexpr double kExact = 9007199254740992.0;  // every integer up to here is a double
   std::vector<std::int64_t> labels;
   for (const double label : array.to<double>()) {
     if (!std::isnan(label) && !(std::fabs(label) <= kExact && label == std::floor(label))) {
-      throw DataError(array.where() + ": element " + std::to_string(labels.size()) + ": found " +
-                      std::to_string(label) + ", expected an integer, or -1 or NaN for a node without a class");
+      throw DataError(array.where() + ": element " + std::to_string(labels.size()) + ": found " + number_text(label) +
+                      ", expected an integer, or -1 or NaN for a node without a class");
     }
     labels.push_back(std::isnan(label) ? no_class : static_cast<std::int64_t>(label));
   }
@@ -135,7 +151,7 @@ void read_labels(NpzReader& reader, Dataset& dataset) {
   dataset.classes = class_count(dataset.labels);
 }
 
-Dataset read_dataset(NpzReader& reader, std::int64_t split) {
+Dataset read_dataset(NpzReader& reader, std::optional<std::int64_t> split) {
   Dataset dataset;
   dataset.origin = reader.name();
   dataset.name = std::filesystem::path(reader.name()).stem().string();
@@ -156,13 +172,14 @@ Dataset read_dataset(NpzReader& reader, std::int64_t split) {
 
 }  // namespace
 
-Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits, std::int64_t split) {
+Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits,
+                         std::optional<std::int64_t> split) {
   NpzReader reader(path, limits);
   return read_dataset(reader, split);
 }
 
 Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& name, const NpzLimits& limits,
-                          std::int64_t split) {
+                          std::optional<std::int64_t> split) {
   NpzReader reader(bytes, name, limits);
   return read_dataset(reader, split);
 }

@@ -83,7 +83,6 @@ bool means(const std::string& member, const std::string& wanted) {
 // Split `index` of a mask, and how many it holds.
 std::vector<std::uint8_t> read_mask(NpzReader& reader, const char* key, std::int64_t nodes, std::int64_t index,
                                     std::int64_t& splits) {
-  refuse_near_miss(reader, key, mask_form);
   splits = 1;
   if (!reader.contains(key)) return {};
   const NpyArray array = reader.read(key);
@@ -125,7 +124,8 @@ void refuse_near_miss(const NpzReader& reader, const char* wanted, const char* f
   }
 }
 
-void read_masks(NpzReader& reader, std::int64_t index, Dataset& dataset) {
+void read_masks(NpzReader& reader, std::optional<std::int64_t> wanted, Dataset& dataset) {
+  const std::int64_t index = wanted.value_or(0);
   struct Part {
     const char* key;
     std::vector<std::uint8_t>& mask;
@@ -133,6 +133,7 @@ void read_masks(NpzReader& reader, std::int64_t index, Dataset& dataset) {
   std::string first;  // the mask of several splits that was read first
   for (const Part& part : {Part{"train_mask", dataset.train_mask}, Part{"val_mask", dataset.validation_mask},
                            Part{"test_mask", dataset.test_mask}}) {
+    if (wanted) refuse_near_miss(reader, part.key, mask_form);
     std::int64_t splits = 1;
     part.mask = read_mask(reader, part.key, dataset.nodes(), index, splits);
     if (splits == 1) continue;

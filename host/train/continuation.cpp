@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "host/config/parse.hpp"
+#include "host/config/saved_config.hpp"
 #include "host/core/error.hpp"
 
 namespace gamlp {
@@ -89,7 +90,8 @@ void expect_position(const Config& config, const Config& saved, const Checkpoint
 }  // namespace
 
 void continue_with(const Config& config, Checkpoint& from, const std::string& source) {
-  const Config saved = parse_config_text(from.config, source + ": checkpoint");
+  std::vector<std::string> told;  // of the run's config.json, which is as old
+  const Config saved = parse_saved_config(from.config, source + ": checkpoint", told);
   std::vector<Change> all, refused;
   json training = json::object();
   collect(json(to_json(saved)), json(to_json(config)), "", all);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/config/parse.hpp"
+#include "host/config/saved_config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/half.hpp"
 #include "host/train/safetensors.hpp"
@@ -74,7 +75,7 @@ class ModelReader {
   Config read_config(SavedModel& model) const {
     const auto config = content_.metadata.find("config");
     if (config != content_.metadata.end()) {
-      return parse_config_text(config->second, path_.string() + " (metadata \"config\")");
+      return parse_saved_config(config->second, path_.string() + " (metadata \"config\")", model.notes);
     }
     const fs::path beside = path_.parent_path() / "config.json";
     std::error_code error;
@@ -83,7 +84,7 @@ class ModelReader {
            beside.string() + " to take its place");
     }
     model.notes.push_back(path_.string() + ": holds no config (another program saved it): took " + beside.string());
-    return load_config(beside);
+    return load_saved_config(beside, model.notes);
   }
 
   LayerWeights read_layer(const std::string& id, const SafeTensor& w, const SafeTensor& b, std::int64_t below) {

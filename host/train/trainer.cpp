@@ -9,6 +9,7 @@
 
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
+#include "host/config/saved_config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/threads.hpp"
 #include "host/device/accelerator.hpp"
@@ -397,8 +398,9 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   StateKeeper state(folder);
   const auto begin = [&] {
     TrainingStart start;
-    start.config = load_config(folder.config_path(), options.overrides);
-    std::vector<std::string> warnings;
+    std::vector<std::string> notes, warnings;
+    start.config = load_saved_config(folder.config_path(), notes, options.overrides);
+    for (const std::string& note : notes) reporter.message(note);
     start.from = load_latest_checkpoint(folder.checkpoints(), warnings, folder.recorded_epoch());
     for (const std::string& warning : warnings) reporter.warning(warning);
     continue_with(start.config, *start.from, folder.path().string());

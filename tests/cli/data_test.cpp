@@ -144,6 +144,37 @@ TEST_CASE("info shows scales, weights, class ids and nodes without a class") {
   CHECK(json["edge_weights"] == std::vector<double>{1, 2.5});
 }
 
+TEST_CASE("parts of a split that another graph does not have are told as such") {
+  const WorkFolder work;
+  Dataset graph = people();
+  save_npz_dataset(work / "people.npz", graph);
+  work.write("people.json", config_of("people.npz"));
+  REQUIRE(run(work, {"train", "people.json", "--set", "stages.0.epochs=2", "--run", "run"}).status == 0);
+  graph.has_labels = false;
+  save_npz_dataset(work / "unlabelled.npz", graph);
+  const Outcome drawn = run(work, {"predict", "run", "--dataset", "unlabelled.npz", "--nodes", "test"});
+  CHECK(drawn.status == 4);
+  check_says(drawn.err, "unlabelled.npz: labels: missing, but --nodes test asks for a split that is drawn by class");
+
+  graph.has_labels = true;
+  graph.train_mask.assign(kNodes, 0);
+  graph.test_mask.assign(kNodes, 0);
+  for (const std::int64_t node : {1, 100, 200}) graph.train_mask[static_cast<std::size_t>(node)] = 1;
+  graph.test_mask[7] = 1;
+  save_npz_dataset(work / "masked.npz", graph);
+  const std::string masked = R"({"dataset": {"path": "masked.npz"}, "model": {"width": 4}, "devices": "cpu:1",
+                                 "stages": [{"layers": 2, "epochs": 2}]})";
+  work.write("masked.json", masked);
+  REQUIRE(run(work, {"train", "masked.json", "--run", "masked"}).status == 0);
+  graph.has_labels = false;
+  save_npz_dataset(work / "other.npz", graph);
+  CHECK(json_of(work, {"predict", "masked", "--dataset", "other.npz", "--nodes", "test"})["nodes"] ==
+        std::vector<int>{7});
+  const Outcome none = run(work, {"predict", "masked", "--dataset", "other.npz", "--nodes", "validation"});
+  CHECK(none.status == 4);
+  check_says(none.err, "other.npz: val_mask: missing, but --nodes validation asks for its nodes");
+}
+
 TEST_CASE("a boolean .npy is a mask of nodes, bytes of 0 and 1 are refused") {
   const WorkFolder work;
   train_small(work);

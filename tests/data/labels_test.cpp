@@ -49,6 +49,24 @@ TEST_CASE("nodes without a class, as -1 and as NaN") {
   CHECK(load_npz_dataset(folder.path() / "saved.npz").labels == dataset.labels);
 }
 
+TEST_CASE("labels that are no class are told as they stand in the file") {
+  MemberMap members = small_dataset();
+  const auto told = [&](const std::string& labels) {
+    members["labels"] = labels;
+    return data_error_of([&] { parse(members); });
+  };
+  CHECK(
+      contains(told(npy_bytes(std::vector<float>{0, 0.5f, 1, 0})), "bad.npz: labels: element 1: found 0.5, expected"));
+  // −1 in a type without signs.
+  const std::string wide = told(npy_of("<u8", "(4,)", raw(std::vector<std::uint64_t>{0, 1, ~std::uint64_t{0}, 0})));
+  CHECK(contains(wide, "bad.npz: labels: element 2: found the largest <u8, which -1 becomes"));
+  CHECK(contains(wide, "labels.astype('int64')"));
+  CHECK(contains(told(npy_of("<u4", "(4,)", raw(std::vector<std::uint32_t>{0, ~std::uint32_t{0}, 1, 0}))),
+                 "element 1: found the largest <u4, which -1 becomes"));
+  members["labels"] = npy_of("<u8", "(4,)", raw(std::vector<std::uint64_t>{0, 1, 1, 0}));
+  CHECK(parse(members).labels == std::vector<std::int32_t>{0, 1, 1, 0});
+}
+
 TEST_CASE("a mask that holds a node without a class is refused by name, and only then") {
   MemberMap members = small_dataset();
   members["labels"] = i64({0, 1, 1, -1});
@@ -215,4 +233,15 @@ TEST_CASE("edge weights are ignored with a note, or used") {
   CHECK(load_dataset(config).adjacency.values.empty());
   config.edge_weights = EdgeWeights::use;
   CHECK(contains(data_error_of([&] { load_dataset(config); }), "g.npz: edge 2 -> 1: found weight -0.25, expected"));
+}
+
+TEST_CASE("a name that nearly is a mask's is refused where the file's masks are wanted, and only there") {
+  const ScratchFolder folder;
+  MemberMap members = six_nodes({0, 1, 0, 1, 0, 1});
+  members["train_mask"] = bits({6}, {1, 1, 0, 0, 0, 0});
+  members["valid_mask"] = bits({6}, {0, 0, 1, 0, 0, 0});
+  DatasetConfig config = config_of(folder, members);
+  CHECK(contains(data_error_of([&] { load_dataset(config); }), "g.npz: found the member valid_mask"));
+  config.split.kind = SplitKind::fraction;
+  CHECK(load_dataset(config).validation_mask.empty());
 }

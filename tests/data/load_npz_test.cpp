@@ -118,3 +118,13 @@ TEST_CASE("a saved dataset is loaded as it was") {
   save_npz_dataset(folder.path() / "sparse.npz", sparse);
   check_equal(sparse, load_npz_dataset(folder.path() / "sparse.npz"));
 }
+
+TEST_CASE("a row and a column of numbers are vectors") {
+  const Dataset plain = parse(small_dataset());
+  for (const char* shape : {"(1, 2)", "(2, 1)"}) {
+    MemberMap members = small_dataset();
+    members["adj_shape"] = npy_of("<i8", shape, raw(std::vector<std::int64_t>{4, 4}));
+    members["attr_shape"] = npy_of("<i8", shape, raw(std::vector<std::int64_t>{4, 3}));
+    check_equal(parse(members), plain);
+  }
+}
