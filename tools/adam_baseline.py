@@ -32,18 +32,31 @@ try:
 except ImportError as error:
     sys.exit(f"adam_baseline.py needs numpy and PyTorch (pip install numpy torch): {error}")
 
-from graph_npz import MASKS, DataError, Graph, read_graph
+from graph_csr import DataError
+from graph_npz import Graph, read_graph
+from graph_rules import MASKS, NO_CLASS, split_of_masks
 
 PARTS = ("train", "validation", "test")
 
 
 # ---- data --------------------------------------------------------------------------------------------
-def split_of(graph: Graph, how: str) -> dict[str, np.ndarray]:
-    """Node ids of the three parts. fraction:T:V:SEED draws T and V of each class, the rest is the test part."""
+def compact_classes(graph: Graph) -> None:
+    """Numbers the classes that are in use 0, 1, …, as gamlp does by default; nodes without a class stay without."""
+    known = graph.labels != NO_CLASS
+    if not np.any(known):
+        raise DataError("no node has a class")
+    graph.labels[known] = np.unique(graph.labels[known], return_inverse=True)[1]
+
+
+def split_of(graph: Graph, how: str, index: int = 0) -> dict[str, np.ndarray]:
+    """Node ids of the three parts: split `index` of the file's masks, or fraction:T:V:SEED, which draws T and V of each
+    class and leaves the rest as the test part. A node without a class is in none."""
     if how == "file":
-        if len(graph.masks) != 3:
-            raise DataError("the file has no masks: give --split fraction:TRAIN:VALIDATION:SEED")
-        return {part: np.flatnonzero(graph.masks[mask]) for part, mask in zip(PARTS, MASKS)}
+        masks = split_of_masks(graph.masks, index)
+        if len(masks) != 3:
+            raise DataError(f"the file has {', '.join(masks) or 'no masks'}, expected {', '.join(MASKS)}: give --split "
+                            "fraction:TRAIN:VALIDATION:SEED")
+        return {part: np.flatnonzero(masks[mask]) for part, mask in zip(PARTS, MASKS)}
     try:
         kind, train, validation, seed = how.split(":")
         fractions = float(train), float(validation)
@@ -202,7 +215,8 @@ def summarise(rate: float, history: list[Epoch], targets: list[float]) -> dict[s
 
 def load(args: argparse.Namespace) -> Problem:
     graph = read_graph(args.dataset)
-    ids = split_of(graph, args.split)
+    compact_classes(graph)
+    ids = split_of(graph, args.split, args.split_index)
     for part, nodes in ids.items():
         if not len(nodes):
             raise DataError(f"{args.dataset}: the {part} part is empty")
@@ -249,6 +263,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--hops", type=positive, default=4, help="K, number of blocks of X (4)")
     parser.add_argument("--rates", type=parse_numbers, default="0.003,0.01", help="learning rates (%(default)s)")
     parser.add_argument("--split", default="file", help="file, or fraction:TRAIN:VALIDATION:SEED, drawn per class")
+    parser.add_argument("--split-index", type=int, default=0, metavar="I", help="which split of a file that holds several (0)")
     parser.add_argument("--binarize", action="store_true", help="features become 0 and 1")
     parser.add_argument("--row-normalize", action="store_true", help="each node's features sum to 1")
     parser.add_argument("--seed", type=int, default=0, help="of W1 (0)")

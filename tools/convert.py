@@ -2,17 +2,23 @@
 """Converts public graph datasets to the .npz layout that gamlp reads, and verifies the result.
 
     convert.py list                                      the paper's nine datasets and where to download them
-    convert.py planetoid  FOLDER NAME OUT.npz            ind.NAME.{x,tx,allx,y,ty,ally,graph,test.index}
-    convert.py gnn-benchmark FILE.npz OUT.npz            the collection of Shchur et al.; object arrays are dropped
-    convert.py ogb        FOLDER_OR_ZIP OUT.npz          OGB node property prediction (ogbn-arxiv)
-    convert.py graphsaint FOLDER OUT.npz                 adj_full.npz, feats.npy, class_map.json, role.json
-    convert.py verify     FILE.npz [--dataset NAME]      counts and content hashes against the built-in table
+    convert.py planetoid     FOLDER NAME OUT.npz         ind.NAME.{x,tx,allx,y,ty,ally,graph,test.index}
+    convert.py gnn-benchmark FILE.npz OUT.npz            the collection of Shchur et al., and whatever gamlp reads
+    convert.py ogb           FOLDER_OR_ZIP OUT.npz       OGB node property prediction (ogbn-arxiv, ogbn-papers100M)
+    convert.py graphsaint    FOLDER OUT.npz              adj_full.npz, feats.npy, class_map.json, role.json
+    convert.py heterophilous FILE.npz OUT.npz            node_features, node_labels, edges, train_masks, …
+    convert.py dgl-reddit    FOLDER OUT.npz              reddit_data.npz, reddit_graph.npz
+    convert.py files         GRAPH OUT.npz --node-features FILE [--labels FILE] [--parts TRAIN VALIDATION TEST]
+                                                         GRAPH: an edge list, or Matrix Market (.mtx, needs scipy)
+    convert.py verify        FILE.npz [--dataset NAME]   counts and content hashes against the built-in table
 
-Nothing is downloaded. Needs Python 3.9 and numpy. Exit status: 0 done, 1 bad input or failed verification, 2 usage.
+Nothing is downloaded. Nodes without a class have the label -1. Needs Python 3.9 and numpy.
+Exit status: 0 done, 1 bad input or failed verification, 2 usage, 141 nobody reads the output any more.
 """
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -21,16 +27,30 @@ try:
 except ImportError:
     sys.exit("convert.py needs numpy: apt-get install python3-numpy, or pip install numpy")
 
-from dataset_table import DATASETS, PLANETOID_PARTS, Dataset
-from graph_formats import id_mask, read_graphsaint, read_ogb, read_planetoid
-from graph_npz import MASKS, DataError, Graph, csr_from_entries, file_sha256, read_graph, write_graph
+from dataset_table import DATASETS, PLANETOID_PARTS
+from graph_csr import DataError, csr_from_entries
+from graph_files import read_files
+from graph_formats import GRAPHSAINT_FILES, dgl_files, read_dgl_reddit, read_graphsaint, read_heterophilous
+from graph_npz import Graph, read_graph, write_graph
+from graph_ogb import Folder, id_mask, read_ogb
+from graph_ogb_binary import convert_ogb_binary
+from graph_planetoid import read_planetoid
+from graph_report import check_counts, check_downloads, report, report_streamed
+from graph_rules import MASKS, NO_CLASS
+
+BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
 # ---- shared steps ------------------------------------------------------------------------------------
 def add_masks(graph: Graph, per_class: int, validation: int, test: int, seed: int) -> None:
-    """Random split: `per_class` training nodes of each class, then validation and test nodes from the rest."""
+    """Random split: `per_class` training nodes of each class, then validation and test nodes from the rest. Nodes
+    without a class are in no part."""
     order = np.random.default_rng(seed).permutation(graph.nodes)
-    train = np.concatenate([order[graph.labels[order] == c][:per_class] for c in range(graph.classes)])
+    order = order[graph.labels[order] != NO_CLASS]
+    parts = [order[graph.labels[order] == c][:per_class] for c in np.unique(graph.labels[order])]
+    if not parts:
+        raise DataError("--add-masks: no node has a class")
+    train = np.concatenate(parts)
     rest = order[~np.isin(order, train)]
     if len(rest) < validation + test:
         raise DataError(f"{len(rest)} nodes are left for {validation} validation and {test} test nodes")
@@ -45,56 +65,7 @@ def choose_storage(graph: Graph, how: str) -> None:
         graph.features = graph.features.to_dense()
     elif dense and (how == "sparse" or (how == "auto" and np.count_nonzero(graph.features) < .3 * graph.features.size)):
         row, col = np.nonzero(graph.features)
-        values = graph.features[row, col].astype(np.float64)
-        graph.features = csr_from_entries(row, col, graph.features.shape, values)
-
-
-def check_downloads(paths: list[Path], dataset: Dataset | None, ignore: bool) -> None:
-    """Prints the sha256 of every input file; a published checksum that does not match is an error."""
-    for path in paths:
-        digest = file_sha256(path)
-        expected = dataset.raw_sha256.get(path.name) if dataset else None
-        verdict = "no published checksum known: keep this one" if expected is None else "as published"
-        if expected is not None and digest != expected:
-            if not ignore:
-                raise DataError(f"{path}: sha256 {digest}, published {expected} (--ignore-checksum converts anyway)")
-            verdict = "NOT as published, ignored"
-        print(f"{digest}  {path.name}  ({verdict})")
-
-
-def check_counts(graph: Graph, dataset: Dataset) -> list[str]:
-    """Differences between the graph and the built-in table."""
-    found = graph.summary()
-    problems = []
-    for key in ("nodes", "edges", "features", "classes", "split"):
-        expected = getattr(dataset, key)
-        if expected is not None and found[key] != expected:
-            problems.append(f"{key}: {found[key]} found, {expected} expected")
-    return problems
-
-
-def report(path: Path, graph: Graph, name: str | None) -> list[str]:
-    """Prints counts and hashes of a graph; returns what does not agree with the built-in table."""
-    counts = graph.summary()
-    split = counts.pop("split")
-    parts = "no masks" if split is None else "train/validation/test " + "/".join(map(str, split))
-    print(f"{path}: " + ", ".join(f"{value} {key}" for key, value in counts.items()) + f", {parts}")
-    dataset = DATASETS.get(name) if name else None
-    digest = file_sha256(path)
-    same = "  the reference file, byte for byte" if dataset and digest == dataset.npz_sha256 else ""
-    print(f"  sha256    {digest}{same}")
-    problems = check_counts(graph, dataset) if dataset else []
-    for part, digest in graph.content_hashes().items():
-        expected = dataset.content.get(part) if dataset else None
-        verdict = "" if expected is None else ("  as the reference" if digest == expected else "  DIFFERS")
-        print(f"  {part:9} {digest}{verdict}")
-        if expected not in (None, digest):
-            problems.append(f"{part}: content hash {digest}, the reference has {expected}")
-    if dataset is None:
-        print("  not one of the nine known datasets: only its structure was checked")
-    elif not dataset.content:
-        print(f"  {dataset.title}: no reference content hash is known; counts were checked")
-    return problems
+        graph.features = csr_from_entries(row, col, graph.features.shape, graph.features[row, col])
 
 
 def find_name(path: Path, given: str | None) -> str | None:
@@ -103,6 +74,9 @@ def find_name(path: Path, given: str | None) -> str | None:
 
 def finish(graph: Graph, args: argparse.Namespace, name: str | None) -> int:
     choose_storage(graph, args.features)
+    graph.settle_weights(args.edge_weights)
+    if args.split_index is not None:
+        graph.choose_split(args.split_index)
     graph.check()
     problems = check_counts(graph, DATASETS[name]) if name else []
     if problems:
@@ -114,31 +88,62 @@ def finish(graph: Graph, args: argparse.Namespace, name: str | None) -> int:
 
 
 # ---- commands ----------------------------------------------------------------------------------------
-def convert(args: argparse.Namespace) -> int:
-    name = find_name(args.out, args.dataset)
+def input_files(args: argparse.Namespace) -> list[Path]:
     source: Path = args.source
     if args.command == "planetoid":
-        name = args.dataset or (args.name if args.name in DATASETS else None)
-        files = [source / f"ind.{args.name}.{part}" for part in PLANETOID_PARTS]
-    elif args.command == "graphsaint":
-        files = [source / f for f in ("adj_full.npz", "feats.npy", "class_map.json", "role.json")]
-    else:
-        files = [source] if source.is_file() else []
-    if args.command != "ogb" and (missing := [str(f) for f in files or [source] if not f.is_file()]):
-        raise DataError("missing: " + ", ".join(missing))
-    dataset = DATASETS[name] if name else None
-    check_downloads(files, dataset, args.ignore_checksum)
+        return [source / f"ind.{args.name}.{part}" for part in PLANETOID_PARTS]
+    if args.command == "graphsaint":
+        return [source / name for name in GRAPHSAINT_FILES]
+    if args.command == "dgl-reddit":
+        return dgl_files(source)
+    if args.command == "files":
+        return [source, args.node_features, *([args.labels] if args.labels else []), *(args.parts or [])]
+    return [source] if args.command != "ogb" or source.is_file() else []
+
+
+def read_source(args: argparse.Namespace) -> Graph:
+    source: Path = args.source
     if args.command == "planetoid":
-        graph = read_planetoid(source, args.name)
-    elif args.command == "ogb":
-        graph = read_ogb(source, args.split)
-    elif args.command == "graphsaint":
-        graph = read_graphsaint(source)
-    else:
-        graph = read_graph(source)
-        if args.add_masks:
-            add_masks(graph, args.train_per_class, args.validation, args.test, args.seed)
-    return finish(graph, args, name)
+        return read_planetoid(source, args.name)
+    if args.command == "ogb":
+        return read_ogb(source, args.split)
+    if args.command == "files":
+        return read_files(source, args.node_features, args.labels, args.parts)
+    readers = {"graphsaint": read_graphsaint, "dgl-reddit": read_dgl_reddit, "heterophilous": read_heterophilous,
+               "gnn-benchmark": read_graph}
+    graph = readers[args.command](source)
+    if getattr(args, "add_masks", False):
+        add_masks(graph, args.train_per_class, args.validation, args.test, args.seed)
+    return graph
+
+
+def convert(args: argparse.Namespace) -> int:
+    name = find_name(args.out, args.dataset)
+    if args.command == "planetoid":
+        name = args.dataset or (args.name if args.name in DATASETS else None)
+    files = input_files(args)
+    if missing := [str(f) for f in files if not f.is_file()]:
+        raise DataError("missing: " + ", ".join(missing))
+    check_downloads(files, DATASETS[name] if name else None, args.ignore_checksum)
+    if args.command == "ogb" and Folder(args.source).has("raw/data.npz"):
+        return convert_in_blocks(args, name)
+    return finish(read_source(args), args, name)
+
+
+def convert_in_blocks(args: argparse.Namespace, name: str | None) -> int:
+    """OGB's binary form, which is too large for what the other formats share."""
+    what = f"{args.source}: raw/data.npz is read in blocks"
+    if args.source.is_file():
+        raise DataError(f"{what}: unpack the .zip and give its folder")
+    if args.features == "sparse":
+        raise DataError(f"{what} and its features are written as they are stored: leave out --features sparse")
+    if args.split_index:
+        raise DataError(f"{what} and has one split: leave out --split-index {args.split_index}")
+    if name:
+        raise DataError(f"{what}, but {DATASETS[name].title} has another form: give another --dataset, or another name than "
+                        f"{args.out}")
+    report_streamed(args.out, convert_ogb_binary(args.source, args.split, args.out))
+    return 0
 
 
 def verify(args: argparse.Namespace) -> int:
@@ -159,6 +164,37 @@ def list_datasets(_: argparse.Namespace) -> int:
     return 0
 
 
+# ---- command line ------------------------------------------------------------------------------------
+SOURCES = {
+    "planetoid": "folder of ind.NAME.* files",
+    "gnn-benchmark": "an .npz of the collection, or one that gamlp reads",
+    "ogb": "folder or .zip with raw/ and split/ (with raw/data.npz: a folder)",
+    "graphsaint": "folder with the four files",
+    "heterophilous": "an .npz of heterophilous-graphs",
+    "dgl-reddit": "folder with reddit_data.npz and reddit_graph.npz or reddit_self_loop_graph.npz",
+    "files": "edge list, or Matrix Market (.mtx)",
+}
+
+
+def add_options(kind: str, sub: argparse.ArgumentParser) -> None:
+    """Those of one converter alone."""
+    if kind == "planetoid":
+        sub.add_argument("name", help="cora, citeseer, pubmed, …")
+    sub.add_argument("out", type=Path, metavar="OUT.npz")
+    if kind == "ogb":
+        sub.add_argument("--split", default="time", help="folder under split/ (default: time)")
+    if kind == "gnn-benchmark":
+        sub.add_argument("--add-masks", action="store_true", help="draw a random split")
+        for flag, value in (("train-per-class", 20), ("validation", 1000), ("test", 1000), ("seed", 0)):
+            sub.add_argument(f"--{flag}", type=int, default=value, help=f"with --add-masks (default {value})")
+    if kind == "files":
+        sub.add_argument("--node-features", type=Path, required=True, metavar="FILE",
+                         help="one row per node: text, .npy, .npz of scipy.sparse, or .mtx")
+        sub.add_argument("--labels", type=Path, metavar="FILE", help="one class per node: text or .npy")
+        sub.add_argument("--parts", type=Path, nargs=3, metavar=("TRAIN", "VALIDATION", "TEST"),
+                         help="node ids of each part: text or .npy")
+
+
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -168,20 +204,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     out.add_argument("--features", choices=("auto", "sparse", "dense"), default="auto",
                      help="how to store features (auto: CSR below 30 %% non-zeros)")
     out.add_argument("--ignore-checksum", action="store_true", help="accept a download that is not as published")
-    for kind, text in (("planetoid", "folder of ind.NAME.* files"), ("gnn-benchmark", "an .npz of the collection"),
-                       ("ogb", "folder or .zip with raw/ and split/"), ("graphsaint", "folder with the four files")):
+    out.add_argument("--edge-weights", choices=("keep", "ignore"), default="keep",
+                     help="weights of edges where the source has any (default: keep)")
+    out.add_argument("--split-index", type=int, metavar="I", help="keep split I alone of masks that hold several "
+                     "(default: all of them; dataset.split.index of gamlp takes one)")
+    for kind, text in SOURCES.items():
         sub = commands.add_parser(kind, help=text, parents=[out])
         sub.add_argument("source", type=Path, help=text)
-        if kind == "planetoid":
-            sub.add_argument("name", help="cora, citeseer, pubmed, …")
-        sub.add_argument("out", type=Path, metavar="OUT.npz")
+        add_options(kind, sub)
         sub.set_defaults(run=convert)
-        if kind == "ogb":
-            sub.add_argument("--split", default="time", help="folder under split/ (default: time)")
-        if kind == "gnn-benchmark":
-            sub.add_argument("--add-masks", action="store_true", help="draw a random split")
-            for flag, value in (("train-per-class", 20), ("validation", 1000), ("test", 1000), ("seed", 0)):
-                sub.add_argument(f"--{flag}", type=int, default=value, help=f"with --add-masks (default {value})")
     sub = commands.add_parser("verify", help="check a converted file", parents=[shared])
     sub.add_argument("file", type=Path)
     sub.set_defaults(run=verify)
@@ -192,10 +223,16 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
-        return args.run(args)
+        status = args.run(args)
+        sys.stdout.flush()
+        return status
     except DataError as error:
         print(f"convert.py: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Python flushes once more at the end: into nothing, or it would end in a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ class Dataset:
     raw_sha256: dict[str, str] = field(default_factory=dict)  # by file name
     npz_sha256: str | None = None  # of the reference .npz in our layout, compressed as it was
     content: dict[str, str] = field(default_factory=dict)  # by part: graph, features, labels, masks
+    older: dict[str, str] = field(default_factory=dict)  # what else a part may be …
+    older_means: str = ""  # … and how it differs
 
 
 PLANETOID = "https://github.com/kimiyoung/planetoid/raw/master/data/"
@@ -70,8 +72,10 @@ DATASETS: dict[str, Dataset] = {
         npz_sha256="3600fe104a0a149ff95149eb89892d4ecd332b4fa9697317d25b16e00cf2f039",
         content={"graph": "2ca27962a2782273fbc36e91faca367f034780d3887e71d0ede7f0b309171fa6",
                  "features": "fed16fab11be85838cbdc41d8f7f03348c9711994c28830292b183b78fbcbc50",
-                 "labels": "448f8c04e02516b2784cfd3c5d82049f84ea77d6ef94c65ee19f8ea8b792b0fa",
+                 "labels": "a33560b649dadb27528b35f6bf2a3976cdc61d2e24ae8db5f5d503233b0ef7aa",
                  "masks": "10e6220ef6804cd1bd6ebece0ed9e9e2d6cf6d0f269ac7cc2485b6b588aa3229"},
+        older={"labels": "448f8c04e02516b2784cfd3c5d82049f84ea77d6ef94c65ee19f8ea8b792b0fa"},
+        older_means="where the 15 nodes without a class are of class 0",
         **_planetoid("citeseer", (
             "d20de19150741e555de0ed037195630fc194114ebc7fd72ced62810148aa22f6",
             "539a8906a2da97628d212f2fdd668c109a8b3f0d36574b59e5d3fd5b5303da21",

@@ -2,22 +2,25 @@
 # Installs what gamlp needs and is missing: the packages below, by apt-get, on Debian 12 and its relatives.
 #   tools/setup.sh           to build and run
 #   tools/setup.sh --tests   also for tests, sanitizers, fuzzing, formatting and linting
+#   tools/setup.sh --aarch64 also to compile for aarch64 and to run that under an emulator
 # Touches nothing when all of them are there. Elsewhere it lists what is needed and ends without an error.
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev libvalijson-dev libzip-dev zlib1g-dev
   libopenblas-dev liblapacke-dev libdnnl-dev catch2 python3-matplotlib)
 test_packages=(clang clang-format clang-tidy libclang-rt-14-dev python3-numpy python3-scipy libopenmpi-dev openmpi-bin iproute2)
+aarch64_packages=(g++-aarch64-linux-gnu qemu-user)
 
 case "${1:-}" in
   "") ;;
   --tests) packages+=("${test_packages[@]}") ;;
+  --aarch64) packages+=("${aarch64_packages[@]}") ;;
   -h | --help)
-    sed -n '2,5s/^# \{0,1\}//p' "$0"
+    sed -n '2,6s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   *)
-    echo "setup: unknown option $1 (known: --tests)" >&2
+    echo "setup: unknown option $1 (known: --tests, --aarch64)" >&2
     exit 2
     ;;
 esac

@@ -20,7 +20,9 @@ import numpy as np
 import torch
 
 import adam_baseline as adam
-from graph_npz import MASKS, Graph, csr_from_entries, write_graph
+from graph_csr import csr_from_entries
+from graph_npz import Graph, write_graph
+from graph_rules import MASKS
 
 
 def block_graph(nodes: int = 90, classes: int = 3) -> Graph:
@@ -79,6 +81,30 @@ class AdamBaseline(unittest.TestCase):
         self.assertEqual(sorted(np.concatenate(list(split.values()))), list(range(90)))
         for part, count in (("train", 18), ("validation", 6), ("test", 6)):
             self.assertEqual(list(np.bincount(split[part] % 3)), [count] * 3)
+
+    def test_nodes_without_a_class_and_gaps_between_classes(self) -> None:
+        graph = block_graph()
+        graph.labels = np.array([-1, 5, 1990])[np.arange(90) % 3]
+        adam.compact_classes(graph)
+        self.assertEqual((list(graph.labels[:6]), graph.classes), ([-1, 0, 1] * 2, 2))
+        split = adam.split_of(graph, "fraction:0.6:0.2:7")
+        self.assertEqual({part: len(nodes) for part, nodes in split.items()}, {"train": 36, "validation": 12, "test": 12})
+        self.assertEqual(min(graph.labels[nodes].min() for nodes in split.values()), 0)
+
+    def test_masks_of_several_splits(self) -> None:
+        graph = block_graph()
+        graph.masks = {name: np.stack((mask, np.roll(mask, 30)), axis=1) for name, mask in graph.masks.items()}
+        for index, first in ((0, 0), (1, 30)):
+            split = adam.split_of(graph, "file", index)
+            self.assertEqual([int(nodes[0]) for nodes in split.values()], [first, first + 30, (first + 60) % 90])
+        write_graph(self.path, graph)
+        self.assertIn("split 2: the masks hold 2 splits, expected 0 to 1", self.run_main("--split-index", 2)[1])
+        graph.masks.pop("val_mask")
+        write_graph(self.path, graph)
+        self.assertIn("the file has train_mask, test_mask, expected train_mask, val_mask, test_mask", self.run_main()[1])
+        graph.masks, graph.labels = {}, np.full(90, -1)
+        write_graph(self.path, graph)
+        self.assertIn("no node has a class", self.run_main()[1])
 
     def test_learns_and_reports(self) -> None:
         out = self.path.with_suffix(".json")

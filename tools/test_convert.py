@@ -1,184 +1,31 @@
 #!/usr/bin/env python3
-"""Tests of convert.py on tiny files made here in each public format; nothing is downloaded."""
+"""Tests of convert.py: the collection of Shchur et al., the layout that is written, checks of the result. The other formats
+have tests of their own. Nothing is downloaded."""
 from __future__ import annotations
 
-import collections
 import contextlib
-import gzip
 import io
-import json
 import os
-import pickle
+import subprocess
 import sys
-import tempfile
-import types
 import unittest
-import zipfile
+import unittest.mock
 from pathlib import Path
 
-try:
-    import numpy as np
-except ImportError:
-    print("test_convert.py: skipped, numpy is missing (apt-get install python3-numpy)")
-    sys.exit(77)
-try:
-    import scipy.sparse as sparse
-except ImportError:
-    sparse = None
+from convert_testing import Base, csr_arrays, edges_of, np
 
-sys.dont_write_bytecode = True
 import convert
 import dataset_table
-from graph_formats import SafeUnpickler
-from graph_npz import Csr, DataError, Graph, csr_from_entries, read_graph, write_graph
-
-
-def csr_arrays(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rows, cols = np.nonzero(dense)
-    indptr = np.concatenate(([0], np.cumsum(np.bincount(rows, minlength=len(dense)))))
-    return dense[rows, cols], cols.astype(np.int32), indptr.astype(np.int32)
-
-
-class FakeCsr:
-    """Pickles as scipy's csr_matrix of old does, so that these tests do not need scipy."""
-
-    def __init__(self, dense: np.ndarray) -> None:
-        self.data, self.indices, self.indptr = csr_arrays(dense)
-        self._shape = dense.shape
-
-
-FakeCsr.__module__, FakeCsr.__qualname__, FakeCsr.__name__ = "scipy.sparse.csr", "csr_matrix", "csr_matrix"
-
-
-@contextlib.contextmanager
-def fake_scipy():
-    """Lets pickle find FakeCsr under scipy's name."""
-    names = ("scipy", "scipy.sparse", "scipy.sparse.csr")
-    saved = {name: sys.modules.get(name) for name in names}
-    modules = [types.ModuleType(name) for name in names]
-    modules[0].sparse, modules[1].csr, modules[2].csr_matrix = modules[1], modules[2], FakeCsr
-    sys.modules.update(zip(names, modules))
-    try:
-        yield
-    finally:
-        for name, module in saved.items():
-            if module is None:
-                sys.modules.pop(name)
-            else:
-                sys.modules[name] = module
-
-
-class Base(unittest.TestCase):
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = Path(folder.name)
-        self.out = self.dir / "out.npz"
-
-    def run_convert(self, *arguments: object) -> tuple[int, str, str]:
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = convert.main([str(a) for a in arguments])
-        return status, out.getvalue(), err.getvalue()
-
-    def convert(self, *arguments: object) -> Graph:
-        status, _, err = self.run_convert(*arguments)
-        self.assertEqual((status, err), (0, ""))
-        return read_graph(self.out)
-
-    def fails(self, message: str, *arguments: object) -> None:
-        status, _, err = self.run_convert(*arguments)
-        self.assertEqual(status, 1)
-        self.assertRegex(err, message)
-        self.assertEqual([f for f in os.listdir(self.dir) if "out.npz" in f], [], "something was left half-written")
-
-
-class Planetoid(Base):
-    """4 nodes with features in allx, test ids 6, 4 in file order; id 5 is isolated as in Citeseer."""
-
-    ALLX = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]], dtype=np.float32)
-    TX = np.array([[0, 1, 1], [1, 0, 1]], dtype=np.float32)
-
-    def setUp(self) -> None:
-        super().setUp()
-        with fake_scipy():
-            self.write(FakeCsr)
-
-    def write(self, matrix: type, protocol: int = 2) -> None:
-        graph = collections.defaultdict(list, {0: [1, 1, 6], 1: [0], 2: [2], 3: [4], 4: [3], 6: [0]})
-        hot = np.eye(3, dtype=np.int32)
-        parts = {"x": matrix(self.ALLX[:2]), "tx": matrix(self.TX), "allx": matrix(self.ALLX), "y": hot[[0, 1]],
-                 "ty": hot[[2, 1]], "ally": hot[[0, 1, 2, 0]], "graph": graph}
-        for part, value in parts.items():
-            (self.dir / f"ind.tiny.{part}").write_bytes(pickle.dumps(value, protocol=protocol))
-        (self.dir / "ind.tiny.test.index").write_text("6\n4\n")
-
-    def check(self) -> None:
-        graph = self.convert("planetoid", self.dir, "tiny", self.out)
-        self.assertEqual(graph.nodes, 7)
-        np.testing.assert_array_equal(graph.labels, [0, 1, 2, 0, 1, 0, 2])
-        features = graph.features.to_dense()
-        np.testing.assert_array_equal(features[:4], self.ALLX)
-        np.testing.assert_array_equal(features[[6, 4]], self.TX)
-        self.assertEqual(features[5].sum(), 0)
-        self.assertEqual(sorted(zip(graph.adjacency.rows(), graph.adjacency.indices)),
-                         [(0, 1), (0, 6), (1, 0), (2, 2), (3, 4), (4, 3), (6, 0)])
-        self.assertEqual(graph.summary()["edges"], 6)
-        np.testing.assert_array_equal(graph.masks["train_mask"], [1, 1, 0, 0, 0, 0, 0])
-        np.testing.assert_array_equal(graph.masks["val_mask"], [0, 0, 1, 1, 0, 0, 0])
-        np.testing.assert_array_equal(graph.masks["test_mask"], [0, 0, 0, 0, 1, 0, 1])
-
-    def test_isolated_test_nodes(self) -> None:
-        self.check()
-
-    @unittest.skipUnless(sparse, "scipy is missing (apt-get install python3-scipy)")
-    def test_real_scipy_pickles(self) -> None:
-        for protocol in (0, 2, 4):
-            self.write(sparse.csr_matrix, protocol)
-            self.check()
-
-    def test_python2_module_names(self) -> None:
-        raw = b"c__builtin__\nlist\n(tR."
-        self.assertEqual(SafeUnpickler(io.BytesIO(raw), encoding="latin1").load(), [])
-
-    def test_refuses_code(self) -> None:
-        (self.dir / "ind.tiny.graph").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
-        self.fails("refuses to load (os|posix).system", "planetoid", self.dir, "tiny", self.out)
-
-    def test_errors(self) -> None:
-        def broken(part: str, content: bytes, message: str) -> None:
-            path = self.dir / f"ind.tiny.{part}"
-            saved = path.read_bytes()
-            path.write_bytes(content)
-            self.fails(message, "planetoid", self.dir, "tiny", self.out)
-            path.write_bytes(saved)
-
-        broken("allx", (self.dir / "ind.tiny.allx").read_bytes()[:40], "ind.tiny.allx: not a readable pickle")
-        broken("tx", pickle.dumps([1]), "expected a sparse matrix in CSR form, found list")
-        broken("test.index", b"6\n", "1 distinct ids for 2 test rows")
-        broken("test.index", b"6\n3\n", "must start at 4")
-        broken("test.index", b"6\nfour\n", "four")
-        broken("test.index", b"4\n999999999\n", "far beyond")
-        broken("graph", pickle.dumps({0: [7]}), "node id 7 outside 0 … 6")
-        broken("ty", pickle.dumps(np.zeros(2)), "nodes × classes")
-        broken("ty", pickle.dumps(np.ones((2, 3))), "ind.tiny.ty: multi-label: row 0")
-        broken("ty", pickle.dumps(np.array([[0, 0, 1], [1, 1, 0]])), "ind.tiny.ty: multi-label: row 1")
-        (self.dir / "ind.tiny.y").unlink()
-        self.fails("missing: .*ind.tiny.y", "planetoid", self.dir, "tiny", self.out)
-
-    def test_wrong_counts_and_checksums(self) -> None:
-        for path in list(self.dir.glob("ind.tiny.*")):
-            path.rename(path.with_name(path.name.replace("tiny", "cora")))
-        self.fails("published", "planetoid", self.dir, "cora", self.out)
-        self.fails("not Cora as expected.*nodes: 7 found, 2708 expected", "planetoid", self.dir, "cora", self.out,
-                   "--ignore-checksum")
+import graph_report
+from graph_csr import Csr, DataError, csr_from_entries
+from graph_npz import Graph, read_graph, write_graph
 
 
 class GnnBenchmark(Base):
     def write(self, **changes: object) -> Path:
         rng = np.random.default_rng(1)
         data, indices, indptr = csr_arrays((rng.random((8, 5)) < .5).astype(np.float32))
-        arrays = {"adj_data": np.array([2.0, 1.0, 1.0]), "adj_indices": np.array([3, 1, 0], dtype=np.int32),
+        arrays = {"adj_data": np.array([1.0, 1.0, 1.0]), "adj_indices": np.array([3, 1, 0], dtype=np.int32),
                   "adj_indptr": np.array([0, 2, 3, 3, 3, 3, 3, 3, 3], dtype=np.int32), "adj_shape": np.array([8, 8]),
                   "attr_data": data, "attr_indices": indices, "attr_indptr": indptr, "attr_shape": np.array([8, 5]),
                   "labels": np.array([0, 1] * 4, dtype=np.int16), "class_names": np.array(["a", None], dtype=object)}
@@ -208,6 +55,53 @@ class GnnBenchmark(Base):
         self.fails("6 nodes are left for 1000", "gnn-benchmark", self.write(), self.out, "--add-masks",
                    "--train-per-class", 1)
 
+    def test_nodes_without_a_class_are_drawn_into_no_mask(self) -> None:
+        raw = self.write(labels=np.array([0, 1, 0, 1, 0, 1, -1, np.nan]))
+        options = ("--add-masks", "--train-per-class", 1, "--validation", 2, "--test", 2)
+        graph = self.convert("gnn-benchmark", raw, self.out, *options)
+        np.testing.assert_array_equal(graph.labels, [0, 1, 0, 1, 0, 1, -1, -1])
+        self.assertEqual(graph.summary()["split"], (2, 2, 2))
+        self.fails("4 nodes are left for 3 validation and 2 test", "gnn-benchmark", raw, self.out, *options[:3],
+                   "--validation", 3, "--test", 2)
+
+    def test_no_labels(self) -> None:
+        graph = self.convert("gnn-benchmark", self.write(labels=None), self.out)
+        self.assertFalse(graph.has_labels)
+        with np.load(self.out) as file:
+            self.assertNotIn("labels", file.files)
+
+    def test_weights(self) -> None:
+        """Both directions of the rule: weights are kept by default, dropped on request, with a note either way."""
+        raw = self.write(adj_data=np.array([.5, 0, 2], dtype=np.float64), adj_indices=np.array([3, 1, 0]))
+        kept = self.convert("gnn-benchmark", raw, self.out, note="weights .0.5 to 2., which were kept; .* \"use\" takes")
+        self.assertEqual(edges_of(kept), [(0, 3, .5), (1, 0, 2)])
+        dropped = self.convert("gnn-benchmark", raw, self.out, "--edge-weights", "ignore", note="which were dropped")
+        self.assertEqual(edges_of(dropped), [(0, 3, 1), (1, 0, 1)])
+        raw = self.write(adj_data=np.array([-1., 1, 1]))
+        kept = self.convert("gnn-benchmark", raw, self.out, note="will refuse them, as edge 0 -> 3 has -1")
+        self.assertEqual(edges_of(kept), [(0, 1, 1), (0, 3, -1), (1, 0, 1)])
+
+    def test_duplicates_are_one_edge_or_add_up_and_never_cancel(self) -> None:
+        twice = {"adj_indices": np.array([3, 3, 0])}
+        self.assertEqual(edges_of(self.convert("gnn-benchmark", self.write(**twice), self.out)), [(0, 3, 1), (1, 0, 1)])
+        raw = self.write(adj_data=np.array([1, .5, 1]), **twice)
+        self.assertEqual(edges_of(self.convert("gnn-benchmark", raw, self.out, note="1 to 1.5")), [(0, 3, 1.5), (1, 0, 1)])
+        raw = self.write(adj_data=np.array([1., -1, 1]), **twice)
+        ignored = self.convert("gnn-benchmark", raw, self.out, "--edge-weights", "ignore", note="dropped")
+        self.assertEqual(edges_of(ignored), [(0, 3, 1), (1, 0, 1)])
+
+    def test_several_splits(self) -> None:
+        masks = {f"{m}_mask": np.array([np.roll(np.eye(8, dtype=bool)[i], s) for s in range(3)]).T
+                 for i, m in enumerate(("train", "val", "test"))}
+        for stored in (masks, {name: mask.T for name, mask in masks.items()}):
+            raw = self.write(**stored)
+            graph = self.convert("gnn-benchmark", raw, self.out)
+            np.testing.assert_array_equal(graph.masks["val_mask"], masks["val_mask"])
+            self.assertEqual((graph.splits, graph.summary()["split"]), (3, (1, 1, 1)))
+            one = self.convert("gnn-benchmark", raw, self.out, "--split-index", 2)
+            np.testing.assert_array_equal(one.masks["test_mask"], masks["test_mask"][:, 2])
+        self.fails("split 3: the masks hold 3 splits, expected 0 to 2", "gnn-benchmark", raw, self.out, "--split-index", 3)
+
     def test_dense_features(self) -> None:
         dense = np.arange(16, dtype=np.float64).reshape(8, 2)
         none = {f"attr_{k}": None for k in ("data", "indices", "indptr", "shape")}
@@ -215,124 +109,35 @@ class GnnBenchmark(Base):
         self.assertIsInstance(self.convert("gnn-benchmark", raw, self.out).features, np.ndarray)
         stored = self.convert("gnn-benchmark", raw, self.out, "--features", "sparse").features
         self.assertIsInstance(stored, Csr)
+        both = self.write(attr_matrix=np.ones((8, 2)))
+        self.assertEqual(self.convert("gnn-benchmark", both, self.out).features.shape, (8, 5), "CSR goes first")
         np.testing.assert_array_equal(stored.to_dense(), dense)
 
     def test_errors(self) -> None:
         for message, changes in {
             "missing adj_data": {"adj_data": None},
             "no features": {"attr_data": None},
-            "no 'labels'": {"labels": None},
             "several per node": {"labels_data": np.ones(3)},
-            "column 8 or 0 outside 0 … 7": {"adj_indices": np.array([3, 8, 0])},
+            "array 'labels' holds Python objects": {"labels": np.array([0, None] * 4, dtype=object)},
+            "member y, which is not read, and no labels": {"labels": None, "y": np.zeros(8)},
+            "column 8 outside 0 … 7": {"adj_indices": np.array([3, 8, 0])},
             "indptr has 3 entries, expected rows \\+ 1 = 9": {"adj_indptr": np.array([0, 2, 3])},
             "must rise from 0 to 3": {"adj_indptr": np.array([0, 3, 2, 3, 3, 3, 3, 3, 3])},
             "impossible shape": {"adj_shape": np.array([2**40, 2**40])},
             "NaN": {"adj_data": np.array([1, np.nan, 1])},
-            "-1 found, classes count from 0": {"labels": np.array([-1] * 8)},
-            "float64 of shape \\(8,\\), expected 8 integers": {"labels": np.zeros(8)},
-            "only train_mask of the three": {"train_mask": np.zeros(8, bool)},
-            "train_mask: found 256, expected 0 or 1": {f"{m}_mask": np.full(8, 256) for m in ("train", "val", "test")},
-            "node 0 is in more than one": {f"{m}_mask": np.ones(8, bool) for m in ("train", "val", "test")},
+            "attr_matrix: holds NaN or infinite values: element 3: found 1e\\+39":
+                {"attr_data": None, "attr_matrix": np.array([[0, 0, 0, 1e39, 0]] * 8)},
+            "edge 0 -> 1: the weights of its duplicates add up to 0":
+                {"adj_data": np.array([1., -1, 1]), "adj_indices": np.array([1, 1, 0])},
         }.items():
             with self.subTest(message):
                 self.fails(message, "gnn-benchmark", self.write(**changes), self.out)
+        unknown = self.write(labels=np.full(8, -1))
+        self.fails("--add-masks: no node has a class", "gnn-benchmark", unknown, self.out, "--add-masks")
         raw = self.write()
         raw.write_bytes(raw.read_bytes()[:300])
         self.fails("not a readable .npz", "gnn-benchmark", raw, self.out)
         self.fails("missing: ", "gnn-benchmark", self.dir / "none.npz", self.out)
-
-
-class Ogb(Base):
-    FILES = {"raw/edge.csv.gz": "0,1\n2,0\n2,0\n3,3\n", "raw/node-feat.csv.gz": "0.5,-1\n2,3\n0,1\n4,5\n",
-             "raw/node-label.csv.gz": "0\n2\n1\n0\n", "split/time/train.csv.gz": "0\n3\n",
-             "split/time/valid.csv.gz": "1\n", "split/time/test.csv.gz": "2\n"}
-
-    def setUp(self) -> None:
-        super().setUp()
-        for name, text in self.FILES.items():
-            self.put(name, text)
-
-    def put(self, name: str, text: str) -> None:
-        path = self.dir / "arxiv" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(text.encode()))
-
-    def check(self, source: Path) -> None:
-        graph = self.convert("ogb", source, self.out)
-        self.assertEqual(list(zip(graph.adjacency.rows(), graph.adjacency.indices)), [(0, 1), (2, 0), (3, 3)])
-        np.testing.assert_array_equal(graph.features, [[.5, -1], [2, 3], [0, 1], [4, 5]])
-        np.testing.assert_array_equal(graph.labels, [0, 2, 1, 0])
-        self.assertEqual(graph.summary(), {"nodes": 4, "edges": 4, "features": 2, "classes": 3, "split": (2, 1, 1)})
-
-    def test_folder(self) -> None:
-        self.check(self.dir / "arxiv")
-
-    def test_zip(self) -> None:
-        with zipfile.ZipFile(self.dir / "arxiv.zip", "w") as archive:
-            for name in self.FILES:
-                archive.write(self.dir / "arxiv" / name, f"arxiv/{name}")
-        self.fails("sha256", "ogb", self.dir / "arxiv.zip", self.out, "--dataset", "ogbn_arxiv")
-        self.check(self.dir / "arxiv.zip")
-
-    def test_errors(self) -> None:
-        for name, text, message in (("raw/edge.csv.gz", "0,4\n", "node id 4 outside 0 … 3"),
-                                    ("raw/edge.csv.gz", "0,1,2\n", "3 columns, expected 2"),
-                                    ("raw/node-label.csv.gz", "0\n1\n", "2 labels for 4 rows"),
-                                    ("raw/node-label.csv.gz", "0\n1.5\n1\n0\n", "not a whole number"),
-                                    ("raw/node-feat.csv.gz", "1,x\n", "node-feat.csv.gz"),
-                                    ("raw/node-feat.csv.gz", "nan,1\n2,3\n0,1\n4,5\n", "NaN"),
-                                    ("split/time/test.csv.gz", "1\n", "more than one part")):
-            with self.subTest(message):
-                self.put(name, text)
-                self.fails(message, "ogb", self.dir / "arxiv", self.out)
-                self.put(name, self.FILES[name])
-        path = self.dir / "arxiv/raw/edge.csv.gz"
-        path.write_bytes(path.read_bytes()[:15])
-        self.fails("edge.csv.gz", "ogb", self.dir / "arxiv", self.out)
-        self.fails("neither|no such", "ogb", self.dir / "nothing", self.out)
-
-
-class GraphSaint(Base):
-    def setUp(self) -> None:
-        super().setUp()
-        dense = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
-        data, indices, indptr = csr_arrays(dense)
-        np.savez_compressed(self.dir / "adj_full.npz", indices=indices, indptr=indptr, format=np.array(b"csr"),
-                            shape=np.array([3, 3]), data=data)
-        np.save(self.dir / "feats.npy", np.array([[1.5, 2], [3, 4], [5, 6]]))
-        self.put("class_map.json", {"0": 1, "2": 0, "1": 2})
-        self.put("role.json", {"tr": [2], "va": [0], "te": [1]})
-
-    def put(self, name: str, value: object) -> None:
-        (self.dir / name).write_text(json.dumps(value))
-
-    def test_convert(self) -> None:
-        graph = self.convert("graphsaint", self.dir, self.out)
-        np.testing.assert_array_equal(graph.labels, [1, 2, 0])
-        np.testing.assert_array_equal(graph.features, np.array([[1.5, 2], [3, 4], [5, 6]], dtype=np.float32))
-        self.assertEqual(graph.summary(), {"nodes": 3, "edges": 4, "features": 2, "classes": 3, "split": (1, 1, 1)})
-
-    def test_errors(self) -> None:
-        for name, good, bad, message in (
-                ("class_map.json", {"0": 1, "1": 2, "2": 0}, {"0": 1, "2": 0}, "node 1 has no class"),
-                ("class_map.json", {"0": 1, "1": 2, "2": 0}, {"0": [1, 0]}, "one class per node"),
-                ("class_map.json", {"0": 1, "1": 2, "2": 0}, {"3": 1}, "outside 0 … 2"),
-                ("role.json", {"tr": [2], "va": [0], "te": [1]}, {"tr": [2], "va": [0]}, "'te' must be a list"),
-                ("role.json", {"tr": [2], "va": [0], "te": [1]}, {"tr": [2], "va": [0], "te": [-1]}, "outside")):
-            with self.subTest(message):
-                self.put(name, bad)
-                self.fails(message, "graphsaint", self.dir, self.out)
-                self.put(name, good)
-        adjacency = self.dir / "adj_full.npz"
-        with np.load(adjacency) as file:
-            arrays = dict(file)
-        np.savez(adjacency, **{**arrays, "format": np.array(b"csc")})
-        self.fails("sparse format b'csc', expected CSR", "graphsaint", self.dir, self.out)
-        np.savez(adjacency, **arrays)
-        np.save(self.dir / "feats.npy", np.zeros((2, 2)))
-        self.fails("expected 3 rows", "graphsaint", self.dir, self.out)
-        (self.dir / "feats.npy").write_bytes(b"no array")
-        self.fails("not a readable .npy", "graphsaint", self.dir, self.out)
 
 
 class Layout(Base):
@@ -348,6 +153,23 @@ class Layout(Base):
         self.assertEqual(first.content_hashes(), second.content_hashes())
         second.labels = np.array([0, 1, 1])
         self.assertNotEqual(first.content_hashes()["labels"], second.content_hashes()["labels"])
+
+    def test_content_hash_of_labels_where_older_copies_say_class_0(self) -> None:
+        graph = self.graph()
+        graph.masks = {}
+        old = graph.content_hashes()["labels"]
+        graph.labels = np.array([0, 1, -1])
+        new = graph.content_hashes()["labels"]
+        counts = {key: graph.summary()[key] for key in ("nodes", "edges", "features", "classes")}
+        table = {"tiny": dataset_table.Dataset("Tiny", "planetoid", (), **counts, content={"labels": new},
+                                               older={"labels": old}, older_means="with class 0")}
+        with unittest.mock.patch.dict("graph_report.DATASETS", table):
+            for labels, problems in (([0, 1, -1], 0), ([0, 1, 0], 0), ([0, 1, 1], 1)):
+                graph.labels = np.array(labels)
+                write_graph(self.out, graph)
+                with contextlib.redirect_stdout(io.StringIO()) as out:
+                    self.assertEqual(len(graph_report.report(self.out, graph, "tiny")), problems)
+                self.assertEqual("with class 0" in out.getvalue(), labels == [0, 1, 0])
 
     def test_verify(self) -> None:
         write_graph(self.out, self.graph())
@@ -370,6 +192,23 @@ class Layout(Base):
         with self.assertRaisesRegex(DataError, "cannot be written"):
             write_graph(self.out / "below.npz", self.graph())
 
+    def test_nobody_reads_the_output(self) -> None:
+        """`convert.py … | head -1`: the file is whole or absent, the status that of SIGPIPE, and no traceback follows."""
+        write_graph(self.dir / "in.npz", self.graph())
+        # Buffered, the output breaks at the end; unbuffered, at its first line, before anything is written.
+        for unbuffered, written in (("", True), ("1", False)):
+            self.out.unlink(missing_ok=True)
+            read, write = os.pipe()
+            os.close(read)
+            command = [sys.executable, "-B", convert.__file__, "gnn-benchmark", self.dir / "in.npz", self.out]
+            run = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False,
+                                 env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+            os.close(write)
+            self.assertEqual((run.returncode, run.stderr), (141, b""))
+            self.assertEqual([f for f in os.listdir(self.dir) if "out.npz" in f], ["out.npz"] * written)
+            if written:
+                self.assertEqual(read_graph(self.out).content_hashes(), self.graph().content_hashes())
+
     def test_table(self) -> None:
         status, out, _ = self.run_convert("list")
         self.assertEqual((status, len(dataset_table.DATASETS)), (0, 9))
@@ -377,7 +216,7 @@ class Layout(Base):
             self.assertIn(f"{name}: {dataset.title}", out)
             files = {url.rsplit("/", 1)[1] for url in dataset.urls}
             self.assertLessEqual(set(dataset.raw_sha256), files)
-            for digest in [*dataset.raw_sha256.values(), *dataset.content.values()]:
+            for digest in [*dataset.raw_sha256.values(), *dataset.content.values(), *dataset.older.values()]:
                 self.assertRegex(digest, "^[0-9a-f]{64}$")
 
 

@@ -43,6 +43,7 @@ void run(const ops::ResidualBias&, Queue&);  // column_mean.cu
 void run(const ops::PReceive&, Queue&);      // receive.cu
 void run(const ops::QReceive&, Queue&);
 void run(const ops::Dot&, Queue&);  // sums.cu
+void run(const ops::Distance2&, Queue&);
 void run(const ops::ResidualAdd&, Queue&);
 void run(const ops::WGradient&, Queue&);
 void run(const ops::PGradient&, Queue&);

@@ -1,5 +1,6 @@
 // Norms and the passes that are one sum and one product. Per value:
 //   dot           Σ a b                               reads a, b: 8 bytes (4 when they are the same)
+//   distance2     Σ (a − b)²                        reads a, b: 8 bytes
 //   residual_add  r ← r + d, Σ d²                     reads d, r, writes r: 12 bytes
 //   w_gradient    g ← g + μ W, Σ g²                   reads g, W, writes g: 12 bytes
 //   p_gradient    g ← g + u + ρ (p − q), Σ g²         reads g, u, p, q, writes g: 20 bytes
@@ -22,6 +23,14 @@ struct DotBody : OneSum {
     const Eight x = load8(a, first, n);
     const Eight y = a == b ? x : load8(b, first, n);
     for (int k = 0; k < 8; ++k) sums[0] += x.v[k] * y.v[k];
+  }
+};
+
+struct Distance2Body : OneSum {
+  const float *a, *b;
+  __device__ void each(Index first, Index n, float* sums) const {
+    const Eight x = load8(a, first, n), y = load8(b, first, n);
+    for (int k = 0; k < 8; ++k) sums[0] += (x.v[k] - y.v[k]) * (x.v[k] - y.v[k]);
   }
 };
 
@@ -73,6 +82,9 @@ struct PGradientBody : OneSum {
 
 void run(const ops::Dot& op, Queue& queue) {
   map(queue, ops::Dot::name, DotBody{{op.out.data}, op.a.data, op.b.data}, op.a.size());
+}
+void run(const ops::Distance2& op, Queue& queue) {
+  map(queue, ops::Distance2::name, Distance2Body{{op.out.data}, op.a.data, op.b.data}, op.a.size());
 }
 void run(const ops::ResidualAdd& op, Queue& queue) {
   map(queue, ops::ResidualAdd::name, ResidualAddBody{{op.norm2.data}, op.d.data, op.r.data}, op.r.size());

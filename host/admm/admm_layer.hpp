@@ -17,9 +17,10 @@ struct AdmmProgram::Layer {
   Buffer w_memory, b_memory, p_memory, z_memory, q_memory, u_memory;
   Buffer r_memory, mean_memory;                       // gradient: residual W p + b − z; its column mean
   Buffer v_memory, t_memory;                          // exact: multiplier, z − v
+  Buffer q_before_memory;                             // where the dual residual is asked for
   Buffer p_feedback, q_feedback, p_scales, q_scales;  // quantisation
 
-  Mat w, b, p, z, q, u, r, mean, v, t;
+  Mat w, b, p, z, q, q_before, u, r, mean, v, t;
   Mat t_mean, p_mean;  // exact: the column means, both in `mean`
   ConstMat input;      // p, or the first layer's x
   Mat q_in, u_in;      // of the boundary below

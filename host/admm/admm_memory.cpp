@@ -66,6 +66,7 @@ void AdmmProgram::allocate_variables(Layer& l) {
   if (!l.last) {
     create(l.q_memory, l.q, v, l.m, "q");
     create(l.u_memory, l.u, v, l.m, "u");
+    if (spec_.dual_residual) create(l.q_before_memory, l.q_before, v, l.m, "q before", MemoryKind::workspace);
   }
   if (exact_) {
     create(l.v_memory, l.v, v, l.m, "v");

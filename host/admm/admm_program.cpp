@@ -188,6 +188,7 @@ void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
       message = right_->q_message[parity].raw(right_->q_bytes);
     }
     if (exact_ && message.data == nullptr) exact_product(l);
+    if (metrics && l.q_before.data != nullptr) enqueue(ops::Copy{as_bytes(ConstMat(l.q)), as_bytes(l.q_before)});
     exact_ ? exact_zq(l, epoch, message) : gradient_zq(l, epoch, message);
     if (index == range_.last) exchange_q(epoch);
   }
@@ -195,6 +196,9 @@ void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   enqueue(ops::Tick{iteration()});
   if (!metrics) return;
   for (auto& l : layers_) {
+    if (l->q_before.data != nullptr) {
+      enqueue(ops::Distance2{ConstMat(l->q), ConstMat(l->q_before), scalar(l->index, kQStep2)});
+    }
     if (l->mu == 0.0) continue;
     const ConstMat a = l->kernel ? ConstMat(input_->a()) : ConstMat(l->w);
     const ConstMat b = l->kernel ? ConstMat(input_->c()) : ConstMat(l->w);

@@ -130,9 +130,14 @@ std::string to_text(const SavedRun& run, const Evaluation& e) {
 
 // A model that was trained here gives the accuracies that its run recorded; a difference means that the dataset, or
 // the file of weights, is no longer the one of the run.
-void compare_with_result(const SavedRun& run, const Evaluation& e) {
-  const auto result = read_result(RunFolder::open(run.folder));
+void compare_with_result(const SavedRun& run, const Evaluation& e, int stage) {
+  auto result = read_result(RunFolder::open(run.folder));
   if (!result) return;
+  if (stage > 0) {
+    const auto i = static_cast<std::size_t>(stage) - 1;
+    if (!result->contains("stages") || !(*result)["stages"].is_array() || i >= (*result)["stages"].size()) return;
+    result = (*result)["stages"][i];
+  }
   for (std::size_t i = 0; i < kParts.size(); ++i) {
     const std::string key = std::string(kParts[i]) + "_accuracy";
     if (!result->contains(key) || !(*result)[key].is_number()) continue;
@@ -150,6 +155,7 @@ void add_evaluate(CLI::App& app, Shared& shared) {
   struct Arguments {
     std::string run;
     std::optional<std::string> dataset;
+    int stage = 0;
   };
   auto args = std::make_shared<Arguments>();
   CLI::App* command =
@@ -157,13 +163,14 @@ void add_evaluate(CLI::App& app, Shared& shared) {
   command->add_option("run", args->run, "Run folder")->required();
   command->add_option("--dataset", args->dataset,
                       "Another graph (.npz) with the same features, split as in the run's config");
+  add_stage_option(*command, args->stage);
   command->add_flag("--json", shared.json, "One JSON object, confusion matrix included");
   command->footer("Example:  gamlp evaluate runs/quickstart --json");
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
-      const SavedRun run = open_saved_run(args->run, args->dataset);
+      const SavedRun run = open_saved_run(args->run, args->dataset, args->stage);
       const Evaluation result = evaluate_run(run);
-      if (!args->dataset) compare_with_result(run, result);
+      if (!args->dataset) compare_with_result(run, result, args->stage);
       write_stdout(shared.json ? to_json(run, result).dump() + "\n" : to_text(run, result));
       return 0;
     };

@@ -224,6 +224,7 @@ void add_predict(CLI::App& app, Shared& shared) {
   struct Arguments {
     std::string run, nodes = "all", output;
     std::optional<std::string> dataset;
+    int stage = 0;
   };
   auto args = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("predict", "Class and probabilities of nodes by a run's best weights");
@@ -242,13 +243,14 @@ void add_predict(CLI::App& app, Shared& shared) {
         return known ? std::string() : "\"" + file + "\" must end in .csv or .npy (or .json with --json)";
       });
   command->add_option("--dataset", args->dataset, "Another graph (.npz) with the same features");
+  add_stage_option(*command, args->stage);
   command->add_flag("--json", shared.json, "One JSON object: nodes, classes, probabilities");
   command->footer(
       "Examples:  gamlp predict runs/quickstart --nodes 0,1,2\n"
       "           gamlp predict runs/quickstart --nodes test --output test.npy");
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
-      const SavedRun run = open_saved_run(args->run, args->dataset);
+      const SavedRun run = open_saved_run(args->run, args->dataset, args->stage);
       write(predict(run, chosen_nodes(run, args->nodes)), args->output, shared.json);
       return 0;
     };

@@ -117,7 +117,19 @@ std::string result_table(const nlohmann::ordered_json& r) {
                                                               : "  (of the last epoch: no node validates)"));
   row("validation accuracy", accuracy("validation_accuracy"));
   row("train accuracy", accuracy("train_accuracy"));
-  row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()));
+  const bool several = r.contains("layers") && r.contains("stages") && r["stages"].size() > 1;
+  row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()) +
+                        (several ? format(", epoch %lld with %lld layers", r["best_stage_epoch"].get<long long>(),
+                                          r["layers"].get<long long>())
+                                 : ""));
+  for (std::size_t i = 0; several && i < r["stages"].size(); ++i) {
+    const auto& stage = r["stages"][i];
+    const auto share = [&](const char* key) { return stage[key].is_null() ? "–" : percent(stage[key].get<double>()); };
+    row(i == 0 ? "every stage's best" : "",
+        format("%3lld layers: ", stage["layers"].get<long long>()) + share("test_accuracy") + " test, " +
+            share("validation_accuracy") +
+            format(" validation, epoch %lld of the stage", stage["best_stage_epoch"].get<long long>()));
+  }
   row("time", human_seconds(r["seconds"].get<double>()) +
                   format(", %.2f ms per epoch", 1e3 * r["seconds_per_epoch"].get<double>()));
   row("bytes exchanged", human_bytes(r["bytes_sent"].get<double>()) + ", " +

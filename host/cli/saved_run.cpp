@@ -1,11 +1,14 @@
 #include "host/cli/saved_run.hpp"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <span>
 #include <utility>
 
 #include "host/config/locate.hpp"
+#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/core/threads.hpp"
@@ -19,14 +22,34 @@
 namespace gamlp::cli {
 namespace fs = std::filesystem;
 
-SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& other) {
-  const RunFolder folder = RunFolder::open(run);
+namespace {
+
+fs::path weights_file(const RunFolder& folder, int stage) {
+  const std::string run = folder.path().string();
   std::error_code error;
   if (!fs::exists(folder.best_path(), error)) {
     throw DataError(folder.best_path().string() +
-                    ": no such file: the run is not finished; continue it with: gamlp resume " + run.string());
+                    ": no such file: the run is not finished; continue it with: gamlp resume " + run);
   }
-  SavedRun saved{run, load_model(folder.best_path()), {}};
+  if (stage == 0) return folder.best_path();
+  const auto stages = static_cast<int>(load_config(folder.config_path()).stages.size());
+  if (stage > stages) {
+    throw DataError("--stage: found " + std::to_string(stage) + ", expected at most " + std::to_string(stages) +
+                    ", the stages of " + run);
+  }
+  const fs::path file = folder.best_path(stages == 1 ? 0 : stage);  // one stage has no file beside the result's
+  if (!fs::exists(file, error)) {
+    throw DataError(file.string() +
+                    ": no such file: an older version, which kept no weights of stages, trained the run");
+  }
+  return file;
+}
+
+}  // namespace
+
+SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& other, int stage) {
+  const RunFolder folder = RunFolder::open(run);
+  SavedRun saved{run, load_model(weights_file(folder, stage)), {}};
   for (const std::string& note : saved.model.notes) std::fprintf(stderr, "gamlp: note: %s\n", note.c_str());
   DatasetConfig& source = saved.model.config.dataset;
   if (other) {
@@ -45,6 +68,11 @@ SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& o
                     std::to_string(source.hops) + " hops)");
   }
   return saved;
+}
+
+void add_stage_option(CLI::App& command, int& stage) {
+  command.add_option("--stage", stage, "The best weights of this stage, 1 the first (default: the run's result)")
+      ->check(CLI::Range(1, std::numeric_limits<int>::max()).description("integer from 1"));
 }
 
 Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes, std::size_t chunk_bytes) {

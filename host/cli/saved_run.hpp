@@ -12,6 +12,10 @@
 #include "host/train/run_folder.hpp"
 #include "host/train/saved_model.hpp"
 
+namespace CLI {
+class App;
+}
+
 namespace gamlp::cli {
 
 struct SavedRun {
@@ -24,9 +28,13 @@ struct SavedRun {
   std::int32_t class_id(std::int64_t c) const { return gamlp::class_id(model.preparation.class_ids, c); }
 };
 
-// RUN/best.safetensors and the dataset of its config, or `other` (.npz) in its place. Throws DataError when there is
-// no model yet, or when its inputs do not fit the graph's features.
-SavedRun open_saved_run(const std::filesystem::path& run, const std::optional<std::string>& other);
+// RUN/best.safetensors, or the weights of a stage (1-based; 0: the result's), and the dataset of its config, or `other`
+// (.npz) in its place. Throws DataError when there is no such model, or when its inputs do not fit the graph's
+// features.
+SavedRun open_saved_run(const std::filesystem::path& run, const std::optional<std::string>& other, int stage = 0);
+
+// --stage of a command: what open_saved_run takes.
+void add_stage_option(CLI::App& command, int& stage);
 
 // Class scores of nodes, one row each: the plain forward pass on the original augmented inputs, made for some nodes
 // at a time (`chunk_bytes` of inputs), so that memory stays bounded on any graph.

@@ -65,6 +65,10 @@ inline constexpr std::array<EnumName<Rounding>, 2> enum_names<Rounding>{
     {{Rounding::nearest, "nearest"}, {Rounding::stochastic, "stochastic"}}};
 
 template <>
+inline constexpr std::array<EnumName<Report>, 2> enum_names<Report>{
+    {{Report::last_stage, "last_stage"}, {Report::best_stage, "best_stage"}}};
+
+template <>
 inline constexpr std::array<EnumName<ProductPrecision>, 3> enum_names<ProductPrecision>{
     {{ProductPrecision::float32, "float32"}, {ProductPrecision::tf32, "tf32"}, {ProductPrecision::bf16, "bf16"}}};
 

@@ -153,6 +153,7 @@ void fields(T& c, Visit&& visit) {
   visit("evaluate_every", c.evaluate_every);
   visit("checkpoint_every", c.checkpoint_every);
   visit("stop", c.stop);
+  visit("report", c.report);
 }
 
 template <SectionOf<DistributedConfig> T, class Visit>

@@ -37,6 +37,7 @@ void run(const ops::Zero&, Scratch&);
 void run(const ops::Tick&, Scratch&);
 void run(const ops::Forward&, Scratch&);
 void run(const ops::Dot&, Scratch&);
+void run(const ops::Distance2&, Scratch&);
 void run(const ops::Correct&, Scratch&);
 void run(const ops::PReceive&, Scratch&);
 void run(const ops::QReceive&, Scratch&);

@@ -121,6 +121,16 @@ void run(const ops::Dot& op, Scratch&) {
   });
 }
 
+void run(const ops::Distance2& op, Scratch&) {
+  *op.out.data = sum_tiles(op.a.size(), [&](std::int64_t first, std::int64_t count) {
+    const float *a = op.a.data + first, *b = op.b.data + first;
+    float s = 0.0f;
+#pragma omp simd reduction(+ : s)
+    for (std::int64_t i = 0; i < count; ++i) s += (a[i] - b[i]) * (a[i] - b[i]);
+    return s;
+  });
+}
+
 void run(const ops::Correct& op, Scratch&) {
   std::int64_t count = 0;
   for (std::int64_t i = 0; i < op.scores.rows; ++i) {

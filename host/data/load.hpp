@@ -9,10 +9,10 @@
 //                                                     predictions can be made
 //   train_mask, val_mask, test_mask                   optional, N booleans each (or 0/1), disjoint; or N × S or S × N
 //                                                     for S splits, of which `split` is read
-// Other members are ignored unread, but one whose name nearly is that of a missing one that is
-// wanted is refused. Unsorted rows are
-// sorted. Duplicate edges become one where all weights are 1, otherwise their weights add up; duplicate features are
-// added up. Every defect of a file is a DataError that names the file, the member, what was found and expected.
+// A list of numbers may also be a column or a row of a matrix. Other members are ignored unread, but one whose name
+// nearly is that of a missing one that is wanted is refused. Unsorted rows are sorted. Duplicate edges become one where
+// all weights are 1, otherwise their weights add up; duplicate features are added up. Every defect of a file is a
+// DataError that names the file, the member, what was found and expected.
 #pragma once
 
 #include <cstddef>

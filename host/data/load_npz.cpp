@@ -141,7 +141,7 @@ void read_labels(NpzReader& reader, Dataset& dataset) {
   }
   const NpyArray array = reader.read("labels");
   const auto& shape = array.header().shape;
-  if (shape.size() == 2 && shape[1] > 1) {
+  if (shape.size() == 2 && shape[0] > 1 && shape[1] > 1) {
     throw DataError(array.where() + ": found shape " + array.header().shape_text() + ": " + several_labels);
   }
   if (shape.empty()) throw DataError(array.where() + ": found shape (), expected one label per node");

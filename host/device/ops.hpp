@@ -173,6 +173,16 @@ struct Dot {
   void views(auto&& f) const { f("a", a), f("b", b), f("out", out); }
 };
 
+// out ← Σ (a − b)².
+struct Distance2 {
+  static constexpr const char* name = "distance2";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Distance2&) const = default;
+  ConstMat a, b;
+  Scalar out;
+  void views(auto&& f) const { f("a", a), f("b", b), f("out", out); }
+};
+
 // count ← the number of rows whose best class (argmax.hpp) is their label.
 struct Correct {
   static constexpr const char* name = "correct";
@@ -579,9 +589,9 @@ struct OptimizerStep {
 
 using OpVariant =
     std::variant<ops::Gemm, ops::Gram, ops::OuterGram, ops::Upload, ops::Download, ops::Copy, ops::Zero, ops::Tick,
-                 ops::Forward, ops::Dot, ops::Correct, ops::PReceive, ops::QReceive, ops::PGradient, ops::Descent,
-                 ops::PProject, ops::ResidualAdd, ops::TauUpdate, ops::WGradient, ops::ResidualBias, ops::ZStep,
-                 ops::SoftmaxStep, ops::QDual, ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean,
+                 ops::Forward, ops::Dot, ops::Distance2, ops::Correct, ops::PReceive, ops::QReceive, ops::PGradient,
+                 ops::Descent, ops::PProject, ops::ResidualAdd, ops::TauUpdate, ops::WGradient, ops::ResidualBias,
+                 ops::ZStep, ops::SoftmaxStep, ops::QDual, ops::POperators, ops::PInputs, ops::PTarget, ops::ColumnMean,
                  ops::WFactor, ops::WSolve, ops::KernelFactor, ops::Centre, ops::WAnchor, ops::FactorSolve,
                  ops::BiasOfMeans, ops::KernelSolve, ops::ZqExact, ops::SoftmaxExact, ops::SoftmaxGradient,
                  ops::ActivationGradient, ops::OptimizerStep>;

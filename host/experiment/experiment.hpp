@@ -32,10 +32,12 @@ namespace gamlp {
 
 // The numbers of results that tables may hold, and that results.csv has: of a training (result.json), and of a
 // measurement or a forecast (the last three and bytes_per_epoch; memory of the fullest device).
-inline constexpr std::array<const char*, 13> kResultFigures = {"test_accuracy",
+inline constexpr std::array<const char*, 15> kResultFigures = {"test_accuracy",
                                                                "validation_accuracy",
                                                                "train_accuracy",
                                                                "best_epoch",
+                                                               "stage",
+                                                               "best_stage_epoch",
                                                                "epochs",
                                                                "seconds",
                                                                "seconds_per_epoch",

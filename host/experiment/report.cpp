@@ -82,6 +82,20 @@ std::string cell_text(const Experiment& e, const Cell& cell, bool best, const js
   return text;
 }
 
+// What every stage of the table's runs came to; empty where they have one.
+std::string stages_text(const ResultTable& table) {
+  std::vector<StageRow> rows;
+  for (const auto& [place, cell] : table.cells) {
+    rows.push_back({escaped(table.rows[place.first] + ", " + table.columns[place.second]), &cell.stages});
+  }
+  const std::string text = stage_table(rows);
+  if (text.empty()) return "";
+  return "\n<details><summary>The same of every stage</summary>\n\nAt its best epoch by validation, which is counted "
+         "within "
+         "the stage (the median of the runs).\n\n" +
+         text + "\n</details>\n";
+}
+
 json published_of(const Experiment& e, const std::string& row, const std::string& column) {
   const auto at = e.paper.find(row);
   if (at == e.paper.end()) return nullptr;
@@ -145,6 +159,7 @@ std::vector<ResultTable> make_tables(const Experiment& e, const std::vector<Job>
     const double value = number_in(outcomes[i].result, e.value);
     if (outcomes[i].state != JobState::done || !std::isfinite(value)) continue;
     ++cell.done;
+    if (is_share(e.value)) add_stages(cell.stages, outcomes[i].result, e.value, cell.done == 1);
     values[{static_cast<std::size_t>(at - tables.begin()), place}].push_back(value);
     if (!e.search) continue;
     cell.chosen.clear();
@@ -193,6 +208,7 @@ std::string markdown(const Experiment& e, const std::vector<ResultTable>& tables
       }
       out += "\n";
     }
+    out += stages_text(table);
     if (!e.search) continue;
     out += "\nChosen by mean validation accuracy:\n\n";
     for (const auto& [place, cell] : table.cells) {
@@ -231,6 +247,7 @@ nlohmann::ordered_json to_json(const Experiment& e, const std::vector<ResultTabl
       if (cell.done > 0) entry["mean"] = cell.mean;
       if (cell.done > 1) entry["deviation"] = cell.deviation;
       if (!cell.chosen.empty()) entry["chosen"] = cell.chosen;
+      if (cell.stages.size() > 1) entry["stages"] = to_json(cell.stages);
       const json published = published_of(e, table.rows[place.first], table.columns[place.second]);
       if (published.is_number()) entry["published"] = published;
       one["cells"].push_back(std::move(entry));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/experiment/experiment.hpp"
+#include "host/experiment/stage_table.hpp"
 
 namespace gamlp {
 
@@ -26,8 +27,9 @@ std::string results_csv(const Experiment& experiment, const std::vector<Job>& jo
 // A cell of the table: over the repetitions that are done.
 struct Cell {
   int jobs = 0, done = 0, waiting = 0, missing = 0, diverged = 0, failed = 0;
-  double mean = 0, deviation = 0;   // of the sample
-  std::vector<std::string> chosen;  // "axis = label", where a search chose
+  double mean = 0, deviation = 0;    // of the sample
+  std::vector<std::string> chosen;   // "axis = label", where a search chose
+  std::vector<StageFigures> stages;  // where the table's value is an accuracy
 };
 // One table for each combination of the axes that are neither rows, columns, repetitions nor searched.
 struct ResultTable {
@@ -39,7 +41,7 @@ std::vector<ResultTable> make_tables(const Experiment& experiment, const std::ve
                                      const std::vector<JobOutcome>& outcomes);
 
 // Markdown: mean ± sample standard deviation, the best of a row bold (of cells whose runs are all done), the published
-// value and the difference in brackets; what is missing, and how to get it.
+// value and the difference in brackets; what every stage came to; what is missing, and how to get it.
 std::string markdown(const Experiment& experiment, const std::vector<ResultTable>& tables, const std::vector<Job>& jobs,
                      const std::vector<JobOutcome>& outcomes, const std::string& about);
 // The same as numbers.

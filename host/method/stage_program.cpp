@@ -14,6 +14,7 @@ StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int 
   spec.activation = activation_rule(config.model);
   spec.exchange = config.exchange;
   spec.seed = config.train.seed;
+  spec.dual_residual = config.train.stop.residual.has_value() && !is_backprop(config.method);
   const auto& chosen = config.partition;
   if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
     int last = 0;

@@ -31,6 +31,7 @@ struct StageSpec {
   ActivationRule activation;
   ExchangeConfig exchange;
   std::uint64_t seed = 0;
+  bool dual_residual = false;  // kQStep2: costs a copy of q
 
   int layers() const { return static_cast<int>(widths.size()) - 1; }
 };
@@ -61,6 +62,7 @@ enum LayerScalar : int {
   kQ2,       // ||q − f(z)||², <u, p − q>, ||p − q||², ||q||² (contiguous: QDual.sums)
   kRisk,     // last layer: Σ cross-entropy
   kWeight2,  // ||W||²
+  kQStep2,   // ||q − the q before||², where the spec asks for it
   kRidge,
   kRidgeIdentity,  // θ, λ' (contiguous: WFactor.ridge)
   kLayerScalars

@@ -1,5 +1,6 @@
 #include "host/train/bookkeeper.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -28,14 +29,39 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
   continued_ = from->continued;
 }
 
+namespace {
+
+bool same_shapes(const Network& a, const Network& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const LayerWeights& x, const LayerWeights& y) {
+    return x.w.rows() == y.w.rows() && x.w.cols() == y.w.cols();
+  });
+}
+
+// Of fewer layers: the inner ones are as wide as those of the stage.
+bool grows_to(const Network& shallow, const Network& stage) {
+  if (shallow.size() < 2 || shallow.size() > stage.size()) return false;
+  Network expected(stage.begin(), stage.begin() + static_cast<std::ptrdiff_t>(shallow.size()) - 1);
+  expected.push_back(stage.back());
+  return same_shapes(shallow, expected);
+}
+
+}  // namespace
+
 void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) const {
   const Network& best = from.best.network;
-  bool fits = best.empty() ? !from.stage_complete : best.size() == stage.size();
-  for (std::size_t l = 0; fits && l < best.size(); ++l) {
-    fits = best[l].w.rows() == stage[l].w.rows() && best[l].w.cols() == stage[l].w.cols();
-  }
-  if (!fits)
+  if (best.empty() ? from.stage_complete : !same_shapes(best, stage)) {
     throw DataError("checkpoint: the best weights are not of the shape of stage " + std::to_string(from.stage));
+  }
+  if (static_cast<int>(from.best_of_stages.size()) != from.stage - 1) {
+    throw DataError("checkpoint: holds best weights of " + std::to_string(from.best_of_stages.size()) +
+                    " stages before stage " + std::to_string(from.stage));
+  }
+  for (const BestWeights& before : from.best_of_stages) {
+    if (!grows_to(before.network, stage)) {
+      throw DataError("checkpoint: the best weights of a stage before stage " + std::to_string(from.stage) +
+                      " are not of its shape");
+    }
+  }
 }
 
 void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network) {
@@ -59,16 +85,17 @@ void Bookkeeper::take_evaluations(bool all) {
     if (unpublished_.empty()) return;
     auto result = evaluator_.next(all);
     if (!result) return;
+    std::int64_t stage_epoch = 0;
     for (EpochRecord& record : unpublished_) {
       if (record.epoch != result->epoch) continue;
       record.accuracy = result->accuracies;
       record.awaits_evaluation = false;
+      stage_epoch = record.stage_epoch;
     }
-    // The model is that of the last stage: each stage starts its own search for the best weights.
-    // Without validation nodes the latest weights count as the best.
+    // Each stage has best weights of its own. Without validation nodes its latest weights count as the best.
     const double score = result->accuracies.validation;
     if (best_.epoch == 0 || !std::isfinite(score) || score > best_.accuracies.validation) {
-      best_ = {result->epoch, result->accuracies, std::move(*result->network)};
+      best_ = {result->epoch, stage_epoch, result->accuracies, std::move(*result->network)};
     }
   }
 }
@@ -95,36 +122,64 @@ void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
   remove_old_checkpoints(folder_.checkpoints(), 2);
 }
 
+// The stage of the best validation accuracy, 0-based. Ties go to the deepest; the last one where no node validates.
+std::size_t Bookkeeper::best_stage() const {
+  std::size_t best = best_of_stages_.size() - 1;
+  for (std::size_t i = best; i-- > 0;) {
+    if (best_of_stages_[i].accuracies.validation > best_of_stages_[best].accuracies.validation) best = i;
+  }
+  return best;
+}
+
 // What a user should know of the result: a stage before the last may have validated better, and training may have
 // learned nothing.
-void Bookkeeper::remark() {
-  for (const StageBest& stage : best_of_stages_) {
-    if (!(stage.accuracies.validation > best_.accuracies.validation)) continue;
-    char text[200];
+void Bookkeeper::remark(std::size_t reported) {
+  const BestWeights& result = best_of_stages_[reported];
+  const std::size_t best = best_stage();
+  if (best != reported) {
+    const std::string number = std::to_string(best + 1);
+    char text[160];
     std::snprintf(text, sizeof text,
-                  "%d layers validated better, %.1f %%, than the last stage, %.1f %%: growth to this depth lost here; "
-                  "result.json lists every stage",
-                  stage.layers, 100 * stage.accuracies.validation, 100 * best_.accuracies.validation);
-    reporter_.warning(text);
-    break;
+                  "%zu layers validated better, %.1f %%, than the last stage, %.1f %%: growth to this depth lost here",
+                  best_of_stages_[best].network.size(), 100 * best_of_stages_[best].accuracies.validation,
+                  100 * result.accuracies.validation);
+    reporter_.warning(text + ("; " + folder_.best_path(static_cast<int>(best) + 1).filename().string()) +
+                      " has those weights (evaluate and predict: --stage " + number +
+                      "), and `train.report` \"best_stage\" makes them the result");
   }
-  if (const auto warning = chance_warning(problem_, best_.accuracies.train)) reporter_.warning(*warning);
+  if (config_.train.report == Report::best_stage && best_of_stages_.size() > 1 &&
+      !std::isfinite(result.accuracies.validation)) {
+    reporter_.warning("`train.report` is \"best_stage\", but no node validates: the last stage is the result");
+  }
+  if (const auto warning = chance_warning(problem_, result.accuracies.train)) reporter_.warning(*warning);
+}
+
+// Of the result, and of every stage where there are several.
+void Bookkeeper::write_weights(std::size_t reported) const {
+  for (std::size_t i = 0; i < best_of_stages_.size(); ++i) {
+    const BestWeights& best = best_of_stages_[i];
+    Network network = best.network;
+    network.front() = problem_.input.expanded(network.front());
+    const auto write = [&](int stage) {
+      folder_.write_best(network, config_, best.epoch, problem_.preparation, stage);
+    };
+    if (best_of_stages_.size() > 1) write(static_cast<int>(i) + 1);
+    if (i == reported) write(0);
+  }
 }
 
 TrainResult Bookkeeper::finish(RunFigures figures, std::uint64_t bytes_sent) {
-  remark();
+  const std::size_t reported = config_.train.report == Report::best_stage ? best_stage() : best_of_stages_.size() - 1;
+  remark(reported);
   figures.seconds = seconds();
-  Network best = best_.network;
-  best.front() = problem_.input.expanded(best.front());
-  folder_.write_best(best, config_, best_.epoch, problem_.preparation);
+  write_weights(reported);
   figures.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
   figures.bytes_sent = bytes_before_ + bytes_sent;
   figures.evaluation_memory = evaluator_.memory().peak;
-  figures.best_of_stages = best_of_stages_;
   figures.continued = continued_;
   TrainResult result;
   result.epoch = figures.epochs;
-  result.json = make_result(config_, problem_, best_, figures);
+  result.json = make_result(config_, problem_, best_of_stages_, reported, figures);
   folder_.write_result(result.json);
   return result;
 }

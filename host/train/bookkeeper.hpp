@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "host/core/clock.hpp"
@@ -25,7 +26,7 @@ class Bookkeeper {
 
   // A stage that starts anew searches its own best weights.
   void stage_starts() { best_ = {}; }
-  void stage_ends(int layers) { best_of_stages_.push_back({layers, best_.epoch, best_.accuracies}); }
+  void stage_ends() { best_of_stages_.push_back(std::move(best_)); }
   // Throws DataError when the best weights of the checkpoint are not of the stage's shape.
   void check_best_fits(const Checkpoint& from, const Network& stage) const;
 
@@ -45,7 +46,9 @@ class Bookkeeper {
 
  private:
   void publish();
-  void remark();
+  std::size_t best_stage() const;
+  void remark(std::size_t reported);
+  void write_weights(std::size_t reported) const;
   double seconds() const { return seconds_before_ + seconds_between(start_, end_.value_or(Clock::now())); }
 
   const Config& config_;
@@ -56,8 +59,8 @@ class Bookkeeper {
   std::vector<double> input_probe_;      // as the run began; empty before its first checkpoint
   std::deque<EpochRecord> unpublished_;  // complete, waiting for their evaluation
   BestWeights best_;
-  std::vector<StageBest> best_of_stages_;  // of the stages before this one
-  std::string continued_;                  // Checkpoint::continued
+  std::vector<BestWeights> best_of_stages_;  // of the stages that have ended
+  std::string continued_;                    // Checkpoint::continued
   Clock::time_point start_ = Clock::now();
   std::optional<Clock::time_point> end_;
   double seconds_before_ = 0, evaluation_before_ = 0;  // of the run that this one continues

@@ -54,6 +54,66 @@ SafeTensor tensor_of(const float* data, std::int64_t rows, std::int64_t cols) {
 
 double from_number_or_null(const nlohmann::json& x) { return x.is_null() ? std::nan("") : x.get<double>(); }
 
+// Of the names of the best weights of a stage: "best.2.W1".
+std::string best_prefix(int stage) { return kBest + std::to_string(stage) + "."; }
+
+void add_weights(SafeTensors& content, const std::string& prefix, const Network& network) {
+  for (std::size_t l = 0; l < network.size(); ++l) {
+    const LayerWeights& layer = network[l];
+    const std::string id = std::to_string(l + 1);
+    content.tensors[prefix + "W" + id] = tensor_of(layer.w.data(), layer.w.rows(), layer.w.cols());
+    content.tensors[prefix + "b" + id] = tensor_of(layer.b.data(), 1, static_cast<std::int64_t>(layer.b.size()));
+  }
+}
+
+Network read_weights(const SafeTensors& content, const std::filesystem::path& path, int stage, std::size_t layers) {
+  const std::string prefix = best_prefix(stage);
+  Network network;
+  for (std::size_t l = 1; l <= layers; ++l) {
+    const std::string id = std::to_string(l);
+    const auto fail = [&](const std::string& what) {
+      throw DataError(path.string() + ": the best weights of stage " + std::to_string(stage) + ", layer " + id + ", " +
+                      what);
+    };
+    const auto w = content.tensors.find(prefix + "W" + id);
+    const auto b = content.tensors.find(prefix + "b" + id);
+    if (w == content.tensors.end() || b == content.tensors.end()) fail("are missing");
+    const SafeTensor &weight = w->second, &bias = b->second;
+    if (weight.dtype != "F32" || bias.dtype != "F32" || bias.shape[0] != 1 || bias.shape[1] != weight.shape[0]) {
+      fail("are not W (outputs × inputs) and b (1 × outputs) in F32");
+    }
+    if (l > 1 && weight.shape[1] != network.back().w.rows()) {
+      fail("have " + std::to_string(weight.shape[1]) + " inputs, the layer below has " +
+           std::to_string(network.back().w.rows()) + " outputs");
+    }
+    LayerWeights layer{Matrix(weight.shape[0], weight.shape[1]), {}};
+    layer.b.resize(bias.data.size() / sizeof(float));
+    std::memcpy(layer.w.data(), weight.data.data(), weight.data.size());
+    std::memcpy(layer.b.data(), bias.data.data(), bias.data.size());
+    network.push_back(std::move(layer));
+  }
+  return network;
+}
+
+// Epochs, layers and accuracies of the best weights of a stage.
+nlohmann::json position_of(const BestWeights& best) {
+  return {{"epoch", best.epoch},
+          {"stage_epoch", best.stage_epoch},
+          {"layers", best.network.size()},
+          {"train", number_or_null(best.accuracies.train)},
+          {"validation", number_or_null(best.accuracies.validation)},
+          {"test", number_or_null(best.accuracies.test)}};
+}
+
+// All but the network; returns how many layers it has.
+std::size_t read_position(const nlohmann::json& json, BestWeights& best) {
+  best.epoch = json.at("epoch").get<std::int64_t>();
+  best.stage_epoch = json.at("stage_epoch").get<std::int64_t>();
+  best.accuracies = {from_number_or_null(json.at("train")), from_number_or_null(json.at("validation")),
+                     from_number_or_null(json.at("test"))};
+  return json.at("layers").get<std::size_t>();
+}
+
 }  // namespace
 
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
@@ -72,16 +132,11 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
     const auto bytes = std::as_bytes(std::span(c.input_probe));
     probe.data.assign(bytes.begin(), bytes.end());
   }
-  for (std::size_t l = 0; l < c.best.network.size(); ++l) {
-    const LayerWeights& layer = c.best.network[l];
-    const std::string id = std::to_string(l + 1);
-    content.tensors[kBest + ("W" + id)] = tensor_of(layer.w.data(), layer.w.rows(), layer.w.cols());
-    content.tensors[kBest + ("b" + id)] = tensor_of(layer.b.data(), 1, static_cast<std::int64_t>(layer.b.size()));
-  }
+  add_weights(content, best_prefix(c.stage), c.best.network);
   nlohmann::json stages = nlohmann::json::array();
-  for (const StageBest& best : c.best_of_stages) {
-    stages.push_back({best.layers, best.epoch, number_or_null(best.accuracies.train),
-                      number_or_null(best.accuracies.validation), number_or_null(best.accuracies.test)});
+  for (std::size_t i = 0; i < c.best_of_stages.size(); ++i) {
+    add_weights(content, best_prefix(static_cast<int>(i) + 1), c.best_of_stages[i].network);
+    stages.push_back(position_of(c.best_of_stages[i]));
   }
   nlohmann::json position = {{"stage", c.stage},
                              {"best_of_stages", stages},
@@ -93,12 +148,9 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
                              {"bytes_sent", c.bytes_sent},
                              {"recent_objectives", c.recent.objectives},
                              {"recent_residuals", c.recent.residuals},
+                             {"recent_dual_residuals", c.recent.dual_residuals},
                              {"largest_residual", c.recent.largest_residual},
-                             {"best_epoch", c.best.epoch},
-                             {"best_layers", c.best.network.size()},
-                             {"best_train", number_or_null(c.best.accuracies.train)},
-                             {"best_validation", number_or_null(c.best.accuracies.validation)},
-                             {"best_test", number_or_null(c.best.accuracies.test)}};
+                             {"best", position_of(c.best)}};
   if (!c.continued.empty()) position["continued"] = nlohmann::json::parse(c.continued);
   content.metadata["format"] = kFormat;
   content.metadata["version"] = std::to_string(kCheckpointVersion);
@@ -126,6 +178,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
   Checkpoint c;
   c.config = metadata("config");
   std::size_t best_layers = 0;
+  std::vector<std::size_t> layers_before;  // of the stages before
   try {
     const nlohmann::json position = nlohmann::json::parse(metadata("position"));
     c.stage = position.at("stage").get<int>();
@@ -139,21 +192,17 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     for (const nlohmann::json& residual : position.at("recent_residuals")) {
       c.recent.residuals.push_back(from_number_or_null(residual));
     }
+    for (const nlohmann::json& residual : position.at("recent_dual_residuals")) {
+      c.recent.dual_residuals.push_back(from_number_or_null(residual));
+    }
     c.recent.largest_residual = position.at("largest_residual").get<double>();
     if (position.contains("continued")) {
       if (!position.at("continued").is_array()) fail("metadata \"position\": continued is not a list");
       c.continued = position.at("continued").dump();
     }
-    c.best.epoch = position.at("best_epoch").get<std::int64_t>();
-    best_layers = position.at("best_layers").get<std::size_t>();
-    c.best.accuracies = {from_number_or_null(position.at("best_train")),
-                         from_number_or_null(position.at("best_validation")),
-                         from_number_or_null(position.at("best_test"))};
+    best_layers = read_position(position.at("best"), c.best);
     for (const nlohmann::json& best : position.at("best_of_stages")) {
-      c.best_of_stages.push_back(
-          {best.at(0).get<int>(),
-           best.at(1).get<std::int64_t>(),
-           {from_number_or_null(best.at(2)), from_number_or_null(best.at(3)), from_number_or_null(best.at(4))}});
+      layers_before.push_back(read_position(best, c.best_of_stages.emplace_back()));
     }
   } catch (const nlohmann::json::exception& error) {
     fail(std::string("metadata \"position\": ") + error.what());
@@ -178,26 +227,9 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     out.item_bytes = tensor.dtype == "F64" ? 8 : 4;
     out.data = std::move(tensor.data);
   }
-  for (std::size_t l = 1; l <= best_layers; ++l) {
-    const std::string id = std::to_string(l);
-    const auto w = content.tensors.find(kBest + ("W" + id));
-    const auto b = content.tensors.find(kBest + ("b" + id));
-    if (w == content.tensors.end() || b == content.tensors.end()) {
-      fail("the best weights of layer " + id + " are missing");
-    }
-    const SafeTensor &weight = w->second, &bias = b->second;
-    if (weight.dtype != "F32" || bias.dtype != "F32" || bias.shape[0] != 1 || bias.shape[1] != weight.shape[0]) {
-      fail("the best weights of layer " + id + ": expected W (outputs × inputs) and b (1 × outputs) in F32");
-    }
-    if (l > 1 && weight.shape[1] != c.best.network.back().w.rows()) {
-      fail("the best weights of layer " + id + " have " + std::to_string(weight.shape[1]) +
-           " inputs, the layer below has " + std::to_string(c.best.network.back().w.rows()) + " outputs");
-    }
-    LayerWeights layer{Matrix(weight.shape[0], weight.shape[1]), {}};
-    layer.b.resize(bias.data.size() / sizeof(float));
-    std::memcpy(layer.w.data(), weight.data.data(), weight.data.size());
-    std::memcpy(layer.b.data(), bias.data.data(), bias.data.size());
-    c.best.network.push_back(std::move(layer));
+  c.best.network = read_weights(content, path, c.stage, best_layers);
+  for (std::size_t i = 0; i < layers_before.size(); ++i) {
+    c.best_of_stages[i].network = read_weights(content, path, static_cast<int>(i) + 1, layers_before[i]);
   }
   return c;
 }

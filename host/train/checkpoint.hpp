@@ -14,16 +14,10 @@
 
 namespace gamlp {
 
-// The best evaluation of a stage.
-struct StageBest {
-  int layers = 0;
-  std::int64_t epoch = 0;
-  Accuracies accuracies;
-};
-
-// The best evaluation so far of the current stage; epoch 0: none yet. The network is in the problem's coordinates.
+// The best evaluation of a stage, so far; epoch 0: none yet. The network is in the problem's coordinates.
 struct BestWeights {
-  std::int64_t epoch = 0;
+  std::int64_t epoch = 0;        // of the run
+  std::int64_t stage_epoch = 0;  // of the stage, 1-based
   Accuracies accuracies;
   Network network;
 };
@@ -37,15 +31,15 @@ struct Checkpoint {
   double evaluation_seconds = 0;
   std::uint64_t bytes_sent = 0;
   RecentEpochs recent;
-  std::string config;               // the resolved config, JSON
-  std::vector<double> input_probe;  // TrainingInput::probe() of the run
-  BestWeights best;
-  std::vector<StageBest> best_of_stages;  // of the stages before this one
-  std::string continued;                  // what changed on the way (continuation.hpp), a JSON list; empty: nothing
+  std::string config;                       // the resolved config, JSON
+  std::vector<double> input_probe;          // TrainingInput::probe() of the run
+  BestWeights best;                         // of this stage
+  std::vector<BestWeights> best_of_stages;  // of the stages before
+  std::string continued;                    // what changed on the way (continuation.hpp), a JSON list; empty: nothing
   TrainingState state;
 };
 
-inline constexpr int kCheckpointVersion = 2;
+inline constexpr int kCheckpointVersion = 3;
 
 // Throws IoError, or DivergenceError when a tensor of the state is not finite (the file is then not written).
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);

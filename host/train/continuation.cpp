@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPlaces[] = {"devices", "partition", "distributed", "train.evaluate_every",
-                                   "train.checkpoint_every"};
+constexpr const char* kPlaces[] = {
+    "devices", "partition", "distributed", "train.evaluate_every", "train.checkpoint_every", "train.report"};
 constexpr const char* kTraining[] = {"stages", "train.stop", "method.optimizer.learning_rate"};
 
 bool is_below(const std::string& key, const char* section) {
@@ -50,8 +50,8 @@ void refuse(const std::vector<Change>& changes, const std::string& source) {
   }
   throw ConfigError(source + ": a run cannot go on with another value of " + text +
                     ". Only `stages` (more epochs, further stages), `train.stop`, `method.optimizer.learning_rate`, "
-                    "`train.evaluate_every`, `train.checkpoint_every`, `devices`, `partition` and `distributed` may "
-                    "change; train a new run with the others");
+                    "`train.evaluate_every`, `train.checkpoint_every`, `train.report`, `devices`, `partition` and "
+                    "`distributed` may change; train a new run with the others");
 }
 
 void expect_position(const Config& config, const Config& saved, const Checkpoint& from, const std::string& source) {

@@ -11,6 +11,11 @@ void keep_last(std::vector<double>& values, double value, std::int64_t window) {
   if (static_cast<std::int64_t>(values.size()) > window + 1) values.erase(values.begin());
 }
 
+// False where one is NaN.
+bool all_below(const std::vector<double>& values, double limit) {
+  return std::all_of(values.begin(), values.end(), [&](double value) { return value < limit; });
+}
+
 bool rests(const std::vector<double>& objectives, double limit) {
   const auto [least, most] = std::minmax_element(objectives.begin(), objectives.end());
   return *most - *least < limit * std::fabs(objectives.back());
@@ -18,10 +23,11 @@ bool rests(const std::vector<double>& objectives, double limit) {
 
 }  // namespace
 
-void add_epoch(RecentEpochs& recent, double objective, double relative_residual, const StopConfig& stop) {
-  keep_last(recent.objectives, objective, stop.window);
-  keep_last(recent.residuals, relative_residual, stop.window);
-  recent.largest_residual = std::fmax(recent.largest_residual, relative_residual);
+void add_epoch(RecentEpochs& recent, const EpochRecord& record, const StopConfig& stop) {
+  keep_last(recent.objectives, record.objective, stop.window);
+  keep_last(recent.residuals, record.relative_residual, stop.window);
+  keep_last(recent.dual_residuals, record.dual_residual, stop.window);
+  recent.largest_residual = std::fmax(recent.largest_residual, record.relative_residual);
 }
 
 bool converged(const RecentEpochs& recent, const StopConfig& stop) {
@@ -29,7 +35,8 @@ bool converged(const RecentEpochs& recent, const StopConfig& stop) {
   if (stop.objective && rests(recent.objectives, *stop.objective)) return true;
   if (!stop.residual) return false;
   const double largest = *std::max_element(recent.residuals.begin(), recent.residuals.end());
-  return largest < *stop.residual && largest < recent.largest_residual && rests(recent.objectives, *stop.residual);
+  return largest < recent.largest_residual && all_below(recent.residuals, *stop.residual) &&
+         all_below(recent.dual_residuals, *stop.residual) && rests(recent.objectives, *stop.residual);
 }
 
 }  // namespace gamlp

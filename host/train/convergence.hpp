@@ -4,26 +4,31 @@
 // move, and fall again as these agree. And a residual may be small while everything still moves together. So a rule
 // looks at the last `window` epochs and the one before them:
 //   objective  the objective moved by less than `objective` of its size in all of them
-//   residual   Σ||p−q||² / Σ||q||² was below `residual` in each of them (the primal side), its peak came before them,
-//   and
-//              the objective moved by less than `residual` of its size (the dual side: p and q have come to rest)
+//   residual   in each of them the primal residual Σ||p−q||² / Σ||q||² and the dual residual Σ||q − q before||² /
+//   Σ||q||²
+//              were below `residual`, the primal one's peak came before them, and the objective moved by less than
+//              `residual` of its size: p and q agree, and all has come to rest
+// The dual residual of ADMM is ρ (q − q before): the p-step goes by the q before, so its optimality lacks just that.
+// Both are taken relative to q.
 #pragma once
 
 #include <vector>
 
 #include "host/config/config.hpp"
+#include "host/train/metrics.hpp"
 
 namespace gamlp {
 
 // What the rules know of a stage; part of checkpoints.
 struct RecentEpochs {
-  std::vector<double> objectives, residuals;  // relative residuals; of the window and the epoch before, oldest first
-  double largest_residual = 0.0;              // since the stage began
+  // Of the window and the epoch before, oldest first; the residuals are relative, NaN where there is none.
+  std::vector<double> objectives, residuals, dual_residuals;
+  double largest_residual = 0.0;  // primal, since the stage began
   bool operator==(const RecentEpochs&) const = default;
 };
 
-// An epoch has ended. NaN: the method has no residual.
-void add_epoch(RecentEpochs& recent, double objective, double relative_residual, const StopConfig& stop);
+// An epoch has ended.
+void add_epoch(RecentEpochs& recent, const EpochRecord& record, const StopConfig& stop);
 bool converged(const RecentEpochs& recent, const StopConfig& stop);
 
 }  // namespace gamlp

@@ -34,6 +34,7 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
                                  {"residual", number_or_null(r.residual)},
                                  {"relative_residual", number_or_null(r.relative_residual)},
                                  {"risk", r.risk}};
+  if (std::isfinite(r.dual_residual)) json["dual_residual"] = r.dual_residual;
   const double nan = std::nan("");
   json["train_accuracy"] = number_or_null(r.accuracy ? r.accuracy->train : nan);
   json["validation_accuracy"] = number_or_null(r.accuracy ? r.accuracy->validation : nan);
@@ -44,7 +45,7 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
   return json;
 }
 
-void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, EpochRecord& record) {
+void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, bool dual, EpochRecord& record) {
   const int layers = static_cast<int>(scalars.size()) / kLayerScalars;
   if (is_backprop(method)) {
     record.risk = record.objective = scalars[static_cast<std::size_t>(layers - 1) * kLayerScalars + kRisk];
@@ -56,7 +57,7 @@ void read_scalars(const std::vector<double>& scalars, const MethodConfig& method
   }
   const double nu = *method.nu, rho = *method.rho;
   const double nu2 = method.update == Update::exact ? method.exact.nu2 * rho : nu;
-  double objective = 0, residual = 0, q2 = 0;
+  double objective = 0, residual = 0, q2 = 0, step2 = 0;
   for (int l = 1; l <= layers; ++l) {
     const double* s = scalars.data() + static_cast<std::ptrdiff_t>(l - 1) * kLayerScalars;
     for (const NamedScalar& checked : kChecked) {
@@ -72,10 +73,12 @@ void read_scalars(const std::vector<double>& scalars, const MethodConfig& method
     if (l < layers) objective += 0.5 * nu2 * s[kFit2] + s[kDualGap] + 0.5 * rho * s[kGap2];
     residual += s[kGap2];
     q2 += s[kQ2];
+    if (dual && l < layers) step2 += s[kQStep2];
   }
   record.objective = objective;
   record.residual = residual;
   record.relative_residual = q2 > 0 ? residual / q2 : 0.0;
+  if (dual) record.dual_residual = q2 > 0 ? step2 / q2 : 0.0;
   record.risk = scalars[static_cast<std::size_t>(layers - 1) * kLayerScalars + kRisk];
 }
 

@@ -2,6 +2,7 @@
 // evaluator. One record is one line of metrics.jsonl.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -24,6 +25,7 @@ struct EpochRecord {
   double objective = 0;  // augmented Lagrangian L_ρ (algorithm.md §2), with the weight decay; backpropagation: the risk
   double residual = 0;                 // Σ_l ||p_{l+1} − q_l||²; NaN where there is none (backpropagation)
   double relative_residual = 0;        // residual / Σ_l ||q_l||²
+  double dual_residual = NAN;          // Σ_l ||q_l − q_l before||² / Σ_l ||q_l||², where a stop rule needs it
   double risk = 0;                     // Σ over training nodes of the cross-entropy
   std::optional<Accuracies> accuracy;  // when the epoch was evaluated
   bool awaits_evaluation = false;      // an evaluation is under way (not part of the line)
@@ -35,7 +37,8 @@ struct EpochRecord {
 nlohmann::ordered_json to_json(const EpochRecord& record);
 
 // Objective, residual and risk from the scalars of all layers of a stage (kLayerScalars each). Throws
-// DivergenceError naming layer and quantity (backpropagation: the loss) when one of them is not finite.
-void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, EpochRecord& record);
+// DivergenceError naming layer and quantity (backpropagation: the loss) when one of them is not finite. `dual`: the
+// scalars hold kQStep2.
+void read_scalars(const std::vector<double>& scalars, const MethodConfig& method, bool dual, EpochRecord& record);
 
 }  // namespace gamlp

@@ -22,8 +22,9 @@ std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t 
   return static_cast<std::uint64_t>((bytes.up + bytes.down) * (last.layers - 1));
 }
 
-nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,
-                                   const RunFigures& f) {
+nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const std::vector<BestWeights>& stages,
+                                   std::size_t reported, const RunFigures& f) {
+  const BestWeights& best = stages[reported];
   const double epochs = static_cast<double>(std::max<std::int64_t>(f.epochs, 1));
   nlohmann::ordered_json json;
   json["state"] = "finished";  // as state.json says; of a run that is not there is no result
@@ -31,6 +32,9 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
   json["validation_accuracy"] = number_or_null(best.accuracies.validation);
   json["train_accuracy"] = number_or_null(best.accuracies.train);
   json["best_epoch"] = best.epoch;
+  json["stage"] = reported + 1;
+  json["layers"] = best.network.size();
+  json["best_stage_epoch"] = best.stage_epoch;
   json["epochs"] = f.epochs;
   json["seconds"] = f.seconds;
   json["seconds_per_epoch"] = f.seconds / epochs;
@@ -53,9 +57,10 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
   json["method"] = name_of(config.method.name);
   if (!is_backprop(config.method)) json["update"] = name_of(config.method.update);
   json["input"] = input_kind_name(problem.input.kind);
-  for (const StageBest& stage : f.best_of_stages) {
-    json["stages"].push_back({{"layers", stage.layers},
+  for (const BestWeights& stage : stages) {
+    json["stages"].push_back({{"layers", stage.network.size()},
                               {"best_epoch", stage.epoch},
+                              {"best_stage_epoch", stage.stage_epoch},
                               {"test_accuracy", number_or_null(stage.accuracies.test)},
                               {"validation_accuracy", number_or_null(stage.accuracies.validation)},
                               {"train_accuracy", number_or_null(stage.accuracies.train)}});

@@ -24,12 +24,12 @@ struct RunFigures {
   std::vector<MemoryUse> memory;
   std::size_t evaluation_memory = 0;  // peak of the evaluator's device
   std::vector<LayerRange> last_ranges;
-  std::vector<StageBest> best_of_stages;
   std::string continued;  // Checkpoint::continued
 };
 
-nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const BestWeights& best,
-                                   const RunFigures& figures);
+// `stages`: the best weights of every stage; `reported`: the one, 0-based, that is the result.
+nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const std::vector<BestWeights>& stages,
+                                   std::size_t reported, const RunFigures& figures);
 
 // Bytes that one epoch sends with one device per layer: messages of every boundary of the last stage.
 std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes);

@@ -77,9 +77,13 @@ void RunFolder::write_result(const nlohmann::ordered_json& result) const {
   write_file_atomic(result_path(), result.dump(2) + "\n");
 }
 
+fs::path RunFolder::best_path(int stage) const {
+  return path_ / (stage == 0 ? "best.safetensors" : "best-stage-" + std::to_string(stage) + ".safetensors");
+}
+
 void RunFolder::write_best(const Network& network, const Config& config, std::int64_t epoch,
-                           const Preparation& preparation) const {
-  write_model(best_path(), {network, config, preparation, {}}, epoch);
+                           const Preparation& preparation, int stage) const {
+  write_model(best_path(stage), {network, config, preparation, {}}, epoch);
 }
 
 void RunFolder::append(const EpochRecord& record) const { append_file(metrics_path(), to_json(record).dump() + "\n"); }

@@ -3,7 +3,8 @@
 //   metrics.jsonl      one line per epoch (metrics.hpp)
 //   state.json         running, or how the run ended (run_state.hpp)
 //   result.json        written at the end
-//   best.safetensors   weights of the best validation accuracy, for the original inputs (W1…, b1…)
+//   best.safetensors   the result: weights of the best validation accuracy, for the original inputs (W1…, b1…)
+//   best-stage-N.safetensors   the same of stage N, where there are several
 //   checkpoints/       epoch-NNNNNN.safetensors
 //   lock               who trains here now (host/core/folder_lock.hpp)
 #pragma once
@@ -36,7 +37,8 @@ class RunFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path config_path() const { return path_ / "config.json"; }
   std::filesystem::path result_path() const { return path_ / "result.json"; }
-  std::filesystem::path best_path() const { return path_ / "best.safetensors"; }
+  // Stage 0: of the result.
+  std::filesystem::path best_path(int stage = 0) const;
   std::filesystem::path metrics_path() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path state_path() const { return path_ / "state.json"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -55,8 +57,8 @@ class RunFolder {
   void write_result(const nlohmann::ordered_json& result) const;
   // The config goes into the metadata and the preparation beside the weights, so that the file is enough to predict
   // with.
-  void write_best(const Network& network, const Config& config, std::int64_t epoch,
-                  const Preparation& preparation = {}) const;
+  void write_best(const Network& network, const Config& config, std::int64_t epoch, const Preparation& preparation = {},
+                  int stage = 0) const;
   // Appends a line and hands it to the system; throws IoError, and then the line is not there in part either.
   void append(const EpochRecord& record) const;
   // The lines are on the disk.

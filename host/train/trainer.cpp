@@ -138,8 +138,8 @@ void Trainer::complete_epoch() {
   share.stop = stopping_ || stop_requested();
   share_epoch(group_, runner_.spec().ranges, slot.scalars, share);
   stopping_ = share.stop;
-  read_scalars(slot.scalars, config_.method, slot.record);
-  add_epoch(recent_, slot.record.objective, slot.record.relative_residual, config_.train.stop);
+  read_scalars(slot.scalars, config_.method, runner_.spec().dual_residual, slot.record);
+  add_epoch(recent_, slot.record, config_.train.stop);
   last_evaluated_ = slot.network != nullptr;
   if (slot.network) gather_weights(group_, runner_.spec().ranges, *slot.network);
   if (books_ != nullptr) books_->epoch_done(slot.record, share.bytes_sent, std::move(slot.network));
@@ -247,7 +247,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
     if (last && books_ != nullptr) books_->training_ends();
     if (last && config_.train.checkpoint_every > 0 && saved_epoch_ < epochs_done_)
       checkpoint(stage, stage_epoch_, true);
-    if (books_ != nullptr) books_->stage_ends(layers);
+    if (books_ != nullptr) books_->stage_ends();
     network_ = runner_.fetch();
   }
   check_finite(network_);

@@ -167,12 +167,12 @@ TEST_CASE("parts of a split that another graph does not have are told as such") 
   work.write("masked.json", masked);
   REQUIRE(run(work, {"train", "masked.json", "--run", "masked"}).status == 0);
   graph.has_labels = false;
-  save_npz_dataset(work / "other.npz", graph);
-  CHECK(json_of(work, {"predict", "masked", "--dataset", "other.npz", "--nodes", "test"})["nodes"] ==
+  save_npz_dataset(work / "unvalidated.npz", graph);
+  CHECK(json_of(work, {"predict", "masked", "--dataset", "unvalidated.npz", "--nodes", "test"})["nodes"] ==
         std::vector<int>{7});
-  const Outcome none = run(work, {"predict", "masked", "--dataset", "other.npz", "--nodes", "validation"});
+  const Outcome none = run(work, {"predict", "masked", "--dataset", "unvalidated.npz", "--nodes", "validation"});
   CHECK(none.status == 4);
-  check_says(none.err, "other.npz: val_mask: missing, but --nodes validation asks for its nodes");
+  check_says(none.err, "unvalidated.npz: val_mask: missing, but --nodes validation asks for its nodes");
 }
 
 TEST_CASE("a boolean .npy is a mask of nodes, bytes of 0 and 1 are refused") {

@@ -53,6 +53,31 @@ TEST_CASE("evaluate agrees with result.json") {
   for (const char c : text.out) CHECK((c == '\n' || (c >= ' ' && c <= '~')));
 }
 
+TEST_CASE("the best weights of every stage can be used") {
+  const WorkFolder work;
+  train_small(work, {"--set", R"(stages=[{"layers":2,"epochs":6},{"layers":4,"epochs":6}])"});
+  const auto result = nlohmann::json::parse(file_text(work / "run/result.json"));
+  for (const std::string stage : {"1", "2"}) {
+    const Outcome outcome = run(work, {"evaluate", "run", "--stage", stage, "--json"});
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    CHECK(outcome.err.empty());
+    const auto json = nlohmann::json::parse(outcome.out);
+    CHECK(json["test_accuracy"] == result["stages"][stage == "1" ? 0 : 1]["test_accuracy"]);
+  }
+  CHECK(run(work, {"predict", "run", "--stage", "2"}).out == run(work, {"predict", "run"}).out);
+  CHECK(run(work, {"predict", "run", "--stage", "1"}).out != run(work, {"predict", "run"}).out);
+  const auto check_fails = [&](const Outcome& outcome, int status, const std::string& says) {
+    CHECK(outcome.status == status);
+    check_says(outcome.err, says);
+  };
+  check_fails(run(work, {"evaluate", "run", "--stage", "3"}), 4,
+              "--stage: found 3, expected at most 2, the stages of run");
+  check_fails(run(work, {"evaluate", "run", "--stage", "0"}), 2, "--stage");
+  fs::remove(work / "run/best-stage-1.safetensors");
+  check_fails(run(work, {"predict", "run", "--stage", "1"}), 4, "best-stage-1.safetensors: no such file");
+}
+
 TEST_CASE("predict writes classes and probabilities") {
   const WorkFolder work;
   train_small(work);

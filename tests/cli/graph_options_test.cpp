@@ -114,7 +114,7 @@ TEST_CASE("dataset.edge_weights takes the file's weights, or the program tells t
   save(work, path_graph(-1));
   const Outcome negative = train(work, "negative", R"("edge_weights": "use", )" + std::string(kDrawn));
   CHECK(negative.status == 4);
-  check_says(negative.err, "graph.npz: edge 2 -> 1: found weight -1");
+  check_says(negative.err, "graph.npz: edge 2 -> 1: found weight -1, expected weights of at least 0");
 }
 
 TEST_CASE("dataset.split.index chooses one of the file's splits") {

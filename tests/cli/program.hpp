@@ -133,9 +133,11 @@ inline std::string small_config(int epochs = 8) {
 }
 
 // A trained run in work/run.
-inline void train_small(const WorkFolder& work) {
+inline void train_small(const WorkFolder& work, const std::vector<std::string>& more = {}) {
   work.write("small.json", small_config());
-  const Outcome trained = run(work, {"train", "small.json", "--run", "run"});
+  std::vector<std::string> arguments = {"train", "small.json", "--run", "run"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  const Outcome trained = run(work, arguments);
   INFO(trained.err);
   REQUIRE(trained.status == 0);
 }

@@ -190,6 +190,10 @@ void Suite::both_updates(const Shape& s) {
     const Mat x = a.normal("a", s.v, s.m);
     return ops::Dot{x, x, a.scalar_output("out", 1, sum_bound())};
   });
+  add("distance2", what, [=](Arena& a) {
+    const Mat x = a.normal("a", s.v, s.m), y = a.normal("b", s.v, s.m);
+    return ops::Distance2{x, y, a.scalar_output("out", 1, sum_bound())};
+  });
   add("column_mean", what, [=](Arena& a) {
     const Mat x = a.normal("x", s.v, s.m);
     return ops::ColumnMean{x, a.output("mean", 1, s.m, signed_sum_bound(1, 1.0))};

@@ -59,7 +59,7 @@ TEST_CASE("forward adds the bias and applies the activation") {
   }
 }
 
-TEST_CASE("dot and the column mean are accurate sums") {
+TEST_CASE("dot, distance and the column mean are accurate sums") {
   OpBench bench;
   for (const Shape& s : shapes()) {
     const Mat a = bench.normal(s.v, s.n), b = bench.normal(s.v, s.n);
@@ -70,6 +70,10 @@ TEST_CASE("dot and the column mean are accurate sums") {
     bench.run(ops::Dot{a, a, out});
     check_scalar(out, reference::norm2(dense(a)), reference::norm2(dense(a)), sum_eps(1024), "norm");
 
+    Dense apart = dense(a);
+    for (std::size_t i = 0; i < apart.values.size(); ++i) apart.values[i] -= dense(b).values[i];
+    bench.run(ops::Distance2{a, b, out});
+    check_scalar(out, reference::norm2(apart), reference::norm2(apart), sum_eps(1024), "distance");
     const Mat mean = bench.normal(1, s.n);
     bench.run(ops::ColumnMean{a, mean});
     const std::vector<double> expected = reference::column_means(dense(a));

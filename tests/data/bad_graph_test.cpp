@@ -62,7 +62,7 @@ TEST_CASE("arrays that are no graph") {
        {{"adj_indptr", i64({0, 1, 3, 5, 1ll << 62})}},
        "bad.npz: adj_indptr: found a last entry of 46116"},
       {"indptr a matrix",
-       {{"adj_indptr", npy_of("<i8", "(2, 2)", raw<std::int64_t>({0, 1, 2, 3}))}},
+       {{"adj_indptr", npy_of("<i8", "(2, 2)", raw<std::int64_t>({0, 1, 1, 1}))}},
        "bad.npz: adj_indptr: found shape (2, 2), expected a vector"},
       {"indices too few", {{"adj_indices", i32({1, 0})}}, "bad.npz: adj_indptr: found a last entry of 6, expected 2"},
       {"index out of range",

@@ -127,4 +127,7 @@ TEST_CASE("a row and a column of numbers are vectors") {
     members["attr_shape"] = npy_of("<i8", shape, raw(std::vector<std::int64_t>{4, 3}));
     check_equal(parse(members), plain);
   }
+  MemberMap members = small_dataset();
+  members["labels"] = npy_of("<i8", "(1, 4)", raw(std::vector<std::int64_t>(plain.labels.begin(), plain.labels.end())));
+  check_equal(parse(members), plain);
 }

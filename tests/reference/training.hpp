@@ -149,6 +149,16 @@ inline double relative_residual(const State& s) {
   return residual(s) / q2;
 }
 
+// Σ ||q_l − q_l before||² / Σ ||q_l||².
+inline double dual_residual(const State& before, const State& s) {
+  double step2 = 0.0, q2 = 0.0;
+  for (std::size_t l = 0; l + 1 < s.layers.size(); ++l) {
+    step2 += norm2(sum(s.layers[l].q, before.layers[l].q, -1.0));
+    q2 += norm2(s.layers[l].q);
+  }
+  return step2 / q2;
+}
+
 // New layers, identities without a bias, before the head, which stays.
 inline void grow(State& s, std::size_t layers) {
   while (s.layers.size() < layers) {

@@ -20,7 +20,7 @@ Checkpoint sample() {
   c.stage = 2;
   c.stage_epoch = 3;
   c.epoch = 13;
-  c.recent = {{1.5, 1.25}, {0.5, 0.25}, 0.75};
+  c.recent = {{1.5, 1.25}, {0.5, 0.25}, {0.5, 0.125}, 0.75};
   c.config = to_json(small_config()).dump();
   c.state["W1"] = floats(4, 3, 0.5f);
   c.state["z1"] = floats(5, 4, -1.0f);
@@ -28,6 +28,7 @@ Checkpoint sample() {
   c.best.accuracies = {0.5, 0.25, std::nan("")};
   c.best.network.push_back({Matrix(4, 3), std::vector<float>(4)});
   c.best.network.push_back({Matrix(2, 4), std::vector<float>(2)});
+  c.best_of_stages.push_back({6, 6, {0.5, 0.25, 0.25}, {{Matrix(2, 3), std::vector<float>(2)}}});
   return c;
 }
 
@@ -105,32 +106,43 @@ std::vector<Bad> corpus() {
       {"no config", [](SafeTensors& c) { c.metadata.erase("config"); }, "\"config\" is missing"},
       {"a tensor of one dimension", [](SafeTensors& c) { c.tensors["z1"].shape = {20}; },
        "tensor \"z1\" has 1 dimensions, expected 2"},
-      {"best weights that are missing", [](SafeTensors& c) { c.tensors.erase("best.W2"); },
-       "the best weights of layer 2 are missing"},
-      {"a best bias that is missing", [](SafeTensors& c) { c.tensors.erase("best.b1"); },
-       "the best weights of layer 1 are missing"},
-      {"more best layers than there are", [](SafeTensors& c) { set_position(c, "best_layers", 1'000'000'000); },
-       "the best weights of layer 3 are missing"},
+      {"best weights that are missing", [](SafeTensors& c) { c.tensors.erase("best.2.W2"); },
+       "the best weights of stage 2, layer 2, are missing"},
+      {"a best bias that is missing", [](SafeTensors& c) { c.tensors.erase("best.2.b1"); },
+       "the best weights of stage 2, layer 1, are missing"},
+      {"more best layers than there are",
+       [](SafeTensors& c) {
+         set_position(c, "best",
+                      {{"epoch", 7},
+                       {"stage_epoch", 1},
+                       {"layers", 1'000'000'000},
+                       {"train", 0.5},
+                       {"validation", 0.5},
+                       {"test", 0.5}});
+       },
+       "the best weights of stage 2, layer 3, are missing"},
+      {"best weights of the stage before that are missing", [](SafeTensors& c) { c.tensors.erase("best.1.W1"); },
+       "the best weights of stage 1, layer 1, are missing"},
       {"best weights in double",
        [](SafeTensors& c) {
-         c.tensors["best.W1"] = zeros("F64", {4, 3}, 96);
+         c.tensors["best.2.W1"] = zeros("F64", {4, 3}, 96);
        },
-       "layer 1"},
+       "layer 1, are not W"},
       {"best weights in bytes",
        [](SafeTensors& c) {
-         c.tensors["best.W1"] = zeros("U8", {4, 3}, 12);
+         c.tensors["best.2.W1"] = zeros("U8", {4, 3}, 12);
        },
-       "layer 1"},
+       "layer 1, are not W"},
       {"a best bias of another length",
        [](SafeTensors& c) {
-         c.tensors["best.b1"] = zeros("F32", {1, 9}, 36);
+         c.tensors["best.2.b1"] = zeros("F32", {1, 9}, 36);
        },
-       "layer 1"},
+       "layer 1, are not W"},
       {"best weights that do not fit together",
        [](SafeTensors& c) {
-         c.tensors["best.W2"] = zeros("F32", {2, 9}, 72);
+         c.tensors["best.2.W2"] = zeros("F32", {2, 9}, 72);
        },
-       "layer 2"},
+       "layer 2, have 9 inputs"},
       {"a probe of the inputs in float",
        [](SafeTensors& c) {
          c.tensors["input.probe"] = zeros("F32", {1, 4}, 16);

@@ -21,14 +21,17 @@ Checkpoint sample(std::int64_t epoch) {
   c.seconds = 0.1;
   c.evaluation_seconds = 1.0 / 3.0;
   c.bytes_sent = (std::uint64_t{1} << 60) + 1;
-  c.recent = {{1.0 / 7.0, 1e300, -0.0}, {1.0 / 3.0, 0.0, 1e-300}, 1.0 / 9.0};
+  c.recent = {{1.0 / 7.0, 1e300, -0.0}, {1.0 / 3.0, 0.0, 1e-300}, {0.5, 1.0 / 11.0, 0.0}, 1.0 / 9.0};
   c.config = to_json(small_config()).dump();
   c.input_probe = {1.0 / 3.0, -1e-300};
   c.best.epoch = 5;
   c.best.accuracies = {1.0 / 3.0, std::nan(""), 0.1};
   c.best.network.push_back({Matrix(3, 2), {1.0f, -0.5f, 1e-40f}});
   c.best.network.back().w(2, 1) = 0.1f;
-  c.best_of_stages.push_back({2, 9, {0.9, 0.7, 0.6}});
+  c.best.stage_epoch = 2;
+  c.best_of_stages.push_back({9, 4, {0.9, 0.7, 0.6}, {{Matrix(2, 2), {0.25f, 4.0f}}, {Matrix(3, 2), {1, 2, 3}}}});
+  c.best_of_stages.back().network[0].w(1, 0) = -0.3f;
+  c.best_of_stages.push_back({});  // a stage that was never evaluated
   c.state["p2"] = tensor_of(7, 5, 4, 1);
   c.state["sums1"] = tensor_of(1, 3, 8, 2);
   c.state["iteration"] = {1, 1, 4, std::vector<std::byte>(4, std::byte{0xff})};
@@ -59,8 +62,16 @@ TEST_CASE("a checkpoint is loaded as it was saved") {
   CHECK(std::isnan(b.best.accuracies.validation));
   CHECK(b.best.network.at(0).b == a.best.network.at(0).b);
   CHECK(b.best.network.at(0).w(2, 1) == 0.1f);
-  REQUIRE(b.best_of_stages.size() == 1);
+  CHECK(b.best.stage_epoch == 2);
+  REQUIRE(b.best_of_stages.size() == 2);
   CHECK(b.best_of_stages[0].epoch == 9);
+  CHECK(b.best_of_stages[0].stage_epoch == 4);
+  CHECK(b.best_of_stages[0].accuracies.validation == 0.7);
+  REQUIRE(b.best_of_stages[0].network.size() == 2);
+  CHECK(b.best_of_stages[0].network[0].w(1, 0) == -0.3f);
+  CHECK(b.best_of_stages[0].network[1].b == std::vector<float>{1, 2, 3});
+  CHECK(b.best_of_stages[1].epoch == 0);
+  CHECK(b.best_of_stages[1].network.empty());
   REQUIRE(b.state.size() == a.state.size());
   for (const auto& [name, tensor] : a.state) {
     INFO(name);

@@ -11,10 +11,12 @@ StopConfig rules(std::optional<double> residual, std::optional<double> objective
 }
 
 // The epoch (1-based) after which the stage ends, 0 for never.
-int end_of(const StopConfig& stop, const std::vector<std::pair<double, double>>& epochs) {
+int end_of(const StopConfig& stop, const std::vector<std::pair<double, double>>& epochs, double dual = 0.0) {
   RecentEpochs recent;
   for (std::size_t i = 0; i < epochs.size(); ++i) {
-    add_epoch(recent, epochs[i].first, epochs[i].second, stop);
+    EpochRecord record;
+    record.objective = epochs[i].first, record.relative_residual = epochs[i].second, record.dual_residual = dual;
+    add_epoch(recent, record, stop);
     if (converged(recent, stop)) return static_cast<int>(i) + 1;
   }
   return 0;
@@ -36,6 +38,15 @@ TEST_CASE("the residual ends a stage once it stays below after its peak and the 
   CHECK(end_of(rules(0.01, {}, 4), epochs) == 12);
   for (int k = 0; k < 24; ++k) epochs[static_cast<std::size_t>(k)].first = 2.0 - 0.05 * k;  // the objective falls
   CHECK(end_of(rules(0.01, {}, 4), epochs) == 0);
+}
+
+TEST_CASE("a residual that is small while q still moves is no convergence") {
+  std::vector<std::pair<double, double>> epochs(40, {1.0, 0.005});
+  epochs[2].second = 0.5;
+  CHECK(end_of(rules(0.01, {}, 4), epochs, 0.009) == 8);
+  CHECK(end_of(rules(0.01, {}, 4), epochs, 0.011) == 0);
+  CHECK(end_of(rules(0.01, {}, 4), epochs, std::nan("")) == 0);
+  CHECK(end_of(rules({}, 0.01, 4), epochs, 0.011) == 5);  // the other rule asks for the objective alone
 }
 
 TEST_CASE("the objective ends a stage by its relative movement over the whole window") {
@@ -73,6 +84,7 @@ TEST_CASE("a run with a rule for the residual goes on until p and q agree") {
     CHECK(end.stage_epoch > 20);  // the first residuals are smaller than the limit, too
     CHECK(end.stage_epoch < 3000);
     CHECK(end.relative_residual < 1e-2);
+    CHECK(end.dual_residual < 1e-2);
     CHECK(end.accuracy->train > 0.7);
   }
   CHECK(recorder.epochs.front().relative_residual < 1e-2);

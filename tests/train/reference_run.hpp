@@ -31,7 +31,7 @@ struct ReferenceCase {
 // What is compared after an epoch.
 struct EpochFacts {
   reference::Variables variables;
-  double objective = 0, residual = 0, relative_residual = 0, risk = 0;
+  double objective = 0, residual = 0, relative_residual = 0, dual_residual = 0, risk = 0;
   std::array<reference::Dense, 3> scores;  // of the parts
 };
 
@@ -177,6 +177,7 @@ class ReferenceRun {
         exact() ? reference::exact_iteration(state, rules) : reference::gradient_iteration(state, rules);
         if (random != nullptr) add_noise(state, before, rules, *random);
         out.push_back(facts_of(state, rules));
+        out.back().dual_residual = reference::dual_residual(before, state);
       }
       if (ends != nullptr) ends->push_back(state);
     }

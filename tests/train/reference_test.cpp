@@ -119,6 +119,7 @@ Config config_of(const ReferenceCase& which) {
       "model.width=9",
       "stages.0.epochs=12",
       "stages.1.epochs=12",
+      "train.stop.residual=1e-12",  // ends nothing, but the dual residual is then recorded
       "train.checkpoint_every=1"};
   overrides = joined(joined(overrides, codec_keys("p", which.p)), codec_keys("q", which.q));
   return small_config(joined(overrides, which.overrides));
@@ -136,6 +137,7 @@ void widen(Distances& distances, const EpochFacts& a, const EpochFacts& b) {
   note("objective", std::abs(a.objective - b.objective));
   note("residual", std::abs(a.residual - b.residual));
   note("relative_residual", std::abs(a.relative_residual - b.relative_residual));
+  note("dual_residual", std::abs(a.dual_residual - b.dual_residual));
   note("risk", std::abs(a.risk - b.risk));
   for (std::size_t part = 0; part < 3; ++part) {
     note("scores" + std::to_string(part), reference::largest(reference::sum(a.scores[part], b.scores[part], -1.0)));
@@ -253,6 +255,7 @@ void check_run(const ReferenceCase& which) {
     check_number("objective", lines[k], expected[k].objective, responses[k]["objective"], short_of_it);
     check_number("residual", lines[k], expected[k].residual, responses[k]["residual"]);
     check_number("relative_residual", lines[k], expected[k].relative_residual, responses[k]["relative_residual"]);
+    check_number("dual_residual", lines[k], expected[k].dual_residual, responses[k]["dual_residual"]);
     check_number("risk", lines[k], expected[k].risk, responses[k]["risk"], short_of_it);
     const char* names[] = {"train_accuracy", "validation_accuracy", "test_accuracy"};
     for (std::size_t part = 0; part < 3; ++part) {

@@ -128,8 +128,8 @@ inline std::vector<std::string> metrics_of(const fs::path& run, bool with_bytes 
 }
 
 // best.safetensors but for the config in its metadata, which names the devices: everything behind the header.
-inline std::string weights_of(const fs::path& run) {
-  const std::string bytes = read_file(run / "best.safetensors");
+inline std::string weights_of(const fs::path& run, const std::string& name = "best") {
+  const std::string bytes = read_file(run / (name + ".safetensors"));
   std::uint64_t header = 0;
   std::copy_n(bytes.data(), 8, reinterpret_cast<char*>(&header));
   return bytes.substr(8 + header);

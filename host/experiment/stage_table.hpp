@@ -1,0 +1,32 @@
+// What every stage of the runs of a table came to: greedy growth may lose, and the result alone does not show it.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace gamlp {
+
+// Of the runs of a cell that are done.
+struct StageFigures {
+  std::int64_t layers = 0;
+  std::vector<double> values;        // one accuracy per run, at the stage's best epoch
+  std::vector<std::int64_t> epochs;  // those epochs, counted within the stage
+  double mean() const;
+  std::int64_t median_epoch() const;  // the lower of two
+};
+
+// Adds the stages of a result.json; `value` is one of its accuracies. Results without stages, or with others than the
+// runs before, end the list: nothing is shown of such a cell.
+void add_stages(std::vector<StageFigures>& stages, const nlohmann::json& result, const std::string& value, bool first);
+
+// Lines of a Markdown table, a row for each entry with several stages; empty without one.
+struct StageRow {
+  std::string name;
+  const std::vector<StageFigures>* stages;
+};
+std::string stage_table(const std::vector<StageRow>& rows);
+
+nlohmann::ordered_json to_json(const std::vector<StageFigures>& stages);
+
+}  // namespace gamlp
