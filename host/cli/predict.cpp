@@ -1,6 +1,7 @@
 // gamlp predict: class and probabilities of chosen nodes.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <memory>
@@ -93,16 +94,14 @@ std::vector<std::int32_t> read_ids(const std::string& file, std::int64_t nodes) 
 std::vector<std::int32_t> part_of_split(const SavedRun& run, const std::string& choice) {
   const Dataset& dataset = run.dataset;
   const SplitConfig& config = run.model.config.dataset.split;
+  const std::size_t part = choice == "train" ? 0 : choice == "validation" ? 1 : 2;
   const std::string instead = "; choose nodes by all, ids (1,2,3) or a file of ids";
   if (config.kind == SplitKind::file) {
-    const bool train = choice == "train", test = choice == "test";
-    const auto& mask = train ? dataset.train_mask : test ? dataset.test_mask : dataset.validation_mask;
-    if (!mask.empty()) return members_of(mask);
-    throw DataError(dataset.origin + ": " +
-                    (train  ? "train_mask"
-                     : test ? "test_mask"
-                            : "val_mask") +
-                    ": missing, but --nodes " + choice + " asks for its nodes" + instead);
+    const std::array masks = {&dataset.train_mask, &dataset.validation_mask, &dataset.test_mask};
+    if (!masks[part]->empty()) return members_of(*masks[part]);
+    constexpr std::array kNames = {"train_mask", "val_mask", "test_mask"};
+    throw DataError(dataset.origin + ": " + kNames[part] + ": missing, but --nodes " + choice + " asks for its nodes" +
+                    instead);
   }
   if (!dataset.has_labels) {
     throw DataError(dataset.origin + ": labels: missing, but --nodes " + choice +
@@ -110,7 +109,7 @@ std::vector<std::int32_t> part_of_split(const SavedRun& run, const std::string& 
                     std::string(name_of(config.kind)) + "\")" + instead);
   }
   Split split = make_split(dataset, config);
-  return std::move(choice == "train" ? split.train : choice == "test" ? split.test : split.validation);
+  return std::move(*std::array{&split.train, &split.validation, &split.test}[part]);
 }
 
 std::vector<std::int32_t> chosen_nodes(const SavedRun& run, const std::string& choice) {

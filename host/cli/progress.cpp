@@ -109,14 +109,16 @@ void Progress::epoch_done(const EpochRecord& r, std::int64_t total) {
 }
 
 std::string result_table(const nlohmann::ordered_json& r) {
-  const auto accuracy = [&](const char* key) { return r[key].is_null() ? "–" : percent(r[key].get<double>()); };
+  const auto share = [](const nlohmann::ordered_json& of, const char* key) {
+    return of[key].is_null() ? "–" : percent(of[key].get<double>());
+  };
   std::string t;
   const auto row = [&](const char* name, const std::string& value) { t += format("  %-24s ", name) + value + "\n"; };
   const bool validated = !r["validation_accuracy"].is_null();
-  row("test accuracy", accuracy("test_accuracy") + (validated ? "  (at the best validation accuracy)"
+  row("test accuracy", share(r, "test_accuracy") + (validated ? "  (at the best validation accuracy)"
                                                               : "  (of the last epoch: no node validates)"));
-  row("validation accuracy", accuracy("validation_accuracy"));
-  row("train accuracy", accuracy("train_accuracy"));
+  row("validation accuracy", share(r, "validation_accuracy"));
+  row("train accuracy", share(r, "train_accuracy"));
   const bool several = r.contains("layers") && r.contains("stages") && r["stages"].size() > 1;
   row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()) +
                         (several ? format(", epoch %lld with %lld layers", r["best_stage_epoch"].get<long long>(),
@@ -124,10 +126,9 @@ std::string result_table(const nlohmann::ordered_json& r) {
                                  : ""));
   for (std::size_t i = 0; several && i < r["stages"].size(); ++i) {
     const auto& stage = r["stages"][i];
-    const auto share = [&](const char* key) { return stage[key].is_null() ? "–" : percent(stage[key].get<double>()); };
     row(i == 0 ? "every stage's best" : "",
-        format("%3lld layers: ", stage["layers"].get<long long>()) + share("test_accuracy") + " test, " +
-            share("validation_accuracy") +
+        format("%3lld layers: ", stage["layers"].get<long long>()) + share(stage, "test_accuracy") + " test, " +
+            share(stage, "validation_accuracy") +
             format(" validation, epoch %lld of the stage", stage["best_stage_epoch"].get<long long>()));
   }
   row("time", human_seconds(r["seconds"].get<double>()) +

@@ -123,10 +123,13 @@ Config parse_config_text(std::string_view text, const std::string& source) {
   return parse_config(parse_json_text(text, source), source);
 }
 
-Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  json document = read_document(file);
+Config parse_document(json document, const std::filesystem::path& file, std::span<const std::string> overrides) {
   for (const std::string& text : overrides) apply_override(document, text);
   return parse_config(document, file.string() + (overrides.empty() ? "" : " (with overrides)"));
+}
+
+Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return parse_document(read_document(file), file, overrides);
 }
 
 ordered_json to_json(const Config& config) {

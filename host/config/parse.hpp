@@ -22,8 +22,12 @@ Config parse_config_text(std::string_view text, const std::string& source);
 // The JSON of a file of at most 16 MiB, comments allowed (json_text.hpp).
 nlohmann::json read_document(const std::filesystem::path& file);
 
-// Reads a file of at most 16 MiB and applies `overrides` in order before validating. An override is
-// key.path=value, e.g. "method.rho=1e-3" or "stages.2.epochs=50"; a value that is not JSON is a string.
+// `overrides` are applied in order before validating. An override is key.path=value, e.g. "method.rho=1e-3" or
+// "stages.2.epochs=50"; a value that is not JSON is a string.
+Config parse_document(nlohmann::json document, const std::filesystem::path& file,
+                      std::span<const std::string> overrides = {});
+
+// Both.
 Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides = {});
 
 // Sets one value of a document; the arrays of defaults come into being when one of their entries is set.

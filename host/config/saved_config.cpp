@@ -1,5 +1,7 @@
 #include "host/config/saved_config.hpp"
 
+#include <utility>
+
 #include "host/config/json_text.hpp"
 #include "host/config/parse.hpp"
 
@@ -35,8 +37,7 @@ Config load_saved_config(const std::filesystem::path& file, std::vector<std::str
                          std::span<const std::string> overrides) {
   nlohmann::json document = read_document(file);
   fill_in(document, file.string(), notes);
-  for (const std::string& text : overrides) apply_override(document, text);
-  return parse_config(document, file.string() + (overrides.empty() ? "" : " (with overrides)"));
+  return parse_document(std::move(document), file, overrides);
 }
 
 }  // namespace gamlp

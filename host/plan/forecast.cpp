@@ -246,12 +246,12 @@ double training_memory(const Config& config, const ProblemCounts& counts, InputK
   const double width = as_double(config.model.width);
   const bool plain = kind == InputKind::plain;
   const double parts = kValue * (plain ? rows_of(counts) * inputs : (rows_of(counts) + inputs) * v);
-  const double inner = as_double(config.stages.back().layers - 2) * width * width;
-  const double weights = kValue * (width * (plain ? inputs : v) + inner);
-  double kept = 0;  // the best weights of the stages before
-  for (std::size_t i = 0; i + 1 < config.stages.size(); ++i) {
-    kept += kValue * width * ((plain ? inputs : v) + as_double(config.stages[i].layers - 2) * width);
-  }
+  const auto weights_of = [&](const StageConfig& stage) {
+    return kValue * width * ((plain ? inputs : v) + as_double(stage.layers - 2) * width);
+  };
+  const double weights = weights_of(config.stages.back());
+  double kept = -weights;  // the best weights of the stages before
+  for (const StageConfig& stage : config.stages) kept += weights_of(stage);
   const EvaluationShape shape = evaluation_shape(config, {counts.shape, kind}, counts.parts, false);
   const auto evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
   return parts + kWeightCopies * weights + kept + evaluation + std::min(kHeap, 2 * kValue * as_double(counts.edges));

@@ -31,18 +31,19 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
 
 namespace {
 
+bool same_shape(const LayerWeights& a, const LayerWeights& b) {
+  return a.w.rows() == b.w.rows() && a.w.cols() == b.w.cols();
+}
+
 bool same_shapes(const Network& a, const Network& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const LayerWeights& x, const LayerWeights& y) {
-    return x.w.rows() == y.w.rows() && x.w.cols() == y.w.cols();
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_shape);
 }
 
 // Of fewer layers: the inner ones are as wide as those of the stage.
 bool grows_to(const Network& shallow, const Network& stage) {
   if (shallow.size() < 2 || shallow.size() > stage.size()) return false;
-  Network expected(stage.begin(), stage.begin() + static_cast<std::ptrdiff_t>(shallow.size()) - 1);
-  expected.push_back(stage.back());
-  return same_shapes(shallow, expected);
+  return std::equal(shallow.begin(), shallow.end() - 1, stage.begin(), same_shape) &&
+         same_shape(shallow.back(), stage.back());
 }
 
 }  // namespace
