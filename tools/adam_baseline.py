@@ -32,9 +32,9 @@ try:
 except ImportError as error:
     sys.exit(f"adam_baseline.py needs numpy and PyTorch (pip install numpy torch): {error}")
 
-from graph_csr import DataError
-from graph_npz import Graph, read_graph
-from graph_rules import MASKS, NO_CLASS, split_of_masks
+from graphs.csr import DataError
+from graphs.npz import Graph, read_graph
+from graphs.rules import MASKS, NO_CLASS, split_of_masks
 
 PARTS = ("train", "validation", "test")
 

@@ -27,16 +27,16 @@ try:
 except ImportError:
     sys.exit("convert.py needs numpy: apt-get install python3-numpy, or pip install numpy")
 
-from dataset_table import DATASETS, PLANETOID_PARTS
-from graph_csr import DataError, csr_from_entries
-from graph_files import read_files
-from graph_formats import GRAPHSAINT_FILES, dgl_files, read_dgl_reddit, read_graphsaint, read_heterophilous
-from graph_npz import Graph, read_graph, write_graph
-from graph_ogb import Folder, id_mask, read_ogb
-from graph_ogb_binary import convert_ogb_binary
-from graph_planetoid import read_planetoid
-from graph_report import check_counts, check_downloads, report, report_streamed
-from graph_rules import MASKS, NO_CLASS
+from graphs.dataset_table import DATASETS, PLANETOID_PARTS
+from graphs.csr import DataError, csr_from_entries
+from graphs.files import read_files
+from graphs.formats import GRAPHSAINT_FILES, dgl_files, read_dgl_reddit, read_graphsaint, read_heterophilous
+from graphs.npz import Graph, read_graph, write_graph
+from graphs.ogb import Folder, id_mask, read_ogb
+from graphs.ogb_binary import convert_ogb_binary
+from graphs.planetoid import read_planetoid
+from graphs.report import check_counts, check_downloads, report, report_streamed
+from graphs.rules import MASKS, NO_CLASS
 
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 

@@ -17,7 +17,7 @@ except ImportError:
     sys.exit(77)
 
 import convert
-from graph_npz import Graph, read_graph
+from graphs.npz import Graph, read_graph
 
 
 def csr_arrays(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

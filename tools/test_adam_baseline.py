@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 import adam_baseline as adam
-from graph_csr import csr_from_entries
-from graph_npz import Graph, write_graph
-from graph_rules import MASKS
+from graphs.csr import csr_from_entries
+from graphs.npz import Graph, write_graph
+from graphs.rules import MASKS
 
 
 def block_graph(nodes: int = 90, classes: int = 3) -> Graph:

@@ -15,10 +15,9 @@ from pathlib import Path
 from convert_testing import Base, csr_arrays, edges_of, np
 
 import convert
-import dataset_table
-import graph_report
-from graph_csr import Csr, DataError, csr_from_entries
-from graph_npz import Graph, read_graph, write_graph
+from graphs import dataset_table, report
+from graphs.csr import Csr, DataError, csr_from_entries
+from graphs.npz import Graph, read_graph, write_graph
 
 
 class GnnBenchmark(Base):
@@ -163,12 +162,12 @@ class Layout(Base):
         counts = {key: graph.summary()[key] for key in ("nodes", "edges", "features", "classes")}
         table = {"tiny": dataset_table.Dataset("Tiny", "planetoid", (), **counts, content={"labels": new},
                                                older={"labels": old}, older_means="with class 0")}
-        with unittest.mock.patch.dict("graph_report.DATASETS", table):
+        with unittest.mock.patch.dict("graphs.report.DATASETS", table):
             for labels, problems in (([0, 1, -1], 0), ([0, 1, 0], 0), ([0, 1, 1], 1)):
                 graph.labels = np.array(labels)
                 write_graph(self.out, graph)
                 with contextlib.redirect_stdout(io.StringIO()) as out:
-                    self.assertEqual(len(graph_report.report(self.out, graph, "tiny")), problems)
+                    self.assertEqual(len(report.report(self.out, graph, "tiny")), problems)
                 self.assertEqual("with class 0" in out.getvalue(), labels == [0, 1, 0])
 
     def test_verify(self) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from convert_testing import Base, edges_of, np
 
-from graph_npz import read_graph
-from graph_ogb_binary import Blocks, Summary, convert_ogb_binary
+from graphs.npz import read_graph
+from graphs.ogb_binary import Blocks, Summary, convert_ogb_binary
 
 NAN = float("nan")
 

@@ -17,7 +17,7 @@ try:
 except ImportError:
     sparse = None
 
-from graph_planetoid import SafeUnpickler
+from graphs.planetoid import SafeUnpickler
 
 
 class FakeCsr:

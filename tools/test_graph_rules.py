@@ -6,8 +6,8 @@ import unittest
 
 from convert_testing import np
 
-from graph_csr import DataError, csr_from_entries
-from graph_rules import check_masks, closest_mask, labels_of, mask_of, masks_of, means, refuse_near_miss
+from graphs.csr import DataError, csr_from_entries
+from graphs.rules import check_masks, closest_mask, labels_of, mask_of, masks_of, means, refuse_near_miss
 
 NAN = float("nan")
 

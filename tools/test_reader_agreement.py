@@ -14,8 +14,8 @@ from pathlib import Path
 
 from convert_testing import Base, csr_arrays, np
 
-from graph_csr import DataError
-from graph_npz import read_graph
+from graphs.csr import DataError
+from graphs.npz import read_graph
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -18,8 +18,8 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from graph_csr import Csr, DataError, checked_csr, csr_from_entries, finite_floats
-from graph_rules import (MASKS, MAX_FEATURES, MAX_NODES, NO_CLASS, check_masks, count_splits, labels_of, masks_of,
+from graphs.csr import Csr, DataError, checked_csr, csr_from_entries, finite_floats
+from graphs.rules import (MASKS, MAX_FEATURES, MAX_NODES, NO_CLASS, check_masks, count_splits, labels_of, masks_of,
                          refuse_near_miss, split_of_masks)
 
 CSR_PARTS = ("data", "indices", "indptr", "shape")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from graph_csr import Csr, DataError, check_ids, csr_from_entries, csr_of_scipy, edges_from_entries, finite_floats, \
+from graphs.csr import Csr, DataError, check_ids, csr_from_entries, csr_of_scipy, edges_from_entries, finite_floats, \
     whole_numbers
-from graph_formats import SCIPY_MEMBERS, load_npy, node_matrix
-from graph_npz import Graph, open_npz, without_zeros
-from graph_ogb import id_mask
-from graph_rules import MASKS, NO_CLASS, labels_of
+from graphs.formats import SCIPY_MEMBERS, load_npy, node_matrix
+from graphs.npz import Graph, open_npz, without_zeros
+from graphs.ogb import id_mask
+from graphs.rules import MASKS, NO_CLASS, labels_of
 
 WEIGHT_NAMES = {"weight", "weights", "w", "value", "edge_weight", "edgeweight"}
 ID_NAMES = {"id", "node", "node_id", "nodeid", "index"}

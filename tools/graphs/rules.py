@@ -6,7 +6,7 @@ from typing import Iterable, Mapping
 
 import numpy as np
 
-from graph_csr import DataError, whole_numbers
+from graphs.csr import DataError, whole_numbers
 
 MASKS = ("train_mask", "val_mask", "test_mask")
 NO_CLASS = -1  # a node whose class nobody knows: it propagates, and can be predicted

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dataset_table import DATASETS, Dataset
-from graph_csr import DataError
-from graph_npz import Graph, file_sha256
-from graph_ogb_binary import PROGRAM_LIMIT, Summary
-from graph_rules import NO_CLASS
+from graphs.dataset_table import DATASETS, Dataset
+from graphs.csr import DataError
+from graphs.npz import Graph, file_sha256
+from graphs.ogb_binary import PROGRAM_LIMIT, Summary
+from graphs.rules import NO_CLASS
 
 
 def check_downloads(paths: list[Path], dataset: Dataset | None, ignore: bool) -> None:

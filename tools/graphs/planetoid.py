@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dataset_table import PLANETOID_PARTS
-from graph_csr import Csr, DataError, check_ids, checked_csr, csr_from_entries
-from graph_npz import Graph, without_zeros
-from graph_rules import MASKS, NO_CLASS, SEVERAL_LABELS
+from graphs.dataset_table import PLANETOID_PARTS
+from graphs.csr import Csr, DataError, check_ids, checked_csr, csr_from_entries
+from graphs.npz import Graph, without_zeros
+from graphs.rules import MASKS, NO_CLASS, SEVERAL_LABELS
 
 # numpy 2 renamed numpy.core; pickles written by either name the module they were written with.
 NUMPY_CORE = "numpy.core" if int(np.__version__.split(".")[0]) < 2 else "numpy._core"

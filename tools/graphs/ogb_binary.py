@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, Iterator
 
 import numpy as np
 
-from graph_csr import DataError, check_ids, finite_floats
-from graph_npz import atomic_file
-from graph_ogb import Folder
-from graph_rules import MASKS, MAX_FEATURES, MAX_NODES, NO_CLASS, check_masks, labels_of
+from graphs.csr import DataError, check_ids, finite_floats
+from graphs.npz import atomic_file
+from graphs.ogb import Folder
+from graphs.rules import MASKS, MAX_FEATURES, MAX_NODES, NO_CLASS, check_masks, labels_of
 
 RANGES = 1 << 16  # ranges of rows whose edges are counted before they are dealt
 PROGRAM_LIMIT = 64 << 30  # bytes that the program unpacks of one .npz

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from graph_csr import DataError, check_ids, csr_of_scipy, edges_from_entries, finite_floats, vector, whole_numbers
-from graph_npz import Graph, open_npz
-from graph_ogb import id_mask
-from graph_rules import MASKS, NO_CLASS, SEVERAL_LABELS, labels_of, masks_of, refuse_near_miss
+from graphs.csr import DataError, check_ids, csr_of_scipy, edges_from_entries, finite_floats, vector, whole_numbers
+from graphs.npz import Graph, open_npz
+from graphs.ogb import id_mask
+from graphs.rules import MASKS, NO_CLASS, SEVERAL_LABELS, labels_of, masks_of, refuse_near_miss
 
 GRAPHSAINT_FILES = ("adj_full.npz", "feats.npy", "class_map.json", "role.json")
 DGL_GRAPHS = ("reddit_graph.npz", "reddit_self_loop_graph.npz")

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from graph_csr import DataError, check_ids, csr_from_entries
-from graph_npz import Graph
-from graph_rules import MASKS, labels_of
+from graphs.csr import DataError, check_ids, csr_from_entries
+from graphs.npz import Graph
+from graphs.rules import MASKS, labels_of
 
 SPLIT_FILES = ("train", "valid", "test")
 

@@ -1,7 +1,7 @@
 """The nine datasets of the pdADMM-G-Q paper: where their files are published and how a copy is recognised.
 
 Checksums of downloads are those that other projects publish (data/README.md says which and how many agree);
-content hashes are computed by graph_npz.Graph.content_hashes() from reference copies. Unknown ones are absent.
+content hashes are computed by npz.Graph.content_hashes() from reference copies. Unknown ones are absent.
 """
 from __future__ import annotations
 
