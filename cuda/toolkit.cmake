@@ -1,4 +1,5 @@
-# Finds a CUDA toolkit and enables its language: GAMLP_CUDA_FOUND. Sets CMAKE_CUDA_ARCHITECTURES unless it is set.
+# Finds a CUDA toolkit and enables its language: GAMLP_CUDA_FOUND. Sets CMAKE_CUDA_ARCHITECTURES unless it or the
+# environment's CUDAARCHS (a list for CMake, e.g. 90-real) is set.
 set(GAMLP_CUDA_FOUND OFF)
 if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(GAMLP_NVCC nvcc PATHS /usr/local/cuda/bin)  # NVIDIA's packages leave it off the PATH
@@ -20,7 +21,7 @@ endif()
 if(CMAKE_CUDA_COMPILER AND CUDAToolkit_FOUND)
   set(GAMLP_CUDA_FOUND ON)
   # Code for each generation from Turing on, as far as the toolkit knows it; newer ones translate the last one's PTX.
-  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     set(architectures 75-real 80-real 86-real 90-real)
     if(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
       list(APPEND architectures 100-real 120)

@@ -22,9 +22,9 @@ struct Offer {
   bool copied = false;
 };
 
-class Hub {
+class CopyHub {
  public:
-  explicit Hub(int size) : size_(size), queues_(static_cast<std::size_t>(size) * static_cast<std::size_t>(size)) {}
+  explicit CopyHub(int size) : size_(size), queues_(static_cast<std::size_t>(size) * static_cast<std::size_t>(size)) {}
 
   int size() const { return size_; }
 
@@ -89,7 +89,7 @@ class Hub {
 
 class CopyTransport final : public Transport {
  public:
-  CopyTransport(std::shared_ptr<Hub> hub, int rank)
+  CopyTransport(std::shared_ptr<CopyHub> hub, int rank)
       : hub_(std::move(hub)), rank_(rank), spare_(static_cast<std::size_t>(hub_->size())) {}
 
   int rank() const override { return rank_; }
@@ -159,7 +159,7 @@ class CopyTransport final : public Transport {
     hub_->set_copied(offer);
   }
 
-  std::shared_ptr<Hub> hub_;
+  std::shared_ptr<CopyHub> hub_;
   int rank_;
   MessageCounters counters_;
   std::vector<std::vector<std::shared_ptr<Offer>>> spare_;  // by peer: `done` belongs to the receiver's device
@@ -168,7 +168,7 @@ class CopyTransport final : public Transport {
 }  // namespace
 
 std::vector<std::unique_ptr<Transport>> create_copy_transports(int size) {
-  return create_ends<CopyTransport, Hub>(size);
+  return create_ends<CopyTransport, CopyHub>(size);
 }
 
 }  // namespace gamlp

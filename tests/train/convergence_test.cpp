@@ -30,6 +30,13 @@ TEST_CASE("a residual that still rises from the start is no convergence") {
   CHECK(end_of(rules(1e-3, {}, 5), epochs) == 0);
 }
 
+TEST_CASE("the residual's window begins after the peak, however small that is") {
+  std::vector<std::pair<double, double>> epochs;
+  for (int k = 0; k < 10; ++k) epochs.emplace_back(1.0, 1e-9 * k);  // peak: epoch 10
+  epochs.resize(40, {1.0, 5e-9});
+  CHECK(end_of(rules(1e-3, {}, 4), epochs) == 15);  // epochs 11 … 15
+}
+
 TEST_CASE("the residual ends a stage once it stays below after its peak and the objective rests") {
   std::vector<std::pair<double, double>> epochs = {{2.0, 0.0}, {2.0, 0.5}, {2.0, 0.2}, {2.0, 0.009}};  // peak: epoch 2
   for (int k = 0; k < 20; ++k) epochs.emplace_back(2.0 + 1e-4 * k, 0.005);
