@@ -141,7 +141,7 @@ part_format() {
 }
 
 part_tidy() {
-  # Sources that are checked together have their headers read once: a tenth of the time.
+  # Sources that are checked together have their headers read once: a quarter of the time.
   configure build-tidy -DCMAKE_BUILD_TYPE=Release -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=0 > /dev/null
   local files
   mapfile -t files < <(sed -n 's/^ *"file": "\(.*\.c[px][px]\)".*/\1/p' build-tidy/compile_commands.json \
