@@ -128,6 +128,7 @@ int run_program(int argc, char** argv) {
   }
   if (status == 0) status = whole_output(*shared.group);
   if (group) group->finish(status);
+  return_freed_memory();  // CUDA's libraries touch 69 MB more while the process ends
   return status;
 }
 

@@ -5,6 +5,10 @@
 #include <cstdlib>
 #include <sys/mman.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace gamlp {
 
 std::string human_bytes(double bytes) {
@@ -30,6 +34,12 @@ void* allocate_aligned(std::size_t bytes) {
 }
 
 void free_aligned(void* memory) noexcept { std::free(memory); }
+
+void return_freed_memory() noexcept {
+#ifdef __GLIBC__
+  (void)::malloc_trim(0);
+#endif
+}
 
 std::string out_of_memory_text(const std::bad_alloc& error) {
   const auto* sized = dynamic_cast<const AllocationFailure*>(&error);

@@ -30,6 +30,10 @@ class AllocationFailure : public std::bad_alloc {
 void* allocate_aligned(std::size_t bytes);
 void free_aligned(void* memory) noexcept;
 
+// Gives back to the system what the C library keeps of freed memory: it keeps blocks of less than 32 MB wherever a
+// later block is in use. Milliseconds. Does nothing where the C library has no such call.
+void return_freed_memory() noexcept;
+
 // For the user: "out of memory", how much was asked for, if that is known, and which command says what a run needs.
 std::string out_of_memory_text(const std::bad_alloc& error);
 

@@ -236,12 +236,11 @@ double loading_memory(const Config& config, const ProblemCounts& counts) {
   return features + kEdge * as_double(counts.edges) + augmented + std::max(augmented, workspace);
 }
 
-// Beside the devices: the inputs, weights under way, the evaluator, and what the graph left in the heap.
+// Beside the devices: the inputs, weights under way, the evaluator.
 double training_memory(const Config& config, const ProblemCounts& counts, InputKind kind) {
   // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator, the best, fetched at the
   // end, being written. The evaluator's own are counted with it.
   constexpr double kWeightCopies = 8;
-  constexpr double kHeap = 32e6;  // the C library returns larger allocations at once
   const double v = as_double(counts.shape.train_nodes), inputs = as_double(counts.shape.inputs);
   const double width = as_double(config.model.width);
   const bool plain = kind == InputKind::plain;
@@ -254,7 +253,7 @@ double training_memory(const Config& config, const ProblemCounts& counts, InputK
   for (const StageConfig& stage : config.stages) kept += weights_of(stage);
   const EvaluationShape shape = evaluation_shape(config, {counts.shape, kind}, counts.parts, false);
   const auto evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
-  return parts + kWeightCopies * weights + kept + evaluation + std::min(kHeap, 2 * kValue * as_double(counts.edges));
+  return parts + kWeightCopies * weights + kept + evaluation;
 }
 
 // Gathered, as tensors of the file, and as its bytes.
@@ -270,13 +269,16 @@ double checkpoint_memory(const Config& config, const std::vector<MemoryUse>& dev
 
 double process_memory(const Config& config, const ProblemCounts& counts, InputKind kind,
                       const std::vector<MemoryUse>& devices) {
-  constexpr double kProgram = 16.5e6;       // the program and its libraries
-  constexpr double kKernels = 8.5e6;        // which they make or load once they train
-  constexpr double kCudaLibraries = 260e6;  // which a build with CUDA devices loads on CPU workers too (CUDA 13.0)
-  const double program = kProgram + (accelerator() != nullptr ? kCudaLibraries : 0.0);
+  constexpr double kProgram = 16.5e6;  // the program and its libraries
+  constexpr double kKernels = 8.5e6;   // which they make or load once they train
+  // Of CUDA 13.0, which a build with CUDA devices loads on CPU workers too: code and data that its libraries touch when
+  // they are loaded, and more code when the process ends, when training's memory is freed.
+  constexpr double kCudaLibraries = 197e6, kCudaAtExit = 69e6;
   double training = kKernels + training_memory(config, counts, kind) + checkpoint_memory(config, devices);
   for (const MemoryUse& device : devices) training += static_cast<double>(device.peak);
-  return program + std::max(loading_memory(config, counts), training);
+  double peak = std::max(loading_memory(config, counts), training);
+  if (accelerator() != nullptr) peak = kCudaLibraries + std::max(peak, kKernels + kCudaAtExit);
+  return kProgram + peak;
 }
 
 }  // namespace gamlp

@@ -74,54 +74,8 @@ void standardize_problem(DatasetConfig& config, Dataset& dataset, const std::vec
   standardize(dataset, problem.preparation);
 }
 
-}  // namespace
-
-std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy) {
-  const std::vector<std::int32_t>& labels = problem.train_labels();
-  std::vector<std::int64_t> nodes(static_cast<std::size_t>(problem.classes), 0);
-  for (const std::int32_t label : labels) ++nodes[static_cast<std::size_t>(label)];
-  const double largest = nodes.empty() ? 0.0 : static_cast<double>(*std::max_element(nodes.begin(), nodes.end()));
-  const double chance = largest / std::max<double>(1.0, static_cast<double>(labels.size()));
-  if (!(train_accuracy <= chance + 0.1 * (1.0 - chance))) return std::nullopt;
-  char figures[96];
-  std::snprintf(figures, sizeof figures, "%.1f %% of the training nodes, always the largest class gives %.1f %%",
-                100 * train_accuracy, 100 * chance);
-  std::string text = std::string("training ended near chance: ") + figures;
-  if (problem.scales.columns > 0) {
-    text += "; the scales of the features reach from " + scale_text(problem.scales);
-    text += problem.standardized == Standardize::columns ? ", and were standardised by column"
-                                                         : ": try dataset.standardize \"columns\"";
-  }
-  return text;
-}
-
-ProblemCounts count_problem(const DatasetConfig& config) {
-  ProblemCounts counts;
-  std::int64_t classes = 0;
-  if (config.generate) {
-    const GraphCounts graph = count_csbm(*config.generate);
-    counts.nodes = graph.nodes, counts.edges = graph.edges, counts.features = graph.features;
-    classes = static_cast<std::int64_t>(graph.class_nodes.size());
-    counts.parts = config.split.kind == SplitKind::file ? std::array{graph.train, graph.validation, graph.test}
-                                                        : split_sizes(graph.class_nodes, config.split);
-  } else {
-    const Dataset dataset = load_dataset(config);
-    const Split split = make_split(dataset, config.split);
-    check_split_labels(dataset, split);
-    counts.nodes = dataset.nodes(), counts.edges = dataset.adjacency.entries(), counts.features = dataset.features();
-    if (dataset.sparse_features) counts.sparse_values = dataset.features_sparse.entries();
-    classes = dataset.classes;
-    const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
-    for (std::size_t i = 0; i < 3; ++i) counts.parts[i] = static_cast<std::int64_t>(ids[i]->size());
-  }
-  if (classes < 2) throw DataError("the dataset has one class only, expected at least 2");
-  counts.shape = {counts.parts[0], config.hops * counts.features, classes};
-  return counts;
-}
-
-Problem make_problem(Config& config, int threads) { return make_problem(config, threads, choose_devices(config)); }
-
-Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
+// make_problem(), whose graph and features are freed when it returns.
+Problem load_problem(Config& config, int threads, const ChosenDevices& devices) {
   Problem problem;
   Stopwatch watch;
   Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(config.dataset); });
@@ -167,6 +121,61 @@ Problem make_problem(Config& config, int threads, const ChosenDevices& devices) 
   problem.input = make_training_input(std::move(inputs[0]), kind);
   for (std::size_t i = 1; i < 3; ++i) problem.parts[i].inputs = problem.input.coordinates(std::move(inputs[i]));
   problem.reduce_seconds = watch.lap();
+  return problem;
+}
+
+}  // namespace
+
+std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy) {
+  const std::vector<std::int32_t>& labels = problem.train_labels();
+  std::vector<std::int64_t> nodes(static_cast<std::size_t>(problem.classes), 0);
+  for (const std::int32_t label : labels) ++nodes[static_cast<std::size_t>(label)];
+  const double largest = nodes.empty() ? 0.0 : static_cast<double>(*std::max_element(nodes.begin(), nodes.end()));
+  const double chance = largest / std::max<double>(1.0, static_cast<double>(labels.size()));
+  if (!(train_accuracy <= chance + 0.1 * (1.0 - chance))) return std::nullopt;
+  char figures[96];
+  std::snprintf(figures, sizeof figures, "%.1f %% of the training nodes, always the largest class gives %.1f %%",
+                100 * train_accuracy, 100 * chance);
+  std::string text = std::string("training ended near chance: ") + figures;
+  if (problem.scales.columns > 0) {
+    text += "; the scales of the features reach from " + scale_text(problem.scales);
+    const bool alike = problem.scales.spread() <= 10;  // their scales at least do not hinder training
+    text += problem.standardized == Standardize::columns ? ", and were standardised by column"
+            : alike                                      ? ": try more epochs, or dataset.standardize \"columns\""
+                                                         : ": try dataset.standardize \"columns\"";
+  }
+  return text;
+}
+
+ProblemCounts count_problem(const DatasetConfig& config) {
+  ProblemCounts counts;
+  std::int64_t classes = 0;
+  if (config.generate) {
+    const GraphCounts graph = count_csbm(*config.generate);
+    counts.nodes = graph.nodes, counts.edges = graph.edges, counts.features = graph.features;
+    classes = static_cast<std::int64_t>(graph.class_nodes.size());
+    counts.parts = config.split.kind == SplitKind::file ? std::array{graph.train, graph.validation, graph.test}
+                                                        : split_sizes(graph.class_nodes, config.split);
+  } else {
+    const Dataset dataset = load_dataset(config);
+    const Split split = make_split(dataset, config.split);
+    check_split_labels(dataset, split);
+    counts.nodes = dataset.nodes(), counts.edges = dataset.adjacency.entries(), counts.features = dataset.features();
+    if (dataset.sparse_features) counts.sparse_values = dataset.features_sparse.entries();
+    classes = dataset.classes;
+    const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
+    for (std::size_t i = 0; i < 3; ++i) counts.parts[i] = static_cast<std::int64_t>(ids[i]->size());
+  }
+  if (classes < 2) throw DataError("the dataset has one class only, expected at least 2");
+  counts.shape = {counts.parts[0], config.hops * counts.features, classes};
+  return counts;
+}
+
+Problem make_problem(Config& config, int threads) { return make_problem(config, threads, choose_devices(config)); }
+
+Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
+  Problem problem = load_problem(config, threads, devices);
+  return_freed_memory();
   return problem;
 }
 

@@ -1,6 +1,13 @@
 #include "host/core/memory.hpp"
 
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <unistd.h>
+#include <vector>
+
 #include "host/core/matrix.hpp"
+#include "tests/support/asan.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;
@@ -33,3 +40,30 @@ TEST_CASE("memory that is not there is told with its size and what it is for") {
   }
   CHECK(with_room_for("nothing", [] { return 3; }) == 3);
 }
+
+#if defined(__GLIBC__) && !defined(GAMLP_ASAN)  // whose heap is its own
+namespace {
+
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  double total = 0, resident = 0;
+  REQUIRE(file >> total >> resident);
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+TEST_CASE("freed memory goes back to the system") {
+  constexpr std::size_t kBlock = 100000, kBlocks = 1000;  // of a size that the C library takes from its heap
+  std::vector<std::unique_ptr<char[]>> blocks;
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    blocks.push_back(std::make_unique_for_overwrite<char[]>(kBlock));
+    std::memset(blocks.back().get(), 1, kBlock);
+  }
+  const double held = resident_bytes();
+  blocks.erase(blocks.begin(), blocks.end() - 1);  // the last one keeps the heap from shrinking
+  CHECK(held - resident_bytes() < 10e6);
+  return_freed_memory();
+  CHECK(held - resident_bytes() > 90e6);
+}
+#endif

@@ -16,6 +16,8 @@ TEST_CASE("a training accuracy near that of naming the largest class is warned o
   REQUIRE(warning.has_value());
   check_says(*warning, "54.0 % of the training nodes, always the largest class gives 50.0 %");
   check_says(*warning, "0.5 (column 1) to 2e+09 (column 2): try dataset.standardize \"columns\"");
+  problem.scales.largest = 5;  // alike
+  check_says(*chance_warning(problem, 0.54), "5 (column 2): try more epochs, or dataset.standardize \"columns\"");
   problem.standardized = Standardize::columns;
   check_says(*chance_warning(problem, 0.25), "were standardised by column");
 }
