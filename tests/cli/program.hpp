@@ -64,9 +64,17 @@ class Child {
         const char* launcher = nullptr)
       : out_(work / "stdout"), err_(work / "stderr") {
     if (launcher == nullptr) arguments.insert(arguments.begin(), program());
+    // The test program handles these signals itself: one that comes before the child has dropped that waits.
+    sigset_t ours, before;
+    ::sigemptyset(&ours);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&ours, signal);
+    ::sigprocmask(SIG_BLOCK, &ours, &before);
     pid_ = ::fork();
+    if (pid_ == 0) {
+      for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_DFL);
+    }
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
     if (pid_ != 0) return;
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) std::signal(signal, SIG_DFL);  // the test program has its own
     if (::chdir((work / "").c_str()) != 0 || !std::freopen(out_.c_str(), "w", stdout) ||
         !std::freopen(err_.c_str(), "w", stderr)) {
       ::_exit(120);
