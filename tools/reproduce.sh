@@ -8,7 +8,7 @@
 #   --output    where the runs go (default: runs/paper, or runs/paper-quick); the same command goes on after an interrupt
 #   --machine   whose rates forecasts of CPU workers take (gamlp plan's; default: here, this machine's, measured as they go)
 #   --page      also writes the page and its pictures there, e.g. tests/results/paper
-# Needs build/gamlp (tools/quickstart.sh), 80 GB of disk, as every job keeps the best weights of its stages, and, for figures,
+# Needs build/gamlp (tools/quickstart.sh), 90 GB of disk, as every job keeps the best weights of its stages, and, for figures,
 # matplotlib. Exit status 0 when every experiment ended well.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
