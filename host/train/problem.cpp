@@ -74,56 +74,6 @@ void standardize_problem(DatasetConfig& config, Dataset& dataset, const std::vec
   standardize(dataset, problem.preparation);
 }
 
-// make_problem(), whose graph and features are freed when it returns.
-Problem load_problem(Config& config, int threads, const ChosenDevices& devices) {
-  Problem problem;
-  Stopwatch watch;
-  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(config.dataset); });
-  const Split split = make_split(dataset, config.dataset.split);
-  check_split_labels(dataset, split);
-  problem.notes = dataset.notes;
-  problem.preparation.class_ids = dataset.class_ids;
-  standardize_problem(config.dataset, dataset, split.train, problem);
-  problem.dataset_name = dataset.name;
-  problem.nodes = dataset.nodes();
-  problem.edges = dataset.adjacency.entries();
-  problem.features = dataset.features();
-  problem.classes = dataset.classes;
-  problem.inputs = config.dataset.hops * dataset.features();
-  problem.load_seconds = watch.lap();
-
-  if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
-  const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
-  const InputKind kind = resolve_problem(config, shape, &problem.notes);
-
-  // One augmentation for all parts, then a copy per part.
-  const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
-  std::vector<std::int32_t> all;
-  for (const auto* part : ids) all.insert(all.end(), part->begin(), part->end());
-  Matrix x = with_room_for(
-      "the augmented inputs, " + std::to_string(all.size()) + " nodes × " + std::to_string(problem.inputs) + " values",
-      [&] { return augmented_inputs(config, dataset, all, threads, devices, problem.notes); });
-  problem.augment_seconds = watch.lap();
-
-  set_blas_threads(threads);
-  std::int64_t row = 0;
-  std::array<Matrix, 3> inputs;
-  for (std::size_t i = 0; i < 3; ++i) {
-    EvaluationPart& part = problem.parts[i];
-    part.nodes = *ids[i];
-    for (const std::int32_t node : part.nodes) part.labels.push_back(dataset.labels[static_cast<std::size_t>(node)]);
-    const std::int64_t rows = static_cast<std::int64_t>(part.nodes.size());
-    inputs[i] = Matrix(rows, x.cols());
-    std::copy_n(x.row(row), rows * x.cols(), inputs[i].data());
-    row += rows;
-  }
-  x = Matrix();
-  problem.input = make_training_input(std::move(inputs[0]), kind);
-  for (std::size_t i = 1; i < 3; ++i) problem.parts[i].inputs = problem.input.coordinates(std::move(inputs[i]));
-  problem.reduce_seconds = watch.lap();
-  return problem;
-}
-
 }  // namespace
 
 std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy) {
@@ -174,7 +124,52 @@ ProblemCounts count_problem(const DatasetConfig& config) {
 Problem make_problem(Config& config, int threads) { return make_problem(config, threads, choose_devices(config)); }
 
 Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
-  Problem problem = load_problem(config, threads, devices);
+  Problem problem;
+  Stopwatch watch;
+  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(config.dataset); });
+  const Split split = make_split(dataset, config.dataset.split);
+  check_split_labels(dataset, split);
+  problem.notes = dataset.notes;
+  problem.preparation.class_ids = dataset.class_ids;
+  standardize_problem(config.dataset, dataset, split.train, problem);
+  problem.dataset_name = dataset.name;
+  problem.nodes = dataset.nodes();
+  problem.edges = dataset.adjacency.entries();
+  problem.features = dataset.features();
+  problem.classes = dataset.classes;
+  problem.inputs = config.dataset.hops * dataset.features();
+  problem.load_seconds = watch.lap();
+
+  if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
+  const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
+  const InputKind kind = resolve_problem(config, shape, &problem.notes);
+
+  // One augmentation for all parts, then a copy per part.
+  const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
+  std::vector<std::int32_t> all;
+  for (const auto* part : ids) all.insert(all.end(), part->begin(), part->end());
+  Matrix x = with_room_for(
+      "the augmented inputs, " + std::to_string(all.size()) + " nodes × " + std::to_string(problem.inputs) + " values",
+      [&] { return augmented_inputs(config, dataset, all, threads, devices, problem.notes); });
+  problem.augment_seconds = watch.lap();
+
+  set_blas_threads(threads);
+  std::int64_t row = 0;
+  std::array<Matrix, 3> inputs;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EvaluationPart& part = problem.parts[i];
+    part.nodes = *ids[i];
+    for (const std::int32_t node : part.nodes) part.labels.push_back(dataset.labels[static_cast<std::size_t>(node)]);
+    const std::int64_t rows = static_cast<std::int64_t>(part.nodes.size());
+    inputs[i] = Matrix(rows, x.cols());
+    std::copy_n(x.row(row), rows * x.cols(), inputs[i].data());
+    row += rows;
+  }
+  x = Matrix();
+  problem.input = make_training_input(std::move(inputs[0]), kind);
+  for (std::size_t i = 1; i < 3; ++i) problem.parts[i].inputs = problem.input.coordinates(std::move(inputs[i]));
+  problem.reduce_seconds = watch.lap();
+  dataset = Dataset();
   return_freed_memory();
   return problem;
 }
