@@ -74,18 +74,18 @@ class CudaAccelerator final : public Accelerator {
 
   void profile(bool on) override { cuda::set_profiling(on); }
 
-  std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) override {
-    const bool nccl = wants_nccl(devices, config.distributed.gpu_transport);
+  std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const AcceleratorOptions& options) override {
+    const bool nccl = wants_nccl(devices, options.transport);
     std::vector<std::unique_ptr<CudaDevice>> made;
     std::vector<CudaDevice*> all;
-    for (const int device : devices) all.push_back(made.emplace_back(create(device, config)).get());
+    for (const int device : devices) all.push_back(made.emplace_back(create(device, options)).get());
     if (!nccl) {
       for (const int from : devices) {
         for (const int to : devices) enable_peer_access(from, to);
       }
     }
-    auto ends = nccl ? connect_nccl(all, config.distributed.stall_timeout)
-                     : create_copy_transports(static_cast<int>(devices.size()));
+    auto ends =
+        nccl ? connect_nccl(all, options.stall_timeout) : create_copy_transports(static_cast<int>(devices.size()));
     std::vector<ThreadFleet::Member> members;
     for (std::size_t rank = 0; rank < devices.size(); ++rank) {
       members.push_back({std::move(made[rank]), std::move(ends[rank])});
@@ -95,21 +95,23 @@ class CudaAccelerator final : public Accelerator {
 
   bool joins_processes() override { return kHasNccl; }
 
-  std::unique_ptr<Fleet> join_fleet(int device, const Config& config, ProcessGroup& group) override {
+  std::unique_ptr<Fleet> join_fleet(int device, const AcceleratorOptions& options, ProcessGroup& group) override {
     std::unique_ptr<CudaDevice> made;
     std::string id;
     agree(group, [&] {
-      made = create(device, config);
+      made = create(device, options);
       if (group.rank() == 0) id = create_nccl_id();
     });
     id = broadcast_text(group, id);
-    auto end = connect_nccl(*made, id, group, config.distributed.stall_timeout);
+    auto end = connect_nccl(*made, id, group, options.stall_timeout);
     std::vector<ThreadFleet::Member> members;
     members.push_back({std::move(made), std::move(end)});
     return std::make_unique<ThreadFleet>(std::move(members), group.rank(), group.size());
   }
 
-  std::unique_ptr<Device> create_device(int device, const Config& config) override { return create(device, config); }
+  std::unique_ptr<Device> create_device(int device, const AcceleratorOptions& options) override {
+    return create(device, options);
+  }
 
   Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
                  std::int64_t hops, std::string& note) override {
@@ -117,8 +119,8 @@ class CudaAccelerator final : public Accelerator {
   }
 
  private:
-  static std::unique_ptr<CudaDevice> create(int device, const Config& config) {
-    return std::make_unique<CudaDevice>(device, CudaOptions{config.precision, true});
+  static std::unique_ptr<CudaDevice> create(int device, const AcceleratorOptions& options) {
+    return std::make_unique<CudaDevice>(device, CudaOptions{options.precision, true});
   }
 
   static bool wants_nccl(const std::vector<int>& devices, GpuTransport transport) {

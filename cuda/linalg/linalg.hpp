@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "cuda/core/queue.hpp"
-#include "host/config/config.hpp"
 #include "host/core/matrix.hpp"
+#include "host/math/precision.hpp"
 
 namespace gamlp::cuda {
 

@@ -1,7 +1,7 @@
 #include "host/admm/admm_program.hpp"
 
 #include "host/admm/admm_layer.hpp"
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 namespace {

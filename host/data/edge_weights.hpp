@@ -1,7 +1,7 @@
 // Weights of edges, as a file holds them and as dataset.edge_weights asks for them.
 #pragma once
 
-#include "host/config/config.hpp"
+#include "host/config/dataset.hpp"
 #include "host/data/dataset.hpp"
 
 namespace gamlp {

@@ -6,11 +6,11 @@
 
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
-#include "host/core/random.hpp"
 #include "host/data/check.hpp"
 #include "host/data/normal.hpp"
 #include "host/data/shuffle.hpp"
 #include "host/graph/csr_build.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 namespace {

@@ -22,7 +22,7 @@
 #include <string>
 #include <string_view>
 
-#include "host/config/config.hpp"
+#include "host/config/dataset.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/npz.hpp"
 #include "host/data/standardize.hpp"

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 

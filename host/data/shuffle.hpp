@@ -6,7 +6,7 @@
 #include <span>
 #include <utility>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 

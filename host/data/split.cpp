@@ -6,8 +6,8 @@
 
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
-#include "host/core/random.hpp"
 #include "host/data/shuffle.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 namespace {

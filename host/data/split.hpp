@@ -1,7 +1,7 @@
 // Which nodes train, validate and test.
 #pragma once
 
-#include "host/config/config.hpp"
+#include "host/config/dataset.hpp"
 #include "host/data/dataset.hpp"
 
 namespace gamlp {

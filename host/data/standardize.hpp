@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "host/config/config.hpp"
+#include "host/config/dataset.hpp"
 #include "host/data/dataset.hpp"
 
 namespace gamlp {

@@ -8,8 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "host/config/config.hpp"
+#include "host/config/distributed.hpp"
 #include "host/device/fleet.hpp"
+#include "host/math/precision.hpp"
 
 namespace gamlp {
 
@@ -25,6 +26,13 @@ inline constexpr std::size_t kNcclBytes = std::size_t{256} << 20;
 
 // CUDA devices' Device::parallel_ops().
 inline constexpr int kCudaParallelOps = 16;
+
+// What a config says of its devices.
+struct AcceleratorOptions {
+  ProductPrecision precision = ProductPrecision::float32;
+  GpuTransport transport = GpuTransport::automatic;
+  double stall_timeout = 600;  // seconds that a message may take
+};
 
 class Accelerator {
  public:
@@ -42,15 +50,15 @@ class Accelerator {
   // Begins and ends what a profiler records, with ranges by iteration and step.
   virtual void profile(bool on) = 0;
   // A device of the run for each entry, by number; several of the same number share it. Throws ConfigError where they
-  // cannot exchange as the config wants.
-  virtual std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const Config& config) = 0;
+  // cannot exchange as the options want.
+  virtual std::unique_ptr<Fleet> create_fleet(const std::vector<int>& devices, const AcceleratorOptions& options) = 0;
   // Whether GPUs of several processes can exchange.
   virtual bool joins_processes() = 0;
   // The fleet of a process that drives one device of a run of several processes. Collective; throws AgreedError, and
   // otherwise leaves a group that has failed.
-  virtual std::unique_ptr<Fleet> join_fleet(int device, const Config& config, ProcessGroup& group) = 0;
+  virtual std::unique_ptr<Fleet> join_fleet(int device, const AcceleratorOptions& options, ProcessGroup& group) = 0;
   // One device that is no part of a fleet, e.g. for evaluating beside it.
-  virtual std::unique_ptr<Device> create_device(int device, const Config& config) = 0;
+  virtual std::unique_ptr<Device> create_device(int device, const AcceleratorOptions& options) = 0;
   // Rows `nodes` of the augmented features on a device: those of host/graph/augment.hpp but for rounding. `note`: what
   // is worth telling about how, or empty.
   virtual Matrix augment(int device, const Csr& propagation, const Dataset& dataset,

@@ -15,8 +15,8 @@
 #include <variant>
 
 #include "host/core/matrix.hpp"
+#include "host/math/activation.hpp"
 #include "host/math/optimizer.hpp"
-#include "host/math/prox.hpp"
 #include "host/math/quantize.hpp"
 
 namespace gamlp {
@@ -39,22 +39,6 @@ enum class Phase { gemm, factor, elementwise, codec, copy };
 inline const char* phase_name(Phase phase) {
   constexpr const char* kNames[] = {"gemm", "factor", "elementwise", "codec", "copy"};
   return kNames[static_cast<std::size_t>(phase)];
-}
-
-struct ActivationRule {
-  Activation kind = Activation::relu;
-  float slope = 0.0f;  // of the negative side; 0 for ReLU
-  bool operator==(const ActivationRule&) const = default;
-};
-
-// Calls body(f) with the rule's function (prox.hpp).
-template <class Body>
-void with_activation(const ActivationRule& rule, Body body) {
-  if (rule.kind == Activation::tanh) {
-    body(Tanh{});
-  } else {
-    body(LeakyRelu{rule.slope});
-  }
 }
 
 // How an op quantises the tensor that it produces, and where the message goes.

@@ -6,7 +6,7 @@
 // in PyG and DGL.
 #pragma once
 
-#include "host/config/config.hpp"
+#include "host/config/dataset.hpp"
 #include "host/graph/csr.hpp"
 
 namespace gamlp {

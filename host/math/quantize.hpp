@@ -11,11 +11,16 @@
 
 #include <cstdint>
 
-#include "host/config/config.hpp"
-#include "host/core/random.hpp"
 #include "host/math/annotations.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
+
+// What codes stand for: values, or differences to what the receiver holds.
+enum class Coding { value, difference };
+// Of a grid: given, or found in the data of a tensor or block and sent as scales.
+enum class Range { fixed, tensor, block };
+enum class Rounding { nearest, stochastic };
 
 struct WireFormat {
   int bits = 32;  // 1, 2, 4, 8, 16 or 32
@@ -42,19 +47,6 @@ struct WireFormat {
     return codes_offset(values) + (code_bytes + 15) / 16 * 16;
   }
 };
-
-// The format of one tensor at one epoch of a stage: `bits` replaces the codec's bits where it quantises.
-inline WireFormat wire_format(const CodecConfig& codec, std::int64_t scheduled_bits = 0) {
-  WireFormat format;
-  format.bits = static_cast<int>(codec.bits < 32 && scheduled_bits > 0 ? scheduled_bits : codec.bits);
-  format.coding = format.bits < 32 ? codec.coding : Coding::value;
-  format.range = codec.range;
-  format.block = codec.block;
-  format.grid_min = static_cast<float>(codec.grid.min);
-  format.grid_max = static_cast<float>(codec.grid.max);
-  format.grid_levels = static_cast<std::int32_t>(codec.grid.levels);
-  return format;
-}
 
 // A uniform grid low + code·step, code = 0 … levels−1.
 struct UniformGrid {

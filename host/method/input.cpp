@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "host/core/error.hpp"
-#include "host/core/random.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "host/core/error.hpp"
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "host/config/config.hpp"
+#include "host/config/method.hpp"
 #include "host/core/matrix.hpp"
 #include "host/device/ops.hpp"
 

@@ -8,11 +8,11 @@
 #include "host/config/enums.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
-#include "host/core/random.hpp"
 #include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/forwarding_stream.hpp"
+#include "host/math/random.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/stage_runner.hpp"
 

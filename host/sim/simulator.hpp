@@ -32,11 +32,11 @@
 #include <vector>
 
 #include "host/core/error.hpp"
-#include "host/core/random.hpp"
 #include "host/cpu/cpu_ops.hpp"
 #include "host/device/ops.hpp"
 #include "host/device/trace.hpp"
 #include "host/device/transport.hpp"
+#include "host/math/random.hpp"
 #include "host/sim/cost_model.hpp"
 #include "host/sim/memory_map.hpp"
 

@@ -12,7 +12,7 @@
 
 #include <vector>
 
-#include "host/config/config.hpp"
+#include "host/config/train.hpp"
 #include "host/train/metrics.hpp"
 
 namespace gamlp {

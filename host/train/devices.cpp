@@ -18,6 +18,10 @@ std::string unavailable() {
   return accelerator() == nullptr ? "this build has no CUDA devices" : accelerator()->unavailable();
 }
 
+AcceleratorOptions accelerator_options(const Config& config) {
+  return {config.precision, config.distributed.gpu_transport, config.distributed.stall_timeout};
+}
+
 int layers_of(const Config& config) { return static_cast<int>(config.stages.back().layers); }
 
 void choose_cpu(const Config& config, const NamedDevices& named, ChosenDevices& chosen) {
@@ -195,11 +199,12 @@ int device_count(const Config& config) {
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config, ProcessGroup& group) {
   const int threads = static_cast<int>(config.threads_per_device);
   if (group.size() == 1) {
-    return devices.kind == DeviceKind::cuda ? accelerator()->create_fleet(devices.cuda, config)
+    return devices.kind == DeviceKind::cuda ? accelerator()->create_fleet(devices.cuda, accelerator_options(config))
                                             : create_cpu_fleet(devices.count, threads);
   }
   if (devices.kind == DeviceKind::cuda) {
-    return accelerator()->join_fleet(devices.cuda[static_cast<std::size_t>(group.rank())], config, group);
+    return accelerator()->join_fleet(devices.cuda[static_cast<std::size_t>(group.rank())], accelerator_options(config),
+                                     group);
   }
   std::unique_ptr<Fleet> fleet;
   agree(group, [&] {
@@ -224,7 +229,8 @@ std::vector<std::size_t> free_memory(const ChosenDevices& devices, ProcessGroup&
 }
 
 std::unique_ptr<Device> create_evaluation_device(const ChosenDevices& devices, const Config& config) {
-  if (devices.kind == DeviceKind::cuda) return accelerator()->create_device(devices.evaluating_gpu(), config);
+  if (devices.kind == DeviceKind::cuda)
+    return accelerator()->create_device(devices.evaluating_gpu(), accelerator_options(config));
   return std::make_unique<CpuDevice>(0, static_cast<int>(config.threads_per_device));
 }
 

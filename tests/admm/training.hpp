@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "host/core/error.hpp"
-#include "host/core/random.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/math/random.hpp"
 #include "host/method/stage_program.hpp"
 #include "host/train/stage_programs.hpp"
 

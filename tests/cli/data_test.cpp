@@ -1,10 +1,10 @@
 // Graphs as people have them, from train to predict: columns of any scale, years as classes, nodes without a class.
 #include <cmath>
 
-#include "host/core/random.hpp"
 #include "host/data/load.hpp"
 #include "host/data/npz.hpp"
 #include "host/graph/csr_build.hpp"
+#include "host/math/random.hpp"
 #include "tests/cli/program.hpp"
 
 namespace gamlp::test {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "host/core/random.hpp"
 #include "host/device/device.hpp"
 #include "host/device/ops.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp::conformance {
 

@@ -1,4 +1,4 @@
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 
 #include <array>
 #include <set>

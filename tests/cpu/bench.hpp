@@ -10,8 +10,8 @@
 #include <type_traits>
 #include <vector>
 
-#include "host/core/random.hpp"
 #include "host/cpu/cpu_device.hpp"
+#include "host/math/random.hpp"
 #include "tests/reference/training.hpp"
 #include "tests/support/catch.hpp"
 

@@ -1,9 +1,9 @@
 // Coded tensors between threads: the pattern of an iteration (p one way, q the other) without its products.
 #include <thread>
 
-#include "host/core/random.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/cpu/local_transport.hpp"
+#include "host/math/random.hpp"
 #include "tests/cpu/codec.hpp"
 #include "tests/support/catch.hpp"
 

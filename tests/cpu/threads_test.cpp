@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "host/core/error.hpp"
-#include "host/core/random.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/cpu/local_transport.hpp"
+#include "host/math/random.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;

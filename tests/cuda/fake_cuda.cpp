@@ -22,7 +22,7 @@
 #include <thread>
 #include <vector>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 #include "tests/cuda/fake_streams.hpp"
 #include "tests/simt/executor.hpp"
 

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <string>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 #include "tests/cuda/fake_cuda.hpp"
 
 namespace fake_cuda {

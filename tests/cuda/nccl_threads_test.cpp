@@ -7,7 +7,7 @@
 #include "cuda/comm/nccl_transport.hpp"
 #include "cuda/device/cuda_device.hpp"
 #include "host/core/clock.hpp"
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 #include "tests/cuda/check_clean.hpp"
 #include "tests/dist/thread_group.hpp"
 

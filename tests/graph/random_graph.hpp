@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/core/random.hpp"
 #include "host/data/dataset.hpp"
 #include "host/graph/csr_build.hpp"
 #include "host/graph/normalize.hpp"
+#include "host/math/random.hpp"
 
 namespace gamlp::test {
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 #include "tests/support/catch.hpp"
 
 namespace gamlp::test {

@@ -1,9 +1,11 @@
 // Grids, codes and message sizes (host/math/quantize.hpp).
+
 #include "host/math/quantize.hpp"
 
 #include <cmath>
 #include <limits>
 
+#include "host/config/exchange.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;

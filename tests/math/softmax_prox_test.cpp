@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 #include "tests/reference/prox.hpp"
 #include "tests/support/catch.hpp"
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <numeric>
 
-#include "host/core/random.hpp"
+#include "host/math/random.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;

@@ -11,9 +11,9 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
-#include "host/core/random.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/dist/launch.hpp"
+#include "host/math/random.hpp"
 #include "host/mpi/mpi.hpp"
 
 using namespace gamlp;

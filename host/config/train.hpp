@@ -1,0 +1,24 @@
+// Config section `train`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+namespace gamlp {
+
+struct StopConfig {  // both null: fixed epochs; what they mean: host/train/convergence.hpp
+  std::optional<double> residual;
+  std::optional<double> objective;
+  std::int64_t window = 10;
+};
+// Whose best weights are the result: the last stage's, or those of the stage that validated best.
+enum class Report { last_stage, best_stage };
+struct TrainConfig {
+  std::uint64_t seed = 0;
+  std::int64_t evaluate_every = 1;    // epochs between evaluations; the last epoch of a stage is always evaluated
+  std::int64_t checkpoint_every = 0;  // epochs between checkpoints, and one at the end; 0: only on a signal
+  StopConfig stop;
+  Report report = Report::last_stage;
+};
+
+}  // namespace gamlp
