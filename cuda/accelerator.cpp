@@ -113,9 +113,9 @@ class CudaAccelerator final : public Accelerator {
     return create(device, options);
   }
 
-  Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
-                 std::int64_t hops, std::string& note) override {
-    return cuda::augment(device, propagation, dataset, nodes, hops, note);
+  Matrix augment(int device, const Csr& propagation, const NodeFeatures& node_features,
+                 std::span<const std::int32_t> nodes, std::int64_t hops, std::string& note) override {
+    return cuda::augment(device, propagation, node_features, nodes, hops, note);
   }
 
  private:

@@ -65,10 +65,10 @@ std::vector<Slab> slabs_of(const Csr& matrix, std::int64_t most_entries) {
 
 class Augmenter {
  public:
-  Augmenter(int ordinal, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
+  Augmenter(int ordinal, const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
             std::int64_t hops, const AugmentPlan& plan)
       : propagation_(propagation),
-        dataset_(dataset),
+        node_features_(node_features),
         nodes_(nodes),
         hops_(hops),
         plan_(plan),
@@ -112,7 +112,7 @@ class Augmenter {
   }
 
   Matrix run() {
-    const std::int64_t features = dataset_.features();
+    const std::int64_t features = node_features_.features();
     Matrix result(wanted(), hops_ * features);
     for (std::int64_t first = 0; first < features; first += plan_.columns) {
       const std::int64_t columns = std::min(plan_.columns, features - first);
@@ -210,13 +210,14 @@ class Augmenter {
   // hop 0 of the result.
   void load_block(std::int64_t first, std::int64_t columns, Matrix& result) {
     auto* const staged = static_cast<float*>(pinned_.get());
-    const bool sparse = dataset_.sparse_features;
+    const bool sparse = node_features_.sparse_features;
     const auto row_into = [&](std::int64_t node, float* out) {
       if (!sparse) {
-        std::memcpy(out, dataset_.features_dense.row(node) + first, static_cast<std::size_t>(columns) * sizeof(float));
+        std::memcpy(out, node_features_.features_dense.row(node) + first,
+                    static_cast<std::size_t>(columns) * sizeof(float));
         return;
       }
-      const Csr& csr = dataset_.features_sparse;
+      const Csr& csr = node_features_.features_sparse;
       const auto begin = csr.indices.begin() + csr.indptr[static_cast<std::size_t>(node)],
                  end = csr.indices.begin() + csr.indptr[static_cast<std::size_t>(node) + 1];
       for (auto it = std::lower_bound(begin, end, first); it != end && *it < first + columns; ++it) {
@@ -256,7 +257,7 @@ class Augmenter {
   }
 
   const Csr& propagation_;
-  const Dataset& dataset_;
+  const NodeFeatures& node_features_;
   std::span<const std::int32_t> nodes_;
   std::int64_t hops_;
   AugmentPlan plan_;
@@ -297,8 +298,8 @@ AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t
   return {columns_in(bytes - indices - for_graph), std::min(slab, kMostEntries), false};
 }
 
-Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
-               std::int64_t hops, std::string& note, std::size_t bytes) {
+Matrix augment(int device, const Csr& propagation, const NodeFeatures& node_features,
+               std::span<const std::int32_t> nodes, std::int64_t hops, std::string& note, std::size_t bytes) {
   use_device(device);
   if (bytes == 0) {
     std::size_t free = 0, total = 0;
@@ -309,14 +310,14 @@ Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::
   for (std::size_t i = 0; i + 1 < propagation.indptr.size(); ++i) {
     longest = std::max(longest, propagation.indptr[i + 1] - propagation.indptr[i]);
   }
-  const AugmentPlan plan = plan_augment(propagation.rows, dataset.features(), static_cast<std::int64_t>(nodes.size()),
-                                        propagation.entries(), longest, bytes);
+  const AugmentPlan plan = plan_augment(propagation.rows, node_features.features(),
+                                        static_cast<std::int64_t>(nodes.size()), propagation.entries(), longest, bytes);
   note.clear();
   if (!plan.resident) {
     note = "the graph does not fit cuda:" + std::to_string(device) + ": it is streamed from host memory, for " +
            std::to_string(plan.columns) + " features at a time";
   }
-  return Augmenter(device, propagation, dataset, nodes, hops, plan).run();
+  return Augmenter(device, propagation, node_features, nodes, hops, plan).run();
 }
 
 }  // namespace gamlp::cuda

@@ -13,9 +13,9 @@
 #include <string>
 
 #include "host/core/matrix.hpp"
-#include "host/data/dataset.hpp"
 #include "host/graph/augment.hpp"
 #include "host/graph/csr.hpp"
+#include "host/graph/node_features.hpp"
 
 namespace gamlp::cuda {
 
@@ -33,7 +33,7 @@ AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t
 
 // Rows `nodes` of X, wanted × hops · features. A `note` says what is unusual (streaming), or is empty. `bytes`: of
 // device memory to plan with; 0: nine tenths of what is free.
-Matrix augment(int device, const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
-               std::int64_t hops, std::string& note, std::size_t bytes = 0);
+Matrix augment(int device, const Csr& propagation, const NodeFeatures& node_features,
+               std::span<const std::int32_t> nodes, std::int64_t hops, std::string& note, std::size_t bytes = 0);
 
 }  // namespace gamlp::cuda

@@ -53,7 +53,7 @@ Quantize AdmmProgram::quantize(const CodecConfig& codec, const WireFormat& forma
   return q;
 }
 
-void AdmmProgram::enqueue_forward() {
+void AdmmProgram::enqueue_start() {
   q_pending_ = false;
   if (has_left()) {
     // Into p itself: the left neighbour's q, in float32.

@@ -23,7 +23,7 @@ class AdmmProgram final : public StageProgram {
   ~AdmmProgram() override;
 
   // z, q, p by a forward pass, u = v = 0; the float32 activations that cross are the keyframe.
-  void enqueue_forward() override;
+  void enqueue_start() override;
   void enqueue_iteration(std::int64_t epoch, bool metrics) override;
   void enqueue_weights(Network& network) override;
 

@@ -73,7 +73,7 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   exchanged_ = context_.device->create_event("exchanged");
 }
 
-void BackpropProgram::enqueue_forward() {
+void BackpropProgram::enqueue_start() {
   for (const Layer& l : layers_) {
     context_.compute->label({"start", l.index, 0});
     for (const auto& kept : {l.w_kept, l.b_kept}) {

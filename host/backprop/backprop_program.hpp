@@ -22,7 +22,7 @@ class BackpropProgram final : public StageProgram {
   BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input);
 
   // A new stage's optimiser starts anew.
-  void enqueue_forward() override;
+  void enqueue_start() override;
   // The risk is that of the weights before the step.
   void enqueue_iteration(std::int64_t epoch, bool metrics) override;
   void enqueue_weights(Network& network) override;

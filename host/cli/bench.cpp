@@ -21,7 +21,7 @@
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/devices.hpp"
-#include "host/train/gather.hpp"
+#include "host/train/processes.hpp"
 #include "host/train/stage_runner.hpp"
 
 namespace gamlp::cli {
@@ -96,7 +96,7 @@ class Subject {
     tell_failure(group, [&] {
       scalars_.resize(static_cast<std::size_t>(layers) * kLayerScalars);
       runner_.build(layers, runner_.initial(layers, config.train.seed));
-      runner_.forward();
+      runner_.start();
       run(layers + 3);  // past the first gradients, which take an extra product each
       record(true);
       run(1);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "host/core/memory.hpp"
 #include "host/train/trainer.hpp"
@@ -31,6 +32,7 @@ class Progress final : public Reporter {
   std::chrono::steady_clock::time_point shown_{};
   double start_seconds_ = -1;
   std::int64_t start_epoch_ = 0;
+  std::vector<std::string> device_names_;
   Accuracies last_{};
   bool evaluated_ = false;
 };

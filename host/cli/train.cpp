@@ -19,7 +19,7 @@
 #include "host/device/accelerator.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
-#include "host/train/gather.hpp"
+#include "host/train/processes.hpp"
 #include "host/train/run_state.hpp"
 #include "host/train/trainer.hpp"
 

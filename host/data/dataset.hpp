@@ -5,23 +5,20 @@
 #include <string>
 #include <vector>
 
-#include "host/core/matrix.hpp"
 #include "host/graph/csr.hpp"
+#include "host/graph/node_features.hpp"
 
 namespace gamlp {
 
 inline constexpr std::int32_t no_class = -1;  // a node whose class nobody knows: it propagates, and can be predicted
 
-struct Dataset {
+struct Dataset : NodeFeatures {
   std::string name;    // file name without its ending, or the generator's description
   std::string origin;  // path or generator: what error messages name
   // Row u holds v for every edge "u v", as stored: may be directed, may hold self-loops, no duplicates. Values: the
   // weights, empty where all are 1. After load_dataset(): row i holds what node i gathers from (normalize.hpp).
   Csr adjacency;
-  std::string negative_weight;  // the first edge of the file with a weight below 0, in words; empty: there is none
-  bool sparse_features = false;
-  Csr features_sparse;               // nodes × features, used when sparse_features
-  Matrix features_dense;             // nodes × features, used otherwise
+  std::string negative_weight;       // the first edge of the file with a weight below 0, in words; empty: there is none
   std::vector<std::int32_t> labels;  // one per node: 0 <= label < classes, or no_class
   bool has_labels = true;            // false: the file has none, all labels are no_class
   std::int32_t classes = 0;
@@ -32,7 +29,6 @@ struct Dataset {
   std::vector<std::string> notes;  // what a user should know of how the file was read
 
   std::int64_t nodes() const { return adjacency.rows; }
-  std::int64_t features() const { return sparse_features ? features_sparse.cols : features_dense.cols(); }
 };
 
 // Node ids of each part, ascending and disjoint.

@@ -15,7 +15,7 @@
 namespace gamlp {
 
 struct Csr;
-struct Dataset;
+struct NodeFeatures;
 class ProcessGroup;
 
 // What a CUDA device allocates for itself, once, beside what programs ask for: workspace of the libraries, and of sums.
@@ -61,7 +61,7 @@ class Accelerator {
   virtual std::unique_ptr<Device> create_device(int device, const AcceleratorOptions& options) = 0;
   // Rows `nodes` of the augmented features on a device: those of host/graph/augment.hpp but for rounding. `note`: what
   // is worth telling about how, or empty.
-  virtual Matrix augment(int device, const Csr& propagation, const Dataset& dataset,
+  virtual Matrix augment(int device, const Csr& propagation, const NodeFeatures& node_features,
                          std::span<const std::int32_t> nodes, std::int64_t hops, std::string& note) = 0;
 };
 

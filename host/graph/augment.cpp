@@ -106,35 +106,35 @@ std::vector<std::vector<std::int32_t>> rows_of_hops(const Csr& propagation, std:
 
 class Augmenter {
  public:
-  Augmenter(const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
+  Augmenter(const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
             const AugmentOptions& options)
       : propagation_(propagation),
-        dataset_(dataset),
+        node_features_(node_features),
         nodes_(nodes),
         options_(options),
-        width_(std::min(options.column_block, dataset.features())),
+        width_(std::min(options.column_block, node_features.features())),
         rows_(rows_of_hops(propagation, nodes, options.hops)),
-        result_(static_cast<std::int64_t>(nodes.size()), options.hops * dataset.features()) {
+        result_(static_cast<std::int64_t>(nodes.size()), options.hops * node_features.features()) {
     const auto n = static_cast<std::size_t>(propagation.rows);
     // Uninitialised: each hop writes the rows that the next one reads.
     for (std::int64_t k = 0; k < std::min<std::int64_t>(2, options.hops - 2); ++k) {
       buffer_[k] = std::make_unique_for_overwrite<float[]>(n * static_cast<std::size_t>(width_));
     }
-    if (dataset.sparse_features) {
-      end_.assign(dataset.features_sparse.indptr.begin(), dataset.features_sparse.indptr.end() - 1);
+    if (node_features.sparse_features) {
+      end_.assign(node_features.features_sparse.indptr.begin(), node_features.features_sparse.indptr.end() - 1);
     }
   }
 
   Matrix run() {
-    const std::int64_t features = dataset_.features();
+    const std::int64_t features = node_features_.features();
     for (std::int64_t first = 0; first < features; first += width_) {
       const std::int64_t cols = std::min(width_, features - first);
-      if (dataset_.sparse_features) {
+      if (node_features_.sparse_features) {
         advance_cursors(first + cols);
         copy_sparse_features();
-        hops_from(SparseBlock{dataset_.features_sparse, begin_, end_, first, cols}, first);
+        hops_from(SparseBlock{node_features_.features_sparse, begin_, end_, first, cols}, first);
       } else {
-        const DenseBlock block{dataset_.features_dense.data() + first, features, cols};
+        const DenseBlock block{node_features_.features_dense.data() + first, features, cols};
         copy_rows(block, 0, first);
         hops_from(block, first);
       }
@@ -170,14 +170,14 @@ class Augmenter {
 
   template <class Block>
   void last_hop(const Block& from, std::int64_t first) {
-    const std::int64_t column = (options_.hops - 1) * dataset_.features() + first;
+    const std::int64_t column = (options_.hops - 1) * node_features_.features() + first;
     parallel_slices(options_.threads, result_.rows(), [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t r = b; r < e; ++r) from.propagate(propagation_, nodes_[r], result_.row(r) + column);
     });
   }
 
   void copy_rows(const DenseBlock& block, std::int64_t hop, std::int64_t first) {
-    const std::int64_t column = hop * dataset_.features() + first;
+    const std::int64_t column = hop * node_features_.features() + first;
     parallel_slices(options_.threads, result_.rows(), [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t r = b; r < e; ++r) {
         std::memcpy(result_.row(r) + column, block.data + nodes_[r] * block.stride, sizeof(float) * block.cols);
@@ -186,7 +186,7 @@ class Augmenter {
   }
 
   void copy_sparse_features() {
-    const Csr& features = dataset_.features_sparse;
+    const Csr& features = node_features_.features_sparse;
     parallel_slices(options_.threads, result_.rows(), [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t r = b; r < e; ++r) {
         float* const out = result_.row(r);
@@ -197,7 +197,7 @@ class Augmenter {
 
   // Entries of the next block: from where the last one ended to the first column at or behind `limit`.
   void advance_cursors(std::int64_t limit) {
-    const Csr& features = dataset_.features_sparse;
+    const Csr& features = node_features_.features_sparse;
     begin_ = end_;
     parallel_slices(options_.threads, features.rows, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t j = b; j < e; ++j) {
@@ -207,7 +207,7 @@ class Augmenter {
   }
 
   const Csr& propagation_;
-  const Dataset& dataset_;
+  const NodeFeatures& node_features_;
   std::span<const std::int32_t> nodes_;
   AugmentOptions options_;
   std::int64_t width_;
@@ -219,14 +219,15 @@ class Augmenter {
 
 }  // namespace
 
-Matrix augment(const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
+Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
                const AugmentOptions& options) {
   expects(options.hops >= 1 && options.threads >= 1 && options.column_block >= 1, "positive augmentation options");
-  expects(propagation.rows == dataset.nodes() && propagation.cols == dataset.nodes(), "an operator of this graph");
+  expects(propagation.rows == node_features.feature_rows() && propagation.cols == propagation.rows,
+          "an operator of this graph");
   expects(propagation.values.size() == propagation.indices.size(), "an operator with values");
-  expects(dataset.features() >= 1, "at least one feature");
+  expects(node_features.features() >= 1, "at least one feature");
   for (const std::int32_t i : nodes) expects(i >= 0 && i < propagation.rows, "node ids within the graph");
-  return Augmenter(propagation, dataset, nodes, options).run();
+  return Augmenter(propagation, node_features, nodes, options).run();
 }
 
 std::size_t augment_workspace_bytes(std::int64_t nodes, std::int64_t features, const AugmentOptions& options) {

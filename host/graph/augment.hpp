@@ -6,8 +6,8 @@
 #include <span>
 
 #include "host/core/matrix.hpp"
-#include "host/data/dataset.hpp"
 #include "host/graph/csr.hpp"
+#include "host/graph/node_features.hpp"
 
 namespace gamlp {
 
@@ -21,7 +21,7 @@ struct AugmentOptions {
 // Every value is a float32 sum over the node's neighbours in ascending order. No N × N and no N × K·d matrix is made:
 // beside the result, the work needs augment_workspace_bytes(). A row of an inner hop that no wanted row needs is not
 // computed.
-Matrix augment(const Csr& propagation, const Dataset& dataset, std::span<const std::int32_t> nodes,
+Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
                const AugmentOptions& options);
 
 // Upper bound of the memory that augment() allocates beside its result: at most two float buffers of N rows ×

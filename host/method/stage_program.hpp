@@ -85,7 +85,7 @@ class StageProgram {
   // `labels` must stay alive until the stream is synchronised.
   void enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels);
   // Everything else as a stage starts with it, from the weights.
-  virtual void enqueue_forward() = 0;
+  virtual void enqueue_start() = 0;
   // Iteration `epoch` (0-based) of the stage. `metrics`: also sums what only the objective needs.
   virtual void enqueue_iteration(std::int64_t epoch, bool metrics) = 0;
   // Downloads this device's layers into a network of the stage's shape.

@@ -113,7 +113,7 @@ double measure(const Config& config, const Problem& problem, int workers, int th
     return context;
   };
   runner.build(layers, runner.initial(layers, 1));
-  runner.forward();
+  runner.start();
   std::int64_t epoch = 0;
   const auto iterate = [&](int count) {
     const auto start = Clock::now();
@@ -133,7 +133,7 @@ double measure(const Config& config, const Problem& problem, int workers, int th
     epoch = entry.epoch;
     iterate(3);
   }
-  for (int i = 0; i < 3; ++i) runner.forward();
+  for (int i = 0; i < 3; ++i) runner.start();
   runner.settle();
   messages.copy_seconds += runner.fleet().times().exchange - before.exchange;
   messages.bytes += static_cast<double>(runner.fleet().traffic().bytes_received - sent_before.bytes_received);

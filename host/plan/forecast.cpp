@@ -33,8 +33,8 @@ class Run {
       programs_.push_back(create_stage_program(context, spec, rank, rank == 0 ? input_.get() : nullptr));
     }
   }
-  void forward() {
-    for (const auto& program : programs_) program->enqueue_forward();
+  void start() {
+    for (const auto& program : programs_) program->enqueue_start();
   }
   void iterate(int count) {
     constexpr int kAhead = 32;  // what is enqueued takes memory; simulated time does not see the pauses
@@ -135,7 +135,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   const int devices = static_cast<int>(spec.ranges.size());
   const auto costs = make_costs(machine, devices);
   Run run(at_epoch(spec, options.epoch), shape, costs.get(), machine.gpu);
-  run.forward();
+  run.start();
   run.iterate(spec.layers() + 3);  // past a stage's first ones
   std::vector<sim::DeviceClock> before;
   for (int rank = 0; rank < devices; ++rank) before.push_back(run.simulator().clock(rank));

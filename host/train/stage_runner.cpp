@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "host/train/gather.hpp"
+#include "host/train/processes.hpp"
 #include "host/train/stage_programs.hpp"
 
 namespace gamlp {
@@ -55,8 +55,8 @@ void StageRunner::build(int layers, const Network& network) {
   });
 }
 
-void StageRunner::forward() {
-  run_all([this](int rank) { program(rank).enqueue_forward(); });
+void StageRunner::start() {
+  run_all([this](int rank) { program(rank).enqueue_start(); });
 }
 
 void StageRunner::restore(const TrainingState& state) {

@@ -28,7 +28,7 @@ class StageRunner {
   // Allocates and uploads a stage of `layers` layers that starts from `network`; frees the one before. Layer 1's
   // input is uploaded the first time.
   void build(int layers, const Network& network);
-  void forward();                            // see StageProgram::enqueue_forward
+  void start();                              // see StageProgram::enqueue_start
   void restore(const TrainingState& state);  // rank 0's
   TrainingState save();                      // whole on rank 0
   Network fetch();                           // the current weights, everywhere, W_1 in the problem's coordinates

@@ -16,7 +16,7 @@
 #include "host/train/bookkeeper.hpp"
 #include "host/train/continuation.hpp"
 #include "host/train/devices.hpp"
-#include "host/train/gather.hpp"
+#include "host/train/processes.hpp"
 #include "host/train/run_state.hpp"
 #include "host/train/stage_runner.hpp"
 
@@ -32,7 +32,7 @@ struct Slot {
 };
 
 // Drives the devices of this process through the run. In a run of several processes each does the same at the same
-// time: what they decide on is shared before (gather.hpp). `books` is rank 0's, and null elsewhere.
+// time: what they decide on is shared before (processes.hpp). `books` is rank 0's, and null elsewhere.
 class Trainer {
  public:
   Trainer(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet, Bookkeeper* books,
@@ -231,7 +231,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
       if (books_ != nullptr) books_->check_best_fits(*from, runner_.empty_network());
       runner_.restore(from->state);
     } else {
-      runner_.forward();
+      runner_.start();
       recent_ = {};
       if (books_ != nullptr) books_->stage_starts();
     }

@@ -124,7 +124,7 @@ class Training {
   // Several `times` without a wait of the host in between.
   void forward(int times = 1) {
     everywhere([&](int rank) {
-      for (int i = 0; i < times; ++i) program(rank).enqueue_forward();
+      for (int i = 0; i < times; ++i) program(rank).enqueue_start();
     });
   }
   // Iterations first … first + count − 1.
@@ -154,7 +154,7 @@ class Training {
   void restart(const TrainingState& saved) {
     post([&](int rank) {
       program(rank).enqueue_restore(saved);
-      program(rank).enqueue_forward();
+      program(rank).enqueue_start();
     });
     everywhere([](int) {});
   }

@@ -6,7 +6,7 @@
 #include "host/dist/launch.hpp"
 #include "host/dist/signs_of_life.hpp"
 #include "host/train/devices.hpp"
-#include "host/train/gather.hpp"
+#include "host/train/processes.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/train/support.hpp"
 

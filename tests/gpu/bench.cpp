@@ -285,7 +285,7 @@ Table measure_iterations(const Scope& scope) {
             create_stage_program({&device, &recorder, exchange.get(), transports[0].get()}, spec, 0, &layer);
         StageProgram& program = *created;
         program.enqueue_upload(network, labels);
-        program.enqueue_forward();
+        program.enqueue_start();
         std::int64_t epoch = 0;
         for (int i = 0; i < size.layers + 3; ++i) program.enqueue_iteration(epoch++, true);
         recorder.synchronize();

@@ -34,7 +34,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
       const Problem problem = make_problem(config, 1);
       StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
       runner.build(6, runner.initial(6, 0));
-      runner.forward();
+      runner.start();
       runner.run_all([&](int rank) { runner.program(rank).enqueue_iteration(0, true); });
       runner.settle();
       const TransportCounters before = runner.fleet().traffic();

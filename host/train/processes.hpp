@@ -1,5 +1,5 @@
-// What the processes of a run (host/dist) tell each other beside the exchange of their devices. In a run of one process
-// nothing happens. Collective: every process calls, in the same order.
+// What the processes of a run (host/dist) tell each other beside the exchange of their devices: they gather, broadcast,
+// and compare. In a run of one process nothing happens. Collective: every process calls, in the same order.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "host/train/gather.hpp"
+#include "host/train/processes.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,37 @@
+# Installs the build in BUILD to the folder INSTALLED and works there as a user would: trains an installed config, forecasts by a
+# built-in machine, runs the converter. Run as a script: cmake -DBUILD=… -DINSTALLED=… [-DPYTHON=…] -P use.cmake
+function(run)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${INSTALLED} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE out)
+  if(NOT status EQUAL 0)
+    string(JOIN " " command ${ARGN})
+    message(FATAL_ERROR "${command}\nended with status ${status}:\n${out}")
+  endif()
+endfunction()
+
+function(expect_file name)
+  if(NOT EXISTS ${INSTALLED}/${name})
+    message(FATAL_ERROR "the installation lacks ${name}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE ${INSTALLED})
+file(MAKE_DIRECTORY ${INSTALLED})
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${INSTALLED})
+foreach(name bin/gamlp share/gamlp/configs/schema.json share/gamlp/configs/machines/cpu.json share/gamlp/configs/experiments/table3.json
+             share/gamlp/tools/convert.py share/gamlp/tools/plot.py share/doc/gamlp/LICENSE share/doc/gamlp/docs/architecture.md)
+  expect_file(${name})
+endforeach()
+
+run(bin/gamlp train share/gamlp/configs/quickstart.json --devices cpu:2 --set "stages=[{\"layers\":3,\"epochs\":4}]" --run run --quiet)
+expect_file(run/result.json)
+run(bin/gamlp evaluate run)
+run(bin/gamlp plan share/gamlp/configs/quickstart.json --devices 2 --machine dgx_h100)
+if(PYTHON)
+  execute_process(COMMAND ${PYTHON} -c "import numpy" RESULT_VARIABLE lacking OUTPUT_QUIET ERROR_QUIET)
+  if(lacking EQUAL 0)
+    run(${PYTHON} -B share/gamlp/tools/convert.py list)
+  else()
+    message(STATUS "SKIPPED: convert.py, as ${PYTHON} has no numpy")
+  endif()
+endif()
+file(REMOVE_RECURSE ${INSTALLED})

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Checks that every folder includes only the folders that docs/architecture.md allows it.
+
+  tools/check_floors.py          names each #include that breaks the table; exit status 1 when there is one
+
+The table under "Floors" is the rule: a folder, what lives there, the folders that it may include. A folder without a row, a row
+without a folder, and two folders that may include each other, directly or by way of others, are mistakes too.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SUFFIXES = (".cpp", ".hpp", ".cu", ".in")
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
+
+
+def short(folder):
+    return folder.removeprefix("host/")
+
+
+def read_table(text):
+    """Folder → the folders that it may include, both as in the table's last column."""
+    table = {}
+    for line in text.splitlines():
+        row = re.match(r"\| `([a-z/_]+)` \|.*\|([a-z_ ]*)\|$", line)
+        if row:
+            table[short(row.group(1))] = set(row.group(2).split())
+    return table
+
+
+def floor_of(path):
+    """The floor of an included or including file; None for what is no floor: system headers."""
+    parts = pathlib.PurePosixPath(path).parts
+    if parts[0] == "host" and len(parts) > 2:
+        return parts[1]
+    return parts[0] if parts[0] in ("cuda", "tests", "tools") else None
+
+
+def cycles(table):
+    """Floors that can reach themselves."""
+    found = []
+    for start in table:
+        seen, todo = set(), list(table[start])
+        while todo:
+            floor = todo.pop()
+            if floor not in seen:
+                seen.add(floor)
+                todo += table.get(floor, ())
+        if start in seen:
+            found.append(start)
+    return found
+
+
+def problems(root, table):
+    found = [f"docs/architecture.md: {floor} can include itself by way of others" for floor in cycles(table)]
+    folders = {path.name for path in (root / "host").iterdir() if path.is_dir()} | {"cuda"}
+    found += [f"docs/architecture.md: no row for the folder {name}" for name in sorted(folders - table.keys())]
+    found += [f"docs/architecture.md: a row for {name}, which is no folder" for name in sorted(table.keys() - folders)]
+    for floor, allowed in table.items():
+        found += [f"docs/architecture.md: {floor} may include {name}, which has no row" for name in sorted(allowed - table.keys())]
+    for top in ("host", "cuda"):
+        for file in sorted((root / top).rglob("*")):
+            if file.suffix not in SUFFIXES or not file.is_file():
+                continue
+            name = file.relative_to(root).as_posix()
+            own = floor_of(name)
+            for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+                include = INCLUDE.match(line)
+                floor = include and floor_of(include.group(1))
+                if floor and floor != own and floor not in table.get(own, set()):
+                    found.append(f"{name}:{number}: {own} includes {include.group(1)}, but may include {' '.join(sorted(table.get(own, ()))) or 'nothing'}")
+    return found
+
+
+def main():
+    table = read_table((ROOT / "docs/architecture.md").read_text(encoding="utf-8"))
+    found = problems(ROOT, table)
+    for line in found:
+        print(line)
+    if not table:
+        print("docs/architecture.md: no table of floors")
+    elif not found:
+        print(f"{len(table)} floors, every include goes down")
+    return 1 if found or not table else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
