@@ -51,23 +51,18 @@ void Progress::warning(const std::string& text) {
   std::fprintf(stderr, "gamlp: warning: %s\n", text.c_str());
 }
 
-void Progress::prepared(const Problem& problem, const Config& config, int devices) {
+void Progress::prepared(const Problem& problem, const Config& config, const ChosenDevices& devices) {
   if (quiet_ || json_) return;
-  const NamedDevices named = named_devices(config.devices);
-  const bool gpus = named.kind == DeviceKind::cuda;
-  for (int rank = 0; rank < devices; ++rank) {
-    const auto i = static_cast<std::size_t>(rank);
-    device_names_.push_back(gpus && i < named.cuda.size() ? format("cuda:%d", named.cuda[i]) : format("cpu:%d", rank));
-  }
+  device_names_ = devices.names();
   line(format("%s: %lld nodes, %lld adjacency entries, %lld features, %d classes; %zu train, %zu validation, %zu test",
               problem.dataset_name.c_str(), static_cast<long long>(problem.nodes),
               static_cast<long long>(problem.edges), static_cast<long long>(problem.features), problem.classes,
               problem.parts[0].nodes.size(), problem.parts[1].nodes.size(), problem.parts[2].nodes.size()));
   line(format("inputs %lld (K = %lld), width %lld, %s, %d %s%s; loaded in %s, augmented in %s",
               static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
-              static_cast<long long>(config.model.width), method_text(config).c_str(), devices,
-              gpus ? "CUDA device" : "CPU worker", devices == 1 ? "" : "s", human_seconds(problem.load_seconds).c_str(),
-              human_seconds(problem.augment_seconds).c_str()));
+              static_cast<long long>(config.model.width), method_text(config).c_str(), devices.count,
+              devices.kind == DeviceKind::cuda ? "CUDA device" : "CPU worker", devices.count == 1 ? "" : "s",
+              human_seconds(problem.load_seconds).c_str(), human_seconds(problem.augment_seconds).c_str()));
   for (const std::string& note : problem.notes) line("  " + note);
 }
 

@@ -389,7 +389,7 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
     start.problem = make_problem(start.config, hardware_threads(), devices);
     folder.write_config(start.config);
     state.begins();
-    reporter.prepared(start.problem, start.config, devices.count);
+    reporter.prepared(start.problem, start.config, devices);
   };
   return train_in({folder, reporter}, state, begin, prepare, options);
 }
@@ -424,7 +424,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
       folder.withdraw_result();
       folder.write_config(start.config);
     }
-    reporter.prepared(start.problem, start.config, devices.count);
+    reporter.prepared(start.problem, start.config, devices);
     reporter.message("resuming after epoch " + std::to_string(start.from->epoch));
   };
   return train_in({folder, reporter}, state, begin, prepare, options);

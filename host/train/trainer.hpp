@@ -29,7 +29,7 @@ class Reporter {
   virtual ~Reporter() = default;
   virtual void message(const std::string&) {}  // a note for the user
   virtual void warning(const std::string&) {}
-  virtual void prepared(const Problem&, const Config&, int /*devices*/) {}
+  virtual void prepared(const Problem&, const Config&, const ChosenDevices&) {}
   virtual void stage_begins(int /*stage*/, int /*layers*/, const std::vector<LayerRange>&) {}
   virtual void epoch_done(const EpochRecord&, std::int64_t /*total_epochs*/) {}
 };
