@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "host/config/schema.hpp"
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
 #include "host/method/input.hpp"
@@ -10,9 +9,6 @@
 namespace gamlp {
 
 namespace {
-
-// What the schema allows at most: a run's config.json holds the derived values, and must be a valid config itself.
-double largest(const JsonPath& path) { return schema_node(path)->at("maximum").get<double>(); }
 
 // PyTorch's defaults.
 void resolve_backprop(MethodConfig& m, const ProblemShape& shape, std::string* why) {
@@ -54,7 +50,7 @@ void resolve_method(Config& config, const ProblemShape& shape, std::string* why)
     throw ConfigError("method.rho: is " + number_text(*m.rho) + " and method.nu is " + number_text(*m.nu) +
                       ": the exact update needs them equal");
   }
-  if (!m.weight_decay_first) m.weight_decay_first = std::min(10.0 * *m.nu, largest({"method", "weight_decay_first"}));
+  if (!m.weight_decay_first) m.weight_decay_first = std::min(10.0 * *m.nu, kLargestWeightDecay);
 }
 
 InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {

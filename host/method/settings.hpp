@@ -10,6 +10,10 @@
 
 namespace gamlp {
 
+// The largest weight decay that the schema allows: a run's config.json holds the derived one, and must be a valid
+// config itself. A number here, as gpu_check (tests/gpu) is built where there is no schema.
+inline constexpr double kLargestWeightDecay = 1e6;
+
 // Coordinates of layer 1's inputs (input.hpp).
 enum class InputKind { plain, qr, kernel };
 

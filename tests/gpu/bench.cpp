@@ -263,6 +263,7 @@ Table measure_iterations(const Scope& scope) {
         spec.nodes = size.nodes;
         spec.method.update = update;
         spec.method.nu = spec.method.rho = 0.05;
+        spec.method.weight_decay_first = 0.0;
         spec.exchange.p.bits = spec.exchange.q.bits = 8;
         // Weights and inputs are small numbers that repeat; the times do not depend on them.
         const auto fill = [](Matrix& m, float scale) {

@@ -1,6 +1,7 @@
 // Whatever valid config a run starts from, the config that it resolves to is valid, says the same when it is read
 // again, and has nothing left to resolve.
 #include "host/config/check.hpp"
+#include "host/config/schema.hpp"
 #include "host/method/settings.hpp"
 #include "tests/config/random_config.hpp"
 #include "tests/support/catch.hpp"
@@ -35,6 +36,10 @@ bool check_resolved(const json& document, const ProblemShape& shape) {
 const ProblemShape shapes[] = {{1, 1, 2}, {7, 3, 7}, {140, 5732, 7}, {5000, 300, 40}, {100000000, 32000000, 10000}};
 
 }  // namespace
+
+TEST_CASE("the largest weight decay that is derived is the largest that the schema allows") {
+  CHECK(schema_node({"method", "weight_decay_first"})->at("maximum") == kLargestWeightDecay);
+}
 
 TEST_CASE("what a random valid config resolves to is a valid config that reads as the same") {
   test::RandomConfigs configs(20);
