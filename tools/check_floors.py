@@ -3,8 +3,9 @@
 
   tools/check_floors.py          names each #include that breaks the table; exit status 1 when there is one
 
-The table under "Floors" is the rule: a folder, what lives there, the folders that it may include. A folder without a row, a row
-without a folder, and two folders that may include each other, directly or by way of others, are mistakes too.
+The table under "Floors" is the rule: a folder, what lives there, the folders that it may include. A row `host/methods/*` is the
+rule of each folder in host/methods, which then is a floor by itself. A folder without a row, a row without a folder, and two
+folders that may include each other, directly or by way of others, are mistakes too.
 """
 import pathlib
 import re
@@ -23,18 +24,23 @@ def read_table(text):
     """Folder → the folders that it may include, both as in the table's last column."""
     table = {}
     for line in text.splitlines():
-        row = re.match(r"\| `([a-z/_]+)` \|.*\|([a-z_ ]*)\|$", line)
+        row = re.match(r"\| `([a-z/_*]+)` \|.*\|([a-z_/* ]*)\|$", line)
         if row:
             table[short(row.group(1))] = set(row.group(2).split())
     return table
 
 
-def floor_of(path):
-    """The floor of an included or including file; None for what is no floor: system headers."""
+def floor_of(path, table):
+    """The floor of an included or including file, as the table calls it; None for what is no floor: system headers."""
     parts = pathlib.PurePosixPath(path).parts
     if parts[0] == "host" and len(parts) > 2:
-        return parts[1]
+        return "/".join(parts[1:3]) if len(parts) > 3 and f"{parts[1]}/*" in table else parts[1]
     return parts[0] if parts[0] in ("cuda", "tests", "tools") else None
+
+
+def rule_of(floor, table):
+    """The row of a floor: its own, or that of all folders beside it."""
+    return floor if floor in table else f"{floor.rpartition('/')[0]}/*"
 
 
 def cycles(table):
@@ -56,7 +62,8 @@ def problems(root, table):
     found = [f"docs/architecture.md: {floor} can include itself by way of others" for floor in cycles(table)]
     folders = {path.name for path in (root / "host").iterdir() if path.is_dir()} | {"cuda"}
     found += [f"docs/architecture.md: no row for the folder {name}" for name in sorted(folders - table.keys())]
-    found += [f"docs/architecture.md: a row for {name}, which is no folder" for name in sorted(table.keys() - folders)]
+    rows = {name.removesuffix("/*") for name in table}
+    found += [f"docs/architecture.md: a row for {name}, which is no folder" for name in sorted(rows - folders)]
     for floor, allowed in table.items():
         found += [f"docs/architecture.md: {floor} may include {name}, which has no row" for name in sorted(allowed - table.keys())]
     for top in ("host", "cuda"):
@@ -64,12 +71,13 @@ def problems(root, table):
             if file.suffix not in SUFFIXES or not file.is_file():
                 continue
             name = file.relative_to(root).as_posix()
-            own = floor_of(name)
+            own = floor_of(name, table)
+            may = table.get(rule_of(own, table), set())
             for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
                 include = INCLUDE.match(line)
-                floor = include and floor_of(include.group(1))
-                if floor and floor != own and floor not in table.get(own, set()):
-                    found.append(f"{name}:{number}: {own} includes {include.group(1)}, but may include {' '.join(sorted(table.get(own, ()))) or 'nothing'}")
+                floor = include and floor_of(include.group(1), table)
+                if floor and floor != own and rule_of(floor, table) not in may:
+                    found.append(f"{name}:{number}: {own} includes {include.group(1)}, but may include {' '.join(sorted(may)) or 'nothing'}")
     return found
 
 

@@ -43,7 +43,7 @@ def write_split(source: Path, target: Path, seed: int) -> int:
 
 
 def exact_gflop(layers: int, inputs: int, width: int, classes: int, nodes: int) -> float:
-    """Products and factorisations of one exact iteration (host/admm/exact_steps.cpp), layer 1 with inputs <= nodes."""
+    """Products and factorisations of one exact iteration (host/methods/admm/exact_steps.cpp), layer 1 with inputs <= nodes."""
     flops = 2 * 2.0 * inputs * width * nodes + 2.0 * inputs**2 * width
     for layer in range(2, layers + 1):
         n, m = width, width if layer < layers else classes

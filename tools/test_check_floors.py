@@ -51,6 +51,16 @@ class Floors(unittest.TestCase):
         self.write("cuda/kernels/p.cu", '#include "host/train/trainer.hpp"\n')
         self.assertEqual(len(self.problems()), 1)
 
+    def test_a_row_for_each_folder_of_a_folder(self) -> None:
+        table = TABLE + "| `host/methods` | the registry | core methods/* |\n| `host/methods/*` | a method each | math |\n"
+        self.write("host/methods/registry.cpp", '#include "host/methods/adam/adam.hpp"\n#include "host/core/files.hpp"\n')
+        self.write("host/methods/adam/adam.hpp", '#include "host/methods/adam/step.hpp"\n#include "host/math/prox.hpp"\n')
+        self.assertEqual(self.problems(table), [])
+        self.write("host/methods/gd/gd.hpp", '#include "host/methods/adam/adam.hpp"\n#include "host/methods/registry.hpp"\n')
+        self.assertEqual([line.split(",")[0] for line in self.problems(table)],
+                         ["host/methods/gd/gd.hpp:1: methods/gd includes host/methods/adam/adam.hpp",
+                          "host/methods/gd/gd.hpp:2: methods/gd includes host/methods/registry.hpp"])
+
     def test_rows_and_folders(self) -> None:
         self.write("host/graph/csr.hpp", "")
         self.assertIn("docs/architecture.md: no row for the folder graph", self.problems())

@@ -18,6 +18,7 @@
 #include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/forwarding_stream.hpp"
+#include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/devices.hpp"
@@ -94,7 +95,7 @@ class Subject {
     };
     const int layers = static_cast<int>(config.stages.back().layers);
     tell_failure(group, [&] {
-      scalars_.resize(static_cast<std::size_t>(layers) * kLayerScalars);
+      scalars_.resize(static_cast<std::size_t>(layers * make_method(config)->scalars()));
       runner_.build(layers, runner_.initial(layers, config.train.seed));
       runner_.start();
       run(layers + 3);  // past the first gradients, which take an extra product each
@@ -337,13 +338,13 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   nlohmann::ordered_json report;
   report["config"] = args.config;
   report["method"] = name_of(config.method.name);
-  if (!is_backprop(config.method)) report["update"] = name_of(config.method.update);
+  const auto method = make_method(config);
+  report.update(method->report());
   report["input"] = input_kind_name(problem.input.kind);
   report["inputs"] = problem.input.inputs();
   report["nodes"] = problem.train_labels().size();
   report["width"] = config.model.width;
   report["layers"] = config.stages.back().layers;
-  if (!is_backprop(config.method)) report["bits"] = {{"p", config.exchange.p.bits}, {"q", config.exchange.q.bits}};
   report["threads_per_device"] = config.threads_per_device;
   report["library"] = blas_description();
   report["reference_gflops_2048_one_thread"] = reference;
@@ -375,7 +376,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   std::printf("%lld layers × %lld, %lld inputs (%s), %zu training nodes, %s\n",
               static_cast<long long>(config.stages.back().layers), static_cast<long long>(config.model.width),
               static_cast<long long>(problem.input.inputs()), input_kind_name(problem.input.kind),
-              problem.train_labels().size(), method_text(config).c_str());
+              problem.train_labels().size(), method->text().c_str());
   std::printf("CPU: %s; 2048³ product on one thread: %.0f GFLOP/s\n\n", blas_description().c_str(), reference);
   std::printf("%12s %12s %12s %7s %9s | per iteration, summed over devices, ms\n", "devices", "iteration", "floor",
               "ratio", "GFLOP/s");

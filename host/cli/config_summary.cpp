@@ -10,8 +10,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/math/quantize.hpp"
-#include "host/method/network.hpp"
-#include "host/method/settings.hpp"
+#include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 
@@ -19,21 +18,6 @@ namespace gamlp::cli {
 namespace {
 
 double as_double(std::int64_t value) { return static_cast<double>(value); }
-
-// Flops of the products of one iteration (algorithm.md sections 3 and 9): four per layer with the gradient update,
-// three and the Gram matrix, and the factorisations of two n × n matrices with the exact one, three with
-// backpropagation; fewer for layer 1.
-double product_flops(std::int64_t n, std::int64_t m, std::int64_t v, bool first, const MethodConfig& method,
-                     InputKind input) {
-  const Update update = method.update;
-  const double inputs = as_double(n), outputs = as_double(m), nodes = as_double(v);
-  const double product = 2.0 * inputs * outputs * nodes;
-  if (first && input == InputKind::kernel) return 2.0 * nodes * nodes * outputs;
-  if (first) return 2.0 * product + (update == Update::exact ? 2.0 * inputs * inputs * outputs : 0.0);
-  if (is_backprop(method)) return 3.0 * product;
-  if (update == Update::gradient) return 4.0 * product;
-  return 3.0 * product + inputs * inputs * (3.0 * nodes + 3.0 * inputs + 4.0 * outputs);
-}
 
 }  // namespace
 
@@ -43,20 +27,20 @@ ConfigCost config_cost(Config& config, const ProblemCounts& counts) {
   TrainingShape shape{counts.shape, InputKind::plain};
   shape.kind = cost.input = resolve_problem(config, shape.problem, &cost.notes);
 
+  const auto method = make_method(config);
   const int devices = device_count(config);
   for (const StageConfig& stage : config.stages) {
     StageCost s;
     s.layers = stage.layers;
     s.epochs = stage.epochs;
-    const BoundaryBytes bytes =
-        boundary_bytes(config.method, config.exchange, cost.train, config.model.width, stage.epochs - 1);
+    const BoundaryBytes bytes = sum_of(method->messages(cost.train, config.model.width, stage.epochs - 1));
     s.boundary_bytes = bytes.up + bytes.down;
-    s.keyframe_bytes =
-        is_backprop(config.method) ? 0 : cost.train * config.model.width * static_cast<std::int64_t>(sizeof(float));
+    const BoundaryBytes keyframe = sum_of(method->messages_at_start(cost.train, config.model.width));
+    s.keyframe_bytes = keyframe.up + keyframe.down;
     const StageSpec spec = make_stage_spec(config, shape, static_cast<int>(stage.layers), devices);
     const auto& widths = spec.widths;
     for (std::size_t l = 1; l < widths.size(); ++l) {
-      s.flops += product_flops(widths[l - 1], widths[l], cost.train, l == 1, config.method, cost.input);
+      s.flops += method->product_flops(widths[l - 1], widths[l], cost.train, l == 1, cost.input);
     }
     s.ranges = spec.ranges;
     const DeviceKind kind = named_devices(config.devices).kind;

@@ -16,6 +16,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/train/devices.hpp"
 
@@ -95,7 +96,7 @@ std::string head(const PlanSubject& subject, const Machine& machine) {
   std::string out = "forecast for " + machine.name + "  (" + machine.origin + ")\n";
   out += std::to_string(c.stages.back().layers) + " layers × " + grouped(c.model.width) + ", " + grouped(p.inputs) +
          " inputs (" + input_kind_name(subject.shape.kind) + "), " + grouped(p.train_nodes) + " training nodes, " +
-         std::to_string(p.classes) + " classes, " + method_text(c) + "\n\n";
+         std::to_string(p.classes) + " classes, " + make_method(c)->text() + "\n\n";
   return out;
 }
 
@@ -241,10 +242,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
                      {"classes", subject.shape.problem.classes}};
   json["width"] = subject.config.model.width;
   json["method"] = name_of(subject.config.method.name);
-  if (!is_backprop(subject.config.method)) {
-    json["update"] = name_of(subject.config.method.update);
-    json["bits"] = {{"p", subject.config.exchange.p.bits}, {"q", subject.config.exchange.q.bits}};
-  }
+  json.update(make_method(subject.config)->report());
   for (const Plan& one : plans) json["plans"].push_back(to_json(one));
   if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");
   if (!args.trace.empty()) {

@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <unistd.h>
 
-#include "host/cli/run_summary.hpp"
+#include "host/cli/table.hpp"
+#include "host/config/devices.hpp"
+#include "host/methods/registry.hpp"
 
 namespace gamlp::cli {
 namespace {
@@ -60,7 +62,7 @@ void Progress::prepared(const Problem& problem, const Config& config, const Chos
               problem.parts[0].nodes.size(), problem.parts[1].nodes.size(), problem.parts[2].nodes.size()));
   line(format("inputs %lld (K = %lld), width %lld, %s, %d %s%s; loaded in %s, augmented in %s",
               static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
-              static_cast<long long>(config.model.width), method_text(config).c_str(), devices.count,
+              static_cast<long long>(config.model.width), make_method(config)->text().c_str(), devices.count,
               devices.kind == DeviceKind::cuda ? "CUDA device" : "CPU worker", devices.count == 1 ? "" : "s",
               human_seconds(problem.load_seconds).c_str(), human_seconds(problem.augment_seconds).c_str()));
   for (const std::string& note : problem.notes) line("  " + note);

@@ -12,6 +12,7 @@
 #include "host/config/parse.hpp"
 #include "host/config/saved_config.hpp"
 #include "host/core/files.hpp"
+#include "host/methods/registry.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;
@@ -39,19 +40,6 @@ std::string split_text(const SplitConfig& split) {
              " validation, seed " + std::to_string(split.seed);
   }
 }
-
-std::string codec_text(const CodecConfig& codec) {
-  if (codec.bits == 32) return "float32";
-  std::string text = std::to_string(codec.bits) + "-bit ";
-  text += codec.coding == Coding::difference ? "differences" : "values";
-  if (codec.range == Range::block) text += " in blocks of " + std::to_string(codec.block);
-  if (codec.range == Range::fixed) text += " on a fixed grid";
-  if (codec.rounding == Rounding::stochastic) text += ", stochastic rounding";
-  if (codec.error_feedback) text += ", error feedback";
-  return text;
-}
-
-std::string or_auto(const std::optional<double>& value) { return value ? short_number(*value) : "auto"; }
 
 double number_at(const nlohmann::json& json, const char* key) {
   return json.contains(key) && json[key].is_number() ? json[key].get<double>() : std::nan("");
@@ -94,18 +82,6 @@ std::string progress_lines(const RunSummary& s) {
 
 }  // namespace
 
-std::string method_text(const Config& c) {
-  const MethodConfig& m = c.method;
-  if (is_backprop(m)) {
-    std::string text = std::string(name_of(m.name)) + ", learning rate " + short_number(*m.optimizer.learning_rate);
-    return *m.microbatches > 1 ? text + ", " + std::to_string(*m.microbatches) + " micro-batches" : text;
-  }
-  std::string text = "update " + std::string(name_of(m.update)) + ", ";
-  text += *m.rho == *m.nu ? "rho = nu = " + short_number(*m.nu)
-                          : "nu = " + short_number(*m.nu) + ", rho = " + short_number(*m.rho);
-  return text + ", p/q " + std::to_string(c.exchange.p.bits) + "/" + std::to_string(c.exchange.q.bits) + " bits";
-}
-
 std::string config_lines(const Config& c) {
   std::string out = summary_line("dataset", dataset_text(c.dataset));
   out += summary_line(
@@ -120,19 +96,7 @@ std::string config_lines(const Config& c) {
   out += summary_line("model",
                       layers + " layers x " + grouped(c.model.width) + ", " + std::string(name_of(c.model.activation)));
   out += summary_line("epochs", epochs);
-  if (is_backprop(c.method)) {
-    out += summary_line(
-        "method", std::string(name_of(c.method.name)) + ", learning rate " + or_auto(c.method.optimizer.learning_rate));
-    out += summary_line("exchange", "activations and gradients: float32");
-  } else {
-    out += summary_line("method", "update " + std::string(name_of(c.method.update)) + ", nu " + or_auto(c.method.nu) +
-                                      ", rho " + or_auto(c.method.rho));
-    out += summary_line("exchange", "p: " + codec_text(c.exchange.p) + "; q: " + codec_text(c.exchange.q));
-    for (const BitScheduleEntry& entry : c.exchange.schedule) {
-      out += summary_line(
-          "", "from epoch " + grouped(entry.epoch) + " of a stage: " + std::to_string(entry.bits) + " bits");
-    }
-  }
+  for (const auto& [label, text] : make_method(c)->summary()) out += summary_line(label, text);
   const bool cuda = named_devices(c.devices).kind == DeviceKind::cuda;
   out += summary_line("devices", cuda ? c.devices + ", products in " + std::string(name_of(c.precision))
                                       : c.devices + ", " + std::to_string(c.threads_per_device) + " BLAS thread" +

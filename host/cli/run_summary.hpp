@@ -32,9 +32,6 @@ RunSummary summarize_run(const std::filesystem::path& folder);
 nlohmann::ordered_json to_json(const RunSummary& summary);
 std::string to_text(const RunSummary& summary);
 
-// "update exact, rho = nu = 0.001, p/q 8/8 bits", "adam, learning rate 0.001": of a resolved method.
-std::string method_text(const Config& config);
-
 // "2 -> 5 -> 10 layers x 100, 600 epochs" and its like: the lines that describe any config.
 std::string config_lines(const Config& config);
 

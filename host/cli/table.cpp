@@ -50,15 +50,6 @@ std::string summary_line(const std::string& name, const std::string& value) {
   return "  " + name + std::string(name.size() < 24 ? 24 - name.size() : 0, ' ') + " " + value + "\n";
 }
 
-std::string grouped(std::int64_t value) {
-  std::string text = std::to_string(value);
-  const std::size_t first = value < 0 ? 1 : 0;
-  for (std::size_t i = text.size(); i > first + 3;) text.insert(i -= 3, ",");
-  return text;
-}
-
-std::string short_number(double value) { return std::isfinite(value) ? printed("%.4g", value) : "-"; }
-
 std::string percent_text(double fraction) { return std::isfinite(fraction) ? printed("%.1f%%", 100 * fraction) : "-"; }
 
 void write_stdout(const std::string& text) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "host/core/number_text.hpp"
+
 namespace gamlp::cli {
 
 // Columns of equal width, numbers to the right: the first column is aligned to the left, the others to the right.
@@ -21,10 +23,6 @@ class Table {
 // "  name                value\n", the form of every summary.
 std::string summary_line(const std::string& name, const std::string& value);
 
-// 1234567 → "1,234,567".
-std::string grouped(std::int64_t value);
-// 4 significant digits: "0.01", "12.5", "1.2e-07".
-std::string short_number(double value);
 // 0.7834 → "78.3%"; "-" for NaN.
 std::string percent_text(double fraction);
 

@@ -17,6 +17,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 #include "host/train/processes.hpp"

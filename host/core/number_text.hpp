@@ -3,7 +3,10 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <concepts>
+#include <cstdint>
+#include <cstdio>
 #include <string>
 
 namespace gamlp {
@@ -17,6 +20,20 @@ std::string number_text(T value) {
 template <std::integral T>
 std::string number_text(T value) {
   return std::to_string(value);
+}
+
+// For people: 1234567 → "1,234,567".
+inline std::string grouped(std::int64_t value) {
+  std::string text = std::to_string(value);
+  const std::size_t first = value < 0 ? 1 : 0;
+  for (std::size_t i = text.size(); i > first + 3;) text.insert(i -= 3, ",");
+  return text;
+}
+// 4 significant digits: "0.01", "12.5", "1.2e-07"; "-" for what is not finite.
+inline std::string short_number(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.4g", value);
+  return std::isfinite(value) ? buffer : "-";
 }
 
 }  // namespace gamlp

@@ -39,21 +39,28 @@ const char* input_kind_name(InputKind kind) {
   }
 }
 
-InputKind choose_input_kind(const ProblemShape& shape, Update update, std::int64_t width, std::int64_t iterations,
-                            std::string* why) {
-  const double v = static_cast<double>(shape.train_nodes), n = static_cast<double>(shape.inputs);
+namespace {
+
+std::string sizes_of(const ProblemShape& shape) {
+  return std::to_string(shape.train_nodes) + " training nodes, " + std::to_string(shape.inputs) + " inputs";
+}
+
+}  // namespace
+
+InputKind plain_or_kernel(const ProblemShape& shape, std::string* why) {
   if (shape.train_nodes >= shape.inputs) return InputKind::plain;
-  const std::string sizes =
-      std::to_string(shape.train_nodes) + " training nodes, " + std::to_string(shape.inputs) + " inputs";
-  if (update == Update::exact) {
-    if (why) *why = "layer 1 in the V × V form: " + sizes;
-    return InputKind::kernel;
-  }
+  if (why) *why = "layer 1 in the V × V form: " + sizes_of(shape);
+  return InputKind::kernel;
+}
+
+InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_t iterations, std::string* why) {
+  if (shape.train_nodes >= shape.inputs) return InputKind::plain;
+  const double v = static_cast<double>(shape.train_nodes), n = static_cast<double>(shape.inputs);
   // QR costs 4 n V² flops once; each iteration then saves two products of 2 h V (n − V).
   const double cost = 4.0 * n * v * v;
   const double saved = static_cast<double>(iterations) * 4.0 * static_cast<double>(width) * v * (n - v);
   if (cost > saved) return InputKind::plain;
-  if (why) *why = "layer 1 reduced by QR: " + sizes;
+  if (why) *why = "layer 1 reduced by QR: " + sizes_of(shape);
   return InputKind::qr;
 }
 
@@ -133,57 +140,23 @@ std::vector<double> TrainingInput::probe() const {
   return values;
 }
 
-InputLayer::InputLayer(Device& device, const InputShape& shape, Update update) : shape_(shape) {
-  const auto floats = [&](std::int64_t count, const char* what, MemoryKind kind) {
-    return device.allocate(static_cast<std::size_t>(count) * sizeof(float), what, kind);
-  };
-  if (shape.kind != InputKind::kernel)
-    x_ = floats(shape.nodes * shape.inputs, "the inputs of layer 1", MemoryKind::data);
-  if (update != Update::exact) return;
-  mean_ = floats(shape.features, "the mean input", MemoryKind::data);
-  factor_ = floats(shape.inputs * shape.inputs, "the factor of layer 1", MemoryKind::data);
-  ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
-  if (shape.kind == InputKind::kernel) {
-    a_ = floats(shape.nodes * shape.width, "a of layer 1", MemoryKind::variables);
-    c_ = floats(shape.nodes * shape.width, "c of layer 1", MemoryKind::weights);
-  }
+Buffer DeviceInput::floats(Device& device, std::int64_t count, const char* what, MemoryKind kind) {
+  return device.allocate(static_cast<std::size_t>(count) * sizeof(float), what, kind);
 }
 
-void InputLayer::enqueue_upload(Stream& stream, const TrainingInput& input, const MethodConfig& method,
-                                const Network& network) {
+void DeviceInput::upload(Stream& stream, ConstMat from, const Buffer& to) {
+  const ConstBytes bytes = as_bytes(from);
+  stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
+}
+
+DeviceInput::DeviceInput(Device& device, const InputShape& shape) : shape_(shape) {
+  if (shape.kind == InputKind::kernel) return;
+  x_ = floats(device, shape.nodes * shape.inputs, "the inputs of layer 1", MemoryKind::data);
+}
+
+void DeviceInput::enqueue_upload(Stream& stream, const TrainingInput& input, const Network&) {
   stream.label({"input", 1, 0});
-  const auto upload = [&](ConstMat from, const Buffer& to) {
-    const ConstBytes bytes = as_bytes(from);
-    stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
-  };
-  if (shape_.kind != InputKind::kernel) upload(input.train.view(), x_);
-  if (method.update != Update::exact) return;
-  const double nu = *method.nu, mu = weight_decay_of(method, 1, static_cast<int>(network.size()));
-  const auto factor_memory = [&] { return factor_.mat(shape_.inputs, shape_.inputs); };
-  if (shape_.kind == InputKind::kernel) {
-    upload({input.mean.data(), 1, input.basis.cols()}, mean_);
-    upload(input.train.view(), factor_);
-    // c starts so that the entries of W = cᵀ x₀ have the scale that network's first layer has: its columns
-    // are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
-    double trace = 0.0;
-    for (std::int64_t i = 0; i < shape_.inputs; ++i) trace += static_cast<double>(input.train(i, i));
-    const double column2 = trace / static_cast<double>(input.basis.cols());
-    const float scale = column2 > 0.0 ? static_cast<float>(1.0 / std::sqrt(column2)) : 0.0f;
-    const Matrix& w = network.front().w;
-    c_start_ = Matrix(shape_.nodes, shape_.width);
-    for (std::int64_t i = 0; i < shape_.nodes; ++i) {
-      for (std::int64_t j = 0; j < shape_.width; ++j) c_start_(i, j) = scale * w(j, i);
-    }
-    upload(c_start_.view(), c_);
-    stream.enqueue(ops::Gemm{factor(), c(), a()});
-    stream.enqueue(
-        ops::KernelFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), nu, method.exact.kappa, 0.0, mu});
-    return;
-  }
-  stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, shape_.inputs)});
-  stream.enqueue(ops::Gram{x(), factor_memory()});
-  stream.enqueue(
-      ops::WFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), shape_.nodes, nu, method.exact.kappa, 0.0, mu});
+  if (shape_.kind != InputKind::kernel) upload(stream, input.train.view(), x_);
 }
 
 }  // namespace gamlp

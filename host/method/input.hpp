@@ -51,35 +51,36 @@ struct TrainingInput {
   std::vector<double> probe() const;
 };
 
-// The form that costs least for `iterations` iterations of the (resolved) update; its reason in `why`.
-InputKind choose_input_kind(const ProblemShape& shape, Update update, std::int64_t width, std::int64_t iterations,
-                            std::string* why = nullptr);
+// qr where it pays for `iterations` iterations of layer 1 with `width` outputs, or plain; the reason in `why`.
+InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_t iterations, std::string* why);
+// kernel where training nodes are fewer than inputs, or plain; likewise.
+InputKind plain_or_kernel(const ProblemShape& shape, std::string* why);
 TrainingInput make_training_input(Matrix x, InputKind kind);
 
-// Device memory of layer 1's input and of what is computed from it once per run. Lives on the first device,
-// across stages.
-class InputLayer {
+// Layer 1's input on the first device, across stages. A method that computes something from it once per run derives
+// from this.
+class DeviceInput {
  public:
-  // Allocates; `update` resolved.
-  InputLayer(Device& device, const InputShape& shape, Update update);
-  // Uploads; for the exact update computes the factor, and for the kernel form starts c at the first layer
-  // of `network`, `input` must stay alive until the stream has been synchronised.
-  void enqueue_upload(Stream& stream, const TrainingInput& input, const MethodConfig& method, const Network& network);
+  // Allocates x, but for the kernel form, whose x is a method's.
+  DeviceInput(Device& device, const InputShape& shape);
+  virtual ~DeviceInput() = default;
+  DeviceInput(const DeviceInput&) = delete;
+  DeviceInput& operator=(const DeviceInput&) = delete;
+  // Uploads `input`, which must stay alive until the stream has been synchronised. `network`: what training starts
+  // from.
+  virtual void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network);
 
   InputKind kind() const { return shape_.kind; }
   ConstMat x() const { return x_.mat(shape_.nodes, shape_.inputs); }
-  // Of the original inputs' rows, 1 × n0; exact update only.
-  ConstMat mean() const { return mean_.mat(1, shape_.features); }
-  ConstMat factor() const { return factor_.mat(shape_.inputs, shape_.inputs); }
-  MatView<const double> ridge() const { return ridge_.view<double>(1, 2); }
-  // Kernel form: a = K c and c, V × width.
-  Mat a() const { return a_.mat(shape_.nodes, shape_.width); }
-  Mat c() const { return c_.mat(shape_.nodes, shape_.width); }
+
+ protected:
+  static Buffer floats(Device& device, std::int64_t count, const char* what, MemoryKind kind);
+  static void upload(Stream& stream, ConstMat from, const Buffer& to);
+
+  InputShape shape_;
 
  private:
-  InputShape shape_;
-  Matrix c_start_;
-  Buffer x_, mean_, factor_, ridge_, a_, c_;
+  Buffer x_;
 };
 
 }  // namespace gamlp

@@ -4,40 +4,6 @@
 #include <limits>
 
 namespace gamlp {
-namespace {
-
-// A worker moves a float in the time of 20 flops (5 per byte). Of them, per value and iteration: ADMM about 30;
-// backpropagation 12, and up to 7 per weight.
-constexpr double kFloatFlops = 20.0;
-constexpr double kAdmmFloats = 30.0, kBackpropFloats = 12.0, kWeightFloats = 7.0;
-
-}  // namespace
-
-std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes, const MethodConfig& method,
-                                bool kernel_input) {
-  std::vector<double> costs;
-  const Update update = method.update;
-  const double v = static_cast<double>(nodes);
-  for (std::size_t l = 1; l < widths.size(); ++l) {
-    const double n = static_cast<double>(widths[l - 1]), m = static_cast<double>(widths[l]);
-    const double product = 2.0 * n * m * v;
-    if (is_backprop(method)) {
-      costs.push_back((l == 1 ? 2.0 : 3.0) * product + kFloatFlops * (kBackpropFloats * v * m + kWeightFloats * m * n));
-      continue;
-    }
-    double flops;
-    if (l == 1) {
-      flops = kernel_input ? 2.0 * v * v * m : 2.0 * product + (update == Update::exact ? 2.0 * n * n * m : 0.0);
-    } else if (update == Update::exact) {
-      flops = 3.0 * product + 3.0 * n * n * v + 3.0 * n * n * n + 4.0 * n * n * m;
-    } else {
-      flops = 4.0 * product;
-    }
-    costs.push_back(flops + kFloatFlops * kAdmmFloats * v * m);
-  }
-  return costs;
-}
-
 std::vector<LayerRange> partition_layers(const std::vector<double>& costs, int devices) {
   const int layers = static_cast<int>(costs.size());
   const int parts = std::min(devices, layers);

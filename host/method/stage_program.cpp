@@ -1,20 +1,22 @@
 #include "host/method/stage_program.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "host/core/error.hpp"
+#include "host/method/method.hpp"
 
 namespace gamlp {
 
-StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices) {
+StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
+                          int layers, int devices) {
   StageSpec spec;
   spec.widths = layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes);
   spec.nodes = shape.problem.train_nodes;
-  spec.method = config.method;
+  spec.method = std::move(method);
   spec.activation = activation_rule(config.model);
-  spec.exchange = config.exchange;
   spec.seed = config.train.seed;
-  spec.dual_residual = config.train.stop.residual.has_value() && !is_backprop(config.method);
+  spec.dual_residual = config.train.stop.residual.has_value();
   const auto& chosen = config.partition;
   if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
     int last = 0;
@@ -24,31 +26,20 @@ StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int 
     }
     return spec;
   }
-  const bool kernel = shape.kind == InputKind::kernel;
-  spec.ranges = partition_layers(layer_costs(spec.widths, spec.nodes, config.method, kernel), devices);
+  spec.ranges = partition_layers(spec.method->layer_costs(spec.widths, spec.nodes, shape.kind), devices);
   return spec;
 }
 
-BoundaryBytes boundary_bytes(const MethodConfig& method, const ExchangeConfig& exchange, std::int64_t nodes,
-                             std::int64_t width, std::int64_t epoch) {
-  const std::int64_t values = nodes * width;
-  if (is_backprop(method)) {
-    const auto floats = values * static_cast<std::int64_t>(sizeof(float));
-    return {floats, floats};
-  }
-  const std::int64_t bits = scheduled_bits(exchange, epoch);
-  return {wire_format(exchange.q, bits).message_bytes(values), wire_format(exchange.p, bits).message_bytes(values)};
-}
-
-StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
+StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input)
     : context_(context),
       spec_(spec),
       rank_(rank),
       range_(spec.ranges.at(static_cast<std::size_t>(rank))),
-      input_(input) {
+      input_(input),
+      scalars_per_layer_(spec.method->scalars()) {
   expects((range_.first == 1) == (input != nullptr), "the first device, and no other, holds the input");
   Device& device = *context_.device;
-  scalars_ = device.allocate(static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double), "scalars",
+  scalars_ = device.allocate(static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double), "scalars",
                              MemoryKind::variables);
   iteration_ = device.allocate(sizeof(std::uint32_t), "iteration", MemoryKind::variables);
   for (auto& event : downloaded_) event = device.create_event("downloaded");
@@ -64,8 +55,8 @@ Mat StageProgram::allocate(Buffer& memory, const char* name, int layer, std::int
   return memory.mat(rows, cols);
 }
 
-MatView<double> StageProgram::scalars(int layer, LayerScalar first, int count) const {
-  const MatView<double> all = scalars_.view<double>(range_.count(), kLayerScalars);
+MatView<double> StageProgram::scalars(int layer, int first, int count) const {
+  const MatView<double> all = scalars_.view<double>(range_.count(), scalars_per_layer_);
   return {all.row(layer - range_.first) + first, 1, count};
 }
 
@@ -88,8 +79,9 @@ void StageProgram::enqueue_upload(const Network& network, const std::vector<std:
 }
 
 void StageProgram::enqueue_scalars(double* out) {
-  const std::size_t bytes = static_cast<std::size_t>(range_.count()) * kLayerScalars * sizeof(double);
-  enqueue(ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * kLayerScalars)});
+  const std::size_t bytes = static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double);
+  enqueue(
+      ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * scalars_per_layer_)});
 }
 
 void StageProgram::mark_downloads(std::int64_t epoch) {
@@ -106,8 +98,8 @@ void StageProgram::add_entry(std::vector<Entry>& list, const std::string& name, 
 
 std::vector<StageProgram::Entry> StageProgram::all_entries() const {
   std::vector<Entry> list = entries();
-  for (int layer = range_.first; layer <= range_.last; ++layer) {
-    const MatView<double> s = scalars(layer, static_cast<LayerScalar>(0), kLayerScalars);
+  for (int layer = range_.first; saves_scalars() && layer <= range_.last; ++layer) {
+    const MatView<double> s = scalars(layer, 0, scalars_per_layer_);
     list.push_back(
         {"scalars" + std::to_string(layer), {reinterpret_cast<std::byte*>(s.data), 1, s.size() * 8}, 1, s.size(), 8});
   }

@@ -13,6 +13,7 @@
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/forwarding_stream.hpp"
 #include "host/math/random.hpp"
+#include "host/methods/registry.hpp"
 #include "host/plan/op_shape.hpp"
 #include "host/train/stage_runner.hpp"
 
@@ -48,10 +49,9 @@ class TimingStream final : public ForwardingStream {
 
 struct Setting {
   std::int64_t nodes, width;
-  Update update;
-  CodecConfig codec;
-  std::int64_t classes = 7;
-  MethodName method = MethodName::pdadmm_g;
+  std::int64_t classes;
+  MethodConfig method;
+  ExchangeConfig exchange;
 };
 
 constexpr std::int64_t kInputs = 600;
@@ -60,9 +60,12 @@ constexpr std::int64_t kInputs = 600;
 constexpr std::int64_t kSmall = 200'000;
 int layers_of(const Setting& setting) { return setting.nodes * setting.width <= kSmall ? 10 : 6; }
 
-std::string text_of(const Setting& setting) {
-  if (setting.method != MethodName::pdadmm_g) return std::string(name_of(setting.method));
-  return std::string(name_of(setting.update)) + ", " + codec_name(wire_format(setting.codec), setting.codec.rounding);
+std::string describe(const Setting& setting) {
+  std::string text(name_of(setting.method.name));
+  for (const auto& [label, line] : make_method(setting.method, setting.exchange)->summary()) {
+    text += label.empty() ? "" : ", " + line;
+  }
+  return text;
 }
 
 struct Messages {
@@ -73,9 +76,8 @@ Config config_of(const Setting& setting) {
   Config config;
   config.model.width = setting.width;
   config.stages = {{layers_of(setting), 100}};
-  config.method.name = setting.method;
-  config.method.update = setting.update;
-  config.exchange.p = config.exchange.q = setting.codec;
+  config.method = setting.method;
+  config.exchange = setting.exchange;
   return config;
 }
 
@@ -179,39 +181,24 @@ void measure_copy(Messages& messages) {
 }
 
 std::vector<Setting> settings(bool quick) {
+  using Sizes = Calibration::Sizes;
+  const std::vector<std::int64_t> nodes =
+      quick ? std::vector<std::int64_t>{40, 120} : std::vector<std::int64_t>{140, 500, 1200, 2500, 5000};
+  const std::vector<std::int64_t> widths =
+      quick ? std::vector<std::int64_t>{8, 24} : std::vector<std::int64_t>{32, 64, 100, 200, 300, 500, 700, 1000};
   std::vector<Setting> all;
-  const CodecConfig bits8;
-  const auto add_sizes = [&](Update update, MethodName method) {
-    for (const std::int64_t nodes :
-         quick ? std::vector<std::int64_t>{40, 120} : std::vector<std::int64_t>{140, 500, 1200, 2500, 5000}) {
-      for (const std::int64_t width : quick ? std::vector<std::int64_t>{8, 24}
-                                            : std::vector<std::int64_t>{32, 64, 100, 200, 300, 500, 700, 1000}) {
-        all.push_back({nodes, width, update, bits8, 7, method});
-      }
-    }
-  };
-  add_sizes(Update::gradient, MethodName::adam);
-  for (const Update update : {Update::gradient, Update::exact}) {
-    add_sizes(update, MethodName::pdadmm_g);
-    if (!quick) {
-      for (const std::int64_t width : {100, 300}) all.push_back({20000, width, update, bits8, 40});
-    }
-    // Other codecs at one size: their ratio to the one above.
-    const std::int64_t nodes = quick ? 40 : 1200, width = quick ? 8 : 300;
-    for (const std::int64_t bits : {1, 2, 4, 8, 16, 32}) {
-      for (const Coding coding : {Coding::value, Coding::difference}) {
-        for (const Range range : {Range::tensor, Range::block, Range::fixed}) {
-          for (const Rounding rounding : {Rounding::nearest, Rounding::stochastic}) {
-            CodecConfig codec;
-            codec.bits = bits, codec.coding = coding, codec.range = range, codec.rounding = rounding;
-            codec.grid.levels = std::int64_t{1} << std::min<std::int64_t>(bits, 4);
-            if (range == Range::fixed && (coding == Coding::difference || bits < 2)) continue;
-            if (bits == 32 && (coding != Coding::value || range != Range::tensor || rounding != Rounding::nearest))
-              continue;
-            if (bits == 8 && coding == Coding::value && range == Range::tensor && rounding == Rounding::nearest)
-              continue;
-            all.push_back({nodes, width, update, codec});
-          }
+  for (const auto& method : all_methods()) {
+    for (const Calibration& one : method->calibrations(quick)) {
+      const auto add = [&](std::int64_t n, std::int64_t width, std::int64_t classes) {
+        all.push_back({n, width, classes, one.method, one.exchange});
+      };
+      if (one.sizes == Sizes::one) {
+        add(quick ? 40 : 1200, quick ? 8 : 300, 7);
+      } else if (one.sizes == Sizes::large) {
+        for (const std::int64_t width : {100, 300}) add(20000, width, 40);
+      } else {
+        for (const std::int64_t n : nodes) {
+          for (const std::int64_t width : widths) add(n, width, 7);
         }
       }
     }
@@ -257,7 +244,7 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
       if (iteration[i] > kOnce) continue;
       progress("pass " + std::to_string(pass + 1) + " of " + std::to_string(passes) + ", " + std::to_string(i + 1) +
                "/" + std::to_string(list.size()) + ": " + std::to_string(list[i].nodes) + " nodes × " +
-               std::to_string(list[i].width) + ", " + text_of(list[i]));
+               std::to_string(list[i].width) + ", " + describe(list[i]));
       Config config = config_of(list[i]);
       TrainingShape shape{{list[i].nodes, kInputs, list[i].classes}, InputKind::plain};
       shape.kind = resolve_problem(config, shape.problem);

@@ -5,8 +5,8 @@
 
 #include "host/device/accelerator.hpp"
 #include "host/graph/augment.hpp"
+#include "host/methods/registry.hpp"
 #include "host/sim/sim_fleet.hpp"
-#include "host/train/stage_programs.hpp"
 
 namespace gamlp {
 namespace {
@@ -28,9 +28,9 @@ class Run {
       const DeviceContext& context = fleet_.context(rank);
       if (rank == 0) {
         const InputShape input{shape.kind, spec.nodes, shape.input_width(), shape.problem.inputs, spec.widths[1]};
-        input_ = std::make_unique<InputLayer>(*context.device, input, spec.method.update);
+        input_ = spec.method->create_input(*context.device, input);
       }
-      programs_.push_back(create_stage_program(context, spec, rank, rank == 0 ? input_.get() : nullptr));
+      programs_.push_back(spec.method->create_program(context, spec, rank, rank == 0 ? input_.get() : nullptr));
     }
   }
   void start() {
@@ -49,7 +49,7 @@ class Run {
 
  private:
   SimFleet fleet_;
-  std::unique_ptr<InputLayer> input_;
+  std::unique_ptr<DeviceInput> input_;
   std::vector<std::unique_ptr<StageProgram>> programs_;
   std::int64_t epoch_ = 0;
 };
@@ -62,15 +62,6 @@ struct LayerSums final : TraceSink {
   }
   std::vector<double> seconds;
 };
-
-// The bits of `epoch` for all epochs. Message buffers keep the size that the whole schedule asks for.
-StageSpec at_epoch(StageSpec spec, std::int64_t epoch) {
-  constexpr std::int64_t kNever = std::int64_t{1} << 40;
-  const std::int64_t bits = scheduled_bits(spec.exchange, epoch);
-  for (BitScheduleEntry& entry : spec.exchange.schedule) entry.epoch += kNever;
-  if (bits > 0) spec.exchange.schedule.insert(spec.exchange.schedule.begin(), {0, bits});
-  return spec;
-}
 
 // As CUDA devices count what they allocate for themselves.
 void add_cuda_workspace(MemoryUse& memory) {
@@ -134,7 +125,9 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
                         const ForecastOptions& options) {
   const int devices = static_cast<int>(spec.ranges.size());
   const auto costs = make_costs(machine, devices);
-  Run run(at_epoch(spec, options.epoch), shape, costs.get(), machine.gpu);
+  StageSpec frozen = spec;
+  frozen.method = spec.method->frozen_at(options.epoch);
+  Run run(frozen, shape, costs.get(), machine.gpu);
   run.start();
   run.iterate(spec.layers() + 3);  // past a stage's first ones
   std::vector<sim::DeviceClock> before;
@@ -172,7 +165,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     forecast.per_device.push_back(device);
   }
   if (devices > 1) {
-    forecast.boundary = boundary_bytes(spec.method, spec.exchange, spec.nodes, spec.widths[1], options.epoch);
+    forecast.boundary = sum_of(spec.method->messages(spec.nodes, spec.widths[1], options.epoch));
   }
   return forecast;
 }
@@ -259,7 +252,7 @@ double training_memory(const Config& config, const ProblemCounts& counts, InputK
 // Gathered, as tensors of the file, and as its bytes.
 double checkpoint_memory(const Config& config, const std::vector<MemoryUse>& devices) {
   if (config.train.checkpoint_every == 0) return 0;
-  const MemoryKind saved = is_backprop(config.method) ? MemoryKind::weights : MemoryKind::variables;
+  const MemoryKind saved = make_method(config)->saved_memory();
   double state = 0;
   for (const MemoryUse& device : devices) state += static_cast<double>(device.bytes[static_cast<std::size_t>(saved)]);
   return 3 * state;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/core/error.hpp"
+#include "host/methods/registry.hpp"
 
 namespace gamlp {
 namespace {
@@ -67,9 +68,8 @@ bool fits(const Config& config, const PlanSubject& subject, const Machine& machi
 double mean_step(const PlanSubject& subject, const Machine& machine, const StageConfig& stage, int devices) {
   const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
   std::vector<std::int64_t> starts = {0};
-  for (const BitScheduleEntry& entry : subject.config.exchange.schedule) {
-    if (is_backprop(subject.config.method)) break;
-    if (entry.epoch > 0 && entry.epoch < stage.epochs) starts.push_back(entry.epoch);
+  for (const std::int64_t epoch : spec.method->message_changes()) {
+    if (epoch > 0 && epoch < stage.epochs) starts.push_back(epoch);
   }
   double seconds = 0;
   for (std::size_t i = 0; i < starts.size(); ++i) {

@@ -14,6 +14,7 @@
 #include "host/device/accelerator.hpp"
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
+#include "host/methods/registry.hpp"
 #include "host/train/devices.hpp"
 
 namespace gamlp {

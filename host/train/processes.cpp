@@ -107,8 +107,9 @@ void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std
                  EpochShare& share) {
   const auto of = [&](int rank) {
     const LayerRange& range = ranges[static_cast<std::size_t>(rank)];
-    return std::as_writable_bytes(std::span(scalars).subspan(static_cast<std::size_t>(range.first - 1) * kLayerScalars,
-                                                             static_cast<std::size_t>(range.count()) * kLayerScalars));
+    const std::size_t each = scalars.size() / static_cast<std::size_t>(ranges.back().last);
+    return std::as_writable_bytes(std::span(scalars).subspan(static_cast<std::size_t>(range.first - 1) * each,
+                                                             static_cast<std::size_t>(range.count()) * each));
   };
   const int active = static_cast<int>(ranges.size());  // of a stage of few layers
   std::array<std::uint64_t, 2> head = {share.bytes_sent, share.stop ? 1u : 0u};

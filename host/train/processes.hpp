@@ -20,7 +20,7 @@ struct EpochShare {
   std::uint64_t bytes_sent = 0;  // by the devices of the process; afterwards by all
   bool stop = false;             // a signal asked the process to stop; afterwards any
 };
-// scalars: kLayerScalars for each layer, those of the process's layers filled in; afterwards all, everywhere.
+// scalars: as many for each layer, those of the process's layers filled in; afterwards all, everywhere.
 void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std::vector<double>& scalars,
                  EpochShare& share);
 

@@ -6,6 +6,7 @@
 #include "host/config/json_number.hpp"
 #include "host/core/threads.hpp"
 #include "host/core/version.hpp"
+#include "host/methods/registry.hpp"
 #include "host/train/evaluator.hpp"
 
 namespace gamlp {
@@ -17,8 +18,7 @@ double ratio(std::int64_t a, std::int64_t b) { return b > 0 ? static_cast<double
 
 std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes) {
   const StageConfig& last = config.stages.back();
-  const BoundaryBytes bytes =
-      boundary_bytes(config.method, config.exchange, nodes, config.model.width, last.epochs - 1);
+  const BoundaryBytes bytes = sum_of(make_method(config)->messages(nodes, config.model.width, last.epochs - 1));
   return static_cast<std::uint64_t>((bytes.up + bytes.down) * (last.layers - 1));
 }
 
@@ -55,7 +55,7 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                      {"validation", problem.parts[1].nodes.size()},
                      {"test", problem.parts[2].nodes.size()}};
   json["method"] = name_of(config.method.name);
-  if (!is_backprop(config.method)) json["update"] = name_of(config.method.update);
+  json.update(make_method(config)->report());
   json["input"] = input_kind_name(problem.input.kind);
   for (const BestWeights& stage : stages) {
     json["stages"].push_back({{"layers", stage.network.size()},

@@ -2,8 +2,8 @@
 
 #include <utility>
 
+#include "host/methods/registry.hpp"
 #include "host/train/processes.hpp"
-#include "host/train/stage_programs.hpp"
 
 namespace gamlp {
 
@@ -46,11 +46,11 @@ void StageRunner::build(int layers, const Network& network) {
   run_all([&](int rank) {
     const DeviceContext on = context(rank);
     if (rank == 0 && !input_) {
-      input_ = std::make_unique<InputLayer>(*on.device, problem_.input.shape(spec_.widths[1]), config_.method.update);
-      input_->enqueue_upload(*on.compute, problem_.input, config_.method, network);
+      input_ = spec_.method->create_input(*on.device, problem_.input.shape(spec_.widths[1]));
+      input_->enqueue_upload(*on.compute, problem_.input, network);
     }
     auto& program = programs_[static_cast<std::size_t>(rank)];
-    program = create_stage_program(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
+    program = spec_.method->create_program(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
     program->enqueue_upload(network, problem_.train_labels());
   });
 }

@@ -8,7 +8,7 @@
 
 #include "host/device/fleet.hpp"
 #include "host/dist/process_group.hpp"
-#include "host/method/stage_program.hpp"
+#include "host/method/method.hpp"
 #include "host/train/problem.hpp"
 
 namespace gamlp {
@@ -56,7 +56,7 @@ class StageRunner {
   ProcessGroup& group_;
   StageSpec spec_;
   std::unique_ptr<Fleet> fleet_;  // device memory, below, is released before the devices
-  std::unique_ptr<InputLayer> input_;
+  std::unique_ptr<DeviceInput> input_;
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };
 

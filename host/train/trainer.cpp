@@ -87,12 +87,11 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   slot.record.stage = stage;
   slot.record.stage_epoch = epoch + 1;
   slot.record.layers = runner_.spec().layers();
-  const std::int64_t scheduled = scheduled_bits(config_.exchange, epoch);
-  if (!is_backprop(config_.method)) {
-    slot.record.bits_p = wire_format(config_.exchange.p, scheduled).bits;
-    slot.record.bits_q = wire_format(config_.exchange.q, scheduled).bits;
+  const StageSpec& spec = runner_.spec();
+  for (const BoundaryMessage& message : spec.method->messages(spec.nodes, config_.model.width, epoch)) {
+    slot.record.bits.emplace_back(message.name, message.bits);
   }
-  slot.scalars.resize(static_cast<std::size_t>(runner_.spec().layers()) * kLayerScalars);
+  slot.scalars.resize(static_cast<std::size_t>(spec.layers() * spec.method->scalars()));
   slot.bytes.resize(static_cast<std::size_t>(runner_.active()));
   const bool last = epoch + 1 == stage_config.epochs;
   if (last || (epoch + 1) % config_.train.evaluate_every == 0) {
@@ -138,7 +137,8 @@ void Trainer::complete_epoch() {
   share.stop = stopping_ || stop_requested();
   share_epoch(group_, runner_.spec().ranges, slot.scalars, share);
   stopping_ = share.stop;
-  read_scalars(slot.scalars, config_.method, runner_.spec().dual_residual, slot.record);
+  static_cast<TrainingFigures&>(slot.record) =
+      runner_.spec().method->figures(runner_.spec(), slot.scalars, slot.record.epoch);
   add_epoch(recent_, slot.record, config_.train.stop);
   last_evaluated_ = slot.network != nullptr;
   if (slot.network) gather_weights(group_, runner_.spec().ranges, *slot.network);

@@ -45,7 +45,7 @@ TEST_CASE("the scalars of an iteration give the objective and the step sizes") {
   }
   const std::vector<double> scalars = training.scalars();
   for (std::size_t l = 1; l < 3; ++l) {  // τ in [ρ, ρ + ν||W||²]
-    const double tau = scalars[l * kLayerScalars + kTau];
+    const double tau = scalars[l * kAdmmScalars + kTau];
     CHECK(tau >= 0.2 * (1.0 - 1e-6));
     CHECK(tau <= 0.2 + 0.3 * reference::norm2(state.layers[l].w) * 1.2);
   }

@@ -52,7 +52,7 @@ TEST_CASE("the Lagrangian decreases in every iteration of the gradient update") 
           last = now;
           double gap = 0.0;
           const std::vector<double> scalars = training.scalars();
-          for (std::size_t l = 0; l + 2 < s.widths.size(); ++l) gap += scalars[l * kLayerScalars + kGap2];
+          for (std::size_t l = 0; l + 2 < s.widths.size(); ++l) gap += scalars[l * kAdmmScalars + kGap2];
           largest_gap = std::max(largest_gap, gap);  // 0 at first: the start is feasible
           if (k == 49) CHECK(gap < largest_gap);
         }
@@ -98,7 +98,7 @@ TEST_CASE("the residual goes to zero, also through a quantised wire of differenc
     training.forward();
     const auto gap = [&] {
       const std::vector<double> scalars = training.scalars();
-      return scalars[kGap2] + scalars[kLayerScalars + kGap2];
+      return scalars[kGap2] + scalars[kAdmmScalars + kGap2];
     };
     training.iterate(0, 5);
     const double early = gap();

@@ -11,7 +11,8 @@
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/math/random.hpp"
 #include "host/method/stage_program.hpp"
-#include "host/train/stage_programs.hpp"
+#include "host/methods/admm/admm_scalars.hpp"
+#include "host/methods/registry.hpp"
 
 namespace gamlp::test {
 
@@ -88,20 +89,19 @@ class Training {
     spec_.widths = setup.widths;
     spec_.widths.front() = input.inputs();
     spec_.nodes = setup.nodes;
-    spec_.method = setup.method;
+    spec_.method = make_method(setup.method, setup.exchange);
     spec_.activation = setup.activation;
-    spec_.exchange = setup.exchange;
     spec_.seed = setup.seed;
     spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size());
     programs_.resize(spec_.ranges.size());
     everywhere([&](int rank) {
       const DeviceContext context = wrap(fleet_->context(rank));
       if (rank == 0) {
-        layer_ = std::make_unique<InputLayer>(*context.device, input_.shape(spec_.widths[1]), spec_.method.update);
-        layer_->enqueue_upload(*context.compute, input_, spec_.method, network);
+        layer_ = spec_.method->create_input(*context.device, input_.shape(spec_.widths[1]));
+        layer_->enqueue_upload(*context.compute, input_, network);
       }
       auto& program = programs_[static_cast<std::size_t>(rank)];
-      program = create_stage_program(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
+      program = spec_.method->create_program(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
       program->enqueue_upload(network, labels_);
     });
   }
@@ -159,7 +159,7 @@ class Training {
     everywhere([](int) {});
   }
   std::vector<double> scalars() {
-    std::vector<double> out((setup_.widths.size() - 1) * kLayerScalars);
+    std::vector<double> out((setup_.widths.size() - 1) * static_cast<std::size_t>(spec_.method->scalars()));
     everywhere([&](int rank) { program(rank).enqueue_scalars(out.data()); });
     return out;
   }
@@ -173,21 +173,8 @@ class Training {
     input_.to_host_layout(out.front());
     return out;
   }
-  // L_ρ from the scalars, without weight decay; with backpropagation the risk.
-  double objective() {
-    const std::vector<double> all = scalars();
-    if (is_backprop(setup_.method)) return all[(setup_.widths.size() - 2) * kLayerScalars + kRisk];
-    const double nu = *setup_.method.nu, rho = *setup_.method.rho;
-    const double nu2 = setup_.method.update == Update::exact ? setup_.method.exact.nu2 * rho : nu;
-    double value = 0.0;
-    for (std::size_t l = 0; l + 1 < setup_.widths.size(); ++l) {
-      const double* s = all.data() + l * kLayerScalars;
-      const bool last = l + 2 == setup_.widths.size();
-      value += 0.5 * nu * s[kLinear2];
-      value += last ? s[kRisk] : 0.5 * nu2 * s[kFit2] + s[kDualGap] + 0.5 * rho * s[kGap2];
-    }
-    return value;
-  }
+  // Without weight decay: the scalars hold no ||W||² then.
+  double objective() { return spec_.method->figures(spec_, scalars(), 1).objective; }
   Fleet& fleet() { return *fleet_; }
   std::uint64_t bytes_sent() const { return fleet_->traffic().bytes_sent; }
   int workers() const { return static_cast<int>(programs_.size()); }
@@ -215,7 +202,7 @@ class Training {
   std::vector<std::int32_t> labels_;
   StageSpec spec_;
   std::unique_ptr<Fleet> fleet_;  // before what lives in its memory
-  std::unique_ptr<InputLayer> layer_;
+  std::unique_ptr<DeviceInput> layer_;
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };
 

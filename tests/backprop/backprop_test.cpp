@@ -111,7 +111,7 @@ TEST_CASE("one step of gradient descent follows the reference's gradient, and re
       for (std::size_t i = 0; i < g.size(); ++i) worst = std::max(worst, std::fabs(from[i] - to[i] - g[i]));
       // Weights of up to about 2 and sums of 23 terms of size 1 in float32.
       CHECK(worst < 30 * 0x1p-23);
-      const double risk = training.scalars()[(s.widths.size() - 2) * kLayerScalars + kRisk];
+      const double risk = training.scalars().back();
       const double loss = reference::mean_loss(before, data.x, data.labels, reference_of(rule));
       CHECK(risk == Approx(loss * static_cast<double>(s.nodes)).epsilon(1e-5));
     }
@@ -222,7 +222,7 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
         std::int64_t expected = 0;  // boundaries are even: 5 layers
         if (workers == 5) {
           for (std::size_t l = 1; l + 1 < s.widths.size(); ++l) {
-            const BoundaryBytes bytes = boundary_bytes(s.method, s.exchange, s.nodes, s.widths[l], 0);
+            const BoundaryBytes bytes = sum_of(make_method(s.method)->messages(s.nodes, s.widths[l], 0));
             expected += 6 * (bytes.up + bytes.down);
           }
           CHECK(training.bytes_sent() == static_cast<std::uint64_t>(expected));

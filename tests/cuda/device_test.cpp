@@ -2,6 +2,7 @@
 #include "cuda/accelerator.hpp"
 #include "cuda/device/cuda_device.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
 #include "tests/conformance/suite.hpp"

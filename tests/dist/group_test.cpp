@@ -64,12 +64,12 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
         const bool owns = group.rank() < active;
         const LayerRange own = owns ? ranges[static_cast<std::size_t>(group.rank())] : LayerRange{1, 0};
 
-        std::vector<double> scalars(static_cast<std::size_t>(layers) * kLayerScalars);
-        for (int l = own.first; l <= own.last; ++l) scalars[static_cast<std::size_t>(l - 1) * kLayerScalars + 3] = l;
+        std::vector<double> scalars(static_cast<std::size_t>(layers) * 5);
+        for (int l = own.first; l <= own.last; ++l) scalars[static_cast<std::size_t>(l - 1) * 5 + 3] = l;
         EpochShare share{10, group.rank() == size - 1};
         share_epoch(group, ranges, scalars, share);
         for (int l = 1; l <= layers; ++l) {
-          if (scalars[static_cast<std::size_t>(l - 1) * kLayerScalars + 3] != l) throw std::runtime_error("scalars");
+          if (scalars[static_cast<std::size_t>(l - 1) * 5 + 3] != l) throw std::runtime_error("scalars");
         }
         if (share.bytes_sent != 10u * static_cast<unsigned>(size) || !share.stop) throw std::runtime_error("share");
 

@@ -8,7 +8,7 @@
 #include "host/core/clock.hpp"
 #include "host/device/forwarding_stream.hpp"
 #include "host/math/random.hpp"
-#include "host/train/stage_programs.hpp"
+#include "host/methods/registry.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/gpu/check.hpp"
 
@@ -261,10 +261,11 @@ Table measure_iterations(const Scope& scope) {
         spec.widths.front() = inputs, spec.widths.back() = 7;
         spec.ranges = {{1, size.layers}};
         spec.nodes = size.nodes;
-        spec.method.update = update;
-        spec.method.nu = spec.method.rho = 0.05;
-        spec.method.weight_decay_first = 0.0;
-        spec.exchange.p.bits = spec.exchange.q.bits = 8;
+        MethodConfig method;
+        method.update = update;
+        method.nu = method.rho = 0.05;
+        method.weight_decay_first = 0.0;
+        spec.method = make_method(method);  // exchange: 8-bit values
         // Weights and inputs are small numbers that repeat; the times do not depend on them.
         const auto fill = [](Matrix& m, float scale) {
           std::uint32_t k = 1;
@@ -280,10 +281,10 @@ Table measure_iterations(const Scope& scope) {
         fill(x, 1.0f);
         const TrainingInput input = make_training_input(std::move(x), InputKind::plain);
         const std::vector<std::int32_t> labels(static_cast<std::size_t>(size.nodes), 1);
-        InputLayer layer(device, input.shape(size.width), update);
-        layer.enqueue_upload(recorder, input, spec.method, network);
-        const auto created =
-            create_stage_program({&device, &recorder, exchange.get(), transports[0].get()}, spec, 0, &layer);
+        const auto layer = spec.method->create_input(device, input.shape(size.width));
+        layer->enqueue_upload(recorder, input, network);
+        const auto created = spec.method->create_program({&device, &recorder, exchange.get(), transports[0].get()},
+                                                         spec, 0, layer.get());
         StageProgram& program = *created;
         program.enqueue_upload(network, labels);
         program.enqueue_start();
@@ -293,7 +294,7 @@ Table measure_iterations(const Scope& scope) {
         recorder.recording = true;
         program.enqueue_iteration(epoch++, true);
         recorder.recording = false;
-        std::vector<double> scalars(static_cast<std::size_t>(size.layers) * kLayerScalars);
+        std::vector<double> scalars(static_cast<std::size_t>(size.layers * spec.method->scalars()));
         const double seconds = seconds_of(device, recorder, [&] {
           program.enqueue_iteration(epoch++, true);
           program.enqueue_scalars(scalars.data());

@@ -1,5 +1,6 @@
 // Layer 1 in reduced coordinates: QR and the kernel form against the original inputs.
 #include "host/method/predictor.hpp"
+#include "host/methods/registry.hpp"
 #include "tests/admm/compare.hpp"
 
 using namespace gamlp;
@@ -139,17 +140,17 @@ TEST_CASE("the probe of the inputs tells other coordinates from rounding") {
 
 TEST_CASE("layer 1 is reduced only where that is cheaper") {
   std::string why;
-  CHECK(choose_input_kind({1000, 500, 7}, Update::gradient, 100, 600, &why) == InputKind::plain);
-  CHECK(choose_input_kind({500, 500, 7}, Update::exact, 100, 600, &why) == InputKind::plain);
+  CHECK(plain_or_qr({1000, 500, 7}, 100, 600, &why) == InputKind::plain);
+  CHECK(plain_or_kernel({500, 500, 7}, &why) == InputKind::plain);
   CHECK(why.empty());
-  CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 600, &why) == InputKind::qr);
+  CHECK(plain_or_qr({140, 5732, 7}, 100, 600, &why) == InputKind::qr);
   CHECK(why.find("140 training nodes") != std::string::npos);
-  CHECK(choose_input_kind({140, 5732, 7}, Update::exact, 100, 600, &why) == InputKind::kernel);
+  CHECK(plain_or_kernel({140, 5732, 7}, &why) == InputKind::kernel);
   CHECK(why.find("V × V") != std::string::npos);
   why.clear();
-  CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 1, &why) == InputKind::plain);  // QR would not pay
+  CHECK(plain_or_qr({140, 5732, 7}, 100, 1, &why) == InputKind::plain);  // QR would not pay
   CHECK(why.empty());
-  CHECK(choose_input_kind({140, 5732, 7}, Update::gradient, 100, 600) == InputKind::qr);
+  CHECK(plain_or_qr({140, 5732, 7}, 100, 600, nullptr) == InputKind::qr);
 }
 
 TEST_CASE("of the optimisers only gradient descent trains in reduced coordinates") {

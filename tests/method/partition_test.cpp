@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "host/math/random.hpp"
+#include "host/methods/registry.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;
@@ -62,23 +63,24 @@ TEST_CASE("every layer has one device, and no partition is better balanced") {
 TEST_CASE("costs follow the products of a layer") {
   const std::vector<std::int64_t> widths = {2000, 500, 500, 500, 7};
   for (const Update update : {Update::gradient, Update::exact}) {
-    const std::vector<double> costs = layer_costs(widths, 5000, method_of(update), false);
+    const std::vector<double> costs = make_method(method_of(update))->layer_costs(widths, 5000, InputKind::plain);
     REQUIRE(costs.size() == 4);
     CHECK(costs[1] == costs[2]);
     CHECK(costs[3] < costs[2]);
     for (const double c : costs) CHECK(c > 0.0);
   }
   // gradient: 4 products for inner layers, 2 for the first, which has no p.
-  const std::vector<double> costs = layer_costs(widths, 5000, method_of(Update::gradient), false);
+  const std::vector<double> costs =
+      make_method(method_of(Update::gradient))->layer_costs(widths, 5000, InputKind::plain);
   CHECK(costs[1] >= 4.0 * 2.0 * 500 * 500 * 5000);
   CHECK(costs[1] <= 1.3 * 4.0 * 2.0 * 500 * 500 * 5000);
   CHECK(costs[0] >= 2.0 * 2.0 * 2000 * 500 * 5000);
-  CHECK(layer_costs({5000, 100, 7}, 140, method_of(Update::exact), true)[0] <
-        layer_costs({5000, 100, 7}, 140, method_of(Update::exact), false)[0]);
+  CHECK(make_method(method_of(Update::exact))->layer_costs({5000, 100, 7}, 140, InputKind::kernel)[0] <
+        make_method(method_of(Update::exact))->layer_costs({5000, 100, 7}, 140, InputKind::plain)[0]);
   // backpropagation: 3 products, 2 for the first.
   MethodConfig adam;
   adam.name = MethodName::adam;
-  const std::vector<double> of_adam = layer_costs(widths, 5000, adam, false);
+  const std::vector<double> of_adam = make_method(adam)->layer_costs(widths, 5000, InputKind::plain);
   CHECK(of_adam[1] >= 3.0 * 2.0 * 500 * 500 * 5000);
   CHECK(of_adam[1] <= 1.2 * 3.0 * 2.0 * 500 * 500 * 5000);
   CHECK(of_adam[0] >= 2.0 * 2.0 * 2000 * 500 * 5000);

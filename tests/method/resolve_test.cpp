@@ -2,7 +2,8 @@
 // again, and has nothing left to resolve.
 #include "host/config/check.hpp"
 #include "host/config/schema.hpp"
-#include "host/method/settings.hpp"
+#include "host/methods/admm/admm_method.hpp"
+#include "host/methods/registry.hpp"
 #include "tests/config/random_config.hpp"
 #include "tests/support/catch.hpp"
 

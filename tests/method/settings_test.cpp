@@ -1,6 +1,8 @@
 #include "host/method/settings.hpp"
 
 #include "host/core/error.hpp"
+#include "host/methods/admm/admm_scalars.hpp"
+#include "host/methods/registry.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;

@@ -3,6 +3,7 @@
 
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/methods/registry.hpp"
 #include "host/train/devices.hpp"
 #include "host/train/stage_runner.hpp"
 #include "tests/plan/support.hpp"

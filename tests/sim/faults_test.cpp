@@ -1,6 +1,7 @@
 // Faults planted into the real program, permanently: the simulator must catch every one.
 #include "tests/sim/faults.hpp"
 
+#include "host/methods/registry.hpp"
 #include "tests/admm/training.hpp"
 
 using namespace gamlp;
@@ -175,13 +176,12 @@ TEST_CASE("buffers that are freed under way are found") {
     StageSpec spec;
     spec.widths = s.widths;
     spec.nodes = s.nodes;
-    spec.method = s.method;
-    spec.exchange = s.exchange;
+    spec.method = make_method(s.method, s.exchange);
     spec.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
     const auto fault = fault_of([&] {
-      InputLayer input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5}, Update::gradient);
-      const auto left = create_stage_program(fleet.context(0), spec, 0, &input);
-      const auto right = create_stage_program(fleet.context(1), spec, 1, nullptr);
+      const auto input = spec.method->create_input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5});
+      const auto left = spec.method->create_program(fleet.context(0), spec, 0, input.get());
+      const auto right = spec.method->create_program(fleet.context(1), spec, 1, nullptr);
       for (StageProgram* program : {left.get(), right.get()}) program->enqueue_iteration(0, true);
       if (settled) fleet.simulator().finish();
     });

@@ -1,7 +1,8 @@
 // The variables of one layer, and of a boundary to another device (internal to the ADMM program).
 #pragma once
 
-#include "host/admm/admm_program.hpp"
+#include "host/methods/admm/admm_program.hpp"
+#include "host/methods/admm/admm_scalars.hpp"
 
 namespace gamlp {
 

@@ -12,14 +12,21 @@
 #include <cstdint>
 #include <vector>
 
+#include "host/config/method.hpp"
+#include "host/math/optimizer.hpp"
 #include "host/method/stage_program.hpp"
 
 namespace gamlp {
 
 class BackpropProgram final : public StageProgram {
  public:
-  // Allocates this device's share; `input` on the first device, and on no other. The only call that allocates.
-  BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input);
+  // Scalars of a layer; the loss, Σ cross-entropy, is the last layer's.
+  static constexpr int kLoss = 0, kScalars = 1;
+
+  // Allocates this device's share; `method` resolved; `input` on the first device, and on no other. The only call that
+  // allocates.
+  BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
+                  const MethodConfig& method);
 
   // A new stage's optimiser starts anew.
   void enqueue_start() override;

@@ -1,7 +1,7 @@
-#include "host/admm/admm_program.hpp"
+#include "host/methods/admm/admm_program.hpp"
 
-#include "host/admm/admm_layer.hpp"
 #include "host/math/random.hpp"
+#include "host/methods/admm/admm_layer.hpp"
 
 namespace gamlp {
 namespace {
@@ -14,12 +14,16 @@ WireType wire_type(const WireFormat& format) { return format.quantized() ? WireT
 
 }  // namespace
 
-AdmmProgram::AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
+AdmmProgram::AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input,
+                         const MethodConfig& method, const ExchangeConfig& exchange)
     : StageProgram(context, spec, rank, input),
-      exact_(spec.method.update == Update::exact),
-      nu_(static_cast<float>(*spec.method.nu)),
-      rho_(static_cast<float>(*spec.method.rho)),
-      nu2_(exact_ ? static_cast<float>(spec.method.exact.nu2 * *spec.method.rho) : nu_) {
+      method_(method),
+      exchange_(exchange),
+      admm_input_(input),
+      exact_(method.update == Update::exact),
+      nu_(static_cast<float>(*method.nu)),
+      rho_(static_cast<float>(*method.rho)),
+      nu2_(static_cast<float>(admm_nu2(method))) {
   allocate_all();
 }
 
@@ -33,7 +37,7 @@ Mat AdmmProgram::workspace(const Layer& l, int which, std::int64_t rows, std::in
 }
 
 WireFormat AdmmProgram::format_of(const CodecConfig& codec, std::int64_t epoch) const {
-  return wire_format(codec, scheduled_bits(spec_.exchange, epoch));
+  return wire_format(codec, scheduled_bits(exchange_, epoch));
 }
 
 Quantize AdmmProgram::quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p,
@@ -72,7 +76,7 @@ void AdmmProgram::enqueue_start() {
       enqueue(ops::Zero{as_bytes(l->u_in)});
     }
     if (l->kernel) {
-      enqueue(ops::Copy{as_bytes(ConstMat(input_->a())), as_bytes(l->z)});
+      enqueue(ops::Copy{as_bytes(ConstMat(admm_input_->a())), as_bytes(l->z)});
     } else {
       enqueue(ops::Gemm{l->input, l->w, l->z, false, true});
     }
@@ -102,7 +106,7 @@ void AdmmProgram::receive_q(std::int64_t epoch) {
   if (!q_pending_) return;
   const std::size_t last = static_cast<std::size_t>((epoch - 1) & 1);
   Layer& l = *layers_.front();
-  const WireFormat format = format_of(spec_.exchange.q, epoch - 1);
+  const WireFormat format = format_of(exchange_.q, epoch - 1);
   context_.compute->wait(*q_exchanged_[last], "the q message from the left");
   enqueue(ops::QReceive{message_of(left_->q_message[last], format, left_->values), l.p, l.q_in, l.u_in, format, rho_});
   q_pending_ = false;
@@ -111,7 +115,7 @@ void AdmmProgram::receive_q(std::int64_t epoch) {
 void AdmmProgram::exchange_p(std::int64_t epoch) {
   if (!has_left() && !has_right()) return;
   const std::size_t parity = static_cast<std::size_t>(epoch & 1);
-  const WireFormat format = format_of(spec_.exchange.p, epoch);
+  const WireFormat format = format_of(exchange_.p, epoch);
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_left()) {
@@ -134,7 +138,7 @@ void AdmmProgram::exchange_p(std::int64_t epoch) {
 void AdmmProgram::exchange_q(std::int64_t epoch) {
   if (!has_left() && !has_right()) return;
   const std::size_t parity = static_cast<std::size_t>(epoch & 1);
-  const WireFormat format = format_of(spec_.exchange.q, epoch);
+  const WireFormat format = format_of(exchange_.q, epoch);
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_right()) {
@@ -180,7 +184,7 @@ void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
     label(l.last ? "z" : "zq", l, epoch);
     Bytes message;
     if (index == range_.last && has_right()) {
-      const WireFormat format = format_of(spec_.exchange.p, epoch);
+      const WireFormat format = format_of(exchange_.p, epoch);
       if (exact_) exact_product(l);  // needs nothing of the neighbour
       // With it every earlier group has passed: the q message of two iterations ago is sent, its buffer free.
       context_.compute->wait(*p_exchanged_[parity], "the p message from the right");
@@ -200,8 +204,8 @@ void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
       enqueue(ops::Distance2{ConstMat(l->q), ConstMat(l->q_before), scalar(l->index, kQStep2)});
     }
     if (l->mu == 0.0) continue;
-    const ConstMat a = l->kernel ? ConstMat(input_->a()) : ConstMat(l->w);
-    const ConstMat b = l->kernel ? ConstMat(input_->c()) : ConstMat(l->w);
+    const ConstMat a = l->kernel ? ConstMat(admm_input_->a()) : ConstMat(l->w);
+    const ConstMat b = l->kernel ? ConstMat(admm_input_->c()) : ConstMat(l->w);
     enqueue(ops::Dot{a, b, scalar(l->index, kWeight2)});
   }
 }

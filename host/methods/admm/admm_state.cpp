@@ -1,12 +1,12 @@
 // What leaves the ADMM program and comes back: weights, and the training state of checkpoints.
-#include "host/admm/admm_layer.hpp"
+#include "host/methods/admm/admm_layer.hpp"
 
 namespace gamlp {
 
 void AdmmProgram::enqueue_weights(Network& network) {
   for (auto& l : layers_) {
     LayerWeights& out = network.at(static_cast<std::size_t>(l->index) - 1);
-    const ConstMat w = l->kernel ? ConstMat(input_->c()) : ConstMat(l->w);
+    const ConstMat w = l->kernel ? ConstMat(admm_input_->c()) : ConstMat(l->w);
     enqueue(ops::Download{as_bytes(w), reinterpret_cast<std::byte*>(out.w.data())});
     enqueue(ops::Download{as_bytes(ConstMat(l->b)), reinterpret_cast<std::byte*>(out.b.data())});
   }
@@ -30,8 +30,8 @@ std::vector<StageProgram::Entry> AdmmProgram::entries() const {
     if (l->q_feedback) add("q_feedback" + id, l->q_feedback.mat(spec_.nodes, l->m));
   }
   if (layers_.front()->kernel) {
-    add("input.a", input_->a());
-    add("input.c", input_->c());
+    add("input.a", admm_input_->a());
+    add("input.c", admm_input_->c());
   }
   return list;
 }

@@ -3,7 +3,7 @@
 //
 // A projected p needs W Δ of the projected change Δ. So that this is the only product, τ is then the curvature
 // along the last change, (ν||W Δ||² + ρ||Δ||²)/||Δ||², lowered by at most a tenth per iteration.
-#include "host/admm/admm_layer.hpp"
+#include "host/methods/admm/admm_layer.hpp"
 
 namespace gamlp {
 namespace {
@@ -17,7 +17,7 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
   const Mat g = workspace(l, 0, v, l.n), image = workspace(l, 1, v, l.m);
   const Scalar gradient2 = scalar(l.index, kGradientP2), image2 = scalar(l.index, kImageP2);
   const Scalar tau = scalar(l.index, kTau);
-  const WireFormat format = format_of(spec_.exchange.p, epoch);
+  const WireFormat format = format_of(exchange_.p, epoch);
 
   enqueue(ops::Gemm{l.r, l.w, g, false, false, nu_});  // νWᵀr: needs nothing of the neighbour
   if (l.index == range_.first) receive_q(epoch);
@@ -41,8 +41,7 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
   // gradient's own, over a quarter of the nodes.
   const bool first = epoch == spec_.layers() - l.index + 1;
   const bool sampled = format.bits == 1;
-  ops::PProject project{l.p,      g, l.u_in, l.q_in, rho_, tau, quantize(spec_.exchange.p, format, l, true, message),
-                        gradient2};
+  ops::PProject project{l.p, g, l.u_in, l.q_in, rho_, tau, quantize(exchange_.p, format, l, true, message), gradient2};
   if (first || sampled) {
     finish_gradient();
     project.u = project.q = {};
@@ -78,9 +77,9 @@ void AdmmProgram::gradient_zq(Layer& l, std::int64_t epoch, Bytes message) {
     return;
   }
   enqueue(ops::ZStep{l.r, l.z, l.mean, l.q, spec_.activation, linear2});
-  const WireFormat format = format_of(spec_.exchange.q, epoch);
+  const WireFormat format = format_of(exchange_.q, epoch);
   enqueue(ops::QDual{l.p_next, l.z, l.q, l.u, spec_.activation, rho_, nu_,
-                     quantize(spec_.exchange.q, format, l, false, message), scalars(l.index, kFit2, 4)});
+                     quantize(exchange_.q, format, l, false, message), scalars(l.index, kFit2, 4)});
 }
 
 }  // namespace gamlp

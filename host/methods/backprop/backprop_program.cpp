@@ -1,4 +1,4 @@
-#include "host/backprop/backprop_program.hpp"
+#include "host/methods/backprop/backprop_program.hpp"
 
 #include <algorithm>
 
@@ -24,10 +24,11 @@ MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) 
 
 }  // namespace
 
-BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input)
-    : StageProgram(context, spec, rank, input), rule_(rule_of(spec.method)) {
+BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
+                                 const MethodConfig& method)
+    : StageProgram(context, spec, rank, input), rule_(rule_of(method)) {
   // Parts begin at multiples of 4 rows, whose views are aligned whatever the width.
-  const std::int64_t v = spec_.nodes, wanted = *spec_.method.microbatches;
+  const std::int64_t v = spec_.nodes, wanted = *method.microbatches;
   const auto start = [&](std::int64_t part) { return part == wanted ? v : v * part / wanted / 4 * 4; };
   for (std::int64_t part = 0; part < wanted; ++part) {
     if (start(part + 1) > start(part)) parts_.push_back({start(part), start(part + 1) - start(part)});
@@ -146,7 +147,7 @@ void BackpropProgram::forward(int part, std::int64_t epoch) {
     if (!l.last) continue;
     const Labels all = labels();
     enqueue(ops::SoftmaxGradient{
-        y, rows_of(l.g, first, count), {all.data + first, 1, count}, scalar(l.index, kRisk), part > 0});
+        y, rows_of(l.g, first, count), {all.data + first, 1, count}, scalar(l.index, kLoss), part > 0});
   }
 }
 

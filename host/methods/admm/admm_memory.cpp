@@ -1,8 +1,8 @@
 // What the ADMM program allocates on its device.
 #include <algorithm>
 
-#include "host/admm/admm_layer.hpp"
 #include "host/core/error.hpp"
+#include "host/methods/admm/admm_layer.hpp"
 
 namespace gamlp {
 namespace {
@@ -31,7 +31,7 @@ void AdmmProgram::allocate_all() {
     l->kernel = l->first && input_->kind() == InputKind::kernel;
     l->n = spec_.widths[static_cast<std::size_t>(index) - 1];
     l->m = spec_.widths[static_cast<std::size_t>(index)];
-    l->mu = weight_decay_of(spec_.method, index, spec_.layers());
+    l->mu = weight_decay_of(method_, index, spec_.layers());
     allocate_variables(*l);
     allocate_codecs(*l);
     layers_.push_back(std::move(l));
@@ -93,15 +93,15 @@ void AdmmProgram::allocate_codecs(Layer& l) {
                           Buffer& feedback) {
     if (codec.bits >= 32) return;
     const std::int64_t count =
-        largest(codec, spec_.exchange, [&](const WireFormat& format) { return format.scale_floats(values); });
+        largest(codec, exchange_, [&](const WireFormat& format) { return format.scale_floats(values); });
     scales = floats(*context_.device, count, "scales of " + name, MemoryKind::exchange);
     if (codec.error_feedback) {
       feedback = floats(*context_.device, values, "feedback of " + name, MemoryKind::exchange);
     }
   };
   const std::string id = std::to_string(l.index);
-  if (!l.first) create(spec_.exchange.p, spec_.nodes * l.n, "p" + id, l.p_scales, l.p_feedback);
-  if (!l.last) create(spec_.exchange.q, spec_.nodes * l.m, "q" + id, l.q_scales, l.q_feedback);
+  if (!l.first) create(exchange_.p, spec_.nodes * l.n, "p" + id, l.p_scales, l.p_feedback);
+  if (!l.last) create(exchange_.q, spec_.nodes * l.m, "q" + id, l.q_scales, l.q_feedback);
 }
 
 void AdmmProgram::allocate_boundaries() {
@@ -109,11 +109,11 @@ void AdmmProgram::allocate_boundaries() {
   const std::int64_t v = spec_.nodes;
   const auto messages = [&](Boundary& boundary) {
     const auto bytes = [&](const CodecConfig& codec) {
-      return static_cast<std::size_t>(largest(
-          codec, spec_.exchange, [&](const WireFormat& format) { return format.message_bytes(boundary.values); }));
+      return static_cast<std::size_t>(
+          largest(codec, exchange_, [&](const WireFormat& format) { return format.message_bytes(boundary.values); }));
     };
-    boundary.p_bytes = bytes(spec_.exchange.p);
-    boundary.q_bytes = bytes(spec_.exchange.q);
+    boundary.p_bytes = bytes(exchange_.p);
+    boundary.q_bytes = bytes(exchange_.q);
     for (std::size_t i = 0; i < 2; ++i) {
       const std::string name = " message " + std::to_string(i) + " with device " + std::to_string(boundary.peer);
       boundary.p_message[i] = device.allocate(boundary.p_bytes, "p" + name, MemoryKind::exchange);
@@ -150,7 +150,7 @@ void AdmmProgram::allocate_boundaries() {
 // as it runs have their own. Who uses which part: workspace().
 void AdmmProgram::allocate_workspace() {
   const std::int64_t v = spec_.nodes;
-  const bool p_quantized = spec_.exchange.p.bits < 32;
+  const bool p_quantized = exchange_.p.bits < 32;
   std::array<std::int64_t, 5> sizes{};
   const auto grow = [&](std::size_t which, std::int64_t count) { sizes[which] = std::max(sizes[which], count); };
   for (const auto& l : layers_) {

@@ -12,14 +12,18 @@
 #include <memory>
 #include <vector>
 
+#include "host/config/exchange.hpp"
 #include "host/method/stage_program.hpp"
+#include "host/methods/admm/admm_input.hpp"
 
 namespace gamlp {
 
 class AdmmProgram final : public StageProgram {
  public:
-  // Allocates this device's share; `input` on the first device, and on no other. The only call that allocates.
-  AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, InputLayer* input);
+  // Allocates this device's share; `method` resolved; `input` on the first device, and on no other. The only call that
+  // allocates.
+  AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input,
+              const MethodConfig& method, const ExchangeConfig& exchange);
   ~AdmmProgram() override;
 
   // z, q, p by a forward pass, u = v = 0; the float32 activations that cross are the keyframe.
@@ -35,6 +39,7 @@ class AdmmProgram final : public StageProgram {
   std::vector<Entry> entries() const override;
   std::vector<Entry> neighbour_entries() const override;
   void restored() override { q_pending_ = false; }
+  bool saves_scalars() const override { return true; }  // τ of p lags by an iteration
 
   Layer& layer(int index) const { return *layers_[static_cast<std::size_t>(index - range_.first)]; }
   Mat workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const;
@@ -64,6 +69,9 @@ class AdmmProgram final : public StageProgram {
   void exact_product(Layer& l);   // W p; its zq step must follow at once
   void exact_zq(Layer& l, std::int64_t epoch, Bytes message);
 
+  MethodConfig method_;  // resolved
+  ExchangeConfig exchange_;
+  AdmmInput* admm_input_;
   bool exact_;
   float nu_, rho_, nu2_;
 

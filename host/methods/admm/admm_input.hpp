@@ -1,0 +1,30 @@
+// Layer 1's input for ADMM: beside x, what the exact update computes from it once per run.
+#pragma once
+
+#include "host/config/method.hpp"
+#include "host/method/input.hpp"
+
+namespace gamlp {
+
+class AdmmInput final : public DeviceInput {
+ public:
+  // `method` resolved. The gradient update needs x alone.
+  AdmmInput(Device& device, const InputShape& shape, const MethodConfig& method);
+  // For the exact update computes the factor too, and for the kernel form starts c at the first layer of `network`.
+  void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network) override;
+
+  // Of the original inputs' rows, 1 × n0.
+  ConstMat mean() const { return mean_.mat(1, shape_.features); }
+  ConstMat factor() const { return factor_.mat(shape_.inputs, shape_.inputs); }
+  MatView<const double> ridge() const { return ridge_.view<double>(1, 2); }
+  // Kernel form: a = K c and c, V × width.
+  Mat a() const { return a_.mat(shape_.nodes, shape_.width); }
+  Mat c() const { return c_.mat(shape_.nodes, shape_.width); }
+
+ private:
+  MethodConfig method_;
+  Matrix c_start_;
+  Buffer mean_, factor_, ridge_, a_, c_;
+};
+
+}  // namespace gamlp

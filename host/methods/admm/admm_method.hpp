@@ -1,0 +1,52 @@
+// pdADMM-G and pdADMM-G-Q as a method: its constants, costs, messages and figures; the iteration is admm_program.hpp.
+#pragma once
+
+#include "host/method/method.hpp"
+
+namespace gamlp {
+
+// The largest weight decay that the schema allows: a run's config.json holds the derived one, and must be a valid
+// config itself. A number here, as gpu_check (tests/gpu) is built where there is no schema.
+inline constexpr double kLargestWeightDecay = 1e6;
+
+class AdmmMethod final : public Method {
+ public:
+  AdmmMethod(const MethodConfig& method, const ExchangeConfig& exchange);
+
+  void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
+               std::string* why) const override;
+  std::string text() const override;
+  std::vector<std::pair<std::string, std::string>> summary() const override;
+  nlohmann::ordered_json report() const override;
+
+  // The exact update takes the kernel form of layer 1, the gradient update QR, where training nodes are fewer than
+  // inputs.
+  InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
+                         std::string* why) const override;
+  std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
+                                  InputKind input) const override;
+  double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
+  // p down, q up.
+  std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
+  // The forward pass's q in float32, the keyframe of coded differences.
+  std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
+  std::vector<std::int64_t> message_changes() const override;
+  std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
+  MemoryKind saved_memory() const override { return MemoryKind::variables; }
+
+  // Objective: the augmented Lagrangian L_ρ (algorithm.md §2) with the weight decay. Residual: Σ_l ||p_{l+1} − q_l||².
+  TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
+
+  std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;
+  std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
+                                               DeviceInput* input) const override;
+  std::vector<Calibration> calibrations(bool quick) const override;
+
+ private:
+  bool exact() const { return method_.update == Update::exact; }
+
+  MethodConfig method_;
+  ExchangeConfig exchange_;
+};
+
+}  // namespace gamlp

@@ -1,0 +1,108 @@
+#include "host/methods/backprop/backprop_method.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "host/config/enums.hpp"
+#include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
+#include "host/methods/backprop/backprop_program.hpp"
+
+namespace gamlp {
+namespace {
+
+// A worker moves about so many floats per value and iteration, and per weight.
+constexpr double kFloats = 12.0, kWeightFloats = 7.0;
+
+}  // namespace
+
+BackpropMethod::BackpropMethod(const MethodConfig& method) : Method(BackpropProgram::kScalars), method_(method) {}
+
+// PyTorch's defaults.
+void BackpropMethod::resolve(MethodConfig& m, const ModelConfig&, const ProblemShape& shape, std::string* why) const {
+  m.update = Update::gradient;
+  const bool adadelta = m.name == MethodName::adadelta, adagrad = m.name == MethodName::adagrad;
+  OptimizerConfig& o = m.optimizer;
+  if (!o.learning_rate) o.learning_rate = adadelta ? 1.0 : adagrad ? 1e-2 : 1e-3;
+  if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
+  // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
+  if (!m.microbatches) m.microbatches = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
+  // Of at least 4 nodes each (backprop_program.cpp).
+  m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
+  if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect";
+}
+
+std::string BackpropMethod::text() const {
+  const std::string text =
+      std::string(name_of(method_.name)) + ", learning rate " + short_number(*method_.optimizer.learning_rate);
+  return *method_.microbatches > 1 ? text + ", " + std::to_string(*method_.microbatches) + " micro-batches" : text;
+}
+
+std::vector<std::pair<std::string, std::string>> BackpropMethod::summary() const {
+  const auto& rate = method_.optimizer.learning_rate;
+  return {{"method", std::string(name_of(method_.name)) + ", learning rate " + (rate ? short_number(*rate) : "auto")},
+          {"exchange", "activations and gradients: float32"}};
+}
+
+nlohmann::ordered_json BackpropMethod::report() const { return nlohmann::ordered_json::object(); }
+
+InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
+                                       std::string* why) const {
+  return method_.name == MethodName::gd ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
+}
+
+std::vector<double> BackpropMethod::layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
+                                                InputKind) const {
+  std::vector<double> costs;
+  const double v = static_cast<double>(nodes);
+  for (std::size_t l = 1; l < widths.size(); ++l) {
+    const double n = static_cast<double>(widths[l - 1]), m = static_cast<double>(widths[l]);
+    const double product = 2.0 * n * m * v;
+    costs.push_back((l == 1 ? 2.0 : 3.0) * product + kFloatFlops * (kFloats * v * m + kWeightFloats * m * n));
+  }
+  return costs;
+}
+
+// Layer 1 needs no gradient of its inputs.
+double BackpropMethod::product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind) const {
+  return (first ? 2.0 : 3.0) * 2.0 * static_cast<double>(n) * static_cast<double>(m) * static_cast<double>(nodes);
+}
+
+std::vector<BoundaryMessage> BackpropMethod::messages(std::int64_t nodes, std::int64_t width, std::int64_t) const {
+  const auto bytes = nodes * width * static_cast<std::int64_t>(sizeof(float));
+  return {{"activations", true, 32, bytes}, {"gradients", false, 32, bytes}};
+}
+
+std::vector<BoundaryMessage> BackpropMethod::messages_at_start(std::int64_t, std::int64_t) const { return {}; }
+
+std::shared_ptr<const Method> BackpropMethod::frozen_at(std::int64_t) const {
+  return std::make_shared<BackpropMethod>(method_);
+}
+
+TrainingFigures BackpropMethod::figures(const StageSpec& spec, const std::vector<double>& scalars,
+                                        std::int64_t epoch) const {
+  TrainingFigures figures;
+  const auto last = static_cast<std::size_t>((spec.layers() - 1) * BackpropProgram::kScalars);
+  figures.risk = figures.objective = scalars[last + BackpropProgram::kLoss];
+  figures.residual = figures.relative_residual = std::nan("");
+  if (std::isfinite(figures.risk)) return figures;
+  throw DivergenceError("training diverged at epoch " + std::to_string(epoch) +
+                        ": the loss is not finite; try a smaller method.optimizer.learning_rate, or features on one "
+                        "scale (dataset.standardize)");
+}
+
+std::unique_ptr<DeviceInput> BackpropMethod::create_input(Device& device, const InputShape& shape) const {
+  return std::make_unique<DeviceInput>(device, shape);
+}
+
+std::unique_ptr<StageProgram> BackpropMethod::create_program(const DeviceContext& context, const StageSpec& spec,
+                                                             int rank, DeviceInput* input) const {
+  return std::make_unique<BackpropProgram>(context, spec, rank, input, method_);
+}
+
+std::vector<Calibration> BackpropMethod::calibrations(bool) const {
+  if (method_.name != MethodName::adam) return {};  // its step moves most: it stands for the others
+  return {{Calibration::Sizes::all, method_, {}}};
+}
+
+}  // namespace gamlp

@@ -1,0 +1,42 @@
+// Full-batch backpropagation with one of PyTorch's optimisers as a method; the iteration is backprop_program.hpp.
+#pragma once
+
+#include "host/method/method.hpp"
+
+namespace gamlp {
+
+class BackpropMethod final : public Method {
+ public:
+  explicit BackpropMethod(const MethodConfig& method);
+
+  void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
+               std::string* why) const override;
+  std::string text() const override;
+  std::vector<std::pair<std::string, std::string>> summary() const override;
+  nlohmann::ordered_json report() const override;
+
+  // QR for gradient descent alone: optimisers that scale each weight by itself train otherwise in other coordinates.
+  InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
+                         std::string* why) const override;
+  std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
+                                  InputKind input) const override;
+  double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
+  // Activations up, gradients down, in float32.
+  std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
+  std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
+  std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
+  MemoryKind saved_memory() const override { return MemoryKind::weights; }
+
+  // Objective: the risk. There is no residual.
+  TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
+
+  std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;
+  std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
+                                               DeviceInput* input) const override;
+  std::vector<Calibration> calibrations(bool quick) const override;
+
+ private:
+  MethodConfig method_;
+};
+
+}  // namespace gamlp
