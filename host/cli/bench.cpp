@@ -10,7 +10,6 @@
 #include "host/cli/run_summary.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/locate.hpp"
-#include "host/config/parse.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
@@ -18,6 +17,7 @@
 #include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/forwarding_stream.hpp"
+#include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/plan/op_shape.hpp"
@@ -337,7 +337,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   if (!first) return 0;
   nlohmann::ordered_json report;
   report["config"] = args.config;
-  report["method"] = name_of(config.method.name);
+  report["method"] = config.method.name;
   const auto method = make_method(config);
   report.update(method->report());
   report["input"] = input_kind_name(problem.input.kind);

@@ -8,9 +8,9 @@
 #include "host/cli/graph_summary.hpp"
 #include "host/cli/run_summary.hpp"
 #include "host/cli/table.hpp"
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/data/load.hpp"
+#include "host/methods/load_config.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

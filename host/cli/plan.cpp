@@ -13,9 +13,9 @@
 #include "host/cli/table.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/locate.hpp"
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
 #include "host/train/devices.hpp"
@@ -241,7 +241,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
                      {"inputs", subject.shape.problem.inputs},
                      {"classes", subject.shape.problem.classes}};
   json["width"] = subject.config.model.width;
-  json["method"] = name_of(subject.config.method.name);
+  json["method"] = subject.config.method.name;
   json.update(make_method(subject.config)->report());
   for (const Plan& one : plans) json["plans"].push_back(to_json(one));
   if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");

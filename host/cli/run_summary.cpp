@@ -10,9 +10,9 @@
 #include "host/config/devices.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/parse.hpp"
-#include "host/config/saved_config.hpp"
 #include "host/core/files.hpp"
 #include "host/methods/registry.hpp"
+#include "host/train/saved_config.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

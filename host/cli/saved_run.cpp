@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "host/config/locate.hpp"
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/core/threads.hpp"
@@ -18,6 +17,7 @@
 #include "host/method/network.hpp"
 #include "host/method/predictor.hpp"
 #include "host/method/settings.hpp"
+#include "host/methods/load_config.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

@@ -13,10 +13,9 @@
 #include "host/cli/progress.hpp"
 #include "host/cli/set_up_guard.hpp"
 #include "host/cli/table.hpp"
-#include "host/config/check.hpp"
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
 #include "host/train/devices.hpp"
@@ -223,6 +222,17 @@ void add_train(CLI::App& app, Shared& shared) {
 
 namespace {
 
+// Of all methods, for the help.
+std::string changeable_keys() {
+  std::string text;
+  for (const auto& method : all_methods()) {
+    for (const std::string& key : method->changeable_keys()) {
+      if (text.find(key) == std::string::npos) text += (text.empty() ? "" : ", ") + key;
+    }
+  }
+  return text;
+}
+
 struct ResumeArguments {
   std::string run, other, trace;
   std::vector<std::string> overrides;
@@ -305,8 +315,9 @@ void add_resume(CLI::App& app, Shared& shared) {
   command
       ->add_option("--set", args->overrides,
                    "Change what a run may go on with, a finished one too, e.g. --set stages.2.epochs=300: stages (more "
-                   "epochs of the last one, further ones), train.stop, method.optimizer.learning_rate, "
-                   "train.evaluate_every, train.checkpoint_every, train.report, devices, partition, distributed")
+                   "epochs of the last one, further ones), train.stop, train.evaluate_every, train.checkpoint_every, "
+                   "train.report, devices, partition, distributed, and what the method allows (" +
+                       changeable_keys() + ")")
       ->allow_extra_args(false);
   command->add_option("--run", args->other, "Go on in this new folder; the run stays as it is");
   command->add_option("--trace", args->trace, kTraceHelp);

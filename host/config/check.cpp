@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <string_view>
+#include <nlohmann/json.hpp>
 
 #include "host/config/devices.hpp"
 #include "host/config/enums.hpp"
-#include "host/config/explain.hpp"
-#include "host/config/few_bits.hpp"
 
 namespace gamlp {
 namespace {
@@ -74,35 +71,6 @@ void check_stages(const Config& c, Lines& out) {
       out.push_back("`stages." + std::to_string(i) + ".layers` is " + std::to_string(c.stages[i].layers) +
                     ": must be at least the " + std::to_string(c.stages[i - 1].layers) + " of the stage before");
     }
-  }
-}
-
-void check_method(const Config& c, Lines& out) {
-  const MethodConfig& m = c.method;
-  if (is_backprop(m)) {
-    if (c.train.stop.residual) {
-      out.push_back("`train.stop.residual` is " + text(*c.train.stop.residual) + " with `method.name` \"" +
-                    std::string(name_of(m.name)) + "\": must be null, only pdadmm-g has a residual");
-    }
-    return;
-  }
-  if (m.update == Update::exact && m.nu && m.rho && *m.nu != *m.rho) {
-    out.push_back("`method.rho` is " + text(*m.rho) + " and `method.nu` " + text(*m.nu) +
-                  ": must be equal with `method.update` \"exact\"");
-  }
-  if (!m.weight_decay_layers) return;
-  const auto& decay = *m.weight_decay_layers;
-  if (decay.empty()) out.push_back("`method.weight_decay_layers` is empty: must have one entry per layer, or be null");
-  for (std::size_t i = 0; i < decay.size(); ++i) {
-    if (!(decay[i] >= 0.0)) {
-      out.push_back("`method.weight_decay_layers." + std::to_string(i) + "` is " + text(decay[i]) +
-                    ": must be at least 0");
-    }
-  }
-  if (!decay.empty() && !c.stages.empty() && static_cast<std::int64_t>(decay.size()) != c.stages.back().layers) {
-    out.push_back("`method.weight_decay_layers` has " + std::to_string(decay.size()) +
-                  " entries: must have one for each of the " + std::to_string(c.stages.back().layers) +
-                  " layers of the last stage");
   }
 }
 
@@ -183,40 +151,31 @@ void warn_shape(const GenerateConfig& g, Lines& out) {
                 "\" replaces nodes, classes, features and mean_degree: the values given have no effect");
 }
 
-// What belongs to the other kind of method. The constants of ADMM that a base config shares with comparison optimisers
-// (ν, ρ, the exchange) are named in the run's log instead.
-void warn_unused(const MethodConfig& m, Lines& out) {
-  const std::string name(name_of(m.name));
-  if (is_backprop(m)) {
-    if (m.weight_decay > 0.0 || m.weight_decay_first.value_or(0.0) > 0.0 || m.weight_decay_layers) {
-      out.push_back(
-          "`method.weight_decay`, `weight_decay_first` and `weight_decay_layers` have no effect with `method.name` \"" +
-          name + "\": its own is `method.optimizer.weight_decay`");
-    }
-    return;
-  }
-  const OptimizerConfig &o = m.optimizer, defaults;
-  const bool changed = o.learning_rate || o.eps || m.microbatches || o.beta1 != defaults.beta1 ||
-                       o.beta2 != defaults.beta2 || o.rho != defaults.rho || o.weight_decay != defaults.weight_decay;
-  if (changed) {
-    out.push_back("`method.optimizer` and `method.microbatches` have no effect with `method.name` \"" + name +
-                  "\": they belong to gd, adadelta, adagrad and adam");
-  }
-}
-
-bool decays_inner_layers(const MethodConfig& m) {
-  if (!m.weight_decay_layers) return m.weight_decay > 0.0;
-  const auto& decay = *m.weight_decay_layers;
-  return decay.size() > 1 && std::any_of(decay.begin() + 1, decay.end(), [](double mu) { return mu > 0.0; });
-}
-
 }  // namespace
 
-std::vector<std::string> config_problems(const Config& config) {
+std::int64_t longest_stage(const Config& config) {
+  std::int64_t longest = 0;
+  for (const StageConfig& stage : config.stages) longest = std::max(longest, stage.epochs);
+  return longest;
+}
+
+std::vector<std::int64_t> bits_used(const Config& config, const CodecConfig& codec) {
+  std::vector<std::int64_t> used;
+  const auto& schedule = config.exchange.schedule;
+  const bool replaced_at_once = !schedule.empty() && schedule.front().epoch == 0;
+  if (codec.bits >= unquantized_bits || !replaced_at_once) used.push_back(codec.bits);
+  if (codec.bits >= unquantized_bits) return used;
+  const std::int64_t end = longest_stage(config);
+  for (const BitScheduleEntry& entry : schedule) {
+    if (entry.epoch < end) used.push_back(entry.bits);
+  }
+  return used;
+}
+
+std::vector<std::string> section_problems(const Config& config) {
   Lines out;
   check_dataset(config.dataset, out);
   check_stages(config, out);
-  check_method(config, out);
   for (const NamedCodec& named : codecs(config)) check_codec(config, named, out);
   check_schedule(config.exchange, out);
   check_partition(config, out);
@@ -224,36 +183,14 @@ std::vector<std::string> config_problems(const Config& config) {
   return out;
 }
 
-void check_config(const Config& config) { throw_problems(config_problems(config), "config"); }
-
-std::vector<std::string> config_warnings(const Config& config) {
-  Lines out = few_bits_warnings(config);
-  const std::int64_t end = longest_stage(config);
-  for (std::size_t i = 0; i < config.exchange.schedule.size(); ++i) {
-    const std::int64_t epoch = config.exchange.schedule[i].epoch;
-    if (epoch >= end && !is_backprop(config.method)) {
-      out.push_back("`exchange.schedule." + std::to_string(i) + ".epoch` is " + std::to_string(epoch) +
-                    ": never reached, the longest stage has " + std::to_string(end) + " epochs");
-    }
-  }
+std::vector<std::string> section_warnings(const Config& config) {
+  Lines out;
   const SplitConfig& split = config.dataset.split;
   if (split.kind != SplitKind::file && split.index != 0) {
     out.push_back("`dataset.split.index` is " + std::to_string(split.index) +
                   ": has no effect unless `dataset.split.kind` is \"file\", it chooses among the splits of the file");
   }
   if (config.dataset.generate) warn_shape(*config.dataset.generate, out);
-  const MethodConfig& m = config.method;
-  warn_unused(m, out);
-  if (!is_backprop(m) && m.update == Update::automatic && m.nu && m.rho && *m.nu != *m.rho) {
-    out.push_back(
-        "`method.rho` differs from `method.nu`, which the exact update does not allow; give `method.update` "
-        "\"gradient\" rather than \"auto\"");
-  }
-  if (!is_backprop(m) && decays_inner_layers(m) && !config.stages.empty() && config.stages.back().layers >= 5) {
-    out.push_back(
-        "weight decay beyond layer 1 (`method.weight_decay`, `method.weight_decay_layers`) collapses deep "
-        "networks; decay the first layer only");
-  }
   if (config.precision != ProductPrecision::float32 && named_devices(config.devices).kind == DeviceKind::cpu) {
     out.push_back("`precision` is \"" + std::string(name_of(config.precision)) +
                   "\": CPU workers compute with float32 whatever it says");

@@ -1,6 +1,8 @@
-// Rules between the values of a config, which the schema cannot express.
+// Rules between the sections of a config, which the schema cannot express. Those of the method: Method::problems() and
+// warnings(); all together: host/methods/load_config.hpp.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,13 +10,17 @@
 
 namespace gamlp {
 
-// One line per contradiction, each naming the keys involved; empty when the config can be run.
-std::vector<std::string> config_problems(const Config& config);
+inline constexpr std::int64_t unquantized_bits = 32;
 
-// Throws ConfigError with those lines. parse_config() has called it; call it again on a resolved config.
-void check_config(const Config& config);
+std::int64_t longest_stage(const Config& config);  // epochs
 
-// Settings that are allowed but known to go wrong or to have no effect. Most useful on a resolved config.
-std::vector<std::string> config_warnings(const Config& config);
+// The bits that a codec runs with, its own and those that the schedule brings before every stage has ended.
+std::vector<std::int64_t> bits_used(const Config& config, const CodecConfig& codec);
+
+// One line per contradiction, each naming the keys involved.
+std::vector<std::string> section_problems(const Config& config);
+
+// Settings that are allowed but have no effect.
+std::vector<std::string> section_warnings(const Config& config);
 
 }  // namespace gamlp

@@ -2,15 +2,11 @@
 // fields(section, visit) calls visit(key, member) in the order in which they are written.
 #pragma once
 
-#include <concepts>
-#include <type_traits>
-
 #include "host/config/config.hpp"
+#include "host/config/enums.hpp"
+#include "host/config/options.hpp"
 
 namespace gamlp {
-
-template <class T, class Section>
-concept SectionOf = std::same_as<std::remove_const_t<T>, Section>;
 
 template <SectionOf<GenerateConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
@@ -74,39 +70,13 @@ void fields(T& c, Visit&& visit) {
   visit("epochs", c.epochs);
 }
 
-template <SectionOf<ExactConfig> T, class Visit>
-void fields(T& c, Visit&& visit) {
-  visit("beta", c.beta);
-  visit("nu2", c.nu2);
-  visit("kappa", c.kappa);
-  visit("lambda", c.lambda);
-}
-
-template <SectionOf<OptimizerConfig> T, class Visit>
-void fields(T& c, Visit&& visit) {
-  visit("learning_rate", c.learning_rate);
-  visit("beta1", c.beta1);
-  visit("beta2", c.beta2);
-  visit("rho", c.rho);
-  visit("eps", c.eps);
-  visit("weight_decay", c.weight_decay);
-}
-
+// Without the methods' own (MethodConfig::options).
 template <SectionOf<MethodConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("name", c.name);
-  visit("update", c.update);
-  visit("nu", c.nu);
-  visit("rho", c.rho);
-  visit("weight_decay_first", c.weight_decay_first);
-  visit("weight_decay", c.weight_decay);
-  visit("weight_decay_layers", c.weight_decay_layers);
   visit("init_scale_first", c.init_scale_first);
   visit("init", c.init);
   visit("growth_head", c.growth_head);
-  visit("exact", c.exact);
-  visit("optimizer", c.optimizer);
-  visit("microbatches", c.microbatches);
 }
 
 template <SectionOf<GridConfig> T, class Visit>

@@ -1,11 +1,11 @@
 #include "host/config/parse.hpp"
 
-#include <vector>
+#include <utility>
 
-#include "host/config/enums.hpp"
 #include "host/config/explain.hpp"
 #include "host/config/fields.hpp"
 #include "host/config/json_text.hpp"
+#include "host/config/schema.hpp"
 #include "host/core/files.hpp"
 
 namespace gamlp {
@@ -14,88 +14,33 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-// ---- reading: the schema has settled types and ranges, so nothing here can fail on user input ------------
+// A value as the schema's type says: 1 is 1.0 where the type is "number".
+ordered_json normalized(const json& value, const json& type) {
+  const bool number = type == "number" || (type.is_array() && type.front() == "number");
+  if (number && value.is_number_integer()) return value.get<double>();
+  return value;
+}
 
-// Declared first: optionals, vectors and sections nest in any order.
-template <class T>
-void read(const json& from, T& to);
-template <class T>
-void read(const json& from, std::optional<T>& to);
-template <class T>
-void read(const json& from, std::vector<T>& to);
+ordered_json complete_section(const json& given, const ordered_json& node);
 
-template <class T>
-void read(const json& from, std::optional<T>& to) {
-  if (from.is_null()) {
-    to.reset();
-  } else {
-    read(from, to.emplace());
+// A value, or its default where it is not given.
+ordered_json complete_value(const json* given, const ordered_json& node) {
+  if (node.contains("properties")) return complete_section(given != nullptr ? *given : json::object(), node);
+  if (given == nullptr) return node.at("default");
+  if (!given->is_array()) return normalized(*given, node.at("type"));
+  ordered_json list = ordered_json::array();
+  for (const json& item : *given) list.push_back(normalized(item, node.at("items").at("type")));
+  return list;
+}
+
+// Every key of the section in the schema's order, with its default where it is not given.
+ordered_json complete_section(const json& given, const ordered_json& node) {
+  ordered_json out = ordered_json::object();
+  for (const auto& [key, child] : node.at("properties").items()) {
+    const auto at = given.find(key);
+    out[key] = complete_value(at != given.end() ? &*at : nullptr, child);
   }
-}
-
-template <class T>
-void read(const json& from, std::vector<T>& to) {
-  to.clear();
-  for (const json& item : from) read(item, to.emplace_back());
-}
-
-// A list of devices, ["cuda:0", "cuda:1"], is another way to write "cuda:0,1".
-std::string joined_devices(const json& list) {
-  std::string text;
-  for (const json& item : list) {
-    const auto& name = item.get_ref<const std::string&>();
-    text += text.empty() ? name : "," + name.substr(name.find(':') + 1);
-  }
-  return text;
-}
-
-template <class T>
-void read(const json& from, T& to) {
-  if constexpr (std::is_same_v<T, std::string>) {
-    to = from.is_array() ? joined_devices(from) : from.get<T>();
-  } else if constexpr (std::is_arithmetic_v<T>) {
-    to = from.get<T>();
-  } else if constexpr (std::is_enum_v<T>) {
-    to = value_of<T>(from.get_ref<const std::string&>());
-  } else {
-    fields(to, [&](const char* key, auto& member) {
-      if (const auto at = from.find(key); at != from.end()) read(*at, member);
-    });
-  }
-}
-
-// ---- writing ----------------------------------------------------------------------------------------------
-
-template <class T>
-ordered_json written(const T& value);
-template <class T>
-ordered_json written(const std::optional<T>& value);
-template <class T>
-ordered_json written(const std::vector<T>& values);
-
-template <class T>
-ordered_json written(const std::optional<T>& value) {
-  return value ? written(*value) : ordered_json(nullptr);
-}
-
-template <class T>
-ordered_json written(const std::vector<T>& values) {
-  ordered_json out = ordered_json::array();
-  for (const T& value : values) out.push_back(written(value));
   return out;
-}
-
-template <class T>
-ordered_json written(const T& value) {
-  if constexpr (std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) {
-    return value;
-  } else if constexpr (std::is_enum_v<T>) {
-    return std::string(name_of(value));
-  } else {
-    ordered_json out = ordered_json::object();
-    fields(value, [&](const char* key, const auto& member) { out[key] = written(member); });
-    return out;
-  }
 }
 
 }  // namespace
@@ -110,30 +55,29 @@ json read_document(const std::filesystem::path& file) {
   return parse_json_text(text, file.string());
 }
 
-Config parse_config(const json& document, const std::string& source) {
+Config read_config(const json& document, const std::string& source) {
   const json canonical = canonical_json(document, source);
   throw_problems(schema_problems(canonical), source);
   Config config;
-  read(canonical, config);
-  throw_problems(config_problems(config), source);
+  read_json(canonical, config);
+  if (const auto method = canonical.find("method"); method != canonical.end()) {
+    json own = *method;
+    fields(config.method, [&](const char* key, const auto&) { own.erase(key); });
+    config.method.options.json() = std::move(own);
+  }
   return config;
 }
 
-Config parse_config_text(std::string_view text, const std::string& source) {
-  return parse_config(parse_json_text(text, source), source);
-}
-
-Config parse_document(json document, const std::filesystem::path& file, std::span<const std::string> overrides) {
-  for (const std::string& text : overrides) apply_override(document, text);
-  return parse_config(document, file.string() + (overrides.empty() ? "" : " (with overrides)"));
-}
-
-Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides) {
-  return parse_document(read_document(file), file, overrides);
+ordered_json method_json(const MethodConfig& method) {
+  static const ordered_json node = ordered_json::parse(schema_text()).at("properties").at("method");
+  json given = method.options.json();
+  given.update(json(json_of(method)));
+  return complete_section(given, node);
 }
 
 ordered_json to_json(const Config& config) {
-  ordered_json out = written(config);
+  ordered_json out = json_of(config);
+  out["method"] = method_json(config.method);
   for (const char* source : {"path", "text", "generate"}) {
     if (out["dataset"][source].is_null()) out["dataset"].erase(source);
   }

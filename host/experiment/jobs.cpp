@@ -8,10 +8,10 @@
 #include <span>
 
 #include "host/config/locate.hpp"
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/experiment/node.hpp"
+#include "host/methods/load_config.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;

@@ -56,6 +56,17 @@ class Method {
   virtual ~Method() = default;
 
   // ---- config ----
+  // The keys of section `method` that this method reads, beside those of MethodConfig.
+  virtual std::vector<std::string> keys() const = 0;
+  // Keys of other methods that a config may well hold too, as one that compares methods: nobody is warned that they
+  // have no effect.
+  virtual std::vector<std::string> ignored_keys() const { return {}; }
+  // Keys of the config (`method.optimizer.learning_rate`) that a run may go on with another value of.
+  virtual std::vector<std::string> changeable_keys() const { return {}; }
+  // One line per contradiction between its keys and the others, each naming the keys; need not be resolved.
+  virtual std::vector<std::string> problems(const Config& config) const = 0;
+  // Settings that are allowed but known to go wrong, or to have no effect. Most useful on a resolved config.
+  virtual std::vector<std::string> warnings(const Config& config) const = 0;
   // Replaces every null of `method` that this method uses by the value used. `why` (optional) receives a sentence on
   // what was chosen. Throws ConfigError when values contradict each other.
   virtual void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
@@ -105,6 +116,8 @@ class Method {
                                                        DeviceInput* input) const = 0;
 
   // ---- forecasts ----
+  // The config with values that need less memory, and what was set: "method.update=gradient".
+  virtual std::vector<std::pair<std::string, Config>> lighter(const Config&) const { return {}; }
   virtual std::vector<Calibration> calibrations(bool quick) const = 0;
 
  protected:

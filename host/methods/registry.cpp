@@ -10,37 +10,49 @@ namespace {
 using MethodPointer = std::shared_ptr<const Method>;
 
 MethodPointer make_admm(const MethodConfig& method, const ExchangeConfig& exchange) {
-  return std::make_shared<AdmmMethod>(method, exchange);
+  return std::make_shared<AdmmMethod>(options_of<AdmmConfig>(method), exchange);
 }
+template <Optimizer optimizer>
 MethodPointer make_backprop(const MethodConfig& method, const ExchangeConfig&) {
-  return std::make_shared<BackpropMethod>(method);
+  return std::make_shared<BackpropMethod>(method.name, optimizer, options_of<BackpropConfig>(method));
 }
 
 struct Registered {
-  MethodName name;
+  const char* name;
   MethodPointer (*make)(const MethodConfig&, const ExchangeConfig&);
 };
 // A line per method.
 constexpr Registered kMethods[] = {
-    {MethodName::pdadmm_g, make_admm},    {MethodName::gd, make_backprop},   {MethodName::adadelta, make_backprop},
-    {MethodName::adagrad, make_backprop}, {MethodName::adam, make_backprop},
+    {"pdadmm-g", make_admm},
+    {"gd", make_backprop<Optimizer::gd>},
+    {"adadelta", make_backprop<Optimizer::adadelta>},
+    {"adagrad", make_backprop<Optimizer::adagrad>},
+    {"adam", make_backprop<Optimizer::adam>},
 };
 
 }  // namespace
 
+std::vector<std::string> method_names() {
+  std::vector<std::string> names;
+  for (const Registered& one : kMethods) names.emplace_back(one.name);
+  return names;
+}
+
 MethodPointer make_method(const MethodConfig& method, const ExchangeConfig& exchange) {
+  std::string known;
   for (const Registered& one : kMethods) {
     if (one.name == method.name) return one.make(method, exchange);
+    known += (known.empty() ? "" : ", ") + std::string(one.name);
   }
-  throw std::logic_error("a method that is not registered");
+  throw ConfigError("method.name: unknown method \"" + method.name + "\"; known are " + known);
 }
 
 std::vector<MethodPointer> all_methods() {
   std::vector<MethodPointer> all;
-  for (const Registered& one : kMethods) {
+  for (const std::string& name : method_names()) {
     MethodConfig method;
-    method.name = one.name;
-    all.push_back(one.make(method, {}));
+    method.name = name;
+    all.push_back(make_method(method));
   }
   return all;
 }

@@ -9,12 +9,15 @@
 
 namespace gamlp {
 
-// The method of a config. `exchange` is for those that code what they exchange.
+// In the order in which they are registered.
+std::vector<std::string> method_names();
+// The method of a config. Throws ConfigError where `method.name` is none of them. `exchange` is for those that code
+// what they exchange.
 std::shared_ptr<const Method> make_method(const MethodConfig& method, const ExchangeConfig& exchange = {});
 inline std::shared_ptr<const Method> make_method(const Config& config) {
   return make_method(config.method, config.exchange);
 }
-// One of every method, with the constants that it has by default.
+// One of every method, with the constants that it has by default; in the same order.
 std::vector<std::shared_ptr<const Method>> all_methods();
 
 // Replaces every null of `config.method` that its method uses by the value used. `why` (optional) receives a sentence

@@ -61,7 +61,7 @@ constexpr std::int64_t kSmall = 200'000;
 int layers_of(const Setting& setting) { return setting.nodes * setting.width <= kSmall ? 10 : 6; }
 
 std::string describe(const Setting& setting) {
-  std::string text(name_of(setting.method.name));
+  std::string text(setting.method.name);
   for (const auto& [label, line] : make_method(setting.method, setting.exchange)->summary()) {
     text += label.empty() ? "" : ", " + line;
   }

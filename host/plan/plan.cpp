@@ -188,11 +188,6 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
     found.push_back(std::to_string(n) + " devices");
     break;
   }
-  const auto try_config = [&](const std::string& what, auto change) {
-    Config other = config;
-    change(other);
-    if (fits(other, subject, machine, devices)) found.push_back(what);
-  };
   std::int64_t fitting = 0, low = 1, high = config.model.width;
   while (low <= high) {
     const std::int64_t width = (low + high) / 2;
@@ -206,11 +201,8 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
     }
   }
   if (fitting > 0) found.push_back("model.width=" + std::to_string(fitting));
-  if (subject.config.method.update == Update::exact) {
-    try_config("method.update=gradient", [](Config& c) { c.method.update = Update::gradient; });
-  }
-  if (config.exchange.p.bits > 8 || config.exchange.q.bits > 8) {
-    try_config("exchange.p.bits=8 and exchange.q.bits=8", [](Config& c) { c.exchange.p.bits = c.exchange.q.bits = 8; });
+  for (const auto& [what, other] : make_method(subject.config)->lighter(config)) {
+    if (fits(other, subject, machine, devices)) found.push_back(what);
   }
   return found;
 }

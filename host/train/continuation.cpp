@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "host/config/parse.hpp"
-#include "host/config/saved_config.hpp"
 #include "host/core/error.hpp"
+#include "host/methods/registry.hpp"
+#include "host/train/saved_config.hpp"
 
 namespace gamlp {
 namespace {
@@ -15,15 +16,16 @@ using nlohmann::json;
 
 constexpr const char* kPlaces[] = {
     "devices", "partition", "distributed", "train.evaluate_every", "train.checkpoint_every", "train.report"};
-constexpr const char* kTraining[] = {"stages", "train.stop", "method.optimizer.learning_rate"};
+constexpr const char* kTraining[] = {"stages", "train.stop"};
 
-bool is_below(const std::string& key, const char* section) {
-  return key == section || key.starts_with(std::string(section) + ".");
+bool is_below(const std::string& key, const std::string& section) {
+  return key == section || key.starts_with(section + ".");
 }
 
 template <class Keys>
 bool is_one_of(const std::string& key, const Keys& sections) {
-  return std::any_of(std::begin(sections), std::end(sections), [&](const char* one) { return is_below(key, one); });
+  return std::any_of(std::begin(sections), std::end(sections),
+                     [&](const std::string& one) { return is_below(key, one); });
 }
 
 struct Change {
@@ -43,13 +45,14 @@ void collect(const json& before, const json& after, const std::string& key, std:
   }
 }
 
-void refuse(const std::vector<Change>& changes, const std::string& source) {
-  std::string text;
+void refuse(const std::vector<Change>& changes, const std::vector<std::string>& own, const std::string& source) {
+  std::string text, also;
+  for (const std::string& key : own) also += "`" + key + "`, ";
   for (const Change& one : changes) {
     text += (text.empty() ? "`" : ", `") + one.key + "` (" + one.before.dump() + " to " + one.after.dump() + ")";
   }
   throw ConfigError(source + ": a run cannot go on with another value of " + text +
-                    ". Only `stages` (more epochs, further stages), `train.stop`, `method.optimizer.learning_rate`, "
+                    ". Only `stages` (more epochs, further stages), `train.stop`, " + also +
                     "`train.evaluate_every`, `train.checkpoint_every`, `train.report`, `devices`, `partition` and "
                     "`distributed` may change; train a new run with the others");
 }
@@ -93,16 +96,17 @@ void continue_with(const Config& config, Checkpoint& from, const std::string& so
   std::vector<std::string> told;  // of the run's config.json, which is as old
   const Config saved = parse_saved_config(from.config, source + ": checkpoint", told);
   std::vector<Change> all, refused;
+  const std::vector<std::string> own = make_method(config)->changeable_keys();
   json training = json::object();
   collect(json(to_json(saved)), json(to_json(config)), "", all);
   for (const Change& one : all) {
-    if (is_one_of(one.key, kTraining)) {
+    if (is_one_of(one.key, kTraining) || is_one_of(one.key, own)) {
       training[one.key] = {one.before, one.after};
     } else if (!is_one_of(one.key, kPlaces)) {
       refused.push_back(one);
     }
   }
-  if (!refused.empty()) refuse(refused, source);
+  if (!refused.empty()) refuse(refused, own, source);
   expect_position(config, saved, from, source);
   if (training.empty()) return;
   // A stage that ended with its last epoch has more now; one that ended by a rule of train.stop may have other rules.

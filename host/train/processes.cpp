@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "host/config/parse.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/methods/load_config.hpp"
 
 namespace gamlp {
 namespace {

@@ -54,7 +54,7 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                      {"train", problem.parts[0].nodes.size()},
                      {"validation", problem.parts[1].nodes.size()},
                      {"test", problem.parts[2].nodes.size()}};
-  json["method"] = name_of(config.method.name);
+  json["method"] = config.method.name;
   json.update(make_method(config)->report());
   json["input"] = input_kind_name(problem.input.kind);
   for (const BestWeights& stage : stages) {

@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/methods/load_config.hpp"
 #include "host/train/checkpoint.hpp"
 #include "host/train/saved_model.hpp"
 

@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "host/config/parse.hpp"
-#include "host/config/saved_config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/half.hpp"
 #include "host/train/safetensors.hpp"
+#include "host/train/saved_config.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;

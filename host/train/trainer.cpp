@@ -9,7 +9,6 @@
 
 #include "host/config/locate.hpp"
 #include "host/config/parse.hpp"
-#include "host/config/saved_config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/threads.hpp"
 #include "host/device/accelerator.hpp"
@@ -18,6 +17,7 @@
 #include "host/train/devices.hpp"
 #include "host/train/processes.hpp"
 #include "host/train/run_state.hpp"
+#include "host/train/saved_config.hpp"
 #include "host/train/stage_runner.hpp"
 
 namespace gamlp {

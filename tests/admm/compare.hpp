@@ -32,12 +32,12 @@ inline reference::Rules rules_of(const Setup& s) {
   } else if (s.activation.slope > 0.0f) {
     rules.f = {reference::Activation::leaky, static_cast<double>(s.activation.slope)};
   }
-  rules.nu = *s.method.nu, rules.rho = *s.method.rho;
+  rules.nu = *s.admm.nu, rules.rho = *s.admm.rho;
   for (int l = 1; l < static_cast<int>(s.widths.size()); ++l) {
-    rules.mu.push_back(weight_decay_of(s.method, l, static_cast<int>(s.widths.size()) - 1));
+    rules.mu.push_back(weight_decay_of(s.admm, l, static_cast<int>(s.widths.size()) - 1));
   }
-  rules.beta = s.method.exact.beta, rules.nu2 = s.method.exact.nu2;
-  rules.kappa = s.method.exact.kappa, rules.lambda = s.method.exact.lambda;
+  rules.beta = s.admm.exact.beta, rules.nu2 = s.admm.exact.nu2;
+  rules.kappa = s.admm.exact.kappa, rules.lambda = s.admm.exact.lambda;
   return rules;
 }
 
@@ -155,7 +155,7 @@ void check_against_reference(const TrainingState& got, reference::State state, c
 inline void compare_with_reference(const Setup& s, int iterations, int workers) {
   const Start start = start_of(s);
   const reference::Rules rules = rules_of(s);
-  const bool exact = s.method.update == Update::exact;
+  const bool exact = s.admm.update == Update::exact;
   Training training(s, start, workers);
   training.forward();
   training.iterate(0, iterations);

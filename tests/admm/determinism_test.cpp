@@ -42,8 +42,8 @@ TEST_CASE("any number of workers and any repetition give the same bits") {
     for (const Wire& wire : wires()) {
       Setup s = setup_of(update, 0.05, 0.05);
       s.widths = {9, 8, 7, 8, 6, 4}, s.nodes = 37;
-      s.method.weight_decay_first = 0.1;
-      s.method.exact.kappa = 0.05;
+      s.admm.weight_decay_first = 0.1;
+      s.admm.exact.kappa = 0.05;
       s.exchange = wire.exchange;
       const Start start = start_of(s);
       TrainingState one;
@@ -96,7 +96,7 @@ TEST_CASE("the reduced inputs train the same bits on any number of workers") {
   for (const InputKind kind : {InputKind::qr, InputKind::kernel}) {
     Setup s = setup_of(kind == InputKind::kernel ? Update::exact : Update::gradient, 0.05, 0.05);
     s.widths = {40, 6, 6, 4}, s.nodes = 12;
-    s.method.weight_decay_first = 0.5;
+    s.admm.weight_decay_first = 0.5;
     Start start = start_of(s);
     const TrainingInput input = make_training_input(std::move(start.x), kind);
     start.network.front().w = Matrix(6, 12);

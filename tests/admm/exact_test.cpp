@@ -9,9 +9,9 @@ TEST_CASE("one and ten exact iterations equal the reference") {
     for (const int iterations : {1, 10}) {
       Setup s = setup_of(Update::exact, 0.05, 0.05);
       s.widths = widths, s.nodes = nodes;
-      s.method.weight_decay_first = 0.5;
-      s.method.weight_decay = 0.05;
-      s.method.exact.kappa = 0.05;
+      s.admm.weight_decay_first = 0.5;
+      s.admm.weight_decay = 0.05;
+      s.admm.exact.kappa = 0.05;
       compare_with_reference(s, iterations, iterations == 1 ? 1 : 2);
     }
   }
@@ -21,7 +21,7 @@ TEST_CASE("the default ridges of the exact update follow the reference where the
   for (const int iterations : {1, 10}) {
     Setup s = setup_of(Update::exact, 0.05, 0.05);
     s.widths = {10, 8, 8, 4}, s.nodes = 40, s.seed = 2;
-    s.method.weight_decay_first = 0.5;
+    s.admm.weight_decay_first = 0.5;
     compare_with_reference(s, iterations, 3);
   }
 }
@@ -32,7 +32,7 @@ TEST_CASE("leaky ReLU and tanh follow the reference of the exact update") {
     for (const int iterations : {1, 10}) {
       Setup s = setup_of(Update::exact, 0.2, 0.2);
       s.widths = {6, 5, 5, 3}, s.nodes = 40;
-      s.method.exact.kappa = 0.05;
+      s.admm.exact.kappa = 0.05;
       s.activation = f;
       compare_with_reference(s, iterations, 1);
     }
@@ -42,7 +42,7 @@ TEST_CASE("leaky ReLU and tanh follow the reference of the exact update") {
 TEST_CASE("the scalars of an exact iteration give the objective") {
   Setup s = setup_of(Update::exact, 0.1, 0.1);
   s.widths = {9, 7, 6, 4}, s.nodes = 60;
-  s.method.exact.kappa = 0.05;
+  s.admm.exact.kappa = 0.05;
   const Start start = start_of(s);
   const reference::Rules rules = rules_of(s);
   reference::State state = reference_start(s, start, rules);

@@ -10,8 +10,8 @@ TEST_CASE("one and ten gradient iterations equal the reference") {
       for (const double nu : {0.5, 0.01}) {
         Setup s = setup_of(Update::gradient, nu, 0.7 * nu);
         s.widths = widths, s.nodes = nodes;
-        s.method.weight_decay_first = 3.0 * nu;
-        s.method.weight_decay = 0.1 * nu;
+        s.admm.weight_decay_first = 3.0 * nu;
+        s.admm.weight_decay = 0.1 * nu;
         compare_with_reference(s, iterations, iterations == 1 ? 1 : 2);
       }
     }

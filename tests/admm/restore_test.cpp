@@ -10,7 +10,7 @@ namespace {
 Setup quantised(Update update, bool feedback) {
   Setup s = setup_of(update, 0.05, 0.05);
   s.widths = {9, 8, 7, 6, 4}, s.nodes = 31;
-  s.method.exact.kappa = 0.05;
+  s.admm.exact.kappa = 0.05;
   for (CodecConfig* c : {&s.exchange.p, &s.exchange.q}) {
     c->bits = 4;
     c->coding = feedback ? Coding::value : Coding::difference;
@@ -58,7 +58,7 @@ TEST_CASE("a restored stage continues bit-identically, also on another number of
 TEST_CASE("the kernel form of layer 1 is part of the state") {
   Setup s = quantised(Update::exact, false);
   s.widths.front() = 80;
-  s.method.weight_decay_first = 0.5;
+  s.admm.weight_decay_first = 0.5;
   Start start = start_of(s);
   const TrainingInput input = make_training_input(std::move(start.x), InputKind::kernel);
   start.network.front().w = Matrix(8, 31);

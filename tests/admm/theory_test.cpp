@@ -18,9 +18,9 @@ double lemma4_error(const TrainingState& state, const Setup& s, double weight) {
     for (std::size_t i = 0; i < u.size(); ++i) {
       const double fz = f(static_cast<double>(z[i])), qi = q[i], ui = u[i];
       error = std::max(error, std::abs(ui - weight * (qi - fz)));
-      size = std::max({size,
-                       (weight + *s.method.rho) * (std::abs(qi) + std::abs(fz) + std::abs(static_cast<double>(p[i]))),
-                       std::abs(ui)});
+      size =
+          std::max({size, (weight + *s.admm.rho) * (std::abs(qi) + std::abs(fz) + std::abs(static_cast<double>(p[i]))),
+                    std::abs(ui)});
     }
     worst = std::max(worst, error / size);
   }
@@ -72,11 +72,11 @@ TEST_CASE("Lemma 4 holds after every iteration while q is not quantised") {
         s.widths = {10, 8, 7, 4}, s.nodes = 40;
         s.activation = f;
         s.exchange.p.bits = bits;
-        s.method.exact.kappa = 0.05;
+        s.admm.exact.kappa = 0.05;
         const Start start = start_of(s);
         Training training(s, start, 2);
         training.forward();
-        const double weight = update == Update::exact ? s.method.exact.nu2 * 0.05 : 0.05;
+        const double weight = update == Update::exact ? s.admm.exact.nu2 * 0.05 : 0.05;
         for (int k = 0; k < 20; ++k) {
           training.iterate(k, 1);
           INFO("update " << static_cast<int>(update) << " activation " << static_cast<int>(f.kind) << " iteration "

@@ -11,7 +11,9 @@
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/math/random.hpp"
 #include "host/method/stage_program.hpp"
+#include "host/methods/admm/admm_config.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
+#include "host/methods/backprop/backprop_config.hpp"
 #include "host/methods/registry.hpp"
 
 namespace gamlp::test {
@@ -19,7 +21,9 @@ namespace gamlp::test {
 struct Setup {
   std::vector<std::int64_t> widths = {6, 5, 4, 3};
   std::int64_t nodes = 11;
-  MethodConfig method;  // resolved, see setup_of
+  std::string method = "pdadmm-g";
+  AdmmConfig admm;  // resolved, as the other: see setup_of
+  BackpropConfig backprop;
   ActivationRule activation;
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
@@ -27,25 +31,34 @@ struct Setup {
   double weight_scale = 0.4;
 };
 
-inline Setup setup_of(MethodName name, double rate, std::int64_t microbatches) {
+inline Setup setup_of(const std::string& name, double rate, std::int64_t microbatches) {
   Setup s;
   Config config;
   config.method.name = name;
-  config.method.optimizer.learning_rate = rate;
-  config.method.microbatches = microbatches;
+  BackpropConfig options;
+  options.optimizer.learning_rate = rate, options.microbatches = microbatches;
+  set_options(config.method, options);
   resolve_method(config, {1024, s.widths.front(), s.widths.back()});
-  s.method = config.method;
+  s.method = name, s.backprop = options_of<BackpropConfig>(config.method);
   return s;
 }
 
 inline Setup setup_of(Update update, double nu, double rho) {
   Setup s;
-  s.method.update = update;
-  s.method.nu = nu;
-  s.method.rho = rho;
-  s.method.weight_decay_first = 0.0;
+  s.admm.update = update;
+  s.admm.nu = nu;
+  s.admm.rho = rho;
+  s.admm.weight_decay_first = 0.0;
   s.exchange.p.bits = s.exchange.q.bits = 32;
   return s;
+}
+
+inline std::shared_ptr<const Method> method_of(const Setup& s) {
+  MethodConfig method;
+  method.name = s.method;
+  set_options(method, s.admm);
+  set_options(method, s.backprop);
+  return make_method(method, s.exchange);
 }
 
 // Data and start of a setup: inputs with a mean, as augmented features have, and weights away from the identity.
@@ -89,7 +102,7 @@ class Training {
     spec_.widths = setup.widths;
     spec_.widths.front() = input.inputs();
     spec_.nodes = setup.nodes;
-    spec_.method = make_method(setup.method, setup.exchange);
+    spec_.method = method_of(setup);
     spec_.activation = setup.activation;
     spec_.seed = setup.seed;
     spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size());

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "tests/config/support.hpp"
+#include "tests/support/methods.hpp"
 
 using namespace gamlp;
 using test::contains;
@@ -91,6 +92,6 @@ TEST_CASE("check_config judges configs that were never JSON", "[config]") {
   config.stages.clear();
   CHECK(contains(test::config_error([&] { check_config(config); }), "`stages` is empty"));
   config.stages.emplace_back();
-  config.method.weight_decay_layers.emplace(10, -1.0);
+  test::change_admm(config, [&](AdmmConfig& m) { m.weight_decay_layers.emplace(10, -1.0); });
   CHECK(contains(test::config_error([&] { check_config(config); }), "`method.weight_decay_layers.9` is -1.0"));
 }

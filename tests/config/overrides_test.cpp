@@ -1,6 +1,7 @@
 #include <vector>
 
 #include "tests/config/support.hpp"
+#include "tests/support/methods.hpp"
 
 using namespace gamlp;
 using nlohmann::json;
@@ -27,7 +28,7 @@ TEST_CASE("an override sets a value, in a section that exists or not", "[config]
   const Config config = overridden(R"("model": {"width": 5})", {"model.width=7", "method.rho=1e-3", "devices=cpu:4",
                                                                 "exchange.p.coding=difference", "train.seed=3"});
   CHECK(config.model.width == 7);
-  CHECK(*config.method.rho == 1e-3);
+  CHECK(*test::admm_of(config).rho == 1e-3);
   CHECK(config.devices == "cpu:4");
   CHECK(config.exchange.p.coding == Coding::difference);
   CHECK(config.exchange.q.coding == Coding::value);
@@ -36,7 +37,7 @@ TEST_CASE("an override sets a value, in a section that exists or not", "[config]
 
 TEST_CASE("later overrides win, and null takes a value back", "[config]") {
   CHECK(overridden("", {"model.width=7", "model.width=9"}).model.width == 9);
-  CHECK_FALSE(overridden(R"("method": {"rho": 1})", {"method.rho=null"}).method.rho);
+  CHECK_FALSE(test::admm_of(overridden(R"("method": {"rho": 1})", {"method.rho=null"})).rho);
   const Config config = overridden("", {"dataset.path=null", "dataset.generate.nodes=50"});
   CHECK(config.dataset.generate->nodes == 50);
   CHECK_FALSE(config.dataset.path);
@@ -55,7 +56,7 @@ TEST_CASE("an override reaches into arrays", "[config]") {
       overridden("", {R"(stages=[{"layers": 2, "epochs": 1}])", "method.weight_decay_layers.0=0.5",
                       "method.weight_decay_layers.1=0", "exchange.schedule.0.epoch=0", "exchange.schedule.0.bits=4"});
   CHECK(whole.stages.size() == 1);
-  CHECK(*whole.method.weight_decay_layers == std::vector<double>{0.5, 0.0});
+  CHECK(*test::admm_of(whole).weight_decay_layers == std::vector<double>{0.5, 0.0});
   CHECK(whole.exchange.schedule.front().bits == 4);
 }
 

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <random>
 
-#include "host/config/parse.hpp"
 #include "host/config/schema.hpp"
 #include "host/core/error.hpp"
+#include "host/methods/load_config.hpp"
 
 namespace gamlp::test {
 

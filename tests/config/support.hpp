@@ -4,8 +4,8 @@
 #include <functional>
 #include <string>
 
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/methods/load_config.hpp"
 #include "tests/support/catch.hpp"
 
 namespace gamlp::test {

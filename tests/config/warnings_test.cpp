@@ -1,4 +1,4 @@
-#include "host/config/few_bits.hpp"
+#include "host/methods/admm/few_bits.hpp"
 #include "tests/config/support.hpp"
 
 using namespace gamlp;
@@ -122,4 +122,21 @@ TEST_CASE("numbers that a shape replaces warn", "[config]") {
   CHECK(count(R"({"shape": "cora"})") == 0);
   CHECK(count(R"({"nodes": 500})") == 0);
   CHECK(count(R"({"shape": "cora", "nodes": 500})") == 1);
+}
+
+TEST_CASE("keys that belong to other methods warn, where somebody set them", "[config]") {
+  CHECK(warned(R"("method": {"optimizer": {"beta1": 0.9}, "microbatches": null})").empty());  // the defaults
+  const std::string admm = warned(R"("method": {"microbatches": 2, "optimizer": {"beta1": 0.8}})");
+  CHECK(contains(admm,
+                 "`method.optimizer` has no effect with `method.name` \"pdadmm-g\": it belongs to gd, adadelta, "
+                 "adagrad and adam\n"));
+  CHECK(contains(admm, "`method.microbatches` has no effect"));
+  // A config that compares methods holds the constants of ADMM beside those of the others.
+  CHECK(warned(R"("method": {"name": "adam", "nu": 0.1, "rho": 0.1, "update": "exact", "microbatches": 2})").empty());
+  for (const char* decay : {R"("weight_decay": 0.1)", R"("weight_decay_first": 1)",
+                            R"("weight_decay_layers": [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])"}) {
+    CHECK(contains(warned(std::string(R"("method": {"name": "adam", )") + decay + "}"),
+                   "its own is `method.optimizer.weight_decay`"));
+  }
+  CHECK(warned(R"("method": {"name": "adam", "weight_decay": 0, "weight_decay_first": null})").empty());
 }

@@ -7,6 +7,7 @@
 #include "host/train/devices.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/cuda/check_clean.hpp"
+#include "tests/support/methods.hpp"
 #include "tests/train/evaluation.hpp"
 
 namespace gamlp::test {
@@ -74,7 +75,7 @@ TEST_CASE("iterations are replayed from graphs, but for what cannot be captured"
     CHECK(counts.graph_launches >= 16);
     const auto refused = metrics_on(config, "cuda:0", {.refuse_capture = true});
     CHECK(refused == metrics);
-    if (config.method.update == Update::exact) CHECK(fake_cuda::counts().graph_launches < counts.graph_launches);
+    if (admm_of(config).update == Update::exact) CHECK(fake_cuda::counts().graph_launches < counts.graph_launches);
   }
 }
 
@@ -93,7 +94,7 @@ TEST_CASE("small layers run beside each other, with the bits of one after the ot
         const fake_cuda::Counts counts = fake_cuda::counts();
         CHECK(counts.graph_nodes > 100);
         // Of the exact update all ops that use cuSOLVER are in order.
-        const double chains = config.method.update == Update::gradient ? 4.0 : 1.5;
+        const double chains = admm_of(config).update == Update::gradient ? 4.0 : 1.5;
         CHECK(chains * static_cast<double>(counts.graph_depth) < static_cast<double>(counts.graph_nodes));
       }
     }
@@ -168,7 +169,7 @@ TEST_CASE("the forecast of a device's memory is what a run allocates") {
     std::vector<MemoryUse> expected;
     std::size_t expected_evaluation = 0;
     TrainOptions options;
-    const bool resident = config.method.update == Update::exact;
+    const bool resident = admm_of(config).update == Update::exact;
     options.check = [&](const Config& c, const Problem& problem, const ChosenDevices&,
                         const std::vector<std::size_t>&) {
       expected = stage_memory(make_stage_spec(c, problem.shape(), 4, 2), problem.shape(), DeviceKind::cuda);

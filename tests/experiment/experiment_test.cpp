@@ -3,6 +3,7 @@
 
 #include "host/config/parse.hpp"
 #include "tests/experiment/support.hpp"
+#include "tests/support/methods.hpp"
 
 namespace gamlp::test {
 
@@ -17,8 +18,8 @@ TEST_CASE("every combination that no rule skips is a job, with its axes' and rul
   for (const Job& job : jobs) {
     CHECK(job.config.model.width == std::stoll(job.labels[0]));
     CHECK(job.config.train.seed == std::stoull(job.labels[2]));
-    CHECK(is_backprop(job.config.method) == (job.labels[1] == "GD"));
-    CHECK(job.config.method.optimizer.learning_rate.value_or(0.0) == (job.labels[1] == "GD" ? 0.5 : 0.0));
+    CHECK(job.config.method.name == (job.labels[1] == "GD" ? "gd" : "pdadmm-g"));
+    CHECK(backprop_of(job.config).optimizer.learning_rate.value_or(0.0) == (job.labels[1] == "GD" ? 0.5 : 0.0));
     CHECK(job.config.stages.size() == 1);
     CHECK(job.name == job.labels[0] + "_" + job.labels[1] + "_" + job.labels[2]);
     CHECK(job.missing.empty());

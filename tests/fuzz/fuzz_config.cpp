@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/methods/load_config.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

@@ -8,6 +8,7 @@
 #include "host/core/clock.hpp"
 #include "host/device/forwarding_stream.hpp"
 #include "host/math/random.hpp"
+#include "host/methods/admm/admm_config.hpp"
 #include "host/methods/registry.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/gpu/check.hpp"
@@ -262,9 +263,11 @@ Table measure_iterations(const Scope& scope) {
         spec.ranges = {{1, size.layers}};
         spec.nodes = size.nodes;
         MethodConfig method;
-        method.update = update;
-        method.nu = method.rho = 0.05;
-        method.weight_decay_first = 0.0;
+        AdmmConfig admm;
+        admm.update = update;
+        admm.nu = admm.rho = 0.05;
+        admm.weight_decay_first = 0.0;
+        set_options(method, admm);
         spec.method = make_method(method);  // exchange: 8-bit values
         // Weights and inputs are small numbers that repeat; the times do not depend on them.
         const auto fill = [](Matrix& m, float scale) {

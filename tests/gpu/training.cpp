@@ -65,11 +65,11 @@ std::vector<double> allowed_of(const test::Setup& setup, const std::vector<doubl
   const test::Start start = test::start_of(setup);
   for (const double factor : {1 + 1e-6, 1 - 1e-6}) {
     test::Setup rho = setup, beta = setup;
-    rho.method.rho = *setup.method.rho * factor;
-    if (setup.method.optimizer.learning_rate) *rho.method.optimizer.learning_rate *= factor;
-    beta.method.exact.beta *= factor;
+    rho.admm.rho = *setup.admm.rho * factor;
+    if (setup.backprop.optimizer.learning_rate) *rho.backprop.optimizer.learning_rate *= factor;
+    beta.admm.exact.beta *= factor;
     add(rho, start);
-    if (setup.method.update == Update::exact) add(beta, start);
+    if (setup.admm.update == Update::exact) add(beta, start);
   }
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {  // inputs and weights that differ by roundings
     test::Start moved = start;
@@ -112,8 +112,8 @@ Table check_training(const Scope& scope) {
   const std::vector<Exchange> plain = {{"float32", {}}};
   const std::vector<Method> methods = {{"gradient", test::setup_of(Update::gradient, 0.05, 0.05), all},
                                        {"exact", test::setup_of(Update::exact, 0.05, 0.05), all},
-                                       {"gd", test::setup_of(MethodName::gd, 0.1, 4), plain},
-                                       {"adam", test::setup_of(MethodName::adam, 0.01, 4), plain}};
+                                       {"gd", test::setup_of("gd", 0.1, 4), plain},
+                                       {"adam", test::setup_of("adam", 0.01, 4), plain}};
   for (const Method& method : methods) {
     for (const Exchange& exchange : method.exchanges) {
       test::Setup setup = method.setup;

@@ -44,7 +44,7 @@ TEST_CASE("the forward pass is the model's, in blocks of rows") {
     for (const std::int64_t rows : {1, 5000}) {
       const Matrix x = inputs(rows, 9);
       Setup s;
-      s.activation = f, s.method.nu = s.method.rho = 1.0, s.method.weight_decay_first = 0.0;
+      s.activation = f, s.admm.nu = s.admm.rho = 1.0, s.admm.weight_decay_first = 0.0;
       s.widths = {9, 6, 4};
       reference::State state;
       for (const LayerWeights& layer : network) {

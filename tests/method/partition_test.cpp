@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "host/math/random.hpp"
+#include "host/methods/admm/admm_config.hpp"
 #include "host/methods/registry.hpp"
 #include "tests/support/catch.hpp"
 
@@ -33,7 +34,9 @@ double best_cut(const std::vector<double>& costs, std::size_t from, int parts) {
 
 MethodConfig method_of(Update update) {
   MethodConfig method;
-  method.update = update;
+  AdmmConfig admm;
+  admm.update = update;
+  set_options(method, admm);
   return method;
 }
 
@@ -79,7 +82,7 @@ TEST_CASE("costs follow the products of a layer") {
         make_method(method_of(Update::exact))->layer_costs({5000, 100, 7}, 140, InputKind::plain)[0]);
   // backpropagation: 3 products, 2 for the first.
   MethodConfig adam;
-  adam.name = MethodName::adam;
+  adam.name = "adam";
   const std::vector<double> of_adam = make_method(adam)->layer_costs(widths, 5000, InputKind::plain);
   CHECK(of_adam[1] >= 3.0 * 2.0 * 500 * 500 * 5000);
   CHECK(of_adam[1] <= 1.2 * 3.0 * 2.0 * 500 * 500 * 5000);

@@ -1,11 +1,11 @@
 // Whatever valid config a run starts from, the config that it resolves to is valid, says the same when it is read
 // again, and has nothing left to resolve.
-#include "host/config/check.hpp"
 #include "host/config/schema.hpp"
 #include "host/methods/admm/admm_method.hpp"
 #include "host/methods/registry.hpp"
 #include "tests/config/random_config.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/methods.hpp"
 
 using namespace gamlp;
 using nlohmann::json;
@@ -67,5 +67,5 @@ TEST_CASE("what is derived from another key keeps to its own bounds at both ends
   }
   Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", {{"nu", 100001}}}}, "a");
   resolve_method(config, shapes[2]);
-  CHECK(*config.method.weight_decay_first == 1e6);
+  CHECK(*test::admm_of(config).weight_decay_first == 1e6);
 }

@@ -4,6 +4,7 @@
 #include "host/methods/admm/admm_scalars.hpp"
 #include "host/methods/registry.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/methods.hpp"
 
 using namespace gamlp;
 
@@ -20,38 +21,38 @@ TEST_CASE("auto takes the exact update from four training nodes per neuron on, a
   Config config;
   config.model.width = 100;
   std::string why;
-  CHECK(resolved(config, 399, &why).method.update == Update::gradient);
+  CHECK(test::admm_of(resolved(config, 399, &why)).update == Update::gradient);
   CHECK(why.find("gradient") != std::string::npos);
   CHECK(why.find("399") != std::string::npos);
-  CHECK(resolved(config, 400, &why).method.update == Update::exact);
+  CHECK(test::admm_of(resolved(config, 400, &why)).update == Update::exact);
   CHECK(why.find("exact") != std::string::npos);
   CHECK(why.find("400") != std::string::npos);
-  config.method.update = Update::exact;
+  test::change_admm(config, [&](AdmmConfig& m) { m.update = Update::exact; });
   why.clear();
-  CHECK(resolved(config, 3, &why).method.update == Update::exact);
+  CHECK(test::admm_of(resolved(config, 3, &why)).update == Update::exact);
   CHECK(why.empty());
 }
 
 TEST_CASE("the defaults depend on the update") {
   Config config;
-  config.method.update = Update::gradient;
-  CHECK(*resolved(config, 10).method.nu == 1e-2);
-  CHECK(*resolved(config, 10).method.rho == 1e-2);
-  CHECK(*resolved(config, 10).method.weight_decay_first == Approx(0.1));
-  config.method.update = Update::exact;
-  CHECK(*resolved(config, 10).method.nu == 1e-3);
-  CHECK(*resolved(config, 10).method.weight_decay_first == Approx(1e-2));
-  config.method.rho = 0.5;
-  CHECK(*resolved(config, 10).method.nu == 0.5);  // equal to ρ
-  config.method.nu = 0.25;
+  test::change_admm(config, [&](AdmmConfig& m) { m.update = Update::gradient; });
+  CHECK(*test::admm_of(resolved(config, 10)).nu == 1e-2);
+  CHECK(*test::admm_of(resolved(config, 10)).rho == 1e-2);
+  CHECK(*test::admm_of(resolved(config, 10)).weight_decay_first == Approx(0.1));
+  test::change_admm(config, [&](AdmmConfig& m) { m.update = Update::exact; });
+  CHECK(*test::admm_of(resolved(config, 10)).nu == 1e-3);
+  CHECK(*test::admm_of(resolved(config, 10)).weight_decay_first == Approx(1e-2));
+  test::change_admm(config, [&](AdmmConfig& m) { m.rho = 0.5; });
+  CHECK(*test::admm_of(resolved(config, 10)).nu == 0.5);  // equal to ρ
+  test::change_admm(config, [&](AdmmConfig& m) { m.nu = 0.25; });
   CHECK_THROWS_AS(resolved(config, 10), ConfigError);
-  config.method.update = Update::gradient;
-  CHECK(*resolved(config, 10).method.rho == 0.5);
-  CHECK(*resolved(config, 10).method.nu == 0.25);
+  test::change_admm(config, [&](AdmmConfig& m) { m.update = Update::gradient; });
+  CHECK(*test::admm_of(resolved(config, 10)).rho == 0.5);
+  CHECK(*test::admm_of(resolved(config, 10)).nu == 0.25);
 }
 
 TEST_CASE("weight decay is of the first layer, of all, or per layer of the last stage") {
-  MethodConfig m;
+  AdmmConfig m;
   m.weight_decay_first = 0.5;
   m.weight_decay = 0.1;
   CHECK(weight_decay_of(m, 1, 4) == 0.5);

@@ -218,7 +218,7 @@ TEST_CASE("a process needs what loading or training needs, and more where it sav
   CHECK(plain > 80e6);
   config.train.checkpoint_every = 5;
   CHECK(needed() == Approx(plain + 3 * 2 * 30e6));
-  config.method.name = MethodName::adam;
+  config.method.name = "adam";
   CHECK(needed() == Approx(plain + 3 * 2 * 2e6));
   config = small_config();
   resolve_problem(config, counts.shape);

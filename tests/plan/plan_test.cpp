@@ -1,6 +1,7 @@
 // gamlp plan's answers: speedup, refusals, what would fit.
 #include "host/device/accelerator.hpp"
 #include "tests/plan/support.hpp"
+#include "tests/support/methods.hpp"
 
 namespace gamlp::test {
 namespace {
@@ -78,7 +79,7 @@ TEST_CASE("what would fit does") {
   const PlanSubject open =
       plan_subject(small_config({"model.width=800", "method.update=auto", R"(stages=[{"layers": 8, "epochs": 7}])"}),
                    counts_of(2000, 256, 8));
-  REQUIRE(open.config.method.update == Update::gradient);
+  REQUIRE(admm_of(open.config).update == Update::gradient);
   const Machine tight = with_share(make_plan(open, with_memory(1e12), 1).memory_needed, 0.7);
   for (const std::string& way : what_would_fit(open, tight, 1)) {
     if (way.rfind("model.width=", 0) != 0) continue;

@@ -176,7 +176,7 @@ TEST_CASE("buffers that are freed under way are found") {
     StageSpec spec;
     spec.widths = s.widths;
     spec.nodes = s.nodes;
-    spec.method = make_method(s.method, s.exchange);
+    spec.method = method_of(s);
     spec.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
     const auto fault = fault_of([&] {
       const auto input = spec.method->create_input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5});

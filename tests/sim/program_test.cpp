@@ -26,7 +26,7 @@ Setup deep_setup(Update update) {
   for (int l = 0; l < 16; ++l) s.widths.push_back(4 + l % 3);
   s.widths.push_back(3);
   s.nodes = 9;
-  s.method.weight_decay_first = 0.1;
+  s.admm.weight_decay_first = 0.1;
   return s;
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("every wire format and the reduced inputs run clean on simulated devic
       for (const InputKind kind : {InputKind::plain, InputKind::qr, InputKind::kernel}) {
         Setup s = setup_of(kind == InputKind::kernel ? Update::exact : Update::gradient, 0.05, 0.05);
         s.widths = {40, 6, 6, 4}, s.nodes = 12;
-        s.method.weight_decay_first = 0.5;
+        s.admm.weight_decay_first = 0.5;
         for (CodecConfig* c : {&s.exchange.p, &s.exchange.q}) {
           c->bits = bits, c->coding = coding, c->error_feedback = coding == Coding::value && bits < 32;
         }

@@ -2,6 +2,7 @@
 #include "host/cpu/local_transport.hpp"
 #include "host/device/thread_fleet.hpp"
 #include "tests/simt/simt_device.hpp"
+#include "tests/support/methods.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -46,23 +47,23 @@ double apart(double a, double b) { return std::abs(a - b); }
 void check_follows(const Config& config) {
   constexpr double kFactor = 4, kRounding = 1e-5;
   const std::vector<Outcome> expected = outcomes(config), found = outcomes(config, on_executor());
-  const bool exact = config.method.update == Update::exact;
+  const bool exact = admm_of(config).update == Update::exact;
   const double rho = exact ? 1e-3 : 1e-2;
   std::vector<std::vector<Outcome>> perturbed;
   for (const double factor : {1 + 1e-6, 1 - 1e-6, 1 + 4e-7, 1 - 4e-7}) {
     Config other = config;
-    other.method.rho = factor * rho;
+    change_admm(other, [&](AdmmConfig& m) { m.rho = factor * rho; });
     perturbed.push_back(outcomes(other));
     other = config;
-    other.method.weight_decay_first = factor * 10 * rho;
+    change_admm(other, [&](AdmmConfig& m) { m.weight_decay_first = factor * 10 * rho; });
     perturbed.push_back(outcomes(other));
     other = config;
-    other.method.nu = other.method.rho = factor * rho;
-    other.method.weight_decay_first = 10 * rho;
+    change_admm(other, [&](AdmmConfig& m) { m.nu = m.rho = factor * rho; });
+    change_admm(other, [&](AdmmConfig& m) { m.weight_decay_first = 10 * rho; });
     perturbed.push_back(outcomes(other));
     if (!exact) continue;
     other = config;
-    other.method.exact.beta *= factor;
+    change_admm(other, [&](AdmmConfig& m) { m.exact.beta *= factor; });
     perturbed.push_back(outcomes(other));
   }
   REQUIRE(found.size() == expected.size());

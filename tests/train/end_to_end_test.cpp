@@ -1,5 +1,6 @@
 // Small runs from config to result: the same bits for any number of workers, and when repeated; stopping rules; the
 // bit schedule.
+#include "tests/support/methods.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -54,8 +55,8 @@ TEST_CASE("config.json of a run folder repeats the run") {
   const Config config = small_config({"method.update=auto", "devices=cpu:2"});
   run_in(scratch / "first", config);
   const Config written = load_config(scratch / "first/config.json");
-  CHECK(written.method.update != Update::automatic);
-  CHECK(written.method.nu.has_value());
+  CHECK(admm_of(written).update != Update::automatic);
+  CHECK(admm_of(written).nu.has_value());
   run_in(scratch / "second", written);
   check_same_run(scratch / "first", scratch / "second");
   CHECK(read_file(scratch / "first/config.json") == read_file(scratch / "second/config.json"));

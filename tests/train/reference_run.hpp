@@ -12,6 +12,7 @@
 #include "host/data/split.hpp"
 #include "host/train/problem.hpp"
 #include "tests/admm/compare.hpp"
+#include "tests/support/methods.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -97,7 +98,7 @@ class ReferenceRun {
     Config resolved = config;
     problem_ = make_problem(resolved, 1);
     rules_.f = which.f;
-    rules_.nu = *resolved.method.nu, rules_.rho = *resolved.method.rho;
+    rules_.nu = *admm_of(resolved).nu, rules_.rho = *admm_of(resolved).rho;
     rules_.beta = 0.9, rules_.nu2 = 4.0, rules_.kappa = 0.05, rules_.lambda = 10.0;
     rules_.p = which.p, rules_.q = which.q, rules_.schedule = which.schedule;
     const Dataset dataset = load_dataset(config.dataset);

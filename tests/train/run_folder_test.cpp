@@ -1,6 +1,7 @@
 // The rules of a run's folder, and what happens when it cannot be written.
 #include <unistd.h>
 
+#include "tests/support/methods.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -30,7 +31,8 @@ TEST_CASE("a config that could not be read again is not written") {
   Config config = small_config();
   run.write_config(config);
   const std::string text = read_file(run.config_path());
-  config.method.weight_decay_first = 2e7;  // as a default derived from another value might be
+  change_admm(config,
+              [&](AdmmConfig& m) { m.weight_decay_first = 2e7; });  // as a default derived from another value might be
   check_says(error_of<ConfigError>([&] { run.write_config(config); }),
              "`method.weight_decay_first` is 20000000: must be");
   check_says(error_of<ConfigError>([&] { run.write_config(config); }), run.config_path().string());

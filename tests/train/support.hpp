@@ -10,9 +10,9 @@
 #include <unistd.h>
 #include <vector>
 
-#include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/methods/load_config.hpp"
 #include "host/train/run_state.hpp"
 #include "host/train/trainer.hpp"
 #include "tests/support/catch.hpp"

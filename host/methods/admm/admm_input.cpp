@@ -6,9 +6,9 @@
 
 namespace gamlp {
 
-AdmmInput::AdmmInput(Device& device, const InputShape& shape, const MethodConfig& method)
-    : DeviceInput(device, shape), method_(method) {
-  if (method.update != Update::exact) return;
+AdmmInput::AdmmInput(Device& device, const InputShape& shape, const AdmmConfig& admm)
+    : DeviceInput(device, shape), admm_(admm) {
+  if (admm.update != Update::exact) return;
   mean_ = floats(device, shape.features, "the mean input", MemoryKind::data);
   factor_ = floats(device, shape.inputs * shape.inputs, "the factor of layer 1", MemoryKind::data);
   ridge_ = device.allocate(2 * sizeof(double), "the ridge of layer 1", MemoryKind::data);
@@ -20,8 +20,8 @@ AdmmInput::AdmmInput(Device& device, const InputShape& shape, const MethodConfig
 
 void AdmmInput::enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network) {
   DeviceInput::enqueue_upload(stream, input, network);
-  if (method_.update != Update::exact) return;
-  const double nu = *method_.nu, mu = weight_decay_of(method_, 1, static_cast<int>(network.size()));
+  if (admm_.update != Update::exact) return;
+  const double nu = *admm_.nu, mu = weight_decay_of(admm_, 1, static_cast<int>(network.size()));
   const auto factor_memory = [&] { return factor_.mat(shape_.inputs, shape_.inputs); };
   if (shape_.kind == InputKind::kernel) {
     upload(stream, {input.mean.data(), 1, input.basis.cols()}, mean_);
@@ -40,13 +40,13 @@ void AdmmInput::enqueue_upload(Stream& stream, const TrainingInput& input, const
     upload(stream, c_start_.view(), c_);
     stream.enqueue(ops::Gemm{factor(), c(), a()});
     stream.enqueue(
-        ops::KernelFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), nu, method_.exact.kappa, 0.0, mu});
+        ops::KernelFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), nu, admm_.exact.kappa, 0.0, mu});
     return;
   }
   stream.enqueue(ops::ColumnMean{x(), mean_.mat(1, shape_.inputs)});
   stream.enqueue(ops::Gram{x(), factor_memory()});
   stream.enqueue(
-      ops::WFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), shape_.nodes, nu, method_.exact.kappa, 0.0, mu});
+      ops::WFactor{factor_memory(), mean(), ridge_.view<double>(1, 2), shape_.nodes, nu, admm_.exact.kappa, 0.0, mu});
 }
 
 }  // namespace gamlp

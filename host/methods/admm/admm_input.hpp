@@ -1,15 +1,15 @@
 // Layer 1's input for ADMM: beside x, what the exact update computes from it once per run.
 #pragma once
 
-#include "host/config/method.hpp"
 #include "host/method/input.hpp"
+#include "host/methods/admm/admm_config.hpp"
 
 namespace gamlp {
 
 class AdmmInput final : public DeviceInput {
  public:
-  // `method` resolved. The gradient update needs x alone.
-  AdmmInput(Device& device, const InputShape& shape, const MethodConfig& method);
+  // `admm` resolved. The gradient update needs x alone.
+  AdmmInput(Device& device, const InputShape& shape, const AdmmConfig& admm);
   // For the exact update computes the factor too, and for the kernel form starts c at the first layer of `network`.
   void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network) override;
 
@@ -22,7 +22,7 @@ class AdmmInput final : public DeviceInput {
   Mat c() const { return c_.mat(shape_.nodes, shape_.width); }
 
  private:
-  MethodConfig method_;
+  AdmmConfig admm_;
   Matrix c_start_;
   Buffer mean_, factor_, ridge_, a_, c_;
 };

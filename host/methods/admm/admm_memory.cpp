@@ -31,7 +31,7 @@ void AdmmProgram::allocate_all() {
     l->kernel = l->first && input_->kind() == InputKind::kernel;
     l->n = spec_.widths[static_cast<std::size_t>(index) - 1];
     l->m = spec_.widths[static_cast<std::size_t>(index)];
-    l->mu = weight_decay_of(method_, index, spec_.layers());
+    l->mu = weight_decay_of(admm_, index, spec_.layers());
     allocate_variables(*l);
     allocate_codecs(*l);
     layers_.push_back(std::move(l));

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "host/config/check.hpp"
 #include "host/config/enums.hpp"
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
 #include "host/methods/admm/admm_input.hpp"
 #include "host/methods/admm/admm_program.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
+#include "host/methods/admm/few_bits.hpp"
 
 namespace gamlp {
 namespace {
@@ -25,6 +27,14 @@ std::string codec_text(const CodecConfig& codec) {
   if (codec.rounding == Rounding::stochastic) text += ", stochastic rounding";
   if (codec.error_feedback) text += ", error feedback";
   return text;
+}
+
+std::string json_text(double value) { return nlohmann::json(value).dump(); }
+
+bool decays_inner_layers(const AdmmConfig& admm) {
+  if (!admm.weight_decay_layers) return admm.weight_decay > 0.0;
+  const auto& decay = *admm.weight_decay_layers;
+  return decay.size() > 1 && std::any_of(decay.begin() + 1, decay.end(), [](double mu) { return mu > 0.0; });
 }
 
 std::string or_auto(const std::optional<double>& value) { return value ? short_number(*value) : "auto"; }
@@ -56,19 +66,69 @@ void expect_finite(const double* scalars, int layer, std::int64_t epoch) {
 
 }  // namespace
 
-double weight_decay_of(const MethodConfig& method, int layer, int layers) {
-  if (method.weight_decay_layers) {
-    const auto& values = *method.weight_decay_layers;
+double weight_decay_of(const AdmmConfig& admm, int layer, int layers) {
+  if (admm.weight_decay_layers) {
+    const auto& values = *admm.weight_decay_layers;
     const std::size_t last = values.size() - 1;
     return layer == layers ? values[last] : values[std::min(static_cast<std::size_t>(layer - 1), last)];
   }
-  return layer == 1 ? *method.weight_decay_first : method.weight_decay;
+  return layer == 1 ? *admm.weight_decay_first : admm.weight_decay;
 }
 
-AdmmMethod::AdmmMethod(const MethodConfig& method, const ExchangeConfig& exchange)
-    : Method(kAdmmScalars), method_(method), exchange_(exchange) {}
+AdmmMethod::AdmmMethod(const AdmmConfig& admm, const ExchangeConfig& exchange)
+    : Method(kAdmmScalars), admm_(admm), exchange_(exchange) {}
 
-void AdmmMethod::resolve(MethodConfig& m, const ModelConfig& model, const ProblemShape& shape, std::string* why) const {
+std::vector<std::string> AdmmMethod::keys() const { return keys_of<AdmmConfig>(); }
+
+std::vector<std::string> AdmmMethod::problems(const Config& config) const {
+  std::vector<std::string> out;
+  if (admm_.update == Update::exact && admm_.nu && admm_.rho && *admm_.nu != *admm_.rho) {
+    out.push_back("`method.rho` is " + json_text(*admm_.rho) + " and `method.nu` " + json_text(*admm_.nu) +
+                  ": must be equal with `method.update` \"exact\"");
+  }
+  if (!admm_.weight_decay_layers) return out;
+  const auto& decay = *admm_.weight_decay_layers;
+  if (decay.empty()) out.push_back("`method.weight_decay_layers` is empty: must have one entry per layer, or be null");
+  for (std::size_t i = 0; i < decay.size(); ++i) {
+    if (!(decay[i] >= 0.0)) {
+      out.push_back("`method.weight_decay_layers." + std::to_string(i) + "` is " + json_text(decay[i]) +
+                    ": must be at least 0");
+    }
+  }
+  const auto& stages = config.stages;
+  if (!decay.empty() && !stages.empty() && static_cast<std::int64_t>(decay.size()) != stages.back().layers) {
+    out.push_back("`method.weight_decay_layers` has " + std::to_string(decay.size()) +
+                  " entries: must have one for each of the " + std::to_string(stages.back().layers) +
+                  " layers of the last stage");
+  }
+  return out;
+}
+
+std::vector<std::string> AdmmMethod::warnings(const Config& config) const {
+  std::vector<std::string> out = few_bits_warnings(config, admm_.update);
+  const std::int64_t end = longest_stage(config);
+  for (std::size_t i = 0; i < config.exchange.schedule.size(); ++i) {
+    const std::int64_t epoch = config.exchange.schedule[i].epoch;
+    if (epoch < end) continue;
+    out.push_back("`exchange.schedule." + std::to_string(i) + ".epoch` is " + std::to_string(epoch) +
+                  ": never reached, the longest stage has " + std::to_string(end) + " epochs");
+  }
+  if (admm_.update == Update::automatic && admm_.nu && admm_.rho && *admm_.nu != *admm_.rho) {
+    out.push_back(
+        "`method.rho` differs from `method.nu`, which the exact update does not allow; give `method.update` "
+        "\"gradient\" rather than \"auto\"");
+  }
+  if (decays_inner_layers(admm_) && !config.stages.empty() && config.stages.back().layers >= 5) {
+    out.push_back(
+        "weight decay beyond layer 1 (`method.weight_decay`, `method.weight_decay_layers`) collapses deep "
+        "networks; decay the first layer only");
+  }
+  return out;
+}
+
+void AdmmMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
+                         std::string* why) const {
+  AdmmConfig m = admm_;
   if (m.update == Update::automatic) {
     // The exact blocks cost 4.5 products of 2n²V per layer and 7n³ for the factorisations: worth it, and
     // needed for accuracy, once there are several training nodes per neuron (algorithm.md §9).
@@ -88,19 +148,20 @@ void AdmmMethod::resolve(MethodConfig& m, const ModelConfig& model, const Proble
                       ": the exact update needs them equal");
   }
   if (!m.weight_decay_first) m.weight_decay_first = std::min(10.0 * *m.nu, kLargestWeightDecay);
+  set_options(method, m);
 }
 
 std::string AdmmMethod::text() const {
-  std::string text = "update " + std::string(name_of(method_.update)) + ", ";
-  text += *method_.rho == *method_.nu ? "rho = nu = " + short_number(*method_.nu)
-                                      : "nu = " + short_number(*method_.nu) + ", rho = " + short_number(*method_.rho);
+  std::string text = "update " + std::string(name_of(admm_.update)) + ", ";
+  text += *admm_.rho == *admm_.nu ? "rho = nu = " + short_number(*admm_.nu)
+                                  : "nu = " + short_number(*admm_.nu) + ", rho = " + short_number(*admm_.rho);
   return text + ", p/q " + std::to_string(exchange_.p.bits) + "/" + std::to_string(exchange_.q.bits) + " bits";
 }
 
 std::vector<std::pair<std::string, std::string>> AdmmMethod::summary() const {
   std::vector<std::pair<std::string, std::string>> lines;
-  lines.emplace_back("method", "update " + std::string(name_of(method_.update)) + ", nu " + or_auto(method_.nu) +
-                                   ", rho " + or_auto(method_.rho));
+  lines.emplace_back("method", "update " + std::string(name_of(admm_.update)) + ", nu " + or_auto(admm_.nu) + ", rho " +
+                                   or_auto(admm_.rho));
   lines.emplace_back("exchange", "p: " + codec_text(exchange_.p) + "; q: " + codec_text(exchange_.q));
   for (const BitScheduleEntry& entry : exchange_.schedule) {
     lines.emplace_back("",
@@ -110,7 +171,7 @@ std::vector<std::pair<std::string, std::string>> AdmmMethod::summary() const {
 }
 
 nlohmann::ordered_json AdmmMethod::report() const {
-  return {{"update", name_of(method_.update)}, {"bits", {{"p", exchange_.p.bits}, {"q", exchange_.q.bits}}}};
+  return {{"update", name_of(admm_.update)}, {"bits", {{"p", exchange_.p.bits}, {"q", exchange_.q.bits}}}};
 }
 
 InputKind AdmmMethod::choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
@@ -175,18 +236,18 @@ std::shared_ptr<const Method> AdmmMethod::frozen_at(std::int64_t epoch) const {
   const std::int64_t bits = scheduled_bits(exchange, epoch);
   for (BitScheduleEntry& entry : exchange.schedule) entry.epoch += kNever;
   if (bits > 0) exchange.schedule.insert(exchange.schedule.begin(), {0, bits});
-  return std::make_shared<AdmmMethod>(method_, exchange);
+  return std::make_shared<AdmmMethod>(admm_, exchange);
 }
 
 TrainingFigures AdmmMethod::figures(const StageSpec& spec, const std::vector<double>& scalars,
                                     std::int64_t epoch) const {
   const int layers = spec.layers();
-  const double nu = *method_.nu, rho = *method_.rho, nu2 = admm_nu2(method_);
+  const double nu = *admm_.nu, rho = *admm_.rho, nu2 = admm_nu2(admm_);
   double objective = 0, residual = 0, q2 = 0, step2 = 0;
   for (int l = 1; l <= layers; ++l) {
     const double* s = scalars.data() + static_cast<std::ptrdiff_t>(l - 1) * kAdmmScalars;
     expect_finite(s, l, epoch);
-    objective += s[kRisk] + 0.5 * nu * s[kLinear2] + 0.5 * weight_decay_of(method_, l, layers) * s[kWeight2];
+    objective += s[kRisk] + 0.5 * nu * s[kLinear2] + 0.5 * weight_decay_of(admm_, l, layers) * s[kWeight2];
     if (l < layers) objective += 0.5 * nu2 * s[kFit2] + s[kDualGap] + 0.5 * rho * s[kGap2];
     residual += s[kGap2];
     q2 += s[kQ2];
@@ -202,12 +263,12 @@ TrainingFigures AdmmMethod::figures(const StageSpec& spec, const std::vector<dou
 }
 
 std::unique_ptr<DeviceInput> AdmmMethod::create_input(Device& device, const InputShape& shape) const {
-  return std::make_unique<AdmmInput>(device, shape, method_);
+  return std::make_unique<AdmmInput>(device, shape, admm_);
 }
 
 std::unique_ptr<StageProgram> AdmmMethod::create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                          DeviceInput* input) const {
-  return std::make_unique<AdmmProgram>(context, spec, rank, dynamic_cast<AdmmInput*>(input), method_, exchange_);
+  return std::make_unique<AdmmProgram>(context, spec, rank, dynamic_cast<AdmmInput*>(input), admm_, exchange_);
 }
 
 namespace {
@@ -235,11 +296,30 @@ std::vector<CodecConfig> other_codecs() {
 
 }  // namespace
 
+std::vector<std::pair<std::string, Config>> AdmmMethod::lighter(const Config& config) const {
+  std::vector<std::pair<std::string, Config>> all;
+  if (exact()) {
+    Config other = config;
+    AdmmConfig admm = options_of<AdmmConfig>(config.method);
+    admm.update = Update::gradient;
+    set_options(other.method, admm);
+    all.emplace_back("method.update=gradient", std::move(other));
+  }
+  if (config.exchange.p.bits > 8 || config.exchange.q.bits > 8) {
+    Config other = config;
+    other.exchange.p.bits = other.exchange.q.bits = 8;
+    all.emplace_back("exchange.p.bits=8 and exchange.q.bits=8", std::move(other));
+  }
+  return all;
+}
+
 std::vector<Calibration> AdmmMethod::calibrations(bool quick) const {
   std::vector<Calibration> all;
   for (const Update update : {Update::gradient, Update::exact}) {
     MethodConfig method;
-    method.update = update;
+    AdmmConfig admm;
+    admm.update = update;
+    set_options(method, admm);
     const ExchangeConfig bits8;
     all.push_back({Calibration::Sizes::all, method, bits8});
     if (!quick) all.push_back({Calibration::Sizes::large, method, bits8});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host/method/method.hpp"
+#include "host/methods/admm/admm_config.hpp"
 
 namespace gamlp {
 
@@ -11,8 +12,11 @@ inline constexpr double kLargestWeightDecay = 1e6;
 
 class AdmmMethod final : public Method {
  public:
-  AdmmMethod(const MethodConfig& method, const ExchangeConfig& exchange);
+  AdmmMethod(const AdmmConfig& admm, const ExchangeConfig& exchange);
 
+  std::vector<std::string> keys() const override;
+  std::vector<std::string> problems(const Config& config) const override;
+  std::vector<std::string> warnings(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;
   std::string text() const override;
@@ -40,12 +44,14 @@ class AdmmMethod final : public Method {
   std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
+  // The gradient update; 8 bits.
+  std::vector<std::pair<std::string, Config>> lighter(const Config& config) const override;
   std::vector<Calibration> calibrations(bool quick) const override;
 
  private:
-  bool exact() const { return method_.update == Update::exact; }
+  bool exact() const { return admm_.update == Update::exact; }
 
-  MethodConfig method_;
+  AdmmConfig admm_;
   ExchangeConfig exchange_;
 };
 

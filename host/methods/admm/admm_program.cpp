@@ -15,15 +15,15 @@ WireType wire_type(const WireFormat& format) { return format.quantized() ? WireT
 }  // namespace
 
 AdmmProgram::AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input,
-                         const MethodConfig& method, const ExchangeConfig& exchange)
+                         const AdmmConfig& admm, const ExchangeConfig& exchange)
     : StageProgram(context, spec, rank, input),
-      method_(method),
+      admm_(admm),
       exchange_(exchange),
       admm_input_(input),
-      exact_(method.update == Update::exact),
-      nu_(static_cast<float>(*method.nu)),
-      rho_(static_cast<float>(*method.rho)),
-      nu2_(static_cast<float>(admm_nu2(method))) {
+      exact_(admm.update == Update::exact),
+      nu_(static_cast<float>(*admm.nu)),
+      rho_(static_cast<float>(*admm.rho)),
+      nu2_(static_cast<float>(admm_nu2(admm))) {
   allocate_all();
 }
 

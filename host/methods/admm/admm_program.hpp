@@ -20,10 +20,10 @@ namespace gamlp {
 
 class AdmmProgram final : public StageProgram {
  public:
-  // Allocates this device's share; `method` resolved; `input` on the first device, and on no other. The only call that
+  // Allocates this device's share; `admm` resolved; `input` on the first device, and on no other. The only call that
   // allocates.
-  AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input,
-              const MethodConfig& method, const ExchangeConfig& exchange);
+  AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input, const AdmmConfig& admm,
+              const ExchangeConfig& exchange);
   ~AdmmProgram() override;
 
   // z, q, p by a forward pass, u = v = 0; the float32 activations that cross are the keyframe.
@@ -69,7 +69,7 @@ class AdmmProgram final : public StageProgram {
   void exact_product(Layer& l);   // W p; its zq step must follow at once
   void exact_zq(Layer& l, std::int64_t epoch, Bytes message);
 
-  MethodConfig method_;  // resolved
+  AdmmConfig admm_;  // resolved
   ExchangeConfig exchange_;
   AdmmInput* admm_input_;
   bool exact_;

@@ -2,8 +2,6 @@
 // of.
 #pragma once
 
-#include "host/config/method.hpp"
-
 namespace gamlp {
 
 enum AdmmScalar : int {
@@ -24,13 +22,5 @@ enum AdmmScalar : int {
   kRidgeIdentity,  // θ, λ' (contiguous: WFactor.ridge)
   kAdmmScalars
 };
-
-// ν₂, the weight of ||q − f(z)||²; the method must be resolved.
-inline double admm_nu2(const MethodConfig& method) {
-  return method.update == Update::exact ? method.exact.nu2 * *method.rho : *method.nu;
-}
-
-// μ of layer `layer` (1-based) in a stage of `layers` layers. The method must be resolved.
-double weight_decay_of(const MethodConfig& method, int layer, int layers);
 
 }  // namespace gamlp

@@ -27,7 +27,7 @@ void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
 
 void AdmmProgram::exact_w(Layer& l) {
   const std::int64_t v = spec_.nodes;
-  const double nu = *method_.nu;
+  const double nu = *admm_.nu;
   const Mat t_mean = l.t_mean, p_mean = l.p_mean;
   enqueue(ops::ColumnMean{l.t, t_mean});
   if (l.kernel) {
@@ -48,7 +48,7 @@ void AdmmProgram::exact_w(Layer& l) {
   }
   const Mat factor = workspace(l, 3, l.n, l.n);
   const MatView<double> ridge = scalars(l.index, kRidge, 2);
-  const auto& exact = method_.exact;
+  const auto& exact = admm_.exact;
   enqueue(ops::ColumnMean{l.p, p_mean});
   enqueue(ops::Gram{l.p, factor});
   enqueue(ops::WFactor{factor, p_mean, ridge, v, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
@@ -58,11 +58,11 @@ void AdmmProgram::exact_w(Layer& l) {
 // The same minimiser with a V × V factor. t̄ is in the layer's mean already.
 void AdmmProgram::exact_w_kernel(Layer& l) {
   const std::int64_t v = spec_.nodes;
-  const double nu = *method_.nu;
+  const double nu = *admm_.nu;
   const Mat t_mean = l.t_mean, p_mean = l.p_mean;
   const Mat error = workspace(l, 0, v, l.m), centred = workspace(l, 1, v, l.n), factor = workspace(l, 3, v, v);
   const MatView<double> ridge = scalars(l.index, kRidge, 2);
-  const auto& exact = method_.exact;
+  const auto& exact = admm_.exact;
   enqueue(ops::ColumnMean{l.p, p_mean});
   enqueue(ops::Centre{l.p, p_mean, centred});
   enqueue(ops::OuterGram{centred, factor});
@@ -83,7 +83,7 @@ void AdmmProgram::exact_product(Layer& l) {
 void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, Bytes message) {
   const Mat product = l.kernel ? admm_input_->a() : workspace(l, 0, spec_.nodes, l.m);
   const Scalar linear2 = scalar(l.index, kLinear2);
-  const float beta = static_cast<float>(method_.exact.beta);
+  const float beta = static_cast<float>(admm_.exact.beta);
   if (l.last) {
     enqueue(ops::SoftmaxExact{product, l.b, l.z, l.v, l.t, labels(), nu_, beta, scalar(l.index, kRisk), linear2});
     return;

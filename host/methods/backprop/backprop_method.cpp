@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "host/config/enums.hpp"
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
 #include "host/methods/backprop/backprop_program.hpp"
@@ -16,12 +15,37 @@ constexpr double kFloats = 12.0, kWeightFloats = 7.0;
 
 }  // namespace
 
-BackpropMethod::BackpropMethod(const MethodConfig& method) : Method(BackpropProgram::kScalars), method_(method) {}
+BackpropMethod::BackpropMethod(std::string name, Optimizer optimizer, const BackpropConfig& config)
+    : Method(BackpropProgram::kScalars), name_(std::move(name)), optimizer_(optimizer), config_(config) {}
+
+std::vector<std::string> BackpropMethod::keys() const { return keys_of<BackpropConfig>(); }
+
+std::vector<std::string> BackpropMethod::ignored_keys() const {
+  return {"update", "nu", "rho", "exact", "weight_decay", "weight_decay_first", "weight_decay_layers"};
+}
+
+std::vector<std::string> BackpropMethod::problems(const Config& config) const {
+  if (!config.train.stop.residual) return {};
+  return {"`train.stop.residual` is " + nlohmann::json(*config.train.stop.residual).dump() + " with `method.name` \"" +
+          name_ + "\": must be null, the method has no residual"};
+}
+
+std::vector<std::string> BackpropMethod::warnings(const Config& config) const {
+  const nlohmann::json& options = config.method.options.json();
+  const auto given = [&](const char* key) {
+    const auto at = options.find(key);
+    return at != options.end() && !at->is_null() && *at != 0.0;
+  };
+  if (!given("weight_decay") && !given("weight_decay_first") && !given("weight_decay_layers")) return {};
+  return {"`method.weight_decay`, `weight_decay_first` and `weight_decay_layers` have no effect with `method.name` \"" +
+          name_ + "\": its own is `method.optimizer.weight_decay`"};
+}
 
 // PyTorch's defaults.
-void BackpropMethod::resolve(MethodConfig& m, const ModelConfig&, const ProblemShape& shape, std::string* why) const {
-  m.update = Update::gradient;
-  const bool adadelta = m.name == MethodName::adadelta, adagrad = m.name == MethodName::adagrad;
+void BackpropMethod::resolve(MethodConfig& method, const ModelConfig&, const ProblemShape& shape,
+                             std::string* why) const {
+  BackpropConfig m = config_;
+  const bool adadelta = optimizer_ == Optimizer::adadelta, adagrad = optimizer_ == Optimizer::adagrad;
   OptimizerConfig& o = m.optimizer;
   if (!o.learning_rate) o.learning_rate = adadelta ? 1.0 : adagrad ? 1e-2 : 1e-3;
   if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
@@ -29,18 +53,18 @@ void BackpropMethod::resolve(MethodConfig& m, const ModelConfig&, const ProblemS
   if (!m.microbatches) m.microbatches = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
   // Of at least 4 nodes each (backprop_program.cpp).
   m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
+  set_options(method, m);
   if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect";
 }
 
 std::string BackpropMethod::text() const {
-  const std::string text =
-      std::string(name_of(method_.name)) + ", learning rate " + short_number(*method_.optimizer.learning_rate);
-  return *method_.microbatches > 1 ? text + ", " + std::to_string(*method_.microbatches) + " micro-batches" : text;
+  const std::string text = name_ + ", learning rate " + short_number(*config_.optimizer.learning_rate);
+  return *config_.microbatches > 1 ? text + ", " + std::to_string(*config_.microbatches) + " micro-batches" : text;
 }
 
 std::vector<std::pair<std::string, std::string>> BackpropMethod::summary() const {
-  const auto& rate = method_.optimizer.learning_rate;
-  return {{"method", std::string(name_of(method_.name)) + ", learning rate " + (rate ? short_number(*rate) : "auto")},
+  const auto& rate = config_.optimizer.learning_rate;
+  return {{"method", name_ + ", learning rate " + (rate ? short_number(*rate) : "auto")},
           {"exchange", "activations and gradients: float32"}};
 }
 
@@ -48,7 +72,7 @@ nlohmann::ordered_json BackpropMethod::report() const { return nlohmann::ordered
 
 InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                        std::string* why) const {
-  return method_.name == MethodName::gd ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
+  return optimizer_ == Optimizer::gd ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
 }
 
 std::vector<double> BackpropMethod::layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
@@ -76,7 +100,7 @@ std::vector<BoundaryMessage> BackpropMethod::messages(std::int64_t nodes, std::i
 std::vector<BoundaryMessage> BackpropMethod::messages_at_start(std::int64_t, std::int64_t) const { return {}; }
 
 std::shared_ptr<const Method> BackpropMethod::frozen_at(std::int64_t) const {
-  return std::make_shared<BackpropMethod>(method_);
+  return std::make_shared<BackpropMethod>(*this);
 }
 
 TrainingFigures BackpropMethod::figures(const StageSpec& spec, const std::vector<double>& scalars,
@@ -95,14 +119,23 @@ std::unique_ptr<DeviceInput> BackpropMethod::create_input(Device& device, const 
   return std::make_unique<DeviceInput>(device, shape);
 }
 
+OptimizerRule BackpropMethod::rule() const {
+  const OptimizerConfig& o = config_.optimizer;
+  OptimizerRule rule{optimizer_, *o.learning_rate, o.beta1, o.beta2, *o.eps, o.weight_decay};
+  if (optimizer_ == Optimizer::adadelta) rule.beta1 = rule.beta2 = o.rho;
+  return rule;
+}
+
 std::unique_ptr<StageProgram> BackpropMethod::create_program(const DeviceContext& context, const StageSpec& spec,
                                                              int rank, DeviceInput* input) const {
-  return std::make_unique<BackpropProgram>(context, spec, rank, input, method_);
+  return std::make_unique<BackpropProgram>(context, spec, rank, input, rule(), *config_.microbatches);
 }
 
 std::vector<Calibration> BackpropMethod::calibrations(bool) const {
-  if (method_.name != MethodName::adam) return {};  // its step moves most: it stands for the others
-  return {{Calibration::Sizes::all, method_, {}}};
+  if (optimizer_ != Optimizer::adam) return {};  // its step moves most: it stands for the others
+  MethodConfig method;
+  method.name = name_;
+  return {{Calibration::Sizes::all, method, {}}};
 }
 
 }  // namespace gamlp

@@ -1,14 +1,22 @@
 // Full-batch backpropagation with one of PyTorch's optimisers as a method; the iteration is backprop_program.hpp.
 #pragma once
 
+#include "host/math/optimizer.hpp"
 #include "host/method/method.hpp"
+#include "host/methods/backprop/backprop_config.hpp"
 
 namespace gamlp {
 
 class BackpropMethod final : public Method {
  public:
-  explicit BackpropMethod(const MethodConfig& method);
+  // `optimizer` under the name that the config has for it.
+  BackpropMethod(std::string name, Optimizer optimizer, const BackpropConfig& config);
 
+  std::vector<std::string> keys() const override;
+  std::vector<std::string> ignored_keys() const override;
+  std::vector<std::string> changeable_keys() const override { return {"method.optimizer.learning_rate"}; }
+  std::vector<std::string> problems(const Config& config) const override;
+  std::vector<std::string> warnings(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;
   std::string text() const override;
@@ -36,7 +44,11 @@ class BackpropMethod final : public Method {
   std::vector<Calibration> calibrations(bool quick) const override;
 
  private:
-  MethodConfig method_;
+  OptimizerRule rule() const;  // resolved
+
+  std::string name_;
+  Optimizer optimizer_;
+  BackpropConfig config_;
 };
 
 }  // namespace gamlp

@@ -5,18 +5,6 @@
 namespace gamlp {
 namespace {
 
-OptimizerRule rule_of(const MethodConfig& method) {
-  const OptimizerConfig& o = method.optimizer;
-  OptimizerRule rule{Optimizer::gd, *o.learning_rate, o.beta1, o.beta2, *o.eps, o.weight_decay};
-  if (method.name == MethodName::adam) rule.kind = Optimizer::adam;
-  if (method.name == MethodName::adagrad) rule.kind = Optimizer::adagrad;
-  if (method.name == MethodName::adadelta) {
-    rule.kind = Optimizer::adadelta;
-    rule.beta1 = rule.beta2 = o.rho;
-  }
-  return rule;
-}
-
 template <class T>
 MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) {
   return {m.row(first), count, m.cols};
@@ -25,10 +13,10 @@ MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) 
 }  // namespace
 
 BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                                 const MethodConfig& method)
-    : StageProgram(context, spec, rank, input), rule_(rule_of(method)) {
+                                 const OptimizerRule& rule, std::int64_t microbatches)
+    : StageProgram(context, spec, rank, input), rule_(rule) {
   // Parts begin at multiples of 4 rows, whose views are aligned whatever the width.
-  const std::int64_t v = spec_.nodes, wanted = *method.microbatches;
+  const std::int64_t v = spec_.nodes, wanted = microbatches;
   const auto start = [&](std::int64_t part) { return part == wanted ? v : v * part / wanted / 4 * 4; };
   for (std::int64_t part = 0; part < wanted; ++part) {
     if (start(part + 1) > start(part)) parts_.push_back({start(part), start(part + 1) - start(part)});

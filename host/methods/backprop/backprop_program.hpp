@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/config/method.hpp"
 #include "host/math/optimizer.hpp"
 #include "host/method/stage_program.hpp"
 
@@ -23,10 +22,9 @@ class BackpropProgram final : public StageProgram {
   // Scalars of a layer; the loss, Σ cross-entropy, is the last layer's.
   static constexpr int kLoss = 0, kScalars = 1;
 
-  // Allocates this device's share; `method` resolved; `input` on the first device, and on no other. The only call that
-  // allocates.
+  // Allocates this device's share; `input` on the first device, and on no other. The only call that allocates.
   BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                  const MethodConfig& method);
+                  const OptimizerRule& rule, std::int64_t microbatches);
 
   // A new stage's optimiser starts anew.
   void enqueue_start() override;

@@ -1,8 +1,9 @@
-#include "host/config/few_bits.hpp"
+#include "host/methods/admm/few_bits.hpp"
 
 #include <algorithm>
 #include <utility>
 
+#include "host/config/check.hpp"
 #include "host/config/enums.hpp"
 
 namespace gamlp {
@@ -39,9 +40,9 @@ struct Worst {
   Update update = Update::gradient;
 };
 
-Worst worst_of(const Config& c, const CodecConfig& codec) {
-  std::vector<Update> updates = {c.method.update};
-  if (c.method.update == Update::automatic) updates = {Update::gradient, Update::exact};
+Worst worst_of(const Config& c, const CodecConfig& codec, Update chosen) {
+  std::vector<Update> updates = {chosen};
+  if (chosen == Update::automatic) updates = {Update::gradient, Update::exact};
   Worst worst;
   std::vector<std::int64_t> used = bits_used(c, codec);
   std::sort(used.begin(), used.end());
@@ -54,19 +55,19 @@ Worst worst_of(const Config& c, const CodecConfig& codec) {
   return worst;
 }
 
-std::string warning(const Config& c, const std::string& name, const CodecConfig& codec, const Worst& worst) {
+std::string warning(const std::string& name, const CodecConfig& codec, const Worst& worst, Update chosen) {
   std::string text = "`" + name + ".bits` ";
   text += (worst.bits != codec.bits ? "reaches " : "is ") + std::to_string(worst.bits);
   text += worst.bits != codec.bits ? " by `exchange.schedule`, " : ", ";
   text += described(codec) + ": ";
   text += worst.what == FewBits::costs ? "costs some points of accuracy" : "is unsafe (accuracy can collapse)";
-  if (c.method.update == Update::automatic) {
+  if (chosen == Update::automatic) {
     // Both updates where both are as bad.
     if (few_bits(codec, worst.bits, Update::gradient) != worst.what) {
       text += " with the exact update, which `method.update` \"auto\" may choose";
     }
   } else {
-    text += " with `method.update` \"" + std::string(name_of(c.method.update)) + "\"";
+    text += " with `method.update` \"" + std::string(name_of(chosen)) + "\"";
   }
   if (codec.range == Range::fixed) return text + "; near float32 are 8 bits with range \"tensor\"";
   text +=
@@ -85,33 +86,13 @@ FewBits few_bits(const CodecConfig& codec, std::int64_t bits, Update update) {
   return codec.coding == Coding::value ? of_values(codec, bits, update) : of_differences(codec, bits, update);
 }
 
-std::int64_t longest_stage(const Config& config) {
-  std::int64_t longest = 0;
-  for (const StageConfig& stage : config.stages) longest = std::max(longest, stage.epochs);
-  return longest;
-}
-
-std::vector<std::int64_t> bits_used(const Config& config, const CodecConfig& codec) {
-  std::vector<std::int64_t> used;
-  const auto& schedule = config.exchange.schedule;
-  const bool replaced_at_once = !schedule.empty() && schedule.front().epoch == 0;
-  if (codec.bits >= unquantized_bits || !replaced_at_once) used.push_back(codec.bits);
-  if (codec.bits >= unquantized_bits) return used;
-  const std::int64_t end = longest_stage(config);
-  for (const BitScheduleEntry& entry : schedule) {
-    if (entry.epoch < end) used.push_back(entry.bits);
-  }
-  return used;
-}
-
-std::vector<std::string> few_bits_warnings(const Config& config) {
+std::vector<std::string> few_bits_warnings(const Config& config, Update update) {
   std::vector<std::string> out;
-  if (is_backprop(config.method)) return out;  // exchanges float32
   const std::pair<const char*, const CodecConfig*> codecs[] = {{"exchange.p", &config.exchange.p},
                                                                {"exchange.q", &config.exchange.q}};
   for (const auto& [name, codec] : codecs) {
-    const Worst worst = worst_of(config, *codec);
-    if (worst.what != FewBits::near) out.push_back(warning(config, name, *codec, worst));
+    const Worst worst = worst_of(config, *codec, update);
+    if (worst.what != FewBits::near) out.push_back(warning(name, *codec, worst, update));
   }
   return out;
 }

@@ -1,9 +1,9 @@
-#include "host/config/saved_config.hpp"
+#include "host/train/saved_config.hpp"
 
 #include <utility>
 
 #include "host/config/json_text.hpp"
-#include "host/config/parse.hpp"
+#include "host/methods/load_config.hpp"
 
 namespace gamlp {
 namespace {

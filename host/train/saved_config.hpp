@@ -13,7 +13,7 @@
 
 namespace gamlp {
 
-// As parse_config_text() and load_config() of parse.hpp; `notes` gains what a user should know of it.
+// As parse_config_text() and load_config() of load_config.hpp; `notes` gains what a user should know of it.
 Config parse_saved_config(std::string_view text, const std::string& source, std::vector<std::string>& notes);
 Config load_saved_config(const std::filesystem::path& file, std::vector<std::string>& notes,
                          std::span<const std::string> overrides = {});

@@ -1,0 +1,91 @@
+#include "host/methods/load_config.hpp"
+
+#include <algorithm>
+
+#include "host/config/check.hpp"
+#include "host/config/explain.hpp"
+#include "host/config/json_text.hpp"
+#include "host/methods/registry.hpp"
+
+namespace gamlp {
+namespace {
+
+using nlohmann::json;
+using Lines = std::vector<std::string>;
+
+void append(Lines& out, const Lines& more) { out.insert(out.end(), more.begin(), more.end()); }
+
+bool holds(const Lines& lines, const std::string& line) {
+  return std::find(lines.begin(), lines.end(), line) != lines.end();
+}
+
+std::string joined(const Lines& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
+  }
+  return text;
+}
+
+// The methods that read a key.
+std::string owners(const std::string& key) {
+  const Lines names = method_names();
+  const auto methods = all_methods();
+  Lines all;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (holds(methods[i]->keys(), key)) all.push_back(names[i]);
+  }
+  return joined(all);
+}
+
+// Keys of other methods that someone has set all the same.
+void warn_unused(const MethodConfig& config, const Method& method, Lines& out) {
+  const Lines own = method.keys(), ignored = method.ignored_keys();
+  MethodConfig unset;
+  unset.name = config.name;
+  const auto defaults = method_json(unset), all = method_json(config);
+  for (const auto& [key, given] : config.options.json().items()) {
+    if (holds(own, key) || holds(ignored, key) || all.at(key) == defaults.at(key)) continue;
+    out.push_back("`method." + key + "` has no effect with `method.name` \"" + config.name + "\": it belongs to " +
+                  owners(key));
+  }
+}
+
+}  // namespace
+
+Config parse_config(const json& document, const std::string& source) {
+  Config config = read_config(document, source);
+  throw_problems(config_problems(config), source);
+  return config;
+}
+
+Config parse_config_text(std::string_view text, const std::string& source) {
+  return parse_config(parse_json_text(text, source), source);
+}
+
+Config parse_document(json document, const std::filesystem::path& file, std::span<const std::string> overrides) {
+  for (const std::string& text : overrides) apply_override(document, text);
+  return parse_config(document, file.string() + (overrides.empty() ? "" : " (with overrides)"));
+}
+
+Config load_config(const std::filesystem::path& file, std::span<const std::string> overrides) {
+  return parse_document(read_document(file), file, overrides);
+}
+
+std::vector<std::string> config_problems(const Config& config) {
+  Lines out = section_problems(config);
+  append(out, make_method(config)->problems(config));
+  return out;
+}
+
+void check_config(const Config& config) { throw_problems(config_problems(config), "config"); }
+
+std::vector<std::string> config_warnings(const Config& config) {
+  const auto method = make_method(config);
+  Lines out = method->warnings(config);
+  warn_unused(config.method, *method, out);
+  append(out, section_warnings(config));
+  return out;
+}
+
+}  // namespace gamlp
