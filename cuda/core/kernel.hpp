@@ -12,7 +12,7 @@
 #include <tuple>
 
 #include "cuda/core/queue.hpp"
-#include "host/device/ops.hpp"
+#include "host/device/ops/list.hpp"
 
 #if defined(__CUDACC__)
 #include "cuda/core/check.hpp"

@@ -7,6 +7,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/device/cuda_sizes.hpp"
 
 namespace gamlp {
 namespace {

@@ -17,15 +17,14 @@ struct Range {
 
 // Works in memory of the one cuSOLVER handle that a stream has (linalg.hpp), so not beside another such op.
 template <class AnyOp>
-constexpr bool kUsesSolver = std::is_same_v<AnyOp, ops::POperators> || std::is_same_v<AnyOp, ops::WFactor> ||
-                             std::is_same_v<AnyOp, ops::WSolve> || std::is_same_v<AnyOp, ops::KernelFactor>;
+concept UsesSolver = bool(AnyOp::uses_solver);
 
 std::vector<Range> ranges_of(const Op& op) {
   static const char solver = 0;  // its address stands for the handle's memory
   std::vector<Range> ranges;
   std::visit(
       [&]<class AnyOp>(const AnyOp& o) {
-        if (kUsesSolver<AnyOp>) {
+        if constexpr (UsesSolver<AnyOp>) {
           const auto begin = reinterpret_cast<std::uintptr_t>(&solver);
           ranges.push_back({begin, begin + 1, true});
         }

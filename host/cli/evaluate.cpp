@@ -10,6 +10,7 @@
 #include "host/cli/table.hpp"
 #include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
+#include "host/core/number_text.hpp"
 #include "host/data/load.hpp"
 #include "host/data/split.hpp"
 #include "host/train/evaluator.hpp"

@@ -1,33 +1,14 @@
-// gamlp experiment: many training runs from one file, and the tables that they come to.
-#include "host/experiment/experiment.hpp"
-
+// gamlp experiment: parses, calls and prints; host/experiment does the work.
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <set>
-#include <sstream>
-#include <thread>
 
 #include "host/cli/commands.hpp"
-#include "host/cli/config_summary.hpp"
-#include "host/cli/progress.hpp"
-#include "host/cli/saved_run.hpp"
 #include "host/cli/set_up_guard.hpp"
 #include "host/cli/table.hpp"
-#include "host/config/parse.hpp"
-#include "host/core/clock.hpp"
 #include "host/core/error.hpp"
-#include "host/core/files.hpp"
-#include "host/core/folder_lock.hpp"
-#include "host/core/threads.hpp"
-#include "host/experiment/pool.hpp"
-#include "host/experiment/report.hpp"
-#include "host/plan/machine.hpp"
-#include "host/train/devices.hpp"
+#include "host/experiment/experiment_run.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;
@@ -38,368 +19,6 @@ struct ExperimentArguments {
   std::vector<std::string> overrides;
   int jobs = 0;
   bool quick = false, list = false;
-};
-
-struct JobCost {
-  PoolTask task;
-  double work = 1;  // relative
-};
-
-std::string last_line(const fs::path& log) {
-  std::string last;
-  std::error_code error;
-  if (!fs::exists(log, error)) return "";
-  std::istringstream lines(read_file(log));
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) last = line;
-  }
-  return last.starts_with("gamlp: ") ? last.substr(7) : last;
-}
-
-class ExperimentRun {
- public:
-  ExperimentRun(const Experiment& experiment, const ExperimentArguments& args, fs::path folder, bool quiet,
-                SetUpGuard& set_up)
-      : experiment_(experiment),
-        args_(args),
-        folder_(std::move(folder)),
-        quiet_(quiet),
-        set_up_(set_up),
-        jobs_(expand(experiment, args.datasets, args.overrides)),
-        outcomes_(jobs_.size()),
-        pool_("/proc/self/exe", {args.jobs > 0 ? args.jobs : hardware_threads(), 0.8 * available_memory()}) {}
-
-  std::string list() {
-    std::string out;
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      look_up(i);
-      const JobState state = outcomes_[i].state;
-      out += std::string(state == JobState::waiting ? "to do" : state_name(state)) + "\t" + jobs_[i].name + "." +
-             jobs_[i].hash + "\n";
-    }
-    return out;
-  }
-
-  // The exit status.
-  int run() {
-    make_writable_folder(folder_ / "jobs");
-    const FolderLock lock(folder_, "another gamlp experiment", FolderLock::Held::by_descendants_too);
-    for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);
-    std::vector<bool> wanted(jobs_.size(), true);
-    if (experiment_.search) {
-      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = experiment_.is_search_job(jobs_[i].labels);
-      work_off(wanted, "search: ", false);
-      write("search.csv", results_csv(experiment_, only(jobs_, wanted), only(outcomes_, wanted), false));
-      if (stopped_) return stop(wanted);
-      const SearchChoice choice = chosen_by_search(experiment_, jobs_, outcomes_);
-      work_off(choice.chosen, "", true);
-      if (stopped_) {
-        write_tables(choice.chosen);
-        return stop(choice.chosen);
-      }
-      write_best(only(jobs_, choice.chosen));
-      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = choice.chosen[i] || choice.undecided[i];
-      return report(wanted);
-    }
-    work_off(wanted, "", true);
-    if (!stopped_) return report(wanted);
-    write_tables(wanted);
-    return stop(wanted);
-  }
-
- private:
-  fs::path path_of(std::size_t i, const char* ending = "") const {
-    return folder_ / "jobs" / (jobs_[i].name + "." + jobs_[i].hash + ending);
-  }
-
-  // What `gamlp bench` or `gamlp plan` writes.
-  fs::path report_of(std::size_t i) const { return path_of(i, ".report.json"); }
-
-  template <class T>
-  static std::vector<T> only(const std::vector<T>& all, const std::vector<bool>& wanted) {
-    std::vector<T> out;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (wanted[i]) out.push_back(all[i]);
-    }
-    return out;
-  }
-
-  // What is known of a job from an earlier call.
-  void look_up(std::size_t i) {
-    JobOutcome& outcome = outcomes_[i];
-    std::error_code error;
-    const JobRun::Program program = jobs_[i].run.program;
-    if (program != JobRun::Program::train && fs::exists(report_of(i), error)) {
-      outcome = {JobState::done, figures_of(program, read_document(report_of(i))), ""};
-      return;
-    }
-    if (fs::exists(path_of(i) / "config.json", error)) {
-      if (const auto result = read_result(RunFolder::open(path_of(i)))) {
-        outcome = {JobState::done, *result, ""};
-        return;
-      }
-    }
-    if (fs::exists(path_of(i, ".diverged"), error)) {
-      outcome = {JobState::diverged, {}, read_file(path_of(i, ".diverged"))};
-    } else if (!jobs_[i].missing.empty()) {
-      outcome = {JobState::missing, {}, jobs_[i].missing};
-    }
-  }
-
-  JobCost cost_of(std::size_t i) {
-    constexpr int kAlone = 1 << 20;  // cores: nothing runs beside it
-    if (jobs_[i].run.program == JobRun::Program::plan) {
-      return {{{}, path_of(i, ".log"), jobs_[i].run.machine == kThisMachine ? kAlone : 1, 0}, 1e10};
-    }
-    Config config = jobs_[i].config;
-    const std::string key = gamlp::to_json(config)["dataset"].dump();
-    auto known = counts_.find(key);
-    if (known == counts_.end()) known = counts_.emplace(key, count_problem(config.dataset)).first;
-    const ProblemCounts& counts = known->second;
-    const ConfigCost cost = config_cost(config, counts);
-    constexpr double kStart = 2e10;  // flops of the time that a run takes beside its training
-    double flops = kStart;
-    for (const StageCost& stage : cost.stages) {
-      const auto epochs = static_cast<double>(stage.epochs), every = static_cast<double>(config.train.evaluate_every);
-      const auto nodes = static_cast<double>(counts.parts[0] + counts.parts[1] + counts.parts[2]);
-      const auto inputs = static_cast<double>(cost.input == InputKind::plain ? cost.inputs : cost.train);
-      const auto width = static_cast<double>(config.model.width), layers = static_cast<double>(stage.layers);
-      flops += epochs * (stage.flops + 2.0 * nodes * width * (inputs + layers * width) / every);
-    }
-    const int devices = device_count(config);
-    const int cores = args_.jobs > 0 ? 1 : std::max<int>(1, devices * static_cast<int>(config.threads_per_device));
-    if (jobs_[i].run.program == JobRun::Program::bench) {
-      const double iterations = jobs_[i].run.iterations * jobs_[i].run.rounds;
-      flops = kStart + (iterations > 0 ? iterations : 30) * cost.stages.back().flops;
-    }
-    // Runs on GPUs come one after the other.
-    const bool alone = means_gpus(config) || jobs_[i].run.program == JobRun::Program::bench;
-    return {{{}, path_of(i, ".log"), alone ? kAlone : cores, cost.memory_bytes}, flops};
-  }
-
-  static bool has_checkpoint(const fs::path& run) {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(run / "checkpoints", error)) {
-      if (entry.path().extension() == ".safetensors") return true;
-    }
-    return false;
-  }
-
-  static std::vector<std::string> report_arguments(const Job& job, const std::string& config,
-                                                   const std::string& report) {
-    const JobRun& run = job.run;
-    std::vector<std::string> arguments = {run.program == JobRun::Program::plan ? "plan" : "bench", config};
-    const auto add = [&](const char* option, const std::string& value) {
-      arguments.emplace_back(option);
-      arguments.push_back(value);
-    };
-    if (run.program == JobRun::Program::plan) {
-      add("--machine", run.machine);
-      // A range is forecast also where it does not fit the machine's memory.
-      const std::string devices = std::to_string(run.devices);
-      if (run.devices > 0) add("--sweep", "devices=" + devices + ".." + devices);
-      arguments.emplace_back("--as-if");
-      if (!run.problem.empty()) add("--problem", run.problem);
-    } else {
-      add("--devices", (run.against.empty() ? "" : run.against + ",") + job.config.devices);
-      if (run.iterations > 0) add("--iterations", std::to_string(run.iterations));
-      if (run.rounds > 0) add("--rounds", std::to_string(run.rounds));
-    }
-    add("--output", report);
-    return arguments;
-  }
-
-  void start(std::size_t i, PoolTask task) {
-    const fs::path run = path_of(i), config = path_of(i, ".json");
-    std::error_code error;
-    if (jobs_[i].run.program != JobRun::Program::train) {
-      write_file_atomic(config, gamlp::to_json(jobs_[i].config).dump(2) + "\n");
-      task.arguments = report_arguments(jobs_[i], config.string(), report_of(i).string());
-    } else if (has_checkpoint(run)) {
-      task.arguments = {"resume", run.string(), "--quiet"};
-      resumed_.insert(i);
-    } else {
-      fs::remove_all(run, error);  // of a run that was killed before its first checkpoint
-      write_file_atomic(config, gamlp::to_json(jobs_[i].config).dump(2) + "\n");
-      task.arguments = {"train", config.string(), "--run", run.string(), "--quiet"};
-    }
-    pool_.start(i, task);
-  }
-
-  void finish(const PoolEnd& end) {
-    const std::size_t i = end.task;
-    if (end.status == static_cast<int>(ExitCode::diverged)) {
-      write_file_atomic(path_of(i, ".diverged"), last_line(path_of(i, ".log")));
-    }
-    look_up(i);
-    JobOutcome& outcome = outcomes_[i];
-    if (outcome.state != JobState::waiting) return;
-    const bool interrupted = end.status == static_cast<int>(ExitCode::interrupted) || end.status == 128 + SIGTERM ||
-                             end.status == 128 + SIGINT || end.status == 128 + SIGHUP;  // before it knew signals
-    if (stopped_ && interrupted) return;
-    if (resumed_.contains(i) && end.status == static_cast<int>(ExitCode::data)) {
-      // Its checkpoints are of no use: the next call trains anew.
-      std::error_code error;
-      const fs::path aside = path_of(i, ".unusable");
-      fs::remove_all(aside, error);
-      fs::rename(path_of(i), aside, error);
-    }
-    outcome = {JobState::failed,
-               {},
-               last_line(path_of(i, ".log")) + "  (status " + std::to_string(end.status) + ", " +
-                   path_of(i, ".log").string() + ")"};
-    if (failure_ == 0)
-      failure_ = end.status > 0 && end.status < 128 ? end.status : static_cast<int>(ExitCode::internal);
-  }
-
-  void work_off(const std::vector<bool>& wanted, const std::string& phase, bool tests) {
-    std::vector<std::size_t> todo;
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      if (wanted[i] && outcomes_[i].state == JobState::waiting) todo.push_back(i);
-    }
-    std::map<std::size_t, JobCost> costs;
-    double left = 0, done_work = 0, done_seconds = 0;
-    std::erase_if(todo, [&](std::size_t i) {
-      try {
-        left += costs.emplace(i, cost_of(i)).first->second.work;
-        return false;
-      } catch (const DataError& error) {  // a dataset that cannot be read
-        outcomes_[i] = {JobState::failed, {}, error.what()};
-        if (failure_ == 0) failure_ = static_cast<int>(error.code());
-        return true;
-      } catch (const ConfigError& error) {
-        throw ConfigError(experiment_.file.string() + ": " + jobs_[i].name + ": " + error.what());
-      }
-    });
-    set_up_.done();  // from here the loop looks at the flag
-    std::size_t next = 0, done = 0, at_once = 1;
-    bool told = false;
-    while (next < todo.size() || pool_.running() > 0) {
-      if (stop_flag().load() && !told) {
-        told = stopped_ = true;
-        pool_.signal(SIGTERM);
-      }
-      while (!stopped_ && next < todo.size() && pool_.fits(costs.at(todo[next]).task)) {
-        start(todo[next], costs.at(todo[next]).task);
-        ++next;
-      }
-      if (stopped_ && pool_.running() == 0) break;
-      at_once = std::max(at_once, pool_.running());
-      for (const PoolEnd& end : pool_.ended()) {
-        finish(end);
-        const double work = costs.at(end.task).work;
-        left -= work, done_work += work, done_seconds += end.seconds;
-        ++done;
-        const double seconds_left = left * done_seconds / done_work / static_cast<double>(at_once);
-        if (!stopped_) tell(phase, done, todo.size(), end, seconds_left, tests);
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-  }
-
-  void tell(const std::string& phase, std::size_t done, std::size_t all, const PoolEnd& end, double left, bool tests) {
-    if (quiet_) return;
-    const JobOutcome& outcome = outcomes_[end.task];
-    std::string text = phase + "[" + std::to_string(done) + "/" + std::to_string(all) + "] ";
-    for (const std::string& label : jobs_[end.task].labels) text += label + ", ";
-    const auto share = [&](const char* key) {
-      const auto at = outcome.result.find(key);
-      return percent_text(at != outcome.result.end() && at->is_number() ? at->get<double>() : NAN);
-    };
-    if (jobs_[end.task].run.program != JobRun::Program::train && outcome.state == JobState::done) {
-      text += short_number(1e3 * outcome.result.at("step_seconds").get<double>()) + " ms an iteration";
-      if (outcome.result.contains("speedup")) {
-        text += ", speedup " + short_number(outcome.result.at("speedup").get<double>());
-      }
-    } else if (outcome.state == JobState::done) {
-      text += "validation " + share("validation_accuracy");
-      if (tests) text += ", test " + share("test_accuracy");
-    } else {
-      text += outcome.note;
-    }
-    text += ", " + human_seconds(end.seconds);
-    if (done < all) text += "; about " + human_seconds(left) + " left";
-    std::printf("%s\n", text.c_str());
-    std::fflush(stdout);
-  }
-
-  void write(const char* name, const std::string& text) const { write_file_atomic(folder_ / name, text); }
-
-  int stop(const std::vector<bool>& wanted) const {
-    std::size_t done = 0, all = 0;
-    for (std::size_t i = 0; i < jobs_.size(); ++i) {
-      all += wanted[i];
-      done += wanted[i] && outcomes_[i].state == JobState::done;
-    }
-    std::fprintf(stderr, "gamlp: stopped with %zu of %zu jobs done; the same command goes on\n", done, all);
-    return static_cast<int>(ExitCode::interrupted);
-  }
-
-  // Where the numbers are from: what this call was asked for, and the versions that trained.
-  std::string about(const std::vector<JobOutcome>& outcomes) const {
-    std::set<std::string> versions;
-    for (const JobOutcome& outcome : outcomes) {
-      if (outcome.result.contains("version")) versions.insert(outcome.result.at("version"));
-    }
-    std::string text = "From " + experiment_.file.string() + (args_.quick ? ", its quick variant" : "");
-    for (const std::string& one : args_.overrides) text += ", with " + one;
-    for (const std::string& version : versions) text += ", gamlp " + version;
-    const auto waiting = std::count_if(outcomes.begin(), outcomes.end(),
-                                       [](const JobOutcome& one) { return one.state == JobState::waiting; });
-    if (waiting > 0) {
-      text += "; unfinished: " + std::to_string(waiting) + " of " + std::to_string(outcomes.size()) +
-              " jobs did not run yet";
-    }
-    return text + "; table made on " + date_today() + ".";
-  }
-
-  // Of what is done; returns the Markdown.
-  std::string write_tables(const std::vector<bool>& wanted) const {
-    const std::vector<Job> jobs = only(jobs_, wanted);
-    const std::vector<JobOutcome> outcomes = only(outcomes_, wanted);
-    const std::vector<ResultTable> tables = make_tables(experiment_, jobs, outcomes);
-    write("results.csv", results_csv(experiment_, jobs, outcomes, true));
-    write("table.json", to_json(experiment_, tables).dump(2) + "\n");
-    const std::string text = markdown(experiment_, tables, jobs, outcomes, about(outcomes));
-    write("table.md", text);
-    return text;
-  }
-
-  int report(const std::vector<bool>& wanted) const {
-    const std::string text = write_tables(wanted);
-    if (!quiet_) std::printf("\n");
-    write_stdout(text + "\nresults: " + folder_.string() + "  (table.md, table.json, results.csv" +
-                 (experiment_.search ? ", search.csv, best" : "") + ", jobs)\n");
-    return failure_;
-  }
-
-  // The chosen configs, one for each combination of the axes that were not searched.
-  void write_best(const std::vector<Job>& jobs) const {
-    make_writable_folder(folder_ / "best");
-    std::map<std::string, bool> written;
-    for (const Job& job : jobs) {
-      if (!written.emplace(job.key(experiment_, true), true).second) continue;
-      std::string name;
-      for (std::size_t i = 0; i < job.labels.size(); ++i) {
-        if (i == *experiment_.mean_over || experiment_.is_searched(i)) continue;
-        name += (name.empty() ? "" : "_") + file_label(job.labels[i]);
-      }
-      write_file_atomic(folder_ / "best" / (name + ".json"), gamlp::to_json(job.config).dump(2) + "\n");
-    }
-  }
-
-  const Experiment& experiment_;
-  const ExperimentArguments& args_;
-  fs::path folder_;
-  bool quiet_;
-  SetUpGuard& set_up_;
-  std::vector<Job> jobs_;
-  std::vector<JobOutcome> outcomes_;
-  std::map<std::string, ProblemCounts> counts_;  // by dataset
-  std::set<std::size_t> resumed_;
-  Pool pool_;
-  bool stopped_ = false;
-  int failure_ = 0;
 };
 
 }  // namespace
@@ -429,11 +48,34 @@ void add_experiment(CLI::App& app, Shared& shared) {
       Experiment experiment = load_experiment(args->file, args->quick);
       experiment.machine = args->machine;
       const std::string stem = fs::path(args->file).stem().string() + (args->quick ? "-quick" : "");
-      const fs::path folder = args->output.empty() ? fs::path("runs") / stem : fs::path(args->output);
-      ExperimentRun run(experiment, *args, folder, shared.quiet, set_up);
-      if (!args->list) return run.run();
-      write_stdout(run.list());
-      return 0;
+      ExperimentOptions options;
+      options.folder = args->output.empty() ? fs::path("runs") / stem : fs::path(args->output);
+      options.datasets = args->datasets;
+      options.overrides = args->overrides;
+      options.jobs = args->jobs;
+      options.quick = args->quick;
+      options.stop = &stop_flag();
+      options.set_up_done = [&] { set_up.done(); };
+      if (!shared.quiet) {
+        options.tell = [](const std::string& line) {
+          std::printf("%s\n", line.c_str());
+          std::fflush(stdout);
+        };
+      }
+      if (args->list) {
+        write_stdout(list_experiment(experiment, options));
+        return 0;
+      }
+      const ExperimentEnd end = run_experiment(experiment, options);
+      if (end.status == static_cast<int>(ExitCode::interrupted)) {
+        std::fprintf(stderr, "gamlp: stopped with %zu of %zu jobs done; the same command goes on\n", end.done,
+                     end.jobs);
+        return end.status;
+      }
+      if (!shared.quiet) std::printf("\n");
+      write_stdout(end.tables + "\nresults: " + options.folder.string() + "  (table.md, table.json, results.csv" +
+                   (experiment.search ? ", search.csv, best" : "") + ", jobs)\n");
+      return end.status;
     };
   });
 }

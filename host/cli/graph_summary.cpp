@@ -6,6 +6,7 @@
 
 #include "host/cli/table.hpp"
 #include "host/config/json_number.hpp"
+#include "host/core/number_text.hpp"
 #include "host/data/check.hpp"
 #include "host/data/classes.hpp"
 #include "host/graph/normalize.hpp"

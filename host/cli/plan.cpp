@@ -15,10 +15,11 @@
 #include "host/config/locate.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/number_text.hpp"
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
-#include "host/train/devices.hpp"
+#include "host/problem/devices.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

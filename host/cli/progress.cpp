@@ -6,6 +6,7 @@
 
 #include "host/cli/table.hpp"
 #include "host/config/devices.hpp"
+#include "host/core/number_text.hpp"
 #include "host/methods/registry.hpp"
 
 namespace gamlp::cli {
@@ -21,13 +22,6 @@ std::string format(const char* pattern, Args... args) {
 std::string percent(double fraction) { return std::isfinite(fraction) ? format("%.1f%%", 100 * fraction) : "–"; }
 
 }  // namespace
-
-std::string human_seconds(double seconds) {
-  if (seconds < 60) return format("%.1f s", seconds);
-  const long whole = std::lround(seconds);
-  if (whole < 3600) return format("%ld min %02ld s", whole / 60, whole % 60);
-  return format("%ld h %02ld min", whole / 3600, whole / 60 % 60);
-}
 
 Progress::Progress(bool quiet, bool json) : quiet_(quiet), json_(json), terminal_(::isatty(STDOUT_FILENO) != 0) {}
 

@@ -40,6 +40,4 @@ class Progress final : public Reporter {
 // The table at the end of a run.
 std::string result_table(const nlohmann::ordered_json& result);
 
-std::string human_seconds(double seconds);
-
 }  // namespace gamlp::cli

@@ -11,8 +11,9 @@
 #include "host/config/enums.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/files.hpp"
+#include "host/core/number_text.hpp"
 #include "host/methods/registry.hpp"
-#include "host/train/saved_config.hpp"
+#include "host/store/saved_config.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

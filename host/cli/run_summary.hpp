@@ -10,7 +10,7 @@
 
 #include "host/config/config.hpp"
 #include "host/core/folder_lock.hpp"
-#include "host/train/run_state.hpp"
+#include "host/store/run_state.hpp"
 
 namespace gamlp::cli {
 

@@ -96,12 +96,4 @@ Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
   return scores;
 }
 
-std::optional<nlohmann::json> read_result(const RunFolder& folder) {
-  std::error_code error;
-  if (!fs::exists(folder.result_path(), error)) return std::nullopt;
-  nlohmann::json result = nlohmann::json::parse(read_file(folder.result_path()), nullptr, false);
-  if (!result.is_object()) throw DataError(folder.result_path().string() + ": is not a JSON object");
-  return result;
-}
-
 }  // namespace gamlp::cli

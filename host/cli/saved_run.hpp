@@ -9,8 +9,8 @@
 
 #include "host/data/classes.hpp"
 #include "host/data/dataset.hpp"
-#include "host/train/run_folder.hpp"
-#include "host/train/saved_model.hpp"
+#include "host/store/run_folder.hpp"
+#include "host/store/saved_model.hpp"
 
 namespace CLI {
 class App;
@@ -40,8 +40,5 @@ void add_stage_option(CLI::App& command, int& stage);
 // at a time (`chunk_bytes` of inputs), so that memory stays bounded on any graph.
 Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
                     std::size_t chunk_bytes = std::size_t{256} << 20);
-
-// result.json of the folder; nothing when there is none, DataError when it is damaged.
-std::optional<nlohmann::json> read_result(const RunFolder& folder);
 
 }  // namespace gamlp::cli

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
@@ -11,16 +10,6 @@
 #include "host/core/error.hpp"
 
 namespace gamlp::cli {
-namespace {
-
-std::string printed(const char* pattern, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, pattern, value);
-  return buffer;
-}
-
-}  // namespace
-
 Table::Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
 
 void Table::row(std::vector<std::string> cells) {
@@ -49,8 +38,6 @@ std::string Table::text(const std::string& indent) const {
 std::string summary_line(const std::string& name, const std::string& value) {
   return "  " + name + std::string(name.size() < 24 ? 24 - name.size() : 0, ' ') + " " + value + "\n";
 }
-
-std::string percent_text(double fraction) { return std::isfinite(fraction) ? printed("%.1f%%", 100 * fraction) : "-"; }
 
 void write_stdout(const std::string& text) {
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;

@@ -23,9 +23,6 @@ class Table {
 // "  name                value\n", the form of every summary.
 std::string summary_line(const std::string& name, const std::string& value);
 
-// 0.7834 → "78.3%"; "-" for NaN.
-std::string percent_text(double fraction);
-
 // Writes to standard output; throws IoError when that fails (a full disk, a closed pipe).
 void write_stdout(const std::string& text);
 // Throws IoError when something of what was written, by whatever means, did not arrive.

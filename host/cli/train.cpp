@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,10 +16,10 @@
 #include "host/device/accelerator.hpp"
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
-#include "host/plan/forecast.hpp"
-#include "host/train/devices.hpp"
+#include "host/plan/device_room.hpp"
+#include "host/problem/devices.hpp"
+#include "host/store/run_state.hpp"
 #include "host/train/processes.hpp"
-#include "host/train/run_state.hpp"
 #include "host/train/trainer.hpp"
 
 namespace gamlp::cli {
@@ -74,42 +73,6 @@ int finish(const TrainResult& result, const RunFolder& folder, const Shared& sha
   return 0;
 }
 
-// Refuses what does not fit the GPUs, with numbers, before a minute is spent on it. True when there is room for the
-// inputs of the evaluation, too.
-bool check_device_memory(const Config& config, const Problem& problem, const ChosenDevices& devices,
-                         const std::vector<std::size_t>& free) {
-  if (devices.kind != DeviceKind::cuda) return false;
-  std::string lack;
-  for (const bool resident : {true, false}) {
-    const EvaluationShape shape = evaluation_shape(config, problem.shape(), problem.part_nodes(), resident);
-    lack.clear();
-    for (const StageConfig& stage : config.stages) {
-      const StageSpec spec = make_stage_spec(config, problem.shape(), static_cast<int>(stage.layers), devices.count);
-      const std::vector<MemoryUse> memory = stage_memory(spec, problem.shape(), devices.kind);
-      // In one process several devices may share a GPU: to each GPU what it needs, and a device that has it.
-      std::map<int, std::pair<std::size_t, std::size_t>> needed;
-      for (std::size_t rank = 0; rank < static_cast<std::size_t>(devices.count); ++rank) {
-        auto& [bytes, of] = needed[devices.own_rank ? static_cast<int>(rank) : devices.cuda[rank]];
-        if (rank < memory.size()) bytes += memory[rank].peak;
-        of = rank;
-      }
-      needed[devices.own_rank ? *devices.own_rank : devices.evaluating_gpu()].first +=
-          evaluation_memory(shape, devices.kind).peak;
-      for (const auto& [gpu, need] : needed) {
-        const std::size_t nccl = needed.size() > 1 ? kNcclBytes : 0;
-        const auto bytes = static_cast<double>(need.first + nccl), room = static_cast<double>(free.at(need.second));
-        if (bytes <= fillable_memory(room, resident)) continue;
-        lack = "the stage of " + std::to_string(stage.layers) + " layers needs " + human_bytes(bytes) +
-               " on cuda:" + std::to_string(devices.cuda[need.second]) +
-               (devices.own_rank ? " of rank " + std::to_string(need.second) : "") + ", where " + human_bytes(room) +
-               " are free; gamlp plan says what it is for, and with how many devices or what width it fits";
-      }
-    }
-    if (lack.empty()) return resident;
-  }
-  throw DeviceError(lack);
-}
-
 constexpr const char* kTraceHelp = "Write the run's timeline to this file, for ui.perfetto.dev";
 
 // Runs `work` until a signal stops it, or `abandon` while it sets up; writes its timeline when `path` is given.
@@ -122,7 +85,7 @@ int traced(const std::string& path, Progress& progress, ProcessGroup& group, std
   TrainOptions options;
   options.set_up_done = [&] { set_up.done(); };
   options.stop = &stop_flag();
-  options.check = check_device_memory;
+  options.check = expect_device_room;
   options.group = &group;
   if (path.empty()) return work(options);
   options.trace = &trace;

@@ -36,4 +36,24 @@ inline std::string short_number(double value) {
   return std::isfinite(value) ? buffer : "-";
 }
 
+// 0.7834 → "78.3%"; "-" for NaN.
+inline std::string percent_text(double fraction) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.1f%%", 100 * fraction);
+  return std::isfinite(fraction) ? buffer : "-";
+}
+// "12.3 s", "4 min 05 s", "2 h 10 min".
+inline std::string human_seconds(double seconds) {
+  char buffer[64];
+  const long whole = std::lround(seconds);
+  if (seconds < 60) {
+    std::snprintf(buffer, sizeof buffer, "%.1f s", seconds);
+  } else if (whole < 3600) {
+    std::snprintf(buffer, sizeof buffer, "%ld min %02ld s", whole / 60, whole % 60);
+  } else {
+    std::snprintf(buffer, sizeof buffer, "%ld h %02ld min", whole / 3600, whole / 60 % 60);
+  }
+  return buffer;
+}
+
 }  // namespace gamlp

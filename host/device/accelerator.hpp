@@ -18,15 +18,6 @@ struct Csr;
 struct NodeFeatures;
 class ProcessGroup;
 
-// What a CUDA device allocates for itself, once, beside what programs ask for: workspace of the libraries, and of sums.
-inline constexpr std::size_t kCudaWorkspaceBytes = (std::size_t{64} << 20) + (std::size_t{8} << 20) + 16640;
-
-// What NCCL takes of each of several GPUs for its connections, about: not measured yet.
-inline constexpr std::size_t kNcclBytes = std::size_t{256} << 20;
-
-// CUDA devices' Device::parallel_ops().
-inline constexpr int kCudaParallelOps = 16;
-
 // What a config says of its devices.
 struct AcceleratorOptions {
   ProductPrecision precision = ProductPrecision::float32;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "host/device/accelerator.hpp"
+#include "host/device/cuda_sizes.hpp"
 #include "host/graph/augment.hpp"
 #include "host/methods/registry.hpp"
 #include "host/sim/sim_fleet.hpp"

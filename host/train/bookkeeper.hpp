@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "host/core/clock.hpp"
-#include "host/train/checkpoint.hpp"
+#include "host/store/checkpoint.hpp"
+#include "host/store/run_folder.hpp"
 #include "host/train/evaluator.hpp"
 #include "host/train/result.hpp"
-#include "host/train/run_folder.hpp"
 #include "host/train/trainer.hpp"
 
 namespace gamlp {

@@ -7,7 +7,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/methods/registry.hpp"
-#include "host/train/saved_config.hpp"
+#include "host/store/saved_config.hpp"
 
 namespace gamlp {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "host/config/config.hpp"
-#include "host/train/checkpoint.hpp"
+#include "host/store/checkpoint.hpp"
 
 namespace gamlp {
 

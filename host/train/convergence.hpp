@@ -10,20 +10,10 @@
 // The dual residual of ADMM is ρ (q − q'): the p-step goes by q', so its optimality lacks just that.
 #pragma once
 
-#include <vector>
-
 #include "host/config/train.hpp"
-#include "host/train/metrics.hpp"
+#include "host/store/metrics.hpp"
 
 namespace gamlp {
-
-// What the rules know of a stage; part of checkpoints.
-struct RecentEpochs {
-  // Of the window and the epoch before, oldest first; the residuals are relative, NaN where there is none.
-  std::vector<double> objectives, residuals, dual_residuals;
-  double largest_residual = 0.0;  // primal, since the stage began
-  bool operator==(const RecentEpochs&) const = default;
-};
 
 // An epoch has ended.
 void add_epoch(RecentEpochs& recent, const EpochRecord& record, const StopConfig& stop);

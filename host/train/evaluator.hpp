@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "host/method/predictor.hpp"
-#include "host/train/metrics.hpp"
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
+#include "host/store/metrics.hpp"
 
 namespace gamlp {
 

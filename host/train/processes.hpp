@@ -10,8 +10,8 @@
 #include "host/device/trace_log.hpp"
 #include "host/dist/process_group.hpp"
 #include "host/method/stage_program.hpp"
-#include "host/train/checkpoint.hpp"
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
+#include "host/store/checkpoint.hpp"
 
 namespace gamlp {
 

@@ -9,8 +9,8 @@
 #include "host/config/config.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/method/partition.hpp"
-#include "host/train/checkpoint.hpp"
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
+#include "host/store/checkpoint.hpp"
 
 namespace gamlp {
 

@@ -9,7 +9,7 @@
 #include "host/device/fleet.hpp"
 #include "host/dist/process_group.hpp"
 #include "host/method/method.hpp"
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
 
 namespace gamlp {
 

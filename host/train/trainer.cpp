@@ -12,12 +12,13 @@
 #include "host/core/error.hpp"
 #include "host/core/threads.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/problem/devices.hpp"
+#include "host/store/run_state.hpp"
+#include "host/store/saved_config.hpp"
 #include "host/train/bookkeeper.hpp"
 #include "host/train/continuation.hpp"
-#include "host/train/devices.hpp"
+#include "host/train/convergence.hpp"
 #include "host/train/processes.hpp"
-#include "host/train/run_state.hpp"
-#include "host/train/saved_config.hpp"
 #include "host/train/stage_runner.hpp"
 
 namespace gamlp {

@@ -15,11 +15,11 @@
 #include "host/device/fleet.hpp"
 #include "host/device/trace_log.hpp"
 #include "host/dist/process_group.hpp"
-#include "host/train/checkpoint.hpp"
-#include "host/train/devices.hpp"
-#include "host/train/metrics.hpp"
-#include "host/train/problem.hpp"
-#include "host/train/run_folder.hpp"
+#include "host/problem/devices.hpp"
+#include "host/problem/problem.hpp"
+#include "host/store/checkpoint.hpp"
+#include "host/store/metrics.hpp"
+#include "host/store/run_folder.hpp"
 
 namespace gamlp {
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "host/core/error.hpp"
-#include "host/train/safetensors.hpp"
+#include "host/store/safetensors.hpp"
 #include "tests/fuzz/seeds.hpp"
 
 namespace {

@@ -3,8 +3,9 @@
 
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
+#include "host/device/cuda_sizes.hpp"
 #include "host/methods/registry.hpp"
-#include "host/train/devices.hpp"
+#include "host/problem/devices.hpp"
 #include "host/train/stage_runner.hpp"
 #include "tests/plan/support.hpp"
 

@@ -1,5 +1,6 @@
 // gamlp plan's answers: speedup, refusals, what would fit.
 #include "host/device/accelerator.hpp"
+#include "host/device/cuda_sizes.hpp"
 #include "tests/plan/support.hpp"
 #include "tests/support/methods.hpp"
 

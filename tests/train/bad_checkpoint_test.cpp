@@ -1,8 +1,8 @@
 // Damaged and absurd checkpoints: each must be refused with a message that tells what is wrong.
 #include <cstring>
 
-#include "host/train/checkpoint.hpp"
-#include "host/train/safetensors.hpp"
+#include "host/store/checkpoint.hpp"
+#include "host/store/safetensors.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {

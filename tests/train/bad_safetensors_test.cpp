@@ -1,7 +1,7 @@
 // Damaged and absurd safetensors files, and the message that each must give.
 #include <cstring>
 
-#include "host/train/safetensors.hpp"
+#include "host/store/safetensors.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {

@@ -1,5 +1,5 @@
 // Checkpoints: what is loaded is what was saved, and a damaged newest one gives way to the one before.
-#include "host/train/checkpoint.hpp"
+#include "host/store/checkpoint.hpp"
 
 #include "tests/train/support.hpp"
 

@@ -1,5 +1,5 @@
 // What a problem says of its data.
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
 
 #include "tests/train/support.hpp"
 

@@ -10,7 +10,7 @@
 
 #include "host/data/load.hpp"
 #include "host/data/split.hpp"
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
 #include "tests/admm/compare.hpp"
 #include "tests/support/methods.hpp"
 #include "tests/train/support.hpp"

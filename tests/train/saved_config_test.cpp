@@ -1,5 +1,5 @@
 // Configs of runs that are older than some keys.
-#include "host/train/saved_config.hpp"
+#include "host/store/saved_config.hpp"
 
 #include "tests/config/support.hpp"
 

@@ -4,8 +4,8 @@
 
 #include "host/cli/saved_run.hpp"
 #include "host/data/split.hpp"
+#include "host/store/safetensors.hpp"
 #include "host/train/evaluator.hpp"
-#include "host/train/safetensors.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {

@@ -13,7 +13,7 @@
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/methods/load_config.hpp"
-#include "host/train/run_state.hpp"
+#include "host/store/run_state.hpp"
 #include "host/train/trainer.hpp"
 #include "tests/support/catch.hpp"
 

@@ -32,4 +32,12 @@ struct EpochRecord : TrainingFigures {
 
 nlohmann::ordered_json to_json(const EpochRecord& record);
 
+// What the rules of `train.stop` know of a stage (host/train/convergence.hpp); part of checkpoints.
+struct RecentEpochs {
+  // Of the window and the epoch before, oldest first; the residuals are relative, NaN where there is none.
+  std::vector<double> objectives, residuals, dual_residuals;
+  double largest_residual = 0.0;  // primal, since the stage began
+  bool operator==(const RecentEpochs&) const = default;
+};
+
 }  // namespace gamlp

@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -20,7 +20,7 @@
 #include "host/core/folder_lock.hpp"
 #include "host/data/standardize.hpp"
 #include "host/method/network.hpp"
-#include "host/train/metrics.hpp"
+#include "host/store/metrics.hpp"
 
 namespace gamlp {
 
@@ -74,5 +74,8 @@ class RunFolder {
   std::filesystem::path path_;
   std::shared_ptr<FolderLock> lock_;
 };
+
+// result.json of the folder; nothing when there is none, DataError when it is damaged.
+std::optional<nlohmann::json> read_result(const RunFolder& folder);
 
 }  // namespace gamlp

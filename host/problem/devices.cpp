@@ -1,4 +1,4 @@
-#include "host/train/devices.hpp"
+#include "host/problem/devices.hpp"
 
 #include <algorithm>
 #include <cstdlib>

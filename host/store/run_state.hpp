@@ -6,7 +6,7 @@
 #include <string>
 
 #include "host/core/error.hpp"
-#include "host/train/run_folder.hpp"
+#include "host/store/run_folder.hpp"
 
 namespace gamlp {
 

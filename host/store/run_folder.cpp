@@ -1,4 +1,4 @@
-#include "host/train/run_folder.hpp"
+#include "host/store/run_folder.hpp"
 
 #include <cstring>
 #include <limits>
@@ -8,8 +8,8 @@
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
 #include "host/methods/load_config.hpp"
-#include "host/train/checkpoint.hpp"
-#include "host/train/saved_model.hpp"
+#include "host/store/checkpoint.hpp"
+#include "host/store/saved_model.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;
@@ -137,6 +137,14 @@ void RunFolder::withdraw_result() const {
   if (!fs::remove(result_path(), error) && error) {
     throw IoError(result_path().string() + ": cannot remove: " + error.message());
   }
+}
+
+std::optional<nlohmann::json> read_result(const RunFolder& folder) {
+  std::error_code error;
+  if (!std::filesystem::exists(folder.result_path(), error)) return std::nullopt;
+  nlohmann::json result = nlohmann::json::parse(read_file(folder.result_path()), nullptr, false);
+  if (!result.is_object()) throw DataError(folder.result_path().string() + ": is not a JSON object");
+  return result;
 }
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-#include "host/train/metrics.hpp"
+#include "host/store/metrics.hpp"
 
 #include <cmath>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "host/train/saved_model.hpp"
+#include "host/store/saved_model.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -8,8 +8,8 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/half.hpp"
-#include "host/train/safetensors.hpp"
-#include "host/train/saved_config.hpp"
+#include "host/store/safetensors.hpp"
+#include "host/store/saved_config.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;

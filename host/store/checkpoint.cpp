@@ -1,4 +1,4 @@
-#include "host/train/checkpoint.hpp"
+#include "host/store/checkpoint.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
-#include "host/train/safetensors.hpp"
+#include "host/store/safetensors.hpp"
 
 namespace gamlp {
 namespace {

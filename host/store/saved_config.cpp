@@ -1,4 +1,4 @@
-#include "host/train/saved_config.hpp"
+#include "host/store/saved_config.hpp"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "host/train/problem.hpp"
+#include "host/problem/problem.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -15,7 +15,7 @@
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
 #include "host/methods/registry.hpp"
-#include "host/train/devices.hpp"
+#include "host/problem/devices.hpp"
 
 namespace gamlp {
 namespace {

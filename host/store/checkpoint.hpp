@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "host/method/stage_program.hpp"
-#include "host/train/convergence.hpp"
-#include "host/train/metrics.hpp"
+#include "host/store/metrics.hpp"
 
 namespace gamlp {
 

@@ -1,4 +1,4 @@
-#include "host/train/run_state.hpp"
+#include "host/store/run_state.hpp"
 
 #include <new>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "host/train/safetensors.hpp"
+#include "host/store/safetensors.hpp"
 
 #include <algorithm>
 #include <cstring>

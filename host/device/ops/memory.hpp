@@ -1,0 +1,53 @@
+// Memory: copies to, from and on a device, and the counter of iterations.
+#pragma once
+
+#include "host/device/ops/base.hpp"
+
+namespace gamlp::ops {
+
+struct Upload {  // host memory must stay valid until the stream has passed this op
+  static constexpr const char* name = "upload";
+  static constexpr Phase phase = Phase::copy;
+  bool operator==(const Upload&) const = default;
+  const std::byte* host = nullptr;
+  Bytes out;
+  void views(auto&& f) const { f("out", out); }
+};
+struct Download {
+  static constexpr const char* name = "download";
+  static constexpr Phase phase = Phase::copy;
+  bool operator==(const Download&) const = default;
+  ConstBytes in;
+  std::byte* host = nullptr;
+  void views(auto&& f) const { f("in", in); }
+};
+struct Copy {
+  static constexpr const char* name = "copy";
+  static constexpr Phase phase = Phase::copy;
+  bool operator==(const Copy&) const = default;
+  ConstBytes in;
+  Bytes out;
+  void views(auto&& f) const { f("in", in), f("out", out); }
+};
+struct Zero {
+  static constexpr const char* name = "zero";
+  static constexpr Phase phase = Phase::copy;
+  bool operator==(const Zero&) const = default;
+  Bytes out;
+  void views(auto&& f) const { f("out", out); }
+};
+struct Tick {  // iteration ← iteration + 1
+  static constexpr const char* name = "tick";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Tick&) const = default;
+  MatView<std::uint32_t> iteration;
+  void views(auto&& f) const { f("iteration", iteration); }
+};
+
+// Every op of this file.
+// clang-format off
+#define GAMLP_MEMORY_OPS(X) \
+  X(Upload) X(Download) X(Copy) X(Zero) X(Tick)
+// clang-format on
+
+}  // namespace gamlp::ops

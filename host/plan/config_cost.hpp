@@ -1,0 +1,36 @@
+// What a config will cost: bytes exchanged, flops, memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "host/config/config.hpp"
+#include "host/method/input.hpp"
+#include "host/method/partition.hpp"
+#include "host/problem/problem.hpp"
+
+namespace gamlp {
+
+// One stage with one device per layer, as far as communication goes.
+struct StageCost {
+  std::int64_t layers = 0, epochs = 0;
+  std::int64_t boundary_bytes = 0;  // per epoch, p and q of one boundary, with the bits of the last epochs
+  std::int64_t keyframe_bytes = 0;  // float32 activations that cross each boundary when the stage starts
+  double flops = 0;                 // of the products of an iteration
+  std::vector<LayerRange> ranges;   // layers of each device
+};
+
+// Needs the dataset.
+struct ConfigCost {
+  std::int64_t train = 0, inputs = 0, classes = 0;
+  InputKind input = InputKind::plain;
+  std::vector<std::string> notes;  // what was chosen automatically
+  std::vector<StageCost> stages;
+  double memory_bytes = 0;  // of the process at its peak, all devices and stages
+};
+
+// Resolves the method on the way.
+ConfigCost config_cost(Config& config, const ProblemCounts& counts);
+
+}  // namespace gamlp
