@@ -9,7 +9,7 @@
 
 namespace gamlp {
 
-// Documented in `gamlp --help` and in the README.
+// Documented in `gamlp --help` and in docs/getting-started.md.
 enum class ExitCode : int {
   ok = 0,
   internal = 1,     // a bug: an exception that no code below expected

@@ -1,4 +1,4 @@
-// The exact update (algorithm.md §9): n × n factorisations and the joint z–q step.
+// The exact update (docs/algorithm.md §4): n × n factorisations and the joint z–q step.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,4 +1,4 @@
-// The elementwise passes of the gradient update (algorithm.md §3).
+// The elementwise passes of the gradient update (docs/algorithm.md §3).
 #include <cmath>
 #include <cstring>
 

@@ -1,4 +1,4 @@
-// Graph augmentation, done once before training (algorithm.md §1): X = [H, ÃH, …, Ã^{K-1}H].
+// Graph augmentation, done once before training (docs/algorithm.md §1): X = [H, ÃH, …, Ã^{K-1}H].
 #pragma once
 
 #include <cstddef>

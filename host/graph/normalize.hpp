@@ -1,5 +1,5 @@
-// From a stored adjacency to the propagation operator Ã (algorithm.md §1). Adjacencies are square; without values every
-// entry weighs 1. Rows of every result are sorted and free of duplicates.
+// From a stored adjacency to the propagation operator Ã (docs/algorithm.md §1). Adjacencies are square; without values
+// every entry weighs 1. Rows of every result are sorted and free of duplicates.
 //
 // An adjacency is stored with row u and column v for an edge "u v". Row i of an operator is what node i gathers from,
 // so that a directed graph is transposed first (gathering) where features pass along the edges, from u to v, as they do

@@ -1,8 +1,8 @@
 // Activations f and the hidden layers' z-update.
 //
 // Both updates of the method minimise, per element,   (z − m)² + k (c − f(z))²   over z:
-//   gradient (algorithm.md §3.4):  m = (a + z_old)/2, c = q_l,              k = 1/2
-//   exact    (algorithm.md §9.4):  m = a + v,         c = p_{l+1} + u/ρ,    k = (ν2 ρ/(ν2+ρ))/ν
+//   gradient (docs/algorithm.md §3.4):  m = (a + z_old)/2, c = q_l,              k = 1/2
+//   exact    (docs/algorithm.md §4.4):  m = a + v,         c = p_{l+1} + u/ρ,    k = (ν2 ρ/(ν2+ρ))/ν
 #pragma once
 
 #include "host/math/elementary.hpp"
@@ -77,12 +77,12 @@ GAMLP_HD inline float prox_activation(Tanh f, float m, float c, float k) {
   return high_end ? far : near;
 }
 
-// q_l minimises (ρ/2)||p − q||² − <u, q> + (ν2/2)||q − f(z)||²  (algorithm.md §3.5, §9.5).
+// q_l minimises (ρ/2)||p − q||² − <u, q> + (ν2/2)||q − f(z)||²  (docs/algorithm.md §3.5, §4.5).
 GAMLP_HD inline float q_target(float p, float u, float fz, float rho, float nu2, float inverse_sum) {
   return (rho * p + u + nu2 * fz) * inverse_sum;
 }
 
-// u_l after q_l (algorithm.md §3.6).
+// u_l after q_l (docs/algorithm.md §3.6).
 GAMLP_HD inline float dual_step(float u, float p, float q, float rho) { return u + rho * (p - q); }
 
 // 1/τ of an unprojected gradient step of exact length: τ = (ν·image2 + c·gradient2)/gradient2, where

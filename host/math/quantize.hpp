@@ -1,4 +1,4 @@
-// Quantised exchange: grids, codes, packing, and the layout of a message (algorithm.md §4, §8, §9).
+// Quantised exchange: grids, codes, packing, and the layout of a message (docs/algorithm.md §6).
 //
 // A message holds scales (float32), then packed codes; the value that both sides keep is
 //     x̂ = base + (low + code · step)

@@ -1,5 +1,5 @@
 // The last layer's z-update: per node, minimise  logsumexp(z) − z_y + (ν/2)||z − a||²  over z in R^C
-// (algorithm.md §3.4, §9.4). Strictly convex, solved by damped Newton: gradient g = s − e_y + ν(z − a),
+// (docs/algorithm.md §3.4, §4.4). Strictly convex, solved by damped Newton: gradient g = s − e_y + ν(z − a),
 // Hessian diag(s) − ssᵀ + νI, inverted in O(C) by Sherman–Morrison.
 #pragma once
 

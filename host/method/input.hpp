@@ -1,5 +1,5 @@
 // What layer 1 trains on. With fewer training nodes than inputs (V < n0) the weights of layer 1 stay in the
-// span of the training inputs, so V coordinates represent them exactly (algorithm.md §8, §9):
+// span of the training inputs, so V coordinates represent them exactly (docs/algorithm.md §5):
 //   plain   x itself
 //   qr      x = r q with orthonormal rows in q: train W' = W qᵀ on r (V × V); W = W' q
 //           (ADMM's gradient steps and gradient descent: steps along rᵀ are those along xᵀ)

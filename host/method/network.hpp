@@ -1,4 +1,4 @@
-// Weights on the host: initialisation and growth (algorithm.md §6).
+// Weights on the host: initialisation and growth (docs/algorithm.md §8).
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The model's forward pass on a device (algorithm.md §1): class scores of rows of inputs, a block of rows at a time.
+// The model's forward pass on a device (docs/algorithm.md §1): class scores of rows of inputs, a block of rows at a
+// time.
 #pragma once
 
 #include <cstdint>

@@ -131,7 +131,7 @@ void AdmmMethod::resolve(MethodConfig& method, const ModelConfig& model, const P
   AdmmConfig m = admm_;
   if (m.update == Update::automatic) {
     // The exact blocks cost 4.5 products of 2n²V per layer and 7n³ for the factorisations: worth it, and
-    // needed for accuracy, once there are several training nodes per neuron (algorithm.md §9).
+    // needed for accuracy, once there are several training nodes per neuron (docs/algorithm.md §4).
     const bool exact = shape.train_nodes >= 4 * model.width;
     m.update = exact ? Update::exact : Update::gradient;
     if (why) {
@@ -199,7 +199,7 @@ std::vector<double> AdmmMethod::layer_costs(const std::vector<std::int64_t>& wid
   return costs;
 }
 
-// algorithm.md §3 and §9: four products per layer with the gradient update; three, the Gram matrix, and the
+// docs/algorithm.md §3 and §4: four products per layer with the gradient update; three, the Gram matrix, and the
 // factorisations of two n × n matrices with the exact one; fewer for layer 1.
 double AdmmMethod::product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first,
                                  InputKind input) const {

@@ -38,7 +38,8 @@ class AdmmMethod final : public Method {
   std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
   MemoryKind saved_memory() const override { return MemoryKind::variables; }
 
-  // Objective: the augmented Lagrangian L_ρ (algorithm.md §2) with the weight decay. Residual: Σ_l ||p_{l+1} − q_l||².
+  // Objective: the augmented Lagrangian L_ρ (docs/algorithm.md §2) with the weight decay. Residual: Σ_l ||p_{l+1} −
+  // q_l||².
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
 
   std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;

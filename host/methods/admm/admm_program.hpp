@@ -1,4 +1,5 @@
-// The ADMM iteration (pdADMM-G, pdADMM-G-Q) as a program over the seam. Neighbours exchange p and q (algorithm.md §5).
+// The ADMM iteration (pdADMM-G, pdADMM-G-Q) as a program over the seam. Neighbours exchange p and q (docs/algorithm.md
+// §7).
 //
 // One iteration k, streams `compute` and `exchange`:
 //   compute   p of layers last … first | W, b of all layers | z, q, u of layers last … first

@@ -1,4 +1,4 @@
-// The exact update (algorithm.md §9): p, and W with b, as exact block minimisers through n × n Cholesky factors;
+// The exact update (docs/algorithm.md §4): p, and W with b, as exact block minimisers through n × n Cholesky factors;
 // z and q jointly. t = z − v. 4.5 products of 2n²V flops per layer and about 7n³ for the factors.
 //
 // The bias is minimised with W without a ridge of its own: inputs and targets are centred by their column

@@ -1,4 +1,4 @@
-// The gradient update (algorithm.md §3): p_l ← p_l − g/τ, W_l ← W_l − G/θ with exact τ and θ, four products of
+// The gradient update (docs/algorithm.md §3): p_l ← p_l − g/τ, W_l ← W_l − G/θ with exact τ and θ, four products of
 // 2 n m V flops per layer. r = W p + b − z is carried along:  r ← r − (W g)/τ,  r ← r − (G p)/θ.
 //
 // A projected p needs W Δ of the projected change Δ. So that this is the only product, τ is then the curvature
