@@ -60,7 +60,7 @@ class Subject {
     };
     const int layers = static_cast<int>(config.stages.back().layers);
     tell_failure(group, [&] {
-      scalars_.resize(static_cast<std::size_t>(layers * make_method(config)->scalars()));
+      scalars_.resize(static_cast<std::size_t>(layers) * static_cast<std::size_t>(make_method(config)->scalars()));
       runner_.build(layers, runner_.initial(layers, config.train.seed));
       runner_.start();
       run(layers + 3);  // past the first gradients, which take an extra product each

@@ -92,7 +92,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   for (const BoundaryMessage& message : spec.method->messages(spec.nodes, config_.model.width, epoch)) {
     slot.record.bits.emplace_back(message.name, message.bits);
   }
-  slot.scalars.resize(static_cast<std::size_t>(spec.layers() * spec.method->scalars()));
+  slot.scalars.resize(static_cast<std::size_t>(spec.layers()) * static_cast<std::size_t>(spec.method->scalars()));
   slot.bytes.resize(static_cast<std::size_t>(runner_.active()));
   const bool last = epoch + 1 == stage_config.epochs;
   if (last || (epoch + 1) % config_.train.evaluate_every == 0) {

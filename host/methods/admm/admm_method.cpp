@@ -16,7 +16,7 @@ namespace gamlp {
 namespace {
 
 // A worker moves about so many floats per value and iteration.
-constexpr double kFloats = 30.0;
+constexpr double kAdmmFloats = 30.0;
 
 std::string codec_text(const CodecConfig& codec) {
   if (codec.bits == 32) return "float32";
@@ -194,7 +194,7 @@ std::vector<double> AdmmMethod::layer_costs(const std::vector<std::int64_t>& wid
     } else {
       flops = 4.0 * product;
     }
-    costs.push_back(flops + kFloatFlops * kFloats * v * m);
+    costs.push_back(flops + kFloatFlops * kAdmmFloats * v * m);
   }
   return costs;
 }

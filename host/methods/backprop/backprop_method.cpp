@@ -11,7 +11,7 @@ namespace gamlp {
 namespace {
 
 // A worker moves about so many floats per value and iteration, and per weight.
-constexpr double kFloats = 12.0, kWeightFloats = 7.0;
+constexpr double kBackpropFloats = 12.0, kWeightFloats = 7.0;
 
 }  // namespace
 
@@ -82,7 +82,7 @@ std::vector<double> BackpropMethod::layer_costs(const std::vector<std::int64_t>&
   for (std::size_t l = 1; l < widths.size(); ++l) {
     const double n = static_cast<double>(widths[l - 1]), m = static_cast<double>(widths[l]);
     const double product = 2.0 * n * m * v;
-    costs.push_back((l == 1 ? 2.0 : 3.0) * product + kFloatFlops * (kFloats * v * m + kWeightFloats * m * n));
+    costs.push_back((l == 1 ? 2.0 : 3.0) * product + kFloatFlops * (kBackpropFloats * v * m + kWeightFloats * m * n));
   }
   return costs;
 }
@@ -106,7 +106,7 @@ std::shared_ptr<const Method> BackpropMethod::frozen_at(std::int64_t) const {
 TrainingFigures BackpropMethod::figures(const StageSpec& spec, const std::vector<double>& scalars,
                                         std::int64_t epoch) const {
   TrainingFigures figures;
-  const auto last = static_cast<std::size_t>((spec.layers() - 1) * BackpropProgram::kScalars);
+  const auto last = static_cast<std::size_t>(spec.layers() - 1) * BackpropProgram::kScalars;
   figures.risk = figures.objective = scalars[last + BackpropProgram::kLoss];
   figures.residual = figures.relative_residual = std::nan("");
   if (std::isfinite(figures.risk)) return figures;
