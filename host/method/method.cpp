@@ -8,4 +8,14 @@ BoundaryBytes sum_of(const std::vector<BoundaryMessage>& messages) {
   return sum;
 }
 
+std::vector<double> Method::layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
+                                        InputKind input) const {
+  std::vector<double> costs;
+  for (std::size_t l = 1; l < widths.size(); ++l) {
+    const std::int64_t n = widths[l - 1], m = widths[l];
+    costs.push_back(product_flops(n, m, nodes, l == 1, input) + kFloatFlops * moved_floats(n, m, nodes));
+  }
+  return costs;
+}
+
 }  // namespace gamlp

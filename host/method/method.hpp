@@ -85,11 +85,12 @@ class Method {
                                  std::string* why) const = 0;
   // Relative cost of one iteration of each layer, in flops: its products, and its elementwise passes as the flops that
   // their memory traffic takes the time of. widths: inputs, hidden …, classes.
-  virtual std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
-                                          InputKind input) const = 0;
+  std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes, InputKind input) const;
   // Flops of the products and factorisations of one iteration of a layer of n inputs and m outputs.
   virtual double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first,
                                InputKind input) const = 0;
+  // Floats of memory that the elementwise passes of one iteration of such a layer move.
+  virtual double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const = 0;
   // What crosses each boundary between hidden layers of `width` neurons in `epoch` (0-based) of a stage, in the order
   // of sending, and beside it when a stage starts.
   virtual std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const = 0;

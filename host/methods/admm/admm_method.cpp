@@ -179,24 +179,8 @@ InputKind AdmmMethod::choose_input(const ProblemShape& shape, std::int64_t width
   return exact() ? plain_or_kernel(shape, why) : plain_or_qr(shape, width, epochs, why);
 }
 
-std::vector<double> AdmmMethod::layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
-                                            InputKind input) const {
-  std::vector<double> costs;
-  const double v = static_cast<double>(nodes);
-  for (std::size_t l = 1; l < widths.size(); ++l) {
-    const double n = static_cast<double>(widths[l - 1]), m = static_cast<double>(widths[l]);
-    const double product = 2.0 * n * m * v;
-    double flops;
-    if (l == 1) {
-      flops = input == InputKind::kernel ? 2.0 * v * v * m : 2.0 * product + (exact() ? 2.0 * n * n * m : 0.0);
-    } else if (exact()) {
-      flops = 3.0 * product + 3.0 * n * n * v + 3.0 * n * n * n + 4.0 * n * n * m;
-    } else {
-      flops = 4.0 * product;
-    }
-    costs.push_back(flops + kFloatFlops * kAdmmFloats * v * m);
-  }
-  return costs;
+double AdmmMethod::moved_floats(std::int64_t, std::int64_t m, std::int64_t nodes) const {
+  return kAdmmFloats * static_cast<double>(nodes) * static_cast<double>(m);
 }
 
 // docs/algorithm.md §3 and §4: four products per layer with the gradient update; three, the Gram matrix, and the

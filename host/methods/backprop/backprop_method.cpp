@@ -75,16 +75,9 @@ InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t w
   return optimizer_ == Optimizer::gd ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
 }
 
-std::vector<double> BackpropMethod::layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
-                                                InputKind) const {
-  std::vector<double> costs;
-  const double v = static_cast<double>(nodes);
-  for (std::size_t l = 1; l < widths.size(); ++l) {
-    const double n = static_cast<double>(widths[l - 1]), m = static_cast<double>(widths[l]);
-    const double product = 2.0 * n * m * v;
-    costs.push_back((l == 1 ? 2.0 : 3.0) * product + kFloatFlops * (kBackpropFloats * v * m + kWeightFloats * m * n));
-  }
-  return costs;
+double BackpropMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const {
+  const double outputs = static_cast<double>(m);
+  return kBackpropFloats * static_cast<double>(nodes) * outputs + kWeightFloats * outputs * static_cast<double>(n);
 }
 
 // Layer 1 needs no gradient of its inputs.

@@ -26,8 +26,7 @@ class BackpropMethod final : public Method {
   // QR for gradient descent alone: optimisers that scale each weight by itself train otherwise in other coordinates.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
-  std::vector<double> layer_costs(const std::vector<std::int64_t>& widths, std::int64_t nodes,
-                                  InputKind input) const override;
+  double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
   // Activations up, gradients down, in float32.
   std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
