@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "host/cli/commands.hpp"
@@ -13,6 +14,7 @@
 #include "host/cli/set_up_guard.hpp"
 #include "host/cli/table.hpp"
 #include "host/core/error.hpp"
+#include "host/core/join.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
@@ -187,13 +189,11 @@ namespace {
 
 // Of all methods, for the help.
 std::string changeable_keys() {
-  std::string text;
+  std::set<std::string> keys;
   for (const auto& method : all_methods()) {
-    for (const std::string& key : method->changeable_keys()) {
-      if (text.find(key) == std::string::npos) text += (text.empty() ? "" : ", ") + key;
-    }
+    for (const std::string& key : method->changeable_keys()) keys.insert(key);
   }
-  return text;
+  return joined({keys.begin(), keys.end()});
 }
 
 struct ResumeArguments {

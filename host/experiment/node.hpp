@@ -9,15 +9,10 @@
 
 #include "host/config/explain.hpp"
 #include "host/core/error.hpp"
+#include "host/core/join.hpp"
 #include "host/experiment/experiment.hpp"
 
 namespace gamlp {
-
-inline std::string joined(const std::vector<std::string>& words) {
-  std::string out;
-  for (const std::string& word : words) out += (out.empty() ? "" : ", ") + word;
-  return out;
-}
 
 // A value of the file with its place, for messages.
 class Node {

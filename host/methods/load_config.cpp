@@ -5,6 +5,7 @@
 #include "host/config/check.hpp"
 #include "host/config/explain.hpp"
 #include "host/config/json_text.hpp"
+#include "host/core/join.hpp"
 #include "host/methods/registry.hpp"
 
 namespace gamlp {
@@ -19,14 +20,6 @@ bool holds(const Lines& lines, const std::string& line) {
   return std::find(lines.begin(), lines.end(), line) != lines.end();
 }
 
-std::string joined(const Lines& words) {
-  std::string text;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
-  }
-  return text;
-}
-
 // The methods that read a key.
 std::string owners(const std::string& key) {
   const Lines names = method_names();
@@ -35,7 +28,7 @@ std::string owners(const std::string& key) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (holds(methods[i]->keys(), key)) all.push_back(names[i]);
   }
-  return joined(all);
+  return joined(all, " and ");
 }
 
 // Keys of other methods that someone has set all the same.

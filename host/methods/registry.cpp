@@ -1,6 +1,7 @@
 #include "host/methods/registry.hpp"
 
 #include "host/core/error.hpp"
+#include "host/core/join.hpp"
 #include "host/methods/admm/admm_method.hpp"
 #include "host/methods/backprop/backprop_method.hpp"
 
@@ -39,12 +40,10 @@ std::vector<std::string> method_names() {
 }
 
 MethodPointer make_method(const MethodConfig& method, const ExchangeConfig& exchange) {
-  std::string known;
   for (const Registered& one : kMethods) {
     if (one.name == method.name) return one.make(method, exchange);
-    known += (known.empty() ? "" : ", ") + std::string(one.name);
   }
-  throw ConfigError("method.name: unknown method \"" + method.name + "\"; known are " + known);
+  throw ConfigError("method.name: unknown method \"" + method.name + "\"; known are " + joined(method_names()));
 }
 
 std::vector<MethodPointer> all_methods() {
