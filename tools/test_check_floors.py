@@ -51,6 +51,18 @@ class Floors(unittest.TestCase):
         self.write("cuda/kernels/p.cu", '#include "host/train/trainer.hpp"\n')
         self.assertEqual(len(self.problems()), 1)
 
+    def test_a_row_of_its_own_beside_the_row_for_all_folders(self) -> None:
+        rows = "| `host/methods/*` | a method each | methods/common |\n| `host/methods` | the registry | methods/* |\n"
+        table = TABLE + rows + "| `host/methods/common` | shared | math |\n"
+        self.write("host/methods/common/method.hpp", '#include "host/math/prox.hpp"\n')
+        self.write("host/methods/adam/adam.hpp", '#include "host/methods/common/method.hpp"\n')
+        self.assertEqual(self.problems(table), [])
+        self.write("host/methods/adam/adam.hpp", '#include "host/math/prox.hpp"\n')
+        self.write("host/methods/common/method.hpp", '#include "host/methods/adam/adam.hpp"\n')
+        self.assertEqual([line.split(",")[0] for line in self.problems(table)],
+                         ["host/methods/common/method.hpp:1: methods/common includes host/methods/adam/adam.hpp",
+                          "host/methods/adam/adam.hpp:1: methods/adam includes host/math/prox.hpp"][::-1])
+
     def test_a_row_for_each_folder_of_a_folder(self) -> None:
         table = TABLE + "| `host/methods` | the registry | core methods/* |\n| `host/methods/*` | a method each | math |\n"
         self.write("host/methods/registry.cpp", '#include "host/methods/adam/adam.hpp"\n#include "host/core/files.hpp"\n')

@@ -1,6 +1,6 @@
-// Messages between the CUDA devices of one process, also between several that share a GPU: a copy on the receiver's
-// exchange stream, between events. A device's thread waits until its peer has enqueued its half, never until it has
-// run.
+// The transport between the CUDA devices of one process by copies. Several devices may share a GPU. The receiver's
+// exchange stream copies the message, after an event that says that it is ready and before one that says that it was
+// taken. The thread of a device waits until its peer has enqueued its half, and never until that has run.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace gamlp {
 
-// One end per device. Streams given to exchange() are CudaStreams.
+// Returns one end per device. The streams given to exchange() must be CudaStreams.
 std::vector<std::unique_ptr<Transport>> create_copy_transports(int size);
 
 }  // namespace gamlp

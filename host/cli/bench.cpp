@@ -93,11 +93,13 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   expect_same_program(group, config, build_text());
   group.set_timeouts({config.distributed.timeout, config.distributed.stall_timeout});
   const std::vector<Compared> compared = compared_devices(args, config, group);
+  config.devices = compared.front().devices.text();
   agree(group, [&] {
     if (!first) return;
-    config.devices = compared.front().devices.text();  // prepares the problem
     locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
-    start.problem = make_problem(config, hardware_threads(), compared.front().devices);
+    PreparedProblem prepared = prepare_problem(config, hardware_threads(), compared.front().devices);
+    config = std::move(prepared.config);
+    start.problem = std::move(prepared.problem);
   });
   broadcast_start(group, start);
   const Problem& problem = start.problem;

@@ -14,9 +14,9 @@
 #include "host/data/load.hpp"
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
-#include "host/method/network.hpp"
-#include "host/method/predictor.hpp"
-#include "host/method/settings.hpp"
+#include "host/methods/common/network.hpp"
+#include "host/methods/common/predictor.hpp"
+#include "host/methods/common/settings.hpp"
 #include "host/methods/load_config.hpp"
 
 namespace gamlp::cli {

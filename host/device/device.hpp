@@ -1,12 +1,12 @@
-// The seam between the method and what runs it: Device, Stream, Event, Buffer.
+// The seam between a method and what runs it: Device, Stream, Event, Buffer.
 //
-// A method is a program over these. It enqueues ops (ops.hpp) on streams; nothing it calls waits for a
-// result, except synchronize(), which only the driver calls. Implementations: CPU workers (host/cpu), CUDA
-// devices and a simulator. Rules that every implementation keeps:
-//   - ops of one stream run in the order of enqueueing; streams are ordered only by events;
-//   - what an op may read and write is what its const and mutable views say (ops.hpp);
-//   - memory belongs to the Buffer that allocate() returned; no op allocates;
-//   - an error of an earlier op surfaces as a DeviceError at a later call on the same device.
+// A method is a program over these. It enqueues ops (ops.hpp) on streams. No call that a method makes waits for a
+// result. Only the driver (host/train) waits, by synchronize(). There are three implementations: CPU workers
+// (host/cpu), CUDA devices (cuda/device) and a simulator (host/sim). All of them keep these rules:
+//   - The ops of one stream run in the order in which they were enqueued. Only events order one stream after another.
+//   - An op reads what its const views show, and writes what its mutable views show (ops.hpp). It touches nothing else.
+//   - Memory belongs to the Buffer that allocate() returned. No op allocates.
+//   - When an op fails, a later call on the same device throws a DeviceError.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ struct MemoryUse {
   std::size_t peak = 0;
 };
 
-// Device memory with one owner. Returned by Device::allocate, zero-filled, aligned to at least 64 bytes.
+// Device memory with one owner. Device::allocate() returns it filled with zeros and aligned to at least 64 bytes.
 class Buffer {
  public:
   // What an implementation hands over: releases the memory when destroyed.
@@ -66,15 +66,15 @@ class Buffer {
   std::unique_ptr<Storage> storage_;
 };
 
-// Seconds that a device spent: by phase of the ops that it ran, waiting for messages, and copying messages; and in
-// which messages of its were under way, from when it was ready for them until it had them.
+// Where a device's time went, in seconds.
 struct DeviceTimes {
-  std::array<double, 5> phase{};  // indexed by Phase (ops.hpp)
-  double wait = 0.0;
-  double exchange = 0.0;
-  double under_way = 0.0;
+  std::array<double, 5> phase{};  // in ops, by the phase that they belong to: indexed by Phase (ops.hpp)
+  double wait = 0.0;              // in which computing stood still because a message had not arrived
+  double exchange = 0.0;          // in which computing stood still because the device copied a message
+  double under_way = 0.0;         // in which a message was on its way, from when the device was ready for it
 
-  // Of the exchange: what computing stood still for, waiting for a slower neighbour included, and the rest.
+  // Exposed is the exchange that made the iteration longer. It includes the wait for a neighbour that computes longer.
+  // Hidden is the exchange that ran while the device computed.
   double exposed() const { return wait + exchange; }
   double hidden() const { return under_way > exposed() ? under_way - exposed() : 0.0; }
   DeviceTimes& operator+=(const DeviceTimes& other) {
@@ -84,7 +84,7 @@ struct DeviceTimes {
   }
 };
 
-// What a program is about to enqueue: "p" of layer 3 in epoch 7. Strings live as long as the program (literals).
+// What a program is about to enqueue, for instance step "p" of layer 3 in epoch 7. `step` is a string literal.
 struct StepLabel {
   const char* step = "";
   int layer = 0;           // 1-based; 0: of no layer
@@ -95,7 +95,7 @@ struct StepLabel {
 class Event {
  public:
   virtual ~Event() = default;
-  // Waits on the host until the point of the last record() has passed. Driver only.
+  // The host waits until the stream has passed the point of the last record(). Only the driver calls this.
   virtual void synchronize() = 0;
 };
 
@@ -104,20 +104,20 @@ class Stream {
   virtual ~Stream() = default;
   virtual void enqueue(const Op& op) = 0;
   virtual void record(Event& event) = 0;
-  // Later ops of this stream start after the point that `event` had recorded when wait() was called; at once when it
-  // had recorded none. `protects`: the memory that this order protects, for reports; unique to the place in the
-  // program.
+  // The stream runs nothing that is enqueued later until the point has passed that `event` had recorded by the time of
+  // this call. Where it had recorded none, the stream does not wait. `protects` names the memory that this order
+  // protects. Reports of races show it, so every place in a program has a text of its own.
   virtual void wait(Event& event, const char* protects) = 0;
   // Names the ops enqueued from here on, for reports and timelines.
   virtual void label(const StepLabel&) {}
-  // Waits on the host until everything enqueued has run. Driver only.
+  // The host waits until everything that was enqueued has run. Only the driver calls this.
   virtual void synchronize() = 0;
 };
 
-// Values of a tensor that leaves most of a GPU idle.
+// A tensor of at most so many values leaves most of a GPU idle.
 inline constexpr std::int64_t kSmallTensor = std::int64_t{1} << 18;
 
-// exchange: carries only messages (transport.hpp); on a GPU it has the higher priority.
+// A stream of kind `exchange` carries only messages (transport.hpp). On a GPU it has the higher priority.
 enum class StreamKind { compute, exchange };
 
 class Device {
@@ -132,8 +132,8 @@ class Device {
   virtual int parallel_ops() const { return 1; }
   virtual MemoryUse memory() const = 0;
   virtual DeviceTimes times() const = 0;
-  // From now on every op, wait and group of messages is told to `sink`, which outlives the device; null: none is.
-  // Only while the device is idle.
+  // From now on the device tells `sink` of every op, wait and group of messages. Null ends that. The sink outlives the
+  // device. The caller makes sure that the device is idle.
   virtual void trace(TraceSink* sink) = 0;
 };
 

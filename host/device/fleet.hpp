@@ -1,6 +1,6 @@
-// The devices of a run as a driver sees them: for each a context, and a queue of tasks that enqueue on it. What a task
-// throws reaches the driver when it waits; tasks that have not run by then are dropped. Of a run of several processes
-// (host/dist) a fleet holds the devices of its process; tasks for the others are those processes' own.
+// The devices of a run as a driver sees them. Each has a context, and a queue of tasks that enqueue work on it. When a
+// task throws, the driver's next wait throws the same, and the fleet drops the tasks that have not run. In a run of
+// several processes (host/dist) a fleet has only the devices of its own process, the local ones.
 #pragma once
 
 #include <cstdint>
@@ -17,19 +17,20 @@ class Fleet {
   virtual ~Fleet() = default;
   virtual int size() const = 0;  // devices of the run
   virtual bool local(int /*rank*/) const { return true; }
-  // Of a local device, as everything below.
+  // Here and below, `rank` is that of a local device.
   virtual const DeviceContext& context(int rank) const = 0;
 
-  // Tasks of one device run one after the other. A task that waits on the host may only wait for what tasks posted
-  // before it, on any device, complete.
+  // The tasks of one device run one after the other. A task may wait on the host, but only for work that earlier posted
+  // tasks, of any device, complete.
   virtual void post(int rank, std::function<void()> task) = 0;
-  // The same task for the local ones of devices 0 … count−1. Returns a ticket for wait().
+  // Posts the task for each local device of 0 … count−1. Returns a ticket for wait().
   virtual std::uint64_t post_all(int count, const std::function<void(int rank)>& task) = 0;
-  // Waits until every task posted (by the ticket's call) has run; tickets are waited for in order, once.
+  // Waits until all tasks have run, or all that were posted up to the ticket's call. The caller waits for its tickets in
+  // order, once each.
   virtual void wait() = 0;
   virtual void wait(std::uint64_t ticket) = 0;
 
-  // Sums over the local devices. times() and memory() only while they are idle.
+  // Sums over the local devices, which must be idle for times() and memory().
   TransportCounters traffic() const;
   DeviceTimes times() const;
   std::vector<MemoryUse> memory() const;

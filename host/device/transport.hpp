@@ -1,12 +1,13 @@
-// Messages between devices: typed bytes, point to point, in groups. The transport knows nothing of p and q.
+// Messages between devices: bytes, point to point, in groups. A transport does not know what they mean.
 //
-// Rules, those of NCCL (so that a program that is right here is right there):
-//   - exchange() enqueues ONE group on a stream: all of its sends and receives progress together, and the
-//     stream goes on when all of them are complete;
-//   - messages between one pair of devices match in the order of enqueueing; there are no tags;
-//   - both sides name the same size; a buffer must stay untouched until the group is complete (order by event), or
-//     until the wait for it has thrown: after that no peer touches it;
-//   - after abort(), or when a peer fails, every pending and later call throws DeviceError naming the cause.
+// Every transport keeps the rules of NCCL, so that a program that is right on one is right on all:
+//   - exchange() enqueues one group on a stream. All sends and receives of the group progress together. The stream goes
+//     on when all of them are complete.
+//   - The messages from one device to another match in the order of enqueueing. There are no tags.
+//   - Sender and receiver name the same size.
+//   - The program leaves a buffer alone until its group is complete, and orders that by an event. After a wait for the
+//     group has thrown, no peer touches the buffer any more.
+//   - After abort(), or when a peer fails, every pending and later call throws a DeviceError that names the cause.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@
 
 namespace gamlp {
 
-// What a message carries. It does not travel: checkers and timelines read it, and both sides must name the same.
+// What a message carries. The label does not travel: the simulator and timelines read it. Both sides name the same.
 enum class WireType { bytes, float32 };
 struct MessageLabel {
   const char* what = "";
@@ -53,14 +54,14 @@ class Transport {
   virtual int size() const = 0;
   virtual void exchange(Stream& stream, std::span<const Send> sends, std::span<const Receive> receives) = 0;
   virtual TransportCounters counters() const = 0;
-  // Makes every end fail with `reason`; the first reason stays. Callable from any thread.
+  // Makes every end fail with `reason`. Of several reasons the first stays. Any thread may call this.
   virtual void abort(const std::string& reason) noexcept = 0;
-  // After the last exchange is complete: the end of this end, in good order. Nothing of it fails any more, nor makes
-  // others fail. Destruction does it too.
+  // Closes this end in good order, once its last exchange is complete. From then on it cannot fail, nor make others
+  // fail. The destructor does the same.
   virtual void close() noexcept {}
 };
 
-// What a program runs on. Transport rank = position of the device among those of the run.
+// What a program runs on. The transport's rank is the position of the device among those of the run.
 struct DeviceContext {
   Device* device = nullptr;
   Stream* compute = nullptr;

@@ -1,6 +1,9 @@
-// The last layer's z-update: per node, minimise  logsumexp(z) − z_y + (ν/2)||z − a||²  over z in R^C
-// (docs/algorithm.md §3.4, §4.4). Strictly convex, solved by damped Newton: gradient g = s − e_y + ν(z − a),
-// Hessian diag(s) − ssᵀ + νI, inverted in O(C) by Sherman–Morrison.
+// The z-update of the last layer (docs/algorithm.md §3.4, §4.4). For each node it minimises, over z in R^C,
+//
+//     f(z) = logsumexp(z) − z_y + (ν/2) ‖z − a‖²
+//
+// f is strictly convex. Newton's method with damped steps finds its minimum. With s = softmax(z) the gradient is
+// g = s − e_y + ν (z − a), and the Hessian is diag(s) − s sᵀ + ν I. The Sherman–Morrison formula inverts that in O(C).
 #pragma once
 
 #include <cstdint>
@@ -9,9 +12,11 @@
 
 namespace gamlp {
 
-// Who works on a node: alone, or as one of several neighbouring threads of a GPU (cuda/kernels/softmax_step.cu), each
-// of which has the classes first(), first() + stride(), …. What a lane writes others may read after fence(). Nodes
-// whose threads go together end together: all() says whether every one of them is done.
+// The threads that work on a node, called lanes. OneLane is a thread that works alone. On a GPU several neighbouring
+// threads share a node (cuda/kernels/softmax_step.cu), and each has the classes first(), first() + stride(), ….
+//   sum(), least(), most()  combine a value of every lane of the node.
+//   fence()                 what a lane has written before it, the other lanes may read after it.
+//   all()                   whether all nodes are done whose lanes run in lockstep with these: they end together.
 struct OneLane {
   GAMLP_HD std::int64_t first() const { return 0; }
   GAMLP_HD std::int64_t stride() const { return 1; }
@@ -22,7 +27,7 @@ struct OneLane {
   GAMLP_HD void fence() const {}
 };
 
-// s = softmax(z); returns logsumexp(z) − z_y, the node's cross-entropy.
+// Writes s = softmax(z), and returns the node's cross-entropy, logsumexp(z) − z_y. z and s have `classes` values.
 template <class Lanes = OneLane>
 GAMLP_HD float softmax_risk(const float* z, std::int64_t classes, std::int64_t label, float* s, Lanes lanes = {}) {
   const std::int64_t first = lanes.first(), stride = lanes.stride();
@@ -41,10 +46,10 @@ GAMLP_HD float softmax_risk(const float* z, std::int64_t classes, std::int64_t l
   return std::log(sum) + (top - z[label]);
 }
 
-// z holds the starting point on entry and the minimiser on return; s is scratch of `classes` values.
-// The step t = ln(1+R)/R, R the range of the Newton direction, is what makes every step a descent step:
-// along a direction of range R the third derivative of logsumexp is at most R times the second.
-// Stops when the largest gradient component is below 1e-6 + ν|z|·1e-6, or after 60 steps.
+// On entry z holds the starting point, on return the minimiser. s is scratch of `classes` values.
+// The step has the length t = ln(1 + R) / R, where R is the range (largest − smallest) of the Newton direction. With
+// it every step descends, because along that direction the third derivative of logsumexp is at most R times the second.
+// It stops when the largest component of the gradient is below 1e-6 + 1e-6 · ν · max|z|, or after 60 steps.
 template <class Lanes = OneLane>
 GAMLP_HD void softmax_prox(const float* a, std::int64_t classes, std::int64_t label, float nu, float* z, float* s,
                            Lanes lanes = {}) {

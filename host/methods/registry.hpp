@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 
 namespace gamlp {
 

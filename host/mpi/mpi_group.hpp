@@ -1,13 +1,14 @@
-// Processes started by an MPI launcher as a ProcessGroup, and their transport.
+// The ProcessGroup of processes that an MPI launcher started.
 //
-// MPI carries bytes only; order, waiting and failure are ours. All calls into MPI are non-blocking and made under one
-// mutex (MPI_THREAD_SERIALIZED is enough). A service thread in each process
-//   - carries messages on while the devices compute (MPI libraries do so only inside calls),
-//   - sends signs of life to rank 0, rank 0 to all, and finds who is dead (by Linux's pidfd on the same host), stopped
-//   or
-//     cut off (by silence),
+// MPI only carries bytes. This class itself orders them, waits for them, and detects failures. It calls MPI under one
+// mutex, so that MPI_THREAD_SERIALIZED is enough, and makes only calls that do not block. Each process has a service
+// thread. The service thread
+//   - carries messages on while the devices compute, because MPI libraries progress only inside calls;
+//   - sends signs of life: rank 0 to every process, every other process to rank 0;
+//   - finds processes that are dead (on the same host by Linux's pidfd), and processes that are stopped or cut off (by
+//     their silence);
 //   - tells the others when this process fails.
-// After a failure nothing calls MPI any more: its memory may go, and no peer is waited for.
+// After a failure nobody calls MPI any more. So the memory of messages may be freed, and nobody waits for a peer.
 #pragma once
 
 #include <atomic>
@@ -34,19 +35,19 @@
 
 namespace gamlp::mpi {
 
-// A message in pieces, few of them under way at a time: what else goes the same way, signs of life above all, need not
-// wait for the whole of it.
+// A message, cut into pieces. Only a few pieces are under way at a time, so that other messages, above all signs of
+// life, need not wait for the whole of a large one.
 class Transfer {
  public:
   Transfer() = default;
-  // Both begin it; under the group's mutex.
+  // Both begin the transfer. The caller holds the group's mutex, as for test() and cancel().
   static Transfer send(int peer, std::span<const std::byte> message, MPI_Comm comm);
   static Transfer receive(int peer, std::span<std::byte> message, MPI_Comm comm);
 
-  // Goes on with it; true when complete; under the mutex. Throws DeviceError for what MPI reports, and for a message of
-  // another size.
+  // Carries it on, and returns whether it is complete. Throws DeviceError for an error that MPI reports, and when the
+  // sender's message has another size.
   bool test();
-  // Gives up what is not complete; under the mutex.
+  // Gives up the pieces that are not complete.
   void cancel();
   int peer() const { return peer_; }
   bool receives() const { return receives_; }
@@ -63,16 +64,16 @@ class Transfer {
   std::vector<MPI_Request> pieces_;  // under way, in order
 };
 
-// Something that the service thread carries on.
+// What the service thread carries on. It holds the mutex when it calls carry_on().
 class Carried {
  public:
   virtual ~Carried() = default;
-  virtual void carry_on() noexcept = 0;  // under the mutex
+  virtual void carry_on() noexcept = 0;
 };
 
 class MpiGroup final : public ProcessGroup {
  public:
-  // `ending`: set when a signal asked this process to end.
+  // A signal handler sets `ending` when a signal asks this process to end.
   explicit MpiGroup(const std::atomic<bool>& ending);
   ~MpiGroup() override;
   MpiGroup(const MpiGroup&) = delete;
@@ -96,7 +97,8 @@ class MpiGroup final : public ProcessGroup {
   std::mutex& mutex() { return mpi_; }
   MPI_Comm data() const { return data_; }
   double stall_timeout() const { return stall_.load(); }
-  // The service thread looks after `carried` until it is removed; both under the mutex. `large`: often.
+  // The service thread carries `carried` on until it is removed. The caller holds the mutex. For `large` messages the
+  // thread comes round more often.
   void add(Carried& carried, bool large);
   void remove(Carried& carried, bool large);
 
@@ -123,13 +125,13 @@ class MpiGroup final : public ProcessGroup {
   MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL, watch_ = MPI_COMM_NULL;
   std::vector<Carried*> carried_, carrying_;
   std::atomic<int> large_{0};
-  std::vector<int> watched_;        // who sends signs of life here, and is sent some
-  std::set<int> parted_;            // of them, who has sent its last message
+  std::vector<int> watched_;        // ranks that send signs of life here, and that this process sends some
+  std::set<int> parted_;            // those of them that have sent their last message
   std::vector<MPI_Request> beats_;  // signs of life under way, by rank
   double next_beat_ = 0;
   std::optional<SignsOfLife> signs_;
 
-  mutable std::mutex state_;  // what follows
+  mutable std::mutex state_;  // guards the members down to ending_
   std::condition_variable changed_;
   std::vector<Peer> peers_;
   ExitCode code_ = ExitCode::device;

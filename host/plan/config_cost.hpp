@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "host/config/config.hpp"
-#include "host/method/input.hpp"
-#include "host/method/partition.hpp"
+#include "host/methods/common/input.hpp"
+#include "host/methods/common/partition.hpp"
 #include "host/problem/problem.hpp"
 
 namespace gamlp {

@@ -9,7 +9,7 @@
 
 #include "host/config/devices.hpp"
 #include "host/device/trace.hpp"
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 #include "host/plan/machine.hpp"
 #include "host/train/evaluator.hpp"
 

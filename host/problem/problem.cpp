@@ -53,26 +53,24 @@ Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std:
   return augment(propagation, dataset, nodes, options);
 }
 
-// Chooses where the config leaves it open, and standardises the features.
-void standardize_problem(DatasetConfig& config, Dataset& dataset, const std::vector<std::int32_t>& train,
-                         Problem& problem) {
-  problem.scales = summarize_scales(dataset);
-  const bool wide = problem.scales.spread() > wide_spread;
-  const std::string found = dataset.origin + ": the scales of the features reach from " + scale_text(problem.scales);
-  if (!config.standardize) {
-    config.standardize = choose_standardize(problem.scales);
-    if (*config.standardize == Standardize::columns) {
-      problem.notes.push_back(found + ": every column is standardised (dataset.standardize \"columns\")");
-    } else if (*config.standardize == Standardize::scale) {
-      problem.notes.push_back(found + ": all are brought to scale 1 (dataset.standardize \"scale\")");
+// How the features are standardised, where the config leaves it open.
+Standardize chosen_standardize(const DatasetConfig& config, const std::string& origin, const ScaleSummary& scales,
+                               std::vector<std::string>& notes) {
+  const std::string found = origin + ": the scales of the features reach from " + scale_text(scales);
+  if (config.standardize) {
+    if (*config.standardize != Standardize::columns && scales.spread() > wide_spread) {
+      notes.push_back("warning: " + found + ", with which training sees the largest only; " +
+                      "dataset.standardize \"columns\" brings them together");
     }
-  } else if (*config.standardize != Standardize::columns && wide) {
-    problem.notes.push_back("warning: " + found + ", with which training sees the largest only; " +
-                            "dataset.standardize \"columns\" brings them together");
+    return *config.standardize;
   }
-  problem.standardized = *config.standardize;
-  measure_features(dataset, train, *config.standardize, problem.preparation);
-  standardize(dataset, problem.preparation);
+  const Standardize chosen = choose_standardize(scales);
+  if (chosen == Standardize::columns) {
+    notes.push_back(found + ": every column is standardised (dataset.standardize \"columns\")");
+  } else if (chosen == Standardize::scale) {
+    notes.push_back(found + ": all are brought to scale 1 (dataset.standardize \"scale\")");
+  }
+  return chosen;
 }
 
 }  // namespace
@@ -122,23 +120,31 @@ ProblemCounts count_problem(const DatasetConfig& config) {
   return counts;
 }
 
-Problem make_problem(Config& config, int threads) { return make_problem(config, threads, choose_devices(config)); }
+PreparedProblem prepare_problem(const Config& config, int threads) {
+  return prepare_problem(config, threads, choose_devices(config));
+}
 
-Problem make_problem(Config& config, int threads, const ChosenDevices& devices) {
-  Problem problem;
+PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDevices& devices) {
+  PreparedProblem prepared{given, {}};
+  Config& config = prepared.config;
+  Problem& problem = prepared.problem;
   Stopwatch watch;
-  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(config.dataset); });
-  const Split split = make_split(dataset, config.dataset.split);
+  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(given.dataset); });
+  const Split split = make_split(dataset, given.dataset.split);
   check_split_labels(dataset, split);
   problem.notes = dataset.notes;
   problem.preparation.class_ids = dataset.class_ids;
-  standardize_problem(config.dataset, dataset, split.train, problem);
+  problem.scales = summarize_scales(dataset);
+  problem.standardized = chosen_standardize(given.dataset, dataset.origin, problem.scales, problem.notes);
+  config.dataset.standardize = problem.standardized;
+  measure_features(dataset, split.train, problem.standardized, problem.preparation);
+  standardize(dataset, problem.preparation);
   problem.dataset_name = dataset.name;
   problem.nodes = dataset.nodes();
   problem.edges = dataset.adjacency.entries();
   problem.features = dataset.features();
   problem.classes = dataset.classes;
-  problem.inputs = config.dataset.hops * dataset.features();
+  problem.inputs = given.dataset.hops * dataset.features();
   problem.load_seconds = watch.lap();
 
   if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
@@ -172,7 +178,7 @@ Problem make_problem(Config& config, int threads, const ChosenDevices& devices) 
   problem.reduce_seconds = watch.lap();
   dataset = Dataset();
   return_freed_memory();
-  return problem;
+  return prepared;
 }
 
 }  // namespace gamlp

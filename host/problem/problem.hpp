@@ -10,7 +10,7 @@
 #include "host/config/config.hpp"
 #include "host/data/dataset.hpp"
 #include "host/data/standardize.hpp"
-#include "host/method/input.hpp"
+#include "host/methods/common/input.hpp"
 
 namespace gamlp {
 
@@ -48,11 +48,18 @@ struct Problem {
   ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
-// Loads (paths as they are), splits, augments and reduces. Resolves config.method (see resolve_method) as it depends on
-// the shape. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments (of several
-// processes: this one's), where that fails the CPU, with a note.
-Problem make_problem(Config& config, int threads, const ChosenDevices& devices);
-Problem make_problem(Config& config, int threads);  // with the devices of the config
+// A problem, and its config with every choice made.
+struct PreparedProblem {
+  Config config;
+  Problem problem;
+};
+
+// Loads the dataset (paths as they are) and splits it; makes the choices that `config` leaves to the program, which
+// depend on the data (choose_standardize(), resolve_problem()); augments, and reduces. A resolved config stays as it
+// is. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments (of several
+// processes: this one's); where it fails the CPU does, with a note.
+PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices);
+PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 
 // What to warn of where training ended with an accuracy (of the training nodes, 0 … 1) near that of always naming their
 // largest class: within a tenth of the way from there to 1. Nothing where it did not.

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/stage_program.hpp"
 #include "host/store/metrics.hpp"
 
 namespace gamlp {

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 
 namespace gamlp {
 

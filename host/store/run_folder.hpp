@@ -19,7 +19,7 @@
 #include "host/config/config.hpp"
 #include "host/core/folder_lock.hpp"
 #include "host/data/standardize.hpp"
-#include "host/method/network.hpp"
+#include "host/methods/common/network.hpp"
 #include "host/store/metrics.hpp"
 
 namespace gamlp {

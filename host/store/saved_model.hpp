@@ -9,7 +9,7 @@
 
 #include "host/config/config.hpp"
 #include "host/data/standardize.hpp"
-#include "host/method/network.hpp"
+#include "host/methods/common/network.hpp"
 
 namespace gamlp {
 

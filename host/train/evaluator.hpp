@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "host/method/predictor.hpp"
+#include "host/methods/common/predictor.hpp"
 #include "host/problem/problem.hpp"
 #include "host/store/metrics.hpp"
 

@@ -194,10 +194,11 @@ void broadcast_config(ProcessGroup& group, Config& config) {
 
 void broadcast_start(ProcessGroup& group, TrainingStart& start) {
   if (group.size() == 1) return;
-  broadcast_config(group, start.config);
   Problem& problem = start.problem;
   Json json;
   if (group.rank() == 0) {
+    json["method"] = start.config.method.options.json();
+    json["standardize"] = static_cast<int>(problem.standardized);
     json["inputs"] = problem.inputs;
     json["classes"] = problem.classes;
     json["kind"] = static_cast<int>(problem.input.kind);
@@ -215,6 +216,8 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
   }
   json = Json::parse(broadcast_text(group, json.dump()));
   if (group.rank() != 0) {
+    start.config.method.options.json() = json.at("method");
+    start.config.dataset.standardize = problem.standardized = static_cast<Standardize>(json.at("standardize").get<int>());
     problem.inputs = json.at("inputs");
     problem.classes = json.at("classes");
     problem.input.kind = static_cast<InputKind>(json.at("kind").get<int>());

@@ -9,7 +9,7 @@
 #include "host/device/fleet.hpp"
 #include "host/device/trace_log.hpp"
 #include "host/dist/process_group.hpp"
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/stage_program.hpp"
 #include "host/problem/problem.hpp"
 #include "host/store/checkpoint.hpp"
 
@@ -40,14 +40,16 @@ std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet);
 std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet);
 std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet);
 
-// What rank 0 has prepared: the config with everything chosen, the sizes of the problem and the training labels, and
-// where a resumed run stands (without its tensors).
+// What a run starts with: the problem, its config with every choice made, and where a resumed run stands.
 struct TrainingStart {
   Config config;
   Problem problem;
   std::optional<Checkpoint> from;
 };
+// Afterwards every process has rank 0's config.
 void broadcast_config(ProcessGroup& group, Config& config);
+// Every process has the same config but for the choices that rank 0 has made. Afterwards the others have these too, the
+// sizes of the problem, the training labels, and where a resumed run stands (without its tensors).
 void broadcast_start(ProcessGroup& group, TrainingStart& start);
 
 // Afterwards rank 0's timeline has every device's, on its clock.

@@ -8,7 +8,7 @@
 
 #include "host/config/config.hpp"
 #include "host/cpu/cpu_device.hpp"
-#include "host/method/partition.hpp"
+#include "host/methods/common/partition.hpp"
 #include "host/problem/problem.hpp"
 #include "host/store/checkpoint.hpp"
 

@@ -8,7 +8,7 @@
 
 #include "host/device/fleet.hpp"
 #include "host/dist/process_group.hpp"
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 #include "host/problem/problem.hpp"
 
 namespace gamlp {

@@ -309,8 +309,16 @@ struct Book {
   Reporter& reporter;
 };
 
-// Trains on every process of the group. `config`: rank 0's; it throws where there is none, as does what fills in the
-// rest of `start` when it is known what devices there are. All three are rank 0's alone, and empty elsewhere.
+// Makes the problem of a config, and the choices that the config leaves to the program.
+void prepare_start(TrainingStart& start, const ChosenDevices& devices) {
+  PreparedProblem prepared = prepare_problem(start.config, hardware_threads(), devices);
+  start.config = std::move(prepared.config);
+  start.problem = std::move(prepared.problem);
+}
+
+// Trains on every process of the group. `begin` gives the config, whose paths are absolute, and what to resume from.
+// `prepare` then makes the problem, when it is known what devices there are. Both may throw. They and the book are rank
+// 0's alone, and empty elsewhere.
 TrainResult train_together(const std::function<TrainingStart()>& begin,
                            const std::function<void(TrainingStart&, const ChosenDevices&)>& prepare, const Book* book,
                            const TrainOptions& options) {
@@ -325,6 +333,8 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   if (!options.create_fleet) {
     devices = choose_devices(start.config, group);
     group.name_devices(devices.names());
+    // config.json repeats the run wherever it lies, with the same number of workers.
+    start.config.devices = devices.text();
   }
   agree(group, [&] {
     if (book != nullptr) prepare(start, options.create_fleet ? choose_devices(start.config) : devices);
@@ -332,7 +342,7 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   broadcast_start(group, start);
   if (group.size() > 1 && start.config.distributed.dataset == DatasetReading::each_process) {
     agree(group, [&] {
-      if (book == nullptr) start.problem = make_problem(start.config, hardware_threads(), devices);
+      if (book == nullptr) start.problem = prepare_problem(start.config, hardware_threads(), devices).problem;
     });
     expect_same_problem(group, start.problem);
   }
@@ -381,13 +391,13 @@ TrainResult train_in(const Book& book, StateKeeper& state, const std::function<T
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
                   Reporter& reporter, const TrainOptions& options) {
   StateKeeper state(folder);
-  const auto begin = [&] { return TrainingStart{config, {}, {}}; };
+  const auto begin = [&] {
+    locate_dataset(config.dataset, config_folder);
+    return TrainingStart{config, {}, {}};
+  };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     if (!devices.note.empty()) reporter.message(devices.note);
-    // config.json repeats the run wherever it lies, with the same number of workers.
-    start.config.devices = devices.text();
-    locate_dataset(start.config.dataset, config_folder);
-    start.problem = make_problem(start.config, hardware_threads(), devices);
+    prepare_start(start, devices);
     folder.write_config(start.config);
     state.begins();
     reporter.prepared(start.problem, start.config, devices);
@@ -412,12 +422,11 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
                         ", or add a stage");
     }
     if (options.group->size() > 1) fit_devices(start.config, options.group->size());
+    locate_dataset(start.config.dataset, folder.path());
     return start;
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
-    if (!options.create_fleet) start.config.devices = devices.text();
-    locate_dataset(start.config.dataset, folder.path());
-    start.problem = make_problem(start.config, hardware_threads(), devices);
+    prepare_start(start, devices);
     check_inputs(folder, start.from->input_probe, start.problem.input, reporter);
     folder.truncate_metrics(start.from->epoch);
     state.begins();

@@ -10,7 +10,7 @@
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/math/random.hpp"
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/stage_program.hpp"
 #include "host/methods/admm/admm_config.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
 #include "host/methods/backprop/backprop_config.hpp"

@@ -99,8 +99,8 @@ TEST_CASE("whichever call of the augmentation fails, it ends with an error and l
 TEST_CASE("what a GPU cannot augment the CPU does, and says so") {
   use_cuda();
   fake_cuda::reset({.memory = 2000});
-  Config gpu = small_config({"devices=cuda:0"}), cpu = small_config();
-  const Problem a = make_problem(gpu, 1), b = make_problem(cpu, 1);
+  const Problem a = prepare_problem(small_config({"devices=cuda:0"}), 1).problem;
+  const Problem b = prepare_problem(small_config(), 1).problem;
   REQUIRE(!a.notes.empty());
   check_says(a.notes.back(), "augmented on the CPU, not on cuda:0: augmentation: blocks of ");
   for (std::size_t part = 0; part < 3; ++part) {
@@ -110,8 +110,7 @@ TEST_CASE("what a GPU cannot augment the CPU does, and says so") {
   }
   // One hop is the features as they are: nothing is asked of the GPU.
   fake_cuda::reset({.memory = 2000});
-  Config one = small_config({"devices=cuda:0", "dataset.hops=1"});
-  const Problem c = make_problem(one, 1);
+  const Problem c = prepare_problem(small_config({"devices=cuda:0", "dataset.hops=1"}), 1).problem;
   CHECK(std::none_of(c.notes.begin(), c.notes.end(),
                      [](const std::string& note) { return note.find("on the CPU") != std::string::npos; }));
   CHECK(fake_cuda::counts().live == 0);

@@ -32,8 +32,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
       {"method.name=adam", "method.microbatches=4", "dataset.hops=9"}};
   for (const auto& overrides : cases) {
     for (const int devices : {1, 2, 5}) {
-      Config config = wide_config(overrides);
-      const Problem problem = make_problem(config, 1);
+      const auto [config, problem] = prepare_problem(wide_config(overrides), 1);
       StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
       runner.build(6, runner.initial(6, 0));
       runner.start();
@@ -83,7 +82,7 @@ TEST_CASE("the sizes of a problem are known without it") {
            {"dataset.split.kind=file", "dataset.generate.shape=cora"}}) {
     Config config = small_config(overrides);
     const ProblemCounts counts = count_problem(config.dataset);
-    const Problem problem = make_problem(config, 1);
+    const Problem problem = prepare_problem(config, 1).problem;
     INFO((overrides.empty() ? "default" : overrides.back()));
     CHECK(counts.shape.train_nodes == problem.shape().problem.train_nodes);
     CHECK(counts.shape.inputs == problem.inputs);
@@ -190,8 +189,7 @@ TEST_CASE("a schedule of bits counts epoch by epoch") {
 }
 
 TEST_CASE("config.partition is what runs") {
-  Config config = wide_config({"partition=[1, 4, 1]"});
-  const Problem problem = make_problem(config, 1);
+  const auto [config, problem] = prepare_problem(wide_config({"partition=[1, 4, 1]"}), 1);
   CHECK(device_count(config) == 3);
   StageRunner runner(config, problem, create_cpu_fleet(3, 1));
   const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};

@@ -14,8 +14,7 @@ TEST_CASE("an evaluation counts what the scores say") {
 }
 
 TEST_CASE("a part without nodes has no accuracy") {
-  Config config = small_config();
-  Problem problem = make_problem(config, 1);
+  auto [config, problem] = prepare_problem(small_config(), 1);
   problem.parts[1] = {};
   CpuDevice device(0, 1);
   const auto stream = device.create_stream("evaluation", StreamKind::compute);
@@ -28,8 +27,7 @@ TEST_CASE("a part without nodes has no accuracy") {
 }
 
 TEST_CASE("the forecast of an evaluation's memory is what it allocates") {
-  Config config = small_config();
-  const Problem problem = make_problem(config, 1);
+  const auto [config, problem] = prepare_problem(small_config(), 1);
   for (const bool resident : {false, true}) {
     const EvaluationShape shape = evaluation_shape(config, problem.shape(), problem.part_nodes(), resident);
     CpuDevice device(0, 1);

@@ -25,11 +25,11 @@ TEST_CASE("a training accuracy near that of naming the largest class is warned o
 TEST_CASE("a resolved config names how the features were standardised") {
   Config config = small_config();
   CHECK(!config.dataset.standardize);
-  const Problem problem = make_problem(config, 1);
-  CHECK(config.dataset.standardize == Standardize::none);
-  CHECK(problem.preparation.factor.empty());
+  const PreparedProblem prepared = prepare_problem(config, 1);
+  CHECK(prepared.config.dataset.standardize == Standardize::none);
+  CHECK(prepared.problem.preparation.factor.empty());
   config.dataset.standardize = Standardize::columns;
-  CHECK(make_problem(config, 1).preparation.factor.size() == 12);
+  CHECK(prepare_problem(config, 1).problem.preparation.factor.size() == 12);
 }
 
 }  // namespace gamlp::test

@@ -95,8 +95,9 @@ inline reference::Dense scores_of(const reference::State& s, const reference::De
 class ReferenceRun {
  public:
   ReferenceRun(const ReferenceCase& which, const Config& config) : case_(which), config_(config) {
-    Config resolved = config;
-    problem_ = make_problem(resolved, 1);
+    PreparedProblem prepared = prepare_problem(config, 1);
+    const Config& resolved = prepared.config;
+    problem_ = std::move(prepared.problem);
     rules_.f = which.f;
     rules_.nu = *admm_of(resolved).nu, rules_.rho = *admm_of(resolved).rho;
     rules_.beta = 0.9, rules_.nu2 = 4.0, rules_.kappa = 0.05, rules_.lambda = 10.0;

@@ -1,7 +1,7 @@
 // Layer 1's input for ADMM: beside x, what the exact update computes from it once per run.
 #pragma once
 
-#include "host/method/input.hpp"
+#include "host/methods/common/input.hpp"
 #include "host/methods/admm/admm_config.hpp"
 
 namespace gamlp {

@@ -1,7 +1,7 @@
 // pdADMM-G and pdADMM-G-Q as a method: its constants, costs, messages and figures; the iteration is admm_program.hpp.
 #pragma once
 
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 #include "host/methods/admm/admm_config.hpp"
 
 namespace gamlp {

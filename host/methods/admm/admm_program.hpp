@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "host/config/exchange.hpp"
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/stage_program.hpp"
 #include "host/methods/admm/admm_input.hpp"
 
 namespace gamlp {

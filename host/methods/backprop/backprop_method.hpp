@@ -2,7 +2,7 @@
 #pragma once
 
 #include "host/math/optimizer.hpp"
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 #include "host/methods/backprop/backprop_config.hpp"
 
 namespace gamlp {

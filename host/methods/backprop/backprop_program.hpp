@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "host/math/optimizer.hpp"
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/stage_program.hpp"
 
 namespace gamlp {
 

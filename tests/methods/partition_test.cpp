@@ -1,4 +1,4 @@
-#include "host/method/partition.hpp"
+#include "host/methods/common/partition.hpp"
 
 #include <algorithm>
 #include <functional>

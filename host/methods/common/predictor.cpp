@@ -1,4 +1,4 @@
-#include "host/method/predictor.hpp"
+#include "host/methods/common/predictor.hpp"
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/stage_program.hpp"
 
 #include <algorithm>
 #include <utility>
 
 #include "host/core/error.hpp"
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 
 namespace gamlp {
 

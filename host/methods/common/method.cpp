@@ -1,4 +1,4 @@
-#include "host/method/method.hpp"
+#include "host/methods/common/method.hpp"
 
 namespace gamlp {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "host/device/device.hpp"
-#include "host/method/network.hpp"
-#include "host/method/settings.hpp"
+#include "host/methods/common/network.hpp"
+#include "host/methods/common/settings.hpp"
 
 namespace gamlp {
 

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "host/config/config.hpp"
-#include "host/method/input.hpp"
-#include "host/method/settings.hpp"
-#include "host/method/stage_program.hpp"
+#include "host/methods/common/input.hpp"
+#include "host/methods/common/settings.hpp"
+#include "host/methods/common/stage_program.hpp"
 
 namespace gamlp {
 

@@ -1,6 +1,6 @@
 // Initial weights, growth, and the forward pass of the model.
 #include "host/core/error.hpp"
-#include "host/method/predictor.hpp"
+#include "host/methods/common/predictor.hpp"
 #include "tests/admm/compare.hpp"
 
 using namespace gamlp;

@@ -1,4 +1,4 @@
-#include "host/method/input.hpp"
+#include "host/methods/common/input.hpp"
 
 #include <cmath>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "host/method/settings.hpp"
+#include "host/methods/common/settings.hpp"
 
 #include "host/core/error.hpp"
 #include "host/methods/admm/admm_scalars.hpp"

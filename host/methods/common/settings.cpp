@@ -1,4 +1,4 @@
-#include "host/method/settings.hpp"
+#include "host/methods/common/settings.hpp"
 
 namespace gamlp {
 

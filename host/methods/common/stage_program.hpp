@@ -16,10 +16,10 @@
 #include "host/device/device.hpp"
 #include "host/device/ops.hpp"
 #include "host/device/transport.hpp"
-#include "host/method/input.hpp"
-#include "host/method/network.hpp"
-#include "host/method/partition.hpp"
-#include "host/method/settings.hpp"
+#include "host/methods/common/input.hpp"
+#include "host/methods/common/network.hpp"
+#include "host/methods/common/partition.hpp"
+#include "host/methods/common/settings.hpp"
 
 namespace gamlp {
 

@@ -1,4 +1,4 @@
-#include "host/method/network.hpp"
+#include "host/methods/common/network.hpp"
 
 #include <algorithm>
 #include <cmath>

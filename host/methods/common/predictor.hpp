@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "host/device/device.hpp"
-#include "host/method/network.hpp"
+#include "host/methods/common/network.hpp"
 
 namespace gamlp {
 
