@@ -1,4 +1,4 @@
-// Makes the CUDA devices of this machine known to the program (host/device/accelerator.hpp).
+// use_cuda() makes the CUDA devices of this machine known to the program (host/device/accelerator.hpp).
 #pragma once
 
 namespace gamlp {

@@ -1,4 +1,4 @@
-// CUDA runtime errors as DeviceError.
+// Turns errors of the CUDA runtime into DeviceErrors.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -8,7 +8,7 @@
 
 namespace gamlp::cuda {
 
-// `call` and `object` name what was tried: "launch of kernel", "z_step".
+// Throws DeviceError for an error. `call` and `object` name what was tried: "launch of kernel", "z_step".
 inline void check(cudaError_t status, const char* call, const std::string& object = {}) {
   if (status == cudaSuccess) return;
   throw DeviceError(std::string("CUDA: ") + call + (object.empty() ? "" : " ") + object +

@@ -1,10 +1,10 @@
-// Column sums of a matrix while a pass over it runs: a thread keeps its columns (4 of them, where rows allow 16-byte
-// accesses) and walks down the rows, so that reading is coalesced and the sums stay in registers. Rows are split into
-// chunks, a block each; the last block of a column adds up the chunks in order. A Body holds pointers; its members run
-// on the device:
+// Sums the columns of a matrix in a pass over it. A thread keeps its columns (4 of them, where rows allow 16-byte
+// accesses) and walks down the rows. So reading is coalesced, and the sums stay in registers. Rows are split into
+// chunks, and each has a block. The last block of a column to finish adds up the chunks in order. A Body holds
+// pointers. Its members run on the device:
 //     start()                  once per thread
 //     each(i, column, sums)    Width values from flat index i on, in columns column …; adds to sums[0 … Width−1]
-//     total(column, sum)       one thread per column
+//     total(column, sum)       one thread per column, when its sum is complete
 #pragma once
 
 #include "cuda/core/reduce.hpp"
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kThreads) column_kernel(Body body, ColumnPlan 
       for (int k = 0; k < Width; ++k) sums[k] += static_cast<double>(part[k]);
     }
   }
-  // Over the threads of a column, in order; the first of them then holds the sum of the chunk.
+  // Sums over the threads of a column, in order. The first of them then holds the sum of the chunk.
   const auto down = [&] {
     __syncthreads();
     if (mine) {
@@ -103,7 +103,7 @@ void sum_columns(Queue& queue, const char* name, Index rows, Index cols, Members
   }
 }
 
-// Width values at i: one aligned access.
+// Loads, or stores, Width values at i by one aligned access.
 template <int Width>
 __device__ void load_some(const float* from, Index i, float (&x)[Width]) {
   if constexpr (Width == 4) {

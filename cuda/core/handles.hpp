@@ -1,4 +1,4 @@
-// Owners of CUDA runtime objects. Destructors ignore errors: what failed was told by the call before.
+// Owners of CUDA runtime objects. Destructors ignore errors, because the call that failed before has reported them.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace gamlp::cuda {
 
-// `Destroy`: a runtime function that takes the handle.
+// Owns a handle. `Destroy` is the runtime function that releases it.
 template <class T, auto Destroy>
 class Handle {
  public:
@@ -43,7 +43,7 @@ inline EventHandle create_event(unsigned flags = cudaEventDisableTiming) {
   return EventHandle(event);
 }
 
-// Makes a device the calling thread's; what CUDA calls then create and launch belongs to it.
+// Makes a device the calling thread's. What CUDA calls of the thread then create and launch belongs to it.
 inline void use_device(int ordinal) {
   thread_local int current = -1;
   if (current == ordinal) return;

@@ -1,9 +1,11 @@
-// What kernel sources see of CUDA. The same sources are compiled by the host compiler for the executor of tests/simt,
-// which brings its own __global__, threadIdx, __syncthreads and so on.
+// What kernel sources see of CUDA. The host compiler compiles the same sources for the executor of tests/simt, which
+// brings its own __global__, threadIdx, __syncthreads and so on.
 //
-// Rules for kernels: launched by launch(), fixed shared memory by GAMLP_SHARED, dynamic shared memory by
-// dynamic_shared(), 16-byte accesses by load4() and store4(), no inline PTX. What a kernel computes does not depend on
-// the device: grids follow from shapes alone, and so does the order of sums.
+// Rules for kernels:
+//   - launch() launches them.
+//   - They get fixed shared memory by GAMLP_SHARED, and dynamic shared memory by dynamic_shared().
+//   - They make 16-byte accesses by load4() and store4(), and have no inline PTX.
+//   - What they compute does not depend on the device. Grids follow from shapes alone, and so does the order of sums.
 #pragma once
 
 #include <cstddef>
@@ -33,7 +35,7 @@ struct Grid {
 };
 
 inline Index divided_up(Index a, Index b) { return (a + b - 1) / b; }
-// Blocks that walk over the rest in turns.
+// At most kMaxBlocks blocks. They walk over the rest in turns.
 inline unsigned bounded_blocks(Index wanted) {
   return static_cast<unsigned>(wanted < 1 ? 1 : wanted > kMaxBlocks ? kMaxBlocks : wanted);
 }
@@ -67,7 +69,7 @@ T* dynamic_shared() {
 }
 #endif
 
-// 4 values from a multiple of 4 on; what is not below n reads as 0 and is not written.
+// 4 values from `first` on, a multiple of 4. Values that are not below n read as 0, and are not written.
 struct Four {
   float v[4];
 };
@@ -101,7 +103,7 @@ __device__ inline void store4(float* to, Index first, Index n, const Four& x) {
   }
 }
 
-// The same for 8, a thread's share of a tensor that is walked as one row of values.
+// The same for 8 values. They are a thread's share of a tensor that is walked as one row of values.
 struct Eight {
   float v[8];
 };
@@ -131,7 +133,7 @@ __device__ inline void store_words(unsigned char* to, const std::uint64_t (&word
 #endif
 }
 
-// Column (or row) of value i of a matrix with `cols` columns. A 64-bit division takes some 70 instructions.
+// Column (or row) of value i of a matrix with `cols` columns. They avoid 64-bit divisions, of some 70 instructions.
 __device__ inline Index column_of(Index i, Index cols) {
   if (((i | cols) >> 32) == 0) return static_cast<std::uint32_t>(i) % static_cast<std::uint32_t>(cols);
   return i % cols;
@@ -141,7 +143,7 @@ __device__ inline Index row_of(Index i, Index cols) {
   return i / cols;
 }
 
-// For values first … first+7 of a matrix below n the entries of a vector with one value per column.
+// Returns the entries of a vector, with one value per column, for the values first … first+7 of a matrix below n.
 __device__ inline Eight row_vector(const float* vector, Index first, Index n, Index cols) {
   Index column = column_of(first, cols);
   if (cols % 8 == 0) return load8(vector, column, cols);

@@ -1,5 +1,5 @@
-// One pass over tensors of n values: a thread takes 8 neighbouring values at a time, so that every access is 16 bytes
-// wide. A Body holds pointers and says what happens to 8 values; its members run on the device:
+// Makes one pass over tensors of n values. A thread takes 8 neighbouring values at a time, so that every access is 16
+// bytes wide. A Body holds pointers, and says what happens to 8 values. Its members run on the device:
 //     kSums                   how many sums it makes (0: none)
 //     start()                 once per thread, for what depends on scalars in device memory
 //     each(first, n, sums)    values first … first+7; what is not below n reads as 0 (kernel.hpp). Adds to sums
@@ -10,8 +10,8 @@
 
 namespace gamlp::cuda {
 
-// Threads and blocks for n values: all of them at once while there are few, then so many that every thread has several
-// turns. `least`: threads per block, a power of two.
+// Returns threads and blocks for n values. While there are few, all have a thread at once. Then every thread has
+// several turns. `least` is the least number of threads per block, a power of two.
 inline Grid flat_grid(Index n, unsigned least = kWarp) {
   unsigned threads = least;
   while (threads < kThreads && Index{8} * threads < n) threads *= 2;

@@ -1,6 +1,6 @@
-// What profilers see: ranges by iteration and step in the NVTX domain "gamlp", names of streams and threads, and the
-// window in which a profiler records (cudaProfilerStart … Stop). Inside the window ops are enqueued one by one, so that
-// a range encloses the launches of its kernels; elsewhere nothing is marked.
+// What profilers see: ranges by iteration and step in the NVTX domain "gamlp", the names of streams and threads, and
+// the window in which a profiler records (cudaProfilerStart … Stop). Inside the window a device enqueues its ops one by
+// one, so that a range encloses the launches of its kernels. Outside nothing is marked.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -11,13 +11,14 @@
 
 namespace gamlp::cuda {
 
+// Opens or closes the window.
 void set_profiling(bool on);
 bool profiling();
 
 void name_stream(cudaStream_t stream, const std::string& name);
 void name_thread(const std::string& name);
 
-// The ranges of one thread: of the iteration, and in it of the step that labels name.
+// The ranges of one thread: that of the iteration, and in it that of the step that the last label names.
 class ProfileRanges {
  public:
   ~ProfileRanges() { close(); }

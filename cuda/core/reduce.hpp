@@ -1,6 +1,6 @@
-// Sums, minima and maxima over a tensor by one kernel, in an order that depends on the shape alone: threads fold in
-// float32 over 8 values, then in double; warps and blocks by a tree; the last block to finish folds what the blocks
-// left, in the order of the blocks.
+// Sums, minima and maxima over a tensor by one kernel, in an order that depends on the shape alone. Threads fold in
+// float32 over 8 values, then in double. Warps and blocks fold by a tree. The last block to finish folds what the
+// blocks left, in the order of the blocks.
 #pragma once
 
 #include "cuda/core/kernel.hpp"
@@ -9,7 +9,7 @@ namespace gamlp::cuda {
 
 enum class Fold { sum, least, most };
 
-// least and most keep NaN.
+// Fold::least and Fold::most keep NaN.
 template <Fold F, class T>
 __device__ T fold(T a, T b) {
   if constexpr (F == Fold::sum) return a + b;
@@ -22,7 +22,7 @@ __device__ constexpr double nothing() {
   return F == Fold::sum ? 0.0 : F == Fold::least ? kHuge : -kHuge;
 }
 
-// Over groups of `lanes` (a power of two) neighbouring lanes; the same value in each of them.
+// Folds over groups of `lanes` (a power of two) neighbouring lanes. Each lane of a group gets the same value.
 template <Fold F, class T>
 __device__ T lanes_fold(T x, unsigned lanes, unsigned mask) {
   for (unsigned step = lanes / 2; step > 0; step /= 2) {
@@ -33,7 +33,7 @@ __device__ T lanes_fold(T x, unsigned lanes, unsigned mask) {
   return x;
 }
 
-// Over a block of whole warps; the same value in every thread. `warps` is shared memory, a value per warp.
+// Folds over a block of whole warps. Every thread gets the same value. `warps` is shared memory, a value per warp.
 template <Fold F>
 __device__ double block_fold(double x, double* warps) {
   const unsigned warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp, count = blockDim.x / kWarp;
@@ -44,8 +44,8 @@ __device__ double block_fold(double x, double* warps) {
   return lanes_fold<F>(lane < count ? warps[lane] : nothing<F>(), kWarp, kAllLanes);
 }
 
-// True in every thread of the block that comes last of `blocks` to this place. What the others wrote before is then
-// visible to it.
+// Returns true in every thread of the block that comes last of `blocks` to this place. What the others wrote before is
+// then visible to it.
 __device__ inline bool last_block(unsigned* arrived, unsigned blocks) {
   GAMLP_SHARED(unsigned, last, 1);
   __syncthreads();
@@ -60,7 +60,7 @@ __device__ inline bool last_block(unsigned* arrived, unsigned blocks) {
   return mine;
 }
 
-// Folds x over a grid in x. True in thread 0 of the last block, where x then holds the totals.
+// Folds x over a grid in x. Returns true in thread 0 of the last block, where x then holds the totals.
 template <Fold... F>
 __device__ bool grid_fold(double (&x)[sizeof...(F)], const Partials& partials) {
   constexpr unsigned kCount = sizeof...(F);

@@ -1,14 +1,15 @@
-// A CUDA device of the seam. All calls on one device come from one thread at a time.
+// The CUDA device of the seam (host/device/device.hpp). All calls on one device come from one thread at a time.
 //
-// The compute stream collects the ops that it is given and enqueues them when order to something else is asked for: an
-// event, a copy to or from the host, a wait of the host. A list of ops that comes a second time is captured as a CUDA
-// graph and from then on replayed (op_replay.hpp), so that an iteration in which nothing changes costs one launch.
-// Downloads go through pinned memory: the host's copy is made when the host waits for the stream, or for an event
-// recorded after the download. So nothing in an iteration waits for the device; only a download of more than half of
-// that memory (8 MB), or of more than is free of it, makes the host wait.
+// The compute stream collects the ops that it is given. It enqueues them when order to something else is asked for: an
+// event, a copy to or from the host, or a wait of the host. A list of ops that comes a second time is captured as a
+// CUDA graph, and from then on replayed (op_replay.hpp). So an iteration in which nothing changes costs one launch.
 //
-// Where there are messages to wait for, events say how long the compute stream stood still for them and how long they
-// were under way: times().wait and .under_way.
+// Downloads go through pinned memory. The host makes its copy when it waits for the stream, or for an event recorded
+// after the download. So nothing in an iteration waits for the device. Only a download of more than half of that memory
+// (8 MB), or of more than is free of it, makes the host wait.
+//
+// Where there are messages to wait for, events say how long the compute stream stood still for them (times().wait), and
+// how long they were under way (times().under_way).
 #pragma once
 
 #include <atomic>
@@ -68,13 +69,13 @@ class CudaStream final : public Stream {
   void label(const StepLabel& label) override;
   void synchronize() override;
 
-  // For transports. Enqueues what was collected; the stream is the device's to launch on.
+  // For transports. Enqueues what was collected, and returns the stream to launch on.
   cudaStream_t ready();
-  // Round what a transport enqueues for a group of messages; `span`: how a timeline shows it.
+  // A transport calls them round what it enqueues for a group of messages. `span` is how a timeline shows the group.
   void begin_exchange(const Span& span);
   void end_exchange();
   CudaDevice& device() { return device_; }
-  // Of a compute stream.
+  // Only for a compute stream.
   const cuda::OpReplay::Counts& replay_counts() const { return replay_->counts(); }
 
  private:
@@ -133,8 +134,9 @@ class CudaDevice final : public Device {
   DeviceTimes times() const override { return times_; }
   void trace(TraceSink* sink) override;
 
-  // The run cannot go on, for `error`: what waits for this device, and what will, throws it, however the device goes
-  // on, once let_go() says that nothing else touches its memory any more. From any thread.
+  // fail() says that the run cannot go on, because of `error`. Every present and later wait for this device throws it,
+  // however the device goes on. But the wait returns only once let_go() says that nothing else touches the device's
+  // memory any more. Any thread may call them.
   void fail(std::exception_ptr error) noexcept;
   void let_go() noexcept;
   void throw_if_failed() const;

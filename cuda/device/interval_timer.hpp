@@ -1,5 +1,5 @@
-// How long parts of a stream's work take: a pair of events round each, read once they have passed and never waited
-// for. The parts of one timer follow each other on one stream.
+// Measures how long parts of a stream's work take. It records a pair of events round each part, reads them once they
+// have passed, and never waits for them. The parts of one timer follow each other on one stream.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -27,7 +27,7 @@ class IntervalTimer {
 
   void end(cudaStream_t stream) { check(cudaEventRecord(open_.back().second.get(), stream), "cudaEventRecord"); }
 
-  // Seconds of the parts that have passed since the last call. `all`: the host knows that all of them have.
+  // Returns the seconds of the parts that have passed since the last call. `all`: the host knows that all have passed.
   double take(bool all) {
     double seconds = 0;
     for (; !open_.empty(); open_.pop_front()) {

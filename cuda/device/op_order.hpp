@@ -1,5 +1,5 @@
-// The order that a list of ops needs, from the memory that its views name; and how to spread it over branches, so that
-// small ops run beside each other.
+// Finds the order that a list of ops needs, from the memory that its views name. Spreads the list over branches, so
+// that small ops run beside each other.
 #pragma once
 
 #include <cstddef>
@@ -10,16 +10,16 @@
 namespace gamlp::cuda {
 
 struct OpPlace {
-  // Earlier ops of the list, as few as say it all: two ops that touch the same byte, one of them writing, stay in
-  // order, and so do those of a branch, and those that use cuSOLVER.
+  // The earlier ops of the list that it comes after, as few as say it all. Two ops that touch the same byte, one of
+  // them writing, stay in order. So do the ops of a branch, and those that use cuSOLVER.
   std::vector<std::size_t> after;
-  // Of 0 … branches−1; the scratch memory of a branch is used by one op at a time.
+  // One of 0 … branches−1. One op at a time uses the scratch memory of a branch.
   unsigned branch = 0;
 };
 
 std::vector<OpPlace> order_of(const std::vector<Op>& ops, unsigned branches);
 
-// Whether all tensors of the list are small (kSmallTensor): such ops leave most of a GPU idle.
+// Whether all tensors of the list are small (kSmallTensor, kSmallColumns). Such ops leave most of a GPU idle.
 bool all_small(const std::vector<Op>& ops);
 
 }  // namespace gamlp::cuda

@@ -1,8 +1,7 @@
-// Lists of ops as CUDA graphs. A list that is met a second time is captured while it is enqueued; from then on it is
-// one launch. Lists are told apart by their ops, which name all of their memory, so a list that changed in any way is
-// another one. What cannot be captured, though tried thrice, is enqueued op by op. A list of ops on small tensors
-// becomes a graph in which only what touches the same memory is in order (op_order.hpp), so that layers run beside each
-// other.
+// Replays lists of ops as CUDA graphs. A list that comes a second time is captured as a graph. From then on it is one
+// launch. Lists are told apart by their ops, which name all of their memory. So a list that changed in any way is
+// another one. What cannot be captured in three attempts is enqueued op by op. A list of ops on small tensors becomes a
+// graph in which only what touches the same memory is in order (op_order.hpp), so that layers run beside each other.
 #pragma once
 
 #include <bitset>
@@ -20,14 +19,15 @@ namespace gamlp::cuda {
 
 class OpReplay {
  public:
-  // Graphs with branches: earlier toolkits lack edge data in the calls, without which library kernels cannot be
-  // followed.
+  // Whether graphs can have branches. The calls of earlier toolkits lack edge data, without which library kernels
+  // cannot be followed.
   static constexpr bool kCanBranch = CUDART_VERSION >= 13000;
 
   using Run = void (*)(const Op&, Queue);  // enqueues one op on the queue's stream
-  // `device`: the number of the queue's.
+  // `device` is the number of the device that the queue belongs to.
   OpReplay(int device, const Queue& queue, Run run) : device_(device), queue_(queue), run_(run) {}
 
+  // Enqueues a list of ops on the queue's stream.
   void enqueue(const std::vector<Op>& ops);
 
   struct Counts {

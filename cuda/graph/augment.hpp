@@ -1,10 +1,11 @@
-// Graph augmentation on a GPU: host/graph/augment.hpp's X by cuSPARSE products, a block of feature columns at a time.
+// Augments a graph on a GPU. It computes the X of host/graph/augment.hpp by cuSPARSE products, a block of feature
+// columns at a time.
 //
-// Device memory: two float buffers of N rows × the block's columns, one of the wanted rows, and the operator. Blocks
-// are of kBlockColumns columns where memory allows, so that runs are repeated bit by bit on any such GPU; an operator
-// that has no room beside blocks of kMinColumns columns is streamed from host memory in slabs of rows, for every hop of
-// every block. Sums are those of the library's deterministic algorithm: the same bits on every run on the same kind of
-// GPU, and for the same width of blocks; the CPU's but for rounding.
+// Device memory holds two float buffers of N rows × the block's columns, one of the wanted rows, and the operator.
+// Blocks have kBlockColumns columns where memory allows, so that runs are repeated bit by bit on any such GPU. An
+// operator that has no room beside blocks of kMinColumns columns is streamed from host memory in slabs of rows, for
+// every hop of every block. The library's deterministic algorithm makes the sums. They have the same bits on every run
+// on the same kind of GPU with the same width of blocks. From the CPU's they differ by rounding.
 #pragma once
 
 #include <cstddef>
@@ -22,17 +23,19 @@ namespace gamlp::cuda {
 inline constexpr std::int64_t kBlockColumns = AugmentOptions{}.column_block;
 inline constexpr std::int64_t kMinColumns = 16;
 
+// How the augmentation uses the device memory.
 struct AugmentPlan {
   std::int64_t columns = 0;       // of a block, a multiple of 4
   std::int64_t slab_entries = 0;  // of the operator that are on the device at a time
-  bool resident = true;           // all of it is
+  bool resident = true;           // the whole operator is on the device
 };
-// For `bytes` of device memory. Throws DeviceError saying how much the smallest blocks need.
+// Plans for `bytes` of device memory. Where they are too few, it throws a DeviceError that says how much the smallest
+// blocks need.
 AugmentPlan plan_augment(std::int64_t nodes, std::int64_t features, std::int64_t wanted, std::int64_t entries,
                          std::int64_t longest_row, std::size_t bytes);
 
-// Rows `nodes` of X, wanted × hops · features. A `note` says what is unusual (streaming), or is empty. `bytes`: of
-// device memory to plan with; 0: nine tenths of what is free.
+// Returns the rows `nodes` of X, wanted × hops · features. `note` receives what is unusual (streaming), or stays empty.
+// `bytes` is the device memory to plan with. 0: nine tenths of what is free.
 Matrix augment(int device, const Csr& propagation, const NodeFeatures& node_features,
                std::span<const std::int32_t> nodes, std::int64_t hops, std::string& note, std::size_t bytes = 0);
 

@@ -1,7 +1,8 @@
 // The quantising store of every kernel that produces p or q, and the load of what the neighbour sent (quantize.hpp).
 //
-// A thread has 8 neighbouring values: two 16-byte loads of each input, and as many bytes of codes as a code has bits.
-// A Rule says what is stored; its members run on the device, and values that are not below n are 0 in what they get:
+// A thread has 8 neighbouring values. These are two 16-byte loads of each input, and as many bytes of codes as a code
+// has bits. A Rule says what is stored. Its members run on the device. Values that are not below n are 0 in what
+// they get:
 //     State                            what it keeps of its inputs between the two calls
 //     kOld                             whether finish() wants the old values of out
 //     kSums                            how many sums finish() makes
@@ -9,9 +10,9 @@
 //     target(first, n, state, x)       the 8 targets from `first` on
 //     finish(first, n, state, old, fresh, sums)
 //     total(sums)                      one thread, when all sums are complete (kSums > 0)
-// A range over the whole tensor takes a pass of its own, which calls start() and target() alone.
+// A range over the whole tensor takes a pass of its own, which only calls start() and target().
 //
-// A group with NaN has NaN scales, and so its values become NaN: the driver's check then names the layer.
+// A group with NaN has NaN scales, so its values become NaN. The driver's check then names the layer.
 #pragma once
 
 #include "cuda/core/map.hpp"
@@ -19,7 +20,7 @@
 
 namespace gamlp::cuda {
 
-// Quantize (ops.hpp) as kernels take it. Without a message, message and packed are null.
+// Quantize (ops.hpp) in the form that kernels take. Without a message, message and packed are null.
 struct Codec {
   float* feedback = nullptr;  // or null
   float* scales = nullptr;
@@ -70,7 +71,8 @@ inline Codec make_codec(const Quantize& q, Index n) {
 
 // ---- codes ------------------------------------------------------------------------------------------
 
-// 8 codes of `Bits` bits at the start of their bytes, little end first; bytes without a code below n are not written.
+// Packs 8 codes of `Bits` bits at the start of their bytes, little end first. Bytes without a code below n stay as they
+// are.
 template <int Bits>
 __device__ void pack8(unsigned char* packed, Index first, Index n, const Eight& codes) {
   std::uint64_t words[2] = {0, 0};
@@ -160,7 +162,7 @@ __device__ inline Eight unpack_codes(const unsigned char* packed, Index first, I
 
 // ---- ranges -----------------------------------------------------------------------------------------
 
-// What the scales of a group come from.
+// The figures of a group that its scales come from.
 struct GroupRange {
   float low = 3.402823466e38f, high = -3.402823466e38f, magnitudes = 0.0f;
 
@@ -175,7 +177,7 @@ struct GroupRange {
   }
 };
 
-// The scales of one group of `count` values, into `out`.
+// Computes the scales of one group of `count` values into `out`.
 __device__ inline void scales_of(const Codec& codec, float low, float high, double magnitudes, Index count,
                                  float (&out)[2]) {
   out[0] = low;
@@ -191,8 +193,8 @@ __device__ inline void put_scales(const Codec& codec, Index group, const float (
   }
 }
 
-// The grid of the group of codec.block values to which this thread's 8 belong, its scales written by the group's first
-// thread. Called by all threads of the block, also those that have no values.
+// Returns the grid of the group of codec.block values to which this thread's 8 belong. The group's first thread writes
+// the scales. All threads of the block call it, also those that have no values.
 __device__ inline UniformGrid block_grid(const Codec& codec, const Eight& x, Index first, Index n) {
   GroupRange range;
   range.add(x, first, n);
@@ -231,7 +233,7 @@ __device__ inline UniformGrid block_grid(const Codec& codec, const Eight& x, Ind
 
 // ---- kernels ----------------------------------------------------------------------------------------
 
-// What is coded: the target, plus the error fed back (values only), minus what the receiver holds (differences only).
+// What is coded is the target, plus the error fed back (values only), minus what the receiver holds (differences only).
 __device__ inline void add_feedback(const Codec& codec, Index first, Index n, Eight& x) {
   if (codec.feedback == nullptr) return;
   const Eight e = load8(codec.feedback, first, n);
@@ -245,7 +247,7 @@ __device__ inline Eight minus(const Eight& a, const Eight& b) {
   return x;
 }
 
-// The scales of one range over the tensor. A whole block of threads walks together.
+// Computes the scales of one range over the tensor. A whole block of threads walks together.
 template <class Rule>
 __global__ void __launch_bounds__(kThreads)
     range_kernel(Rule rule, Codec codec, const float* out, Index n, Partials partials) {
@@ -280,7 +282,7 @@ __device__ inline Eight coded(const Codec& codec, std::uint32_t key, const Unifo
   return codes;
 }
 
-// x̂ of codes; `base`: what the receiver holds.
+// Returns x̂ of the codes. `base` is what the receiver holds.
 __device__ inline Eight decoded(const Codec& codec, const UniformGrid& grid, const Eight& codes, const Eight& base) {
   Eight x;
 #pragma unroll
@@ -295,7 +297,7 @@ __device__ inline void clear_beyond(Eight& x, Index first, Index n) {
   for (int k = 0; k < 8; ++k) x.v[k] = first + k < n ? x.v[k] : 0.0f;
 }
 
-// A group of values (4,096 at most) is in one block of threads.
+// One block of threads holds a group of values (4,096 at most).
 inline constexpr unsigned kMaxCodecThreads = 512;
 
 template <class Rule>
@@ -347,7 +349,7 @@ __global__ void __launch_bounds__(kMaxCodecThreads)
   }
 }
 
-// range_rule: makes the same targets in the pass of a range over the tensor.
+// Stores what `rule` says into `out`. range_rule makes the same targets in the pass of a range over the tensor.
 template <class RangeRule, class Rule>
 void quantize_store(Queue& queue, const char* name, const RangeRule& range_rule, const Rule& rule, const Quantize& q,
                     Mat out) {
@@ -367,7 +369,7 @@ void quantize_store(Queue& queue, const char* name, const Rule& rule, const Quan
   quantize_store(queue, name, rule, rule, q, out);
 }
 
-// The receiver's side: out ← x̂ of a message of n values. Rule: finish(first, n, fresh).
+// The receiver's side: out ← x̂ of a message of n values. A Rule has finish(first, n, fresh).
 template <class Rule>
 __global__ void __launch_bounds__(kThreads) receive_kernel(Rule rule, Codec codec, float* out, Index n) {
   UniformGrid grid{};

@@ -1,5 +1,6 @@
-// The ops on a CUDA device: one function per op, which enqueues kernels or library calls on the queue's stream. Needs
-// no CUDA header. Every kernel states its equation and the bytes of device memory that it moves per value.
+// The ops on a CUDA device. There is one function per op, which enqueues kernels or library calls on the queue's
+// stream. This header needs no CUDA header. Every kernel states its equation and the bytes of device memory that it
+// moves per value.
 #pragma once
 
 #include "cuda/core/queue.hpp"
@@ -7,9 +8,9 @@
 
 namespace gamlp::cuda {
 
-// In the file of the op's name, or of its family: products and factorisations in factors.cu, over cuda/linalg; copies
-// in copies.cpp; sums in sums.cu; the three softmax ops in softmax_step.cu; the exact update's elementwise inputs in
-// exact_inputs.cu; the scalars in scalars.cu.
+// An op is in the file of its name, or of its family: products and factorisations in factors.cu, over cuda/linalg;
+// copies in copies.cpp; sums in sums.cu; the three softmax ops in softmax_step.cu; the exact update's elementwise
+// inputs in exact_inputs.cu; the scalars in scalars.cu.
 #define GAMLP_RUN(name) void run(const ops::name&, Queue&);
 GAMLP_OPS(GAMLP_RUN)
 #undef GAMLP_RUN

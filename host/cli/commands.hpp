@@ -1,5 +1,5 @@
-// The subcommands of gamlp. Each add_* function describes its options to the parser and sets `run`, which
-// run_program() calls when the subcommand was chosen; run returns the exit status or throws an Error.
+// The subcommands of gamlp. Each add_* function describes the options of one to the parser. When the user has chosen
+// it, Shared::run is its function, and run_program() calls that. It returns the exit status or throws an Error.
 #pragma once
 
 #include <atomic>
@@ -14,8 +14,9 @@ class App;
 
 namespace gamlp::cli {
 
+// What run_program() and the commands share.
 struct Shared {
-  // The processes that a launcher started together; `run` of a command that sets together uses them.
+  // The processes that a launcher started together. Only a command that sets `together` uses them.
   ProcessGroup* group = &solo_group();
   bool together = false;
   bool quiet = false;
@@ -23,7 +24,7 @@ struct Shared {
   std::function<int()> run;
 };
 
-// The whole program; returns its exit status.
+// Runs the whole program. Returns its exit status.
 int run_program(int argc, char** argv);
 
 void add_train(CLI::App& app, Shared& shared);
@@ -38,19 +39,19 @@ void add_experiment(CLI::App& app, Shared& shared);
 
 // "gamlp 0.1.0", then the features of this build, one per line.
 std::string version_text();
-// The same without what belongs to the machine.
+// The same without the devices of the machine.
 std::string build_text();
 
-// Throws IoError when no file can be made in the folder of `file`; for files that are written after long work.
+// Throws IoError when no file can be made in the folder of `file`. For files that are written after long work.
 void expect_writable(const std::string& file);
 
-// Set by SIGINT, SIGTERM and SIGHUP (where nohup does not ignore it), and SIGUSR1 of a launcher, once
-// install_signal_handlers() was called; a second signal ends the program (SIGTERM and SIGHUP within a second do not).
+// Once install_signal_handlers() was called, SIGINT, SIGTERM, SIGHUP (where nohup does not ignore it) and a launcher's
+// SIGUSR1 set it. A second signal ends the program, except SIGTERM and SIGHUP within a second of the first.
 std::atomic<bool>& stop_flag();
-// Set by all but SIGUSR1.
+// All of them but SIGUSR1 set it.
 std::atomic<bool>& ending_flag();
 void install_signal_handlers();
-// For long work: who reads its output may go.
+// Ignores SIGPIPE. For long work: the reader of its output may go.
 void survive_closed_pipes();
 
 }  // namespace gamlp::cli

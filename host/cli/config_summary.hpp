@@ -1,4 +1,4 @@
-// What a config asks for, and what it will cost, for a person.
+// Tells a person what a config asks for, and what it will cost.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-// What a graph looks like: sizes, degrees, features, classes, masks.
+// Summarises what a graph looks like: sizes, degrees, features, classes, masks.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,9 @@ struct GraphSummary {
   std::int64_t nodes = 0, entries = 0, self_loops = 0, isolated = 0, max_degree = 0;
   bool symmetric = false;
   double mean_degree = 0;  // neighbours per node, self-loops not counted
-  double homophily = 0;  // share of the edges (self-loops and nodes without a class aside) between nodes of one class;
-                         // NaN without edges
+  // Share of the edges that join nodes of one class. Self-loops, and nodes without a class, do not count. NaN without
+  // edges.
+  double homophily = 0;
   std::int64_t features = 0, nonzero_features = 0;
   bool sparse_features = false;  // as stored
   std::string feature_values;    // "binary", "counts", "non-negative", "real"
@@ -35,7 +36,7 @@ struct GraphSummary {
   }
 };
 
-// Of the graph as stored.
+// Summarises the graph as stored.
 GraphSummary summarize(const Dataset& dataset);
 
 nlohmann::ordered_json to_json(const GraphSummary& summary);

@@ -1,5 +1,5 @@
-// What a person sees while a run goes on: one line that is rewritten on a terminal; plain lines, a few per
-// stage, elsewhere; JSON lines with --json.
+// Shows a person how a run goes on. On a terminal it rewrites one line. Elsewhere it writes plain lines, a few per
+// stage. With --json it writes JSON lines.
 #pragma once
 
 #include <chrono>
@@ -37,7 +37,7 @@ class Progress final : public Reporter {
   bool evaluated_ = false;
 };
 
-// The table at the end of a run.
+// Returns the table at the end of a run.
 std::string result_table(const nlohmann::ordered_json& result);
 
 }  // namespace gamlp::cli

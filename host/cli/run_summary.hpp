@@ -1,4 +1,4 @@
-// Where a run stands: its config in a few lines, its result or its last epoch, its checkpoints.
+// Summarises where a run stands: its config in a few lines, its result or its last epoch, its checkpoints.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ RunSummary summarize_run(const std::filesystem::path& folder);
 nlohmann::ordered_json to_json(const RunSummary& summary);
 std::string to_text(const RunSummary& summary);
 
-// "2 -> 5 -> 10 layers x 100, 600 epochs" and its like: the lines that describe any config.
+// Returns the lines that describe any config, e.g. "2 -> 5 -> 10 layers x 100, 600 epochs".
 std::string config_lines(const Config& config);
 
 }  // namespace gamlp::cli

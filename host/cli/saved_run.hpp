@@ -1,4 +1,4 @@
-// A trained model and the graph that it is applied to.
+// Opens a trained model and the graph that it is applied to.
 #pragma once
 
 #include <filesystem>
@@ -28,16 +28,16 @@ struct SavedRun {
   std::int32_t class_id(std::int64_t c) const { return gamlp::class_id(model.preparation.class_ids, c); }
 };
 
-// RUN/best.safetensors, or the weights of a stage (1-based; 0: the result's), and the dataset of its config, or `other`
-// (.npz) in its place. Throws DataError when there is no such model, or when its inputs do not fit the graph's
-// features.
+// Reads RUN/best.safetensors, or the weights of a stage (1-based; 0: the result's). Reads the dataset of its config, or
+// `other` (.npz) in its place. Prints notes on how the model was read to standard error. Throws DataError when there is
+// no such model, or when its inputs do not fit the graph's features.
 SavedRun open_saved_run(const std::filesystem::path& run, const std::optional<std::string>& other, int stage = 0);
 
-// --stage of a command: what open_saved_run takes.
+// Adds the option --stage to a command. Its value is the `stage` of open_saved_run().
 void add_stage_option(CLI::App& command, int& stage);
 
-// Class scores of nodes, one row each: the plain forward pass on the original augmented inputs, made for some nodes
-// at a time (`chunk_bytes` of inputs), so that memory stays bounded on any graph.
+// Returns the class scores of nodes, one row each, by the plain forward pass on the original augmented inputs. It
+// augments some nodes at a time (`chunk_bytes` of inputs), so that memory stays bounded on any graph.
 Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
                     std::size_t chunk_bytes = std::size_t{256} << 20);
 

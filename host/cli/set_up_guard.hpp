@@ -1,5 +1,5 @@
-// Signals while a command sets up: reading a dataset, propagating or factorising may take minutes and looks at no flag.
-// There is nothing to save yet, so the process ends at once, with the status of an interrupted run.
+// Handles signals while a command sets up. Reading a dataset, propagating or factorising may take minutes, and looks at
+// no flag. There is nothing to save yet, so the process ends at once, with the status of an interrupted run.
 #pragma once
 
 #include <condition_variable>
@@ -14,14 +14,14 @@ namespace gamlp::cli {
 
 class SetUpGuard {
  public:
-  // Once stop_flag() is set: runs `abandon`, on a thread of its own, which removes what is half made and returns what
-  // to tell the user; then ends the process. install_signal_handlers() was called before.
+  // A thread of its own waits until stop_flag() is set. Then it runs `abandon`, which removes what is half made and
+  // returns what to tell the user, and ends the process. The caller has called install_signal_handlers() before.
   SetUpGuard(ProcessGroup& group, std::function<std::string()> abandon);
   ~SetUpGuard() { done(); }
   SetUpGuard(const SetUpGuard&) = delete;
   SetUpGuard& operator=(const SetUpGuard&) = delete;
 
-  // From here on the caller looks at the flag itself.
+  // Ends the guard. From here on the caller looks at the flag itself.
   void done();
 
  private:

@@ -1,4 +1,4 @@
-// Plain ASCII tables for a terminal, a pipe or a file.
+// Writes plain ASCII tables for a terminal, a pipe or a file.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace gamlp::cli {
 
-// Columns of equal width, numbers to the right: the first column is aligned to the left, the others to the right.
+// A table whose rows have columns of equal width. The first column is aligned to the left, the others, with numbers, to
+// the right.
 class Table {
  public:
   explicit Table(std::vector<std::string> header);
@@ -20,12 +21,12 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// "  name                value\n", the form of every summary.
+// Returns "  name                value\n", the form of every line of a summary.
 std::string summary_line(const std::string& name, const std::string& value);
 
-// Writes to standard output; throws IoError when that fails (a full disk, a closed pipe).
+// Writes to standard output. Throws IoError when that fails (a full disk, a closed pipe).
 void write_stdout(const std::string& text);
-// Throws IoError when something of what was written, by whatever means, did not arrive.
+// Throws IoError when a part of what was written, by whatever means, did not arrive.
 void expect_stdout_whole();
 
 }  // namespace gamlp::cli

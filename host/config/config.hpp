@@ -1,8 +1,8 @@
-// The typed form of a gamlp config. The JSON form, its ranges and its documentation are
-// configs/schema.json; the defaults below are the schema's defaults (a test holds them together).
+// The typed form of a gamlp config. configs/schema.json has the JSON form, its ranges and its documentation. The
+// defaults below are the schema's defaults, and a test holds them together.
 //
-// Optional values are null in JSON and mean "chosen by the program": resolve_problem() (host/methods/registry.hpp)
-// replaces each by the value used, so that the config.json of a run folder repeats the run.
+// An optional value is null in JSON, and means "chosen by the program". prepare_problem() (host/problem/problem.hpp)
+// replaces those that depend on the data by the values used, so that the config.json of a run folder repeats the run.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,9 @@
-// `devices` of a config as it is written:
-//   "auto"            the CUDA devices where there are some, CPU workers elsewhere
-//   "cpu", "cpu:N"    CPU workers: as many as cores and layers allow, or N
-//   "cuda:all"        every GPU;  "cuda:I,J,…"  a device for each number, which may come several times
+// Reads the config's key `devices`, which has one of these forms:
+//   "auto"        the CUDA devices where there are some, CPU workers elsewhere
+//   "cpu"         as many CPU workers as cores and layers allow
+//   "cpu:N"       N CPU workers
+//   "cuda:all"    every GPU
+//   "cuda:I,J,…"  a device for each number; a number may come several times
 #pragma once
 
 #include <optional>
@@ -18,7 +20,7 @@ struct NamedDevices {
   std::vector<int> cuda;     // numbers of GPUs; empty for "cuda:all"
 };
 
-// `text` has passed the schema.
+// The caller has checked `text` against the schema.
 NamedDevices named_devices(const std::string& text);
 std::string cuda_devices_text(const std::vector<int>& devices);
 

@@ -1,15 +1,15 @@
-// Config section `distributed`: runs of several processes (host/dist).
+// The config section `distributed`, for runs of several processes (host/dist).
 #pragma once
 
 namespace gamlp {
 
 enum class DatasetReading { broadcast, each_process };
-// automatic: NCCL where every device of the run has a GPU of its own, copies where some share one.
+// automatic is NCCL where every device of the run has a GPU of its own, and copies where some devices share one.
 enum class GpuTransport { automatic, nccl, copy };
 struct DistributedConfig {
   DatasetReading dataset = DatasetReading::broadcast;
   double timeout = 30;         // seconds without a sign of life of another process
-  double stall_timeout = 600;  // seconds that a message of a living one may take
+  double stall_timeout = 600;  // seconds that a message of a living process may take
   GpuTransport gpu_transport = GpuTransport::automatic;
 };
 

@@ -1,5 +1,5 @@
-// The JSON names of an enumeration of the config: a specialisation of enum_names beside the enumeration, or in
-// enums.hpp.
+// Converts between an enumeration of the config and its JSON names. Each enumeration has its names in a specialisation
+// of enum_names, which stands beside the enumeration or in enums.hpp.
 #pragma once
 
 #include <array>
@@ -28,7 +28,8 @@ std::string_view name_of(E value) {
   throw std::logic_error("an enumeration holds a value without a name");
 }
 
-// The schema admits the names above only; another one means that the two have drifted apart.
+// The schema admits only the names of enum_names. For another name, which means that the two have drifted apart, this
+// throws a std::logic_error.
 template <class E>
 E value_of(std::string_view name) {
   for (const auto& entry : enum_names<E>) {

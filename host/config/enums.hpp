@@ -1,4 +1,4 @@
-// The JSON names of the enumerations that all methods share; a method's own are beside them.
+// The JSON names of the enumerations that all methods share. A method's own enumerations have their names beside them.
 #pragma once
 
 #include "host/config/config.hpp"

@@ -1,4 +1,4 @@
-// Config section `exchange`: how tensors are coded on their way to a neighbour.
+// The config section `exchange`. It says how tensors are coded on their way to a neighbour.
 #pragma once
 
 #include <cstdint>
@@ -8,10 +8,11 @@
 
 namespace gamlp {
 
+// The default is the paper's grid {-1, 0, …, 20}.
 struct GridConfig {
   double min = -1.0, max = 20.0;
   std::int64_t levels = 22;
-};  // the paper's {-1, 0, …, 20}
+};
 struct CodecConfig {
   std::int64_t bits = 8;  // 1, 2, 4, 8, 16, or 32 = float32, unquantised
   Coding coding = Coding::value;
@@ -21,17 +22,18 @@ struct CodecConfig {
   Rounding rounding = Rounding::nearest;
   bool error_feedback = false;  // coding = value only
 };
+// The bits from `epoch` of each stage on.
 struct BitScheduleEntry {
   std::int64_t epoch = 0;
   std::int64_t bits = 8;
-};  // from this epoch of each stage on
+};
 struct ExchangeConfig {
   CodecConfig p;
   CodecConfig q;
   std::vector<BitScheduleEntry> schedule;  // replaces the bits of every quantised tensor (bits < 32)
 };
 
-// The format of one tensor at one epoch of a stage: `bits` replaces the codec's bits where it quantises.
+// The format of one tensor at one epoch of a stage. Where the codec quantises, scheduled_bits > 0 replaces its bits.
 inline WireFormat wire_format(const CodecConfig& codec, std::int64_t scheduled_bits = 0) {
   WireFormat format;
   format.bits = static_cast<int>(codec.bits < 32 && scheduled_bits > 0 ? scheduled_bits : codec.bits);

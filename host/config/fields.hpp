@@ -1,5 +1,5 @@
-// The members of each config section with their JSON keys, listed once for reading and for writing.
-// fields(section, visit) calls visit(key, member) in the order in which they are written.
+// Lists the members of each config section with their JSON keys, once for reading and for writing.
+// fields(section, visit) calls visit(key, member) for each member, in the order in which a config is written.
 #pragma once
 
 #include "host/config/config.hpp"
@@ -70,7 +70,7 @@ void fields(T& c, Visit&& visit) {
   visit("epochs", c.epochs);
 }
 
-// Without the methods' own (MethodConfig::options).
+// Without the keys that are a method's own (MethodConfig::options).
 template <SectionOf<MethodConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("name", c.name);

@@ -1,4 +1,4 @@
-// Numbers in JSON, which has neither NaN nor infinity.
+// Writes numbers as JSON, which has neither NaN nor infinity: they become null.
 #pragma once
 
 #include <cmath>

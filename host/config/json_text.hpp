@@ -1,5 +1,5 @@
-// JSON text with // and /* */ comments to a value, stricter than the parser underneath: a key given twice is
-// an error, and size and depth are bounded.
+// Turns JSON text, with // and /* */ comments, into a value. It is stricter than the parser underneath: a key that is
+// given twice is an error, and size and depth are bounded.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,11 @@ inline constexpr std::size_t config_max_values = 100'000;
 inline constexpr std::size_t config_max_string = 8192;
 inline constexpr std::size_t config_max_key = 256;
 
-// Throws ConfigError "SOURCE:LINE:COLUMN: what was found and expected".
+// Throws a ConfigError "SOURCE:LINE:COLUMN: what was found and expected".
 nlohmann::json parse_json_text(std::string_view text, const std::string& source);
 
-// The value as JSON Schema sees it: 1e3 is an integer, and an integer beyond 2^53 a number. Throws ConfigError
-// when it exceeds the bounds above or holds NaN, infinity or bytes, which JSON text cannot express.
+// Returns the value as JSON Schema sees it: 1e3 is an integer, and an integer beyond 2^53 is a number. Throws a
+// ConfigError when the value exceeds the bounds above, or holds NaN, infinity or bytes, which JSON text cannot express.
 nlohmann::json canonical_json(const nlohmann::json& value, const std::string& source);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// Where the files that a config names lie.
+// Finds the files that a config names.
 #pragma once
 
 #include <filesystem>
@@ -8,13 +8,13 @@
 
 namespace gamlp {
 
-// An absolute path as it is; a relative one beside the config if a file is there, else in the working folder.
-// Throws DataError naming `key` and both places when it is in neither.
+// Returns an absolute path as it is. A relative one is looked for beside the config, then in the working folder. Throws
+// a DataError that names `key` and the places where it looked, when the file is in none of them.
 std::filesystem::path locate_file(const std::string& key, const std::string& file,
                                   const std::filesystem::path& config_folder);
 
-// Replaces dataset.path and the three files of dataset.text by absolute paths, so that the resolved config
-// means the same files from any folder.
+// Replaces dataset.path and the three files of dataset.text by absolute paths, so that the resolved config means the
+// same files from any folder. Throws a DataError as above.
 void locate_dataset(DatasetConfig& dataset, const std::filesystem::path& config_folder);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// Config sections `model` and `stages`.
+// The config sections `model` and `stages`.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ struct ModelConfig {
   double leaky_slope = 0.01;
 };
 
-// Growth: each stage trains `layers` layers for `epochs` epochs. One entry trains without growth.
+// A model may grow in stages. Each stage trains `layers` layers for `epochs` epochs. One stage trains without growth.
 struct StageConfig {
   std::int64_t layers = 10;
   std::int64_t epochs = 200;

@@ -1,5 +1,5 @@
-// Typed sections of a config from JSON and back, by their fields() (fields.hpp; a method's are beside its own type).
-// The schema has settled types and ranges before: nothing here can fail on what a user wrote.
+// Turns JSON into the typed sections of a config and back, by their fields() (fields.hpp; a method's fields() stands
+// beside its own type). The schema has checked types and ranges before, so nothing here can fail on what a user wrote.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -13,13 +13,13 @@
 
 namespace gamlp {
 
-// For the definition of fields(section, visit), const and not.
+// T is Section, const or not. The definitions of fields(section, visit) use this.
 template <class T, class Section>
 concept SectionOf = std::is_same_v<std::remove_const_t<T>, Section>;
 
 // ---- reading: keys that are missing leave the member as it is ---------------------------------------------
 
-// Declared first: optionals, vectors and sections nest in any order.
+// These are declared first, because optionals, vectors and sections nest in any order.
 template <class T>
 void read_json(const nlohmann::json& from, T& to);
 template <class T>

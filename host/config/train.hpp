@@ -1,4 +1,4 @@
-// Config section `train`.
+// The config section `train`.
 #pragma once
 
 #include <cstdint>
@@ -6,12 +6,14 @@
 
 namespace gamlp {
 
-struct StopConfig {  // both null: fixed epochs; what they mean: host/train/convergence.hpp
+// When a stage ends early. Where both are null it trains its fixed number of epochs. host/train/convergence.hpp says
+// what they mean.
+struct StopConfig {
   std::optional<double> residual;
   std::optional<double> objective;
   std::int64_t window = 10;
 };
-// Whose best weights are the result: the last stage's, or those of the stage that validated best.
+// Whose best weights are the result: those of the last stage, or those of the stage that validated best.
 enum class Report { last_stage, best_stage };
 struct TrainConfig {
   std::uint64_t seed = 0;

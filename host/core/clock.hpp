@@ -1,4 +1,4 @@
-// Seconds by the monotonic clock, and the date.
+// Time: seconds by the monotonic clock, and the date.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 inline double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
-// On the clock of timelines.
+// Seconds on the clock that timelines use.
 inline double seconds_now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 inline std::string seconds_text(double seconds) {
   std::array<char, 32> text{};
@@ -23,7 +23,7 @@ inline std::string seconds_text(double seconds) {
 }
 inline double seconds_since(Clock::time_point from) { return seconds_between(from, Clock::now()); }
 
-// "2026-11-25", UTC.
+// Today's date in UTC, for instance "2026-11-25".
 inline std::string date_today() {
   const std::time_t now = std::time(nullptr);
   std::array<char, 16> text{};

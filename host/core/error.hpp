@@ -1,7 +1,7 @@
-// Errors that reach the user, each with the exit status that `gamlp` ends with.
+// Errors that reach the user. Each has the exit status that `gamlp` ends with.
 //
-// A message names the file (or key, or device), what was found, and what was expected. Library code
-// throws; only main() turns an Error into an exit status.
+// A message names the file (or key, or device), what was found, and what was expected. Library code throws an Error.
+// Only main() turns it into an exit status.
 #pragma once
 
 #include <stdexcept>
@@ -9,7 +9,7 @@
 
 namespace gamlp {
 
-// Documented in `gamlp --help` and in docs/getting-started.md.
+// `gamlp --help` and docs/getting-started.md document these numbers.
 enum class ExitCode : int {
   ok = 0,
   internal = 1,     // a bug: an exception that no code below expected
@@ -47,7 +47,7 @@ struct DivergenceError : Error {
   explicit DivergenceError(const std::string& m) : Error(ExitCode::diverged, m) {}
 };
 
-// A broken precondition between parts of this program (a bug, not a user's mistake).
+// Throws a std::logic_error where a precondition between parts of the program is broken: a bug, not a user's mistake.
 inline void expects(bool condition, const char* what) {
   if (!condition) throw std::logic_error(std::string("precondition failed: ") + what);
 }

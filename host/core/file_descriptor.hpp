@@ -1,4 +1,4 @@
-// A file that closes itself.
+// An open file that closes itself when its FileDescriptor is destroyed.
 #pragma once
 
 #include <string_view>
@@ -21,14 +21,14 @@ class FileDescriptor {
 
   int get() const { return fd_; }
   bool is_open() const { return fd_ >= 0; }
-  // 0, or −1 with errno: some file systems say only here that what was written has no room.
+  // Returns 0, or −1 and sets errno. Some file systems say only here that what was written has no room.
   int close() { return fd_ < 0 ? 0 : ::close(std::exchange(fd_, -1)); }
 
  private:
   int fd_;
 };
 
-// Writes all of it, however many calls that takes; false with errno when the system refuses the rest.
+// Writes all of `bytes`, however many calls that takes. Returns false, with errno, when the system refuses the rest.
 bool write_all(int fd, std::string_view bytes);
 
 }  // namespace gamlp

@@ -1,9 +1,9 @@
-// One process at a time works in a folder: it holds FOLDER/lock, which says who it is, for as long as it does.
+// Makes sure that one process at a time works in a folder. That process holds FOLDER/lock, a file that says who it is.
 //
-// Two things keep others out. The kernel's lock on the file (flock) ends with the process, however that ends, and holds
-// between all processes of a machine, containers too; between hosts only on some file systems. There what the file says
-// counts: a process of this host that has ended is no obstacle, one of another host is, as nobody here can ask after
-// it.
+// Two things keep others out: the kernel's lock on the file (flock), and what the file says. The kernel's lock ends
+// with the process, however that ends. It holds between all processes of a machine, also those in containers. Only on
+// some file systems it holds between hosts. Where it may not, what the file says counts. A process of this host that
+// has ended is no obstacle. A process of another host is one, because nobody here can ask whether it still runs.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,11 @@
 
 namespace gamlp {
 
-// Who a lock file names.
+// The process that a lock file names.
 struct LockHolder {
   std::string host;
   std::int64_t process = 0;
-  std::string birth;  // boot of the host and start of the process: another process may have the number by now
+  std::string birth;  // boot of the host and start of the process, as another process may have the number by now
   std::string since;  // for people: local date and time
 
   std::string text() const;  // "process 4711 on hosta, since 2030-01-31 12:00:00"
@@ -29,22 +29,22 @@ struct LockHolder {
 
 class FolderLock {
  public:
-  // Descendants: while the processes that the holder starts live, it is held for them, too.
+  // by_descendants_too: the lock is also held for as long as any process lives that the holder has started.
   enum class Held { by_this_process, by_descendants_too };
 
-  // Whether the kernel's lock counts for all: as the file system says, or not at all, as where other hosts do not see
-  // it.
+  // Whether the kernel's lock counts for all processes. by_file_system: the file system says so. does_not_know: it
+  // never does, as where other hosts do not see it.
   enum class Kernel { by_file_system, does_not_know };
 
-  // Throws IoError when another process has the lock, naming it, or may have it. `what`: who that is, as "another gamlp
-  // train or resume".
+  // Takes the lock. Throws an IoError when another process has it or may have it, and names that process. `what` is who
+  // that would be, for instance "another gamlp train or resume".
   FolderLock(const std::filesystem::path& folder, const std::string& what, Held held = Held::by_this_process,
              Kernel kernel = Kernel::by_file_system);
-  ~FolderLock();  // removes the file
+  ~FolderLock();  // removes the file; by_descendants_too: leaves it, without a name
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
-  // Whose lock this was before: a process that ended without giving it back, killed or by a crash.
+  // Who had this lock before, where that process was killed or crashed, and so did not give it back.
   const std::optional<LockHolder>& taken_over() const { return taken_over_; }
 
  private:
@@ -54,7 +54,8 @@ class FolderLock {
   std::optional<LockHolder> taken_over_;
 };
 
-// Who works in the folder now, as far as can be told from here: nobody where there is no lock, or an ended process's.
+// Returns who works in the folder now, as far as this host can tell. That is nobody where there is no lock, or where
+// the lock is that of a process that has ended.
 std::optional<LockHolder> lock_holder(const std::filesystem::path& folder);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// 16-bit floats as files store them.
+// Converts 16-bit floats, as files store them, to float32.
 #pragma once
 
 #include <bit>
@@ -8,7 +8,7 @@
 
 namespace gamlp {
 
-// IEEE binary16.
+// From IEEE binary16.
 inline float half_to_float(std::uint16_t bits) {
   const int exponent = (bits >> 10) & 31;
   const int mantissa = bits & 1023;
@@ -22,7 +22,7 @@ inline float half_to_float(std::uint16_t bits) {
   return bits & 0x8000 ? -magnitude : magnitude;
 }
 
-// bfloat16: the upper half of a float.
+// From bfloat16, which is the upper half of a float32.
 inline float bfloat16_to_float(std::uint16_t bits) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }

@@ -1,5 +1,5 @@
-// The vector instructions that this build was compiled for. The loops are plain C++ that the compiler vectorises; there
-// is no code of any instruction set's own.
+// The vector instructions that this build was compiled for. The loops are plain C++, which the compiler vectorises. No
+// code is written for a particular instruction set.
 #pragma once
 
 namespace gamlp {

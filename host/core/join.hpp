@@ -1,4 +1,4 @@
-// A list of words as messages show it.
+// Joins a list of words as messages show it.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace gamlp {
 
-// "a, b, c"; `last` stands before the last word: "a, b and c".
+// Returns "a, b, c". `last` stands before the last word: with " and " the result is "a, b and c".
 inline std::string joined(const std::vector<std::string>& words, std::string_view last = ", ") {
   std::string text;
   for (std::size_t i = 0; i < words.size(); ++i) {

@@ -1,4 +1,5 @@
-// Row-major host matrices: a node's vector is contiguous (rows = nodes, cols = features), everywhere.
+// Row-major matrices in host memory, and views of matrices. Rows are nodes and columns are features everywhere, so the
+// vector of a node is contiguous.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 
 namespace gamlp {
 
-// A contiguous row-major view. T is const for inputs and mutable for outputs.
+// A contiguous row-major view, which does not own its memory. T is const for inputs and mutable for outputs.
 template <class T>
 struct MatView {
   T* data = nullptr;
@@ -47,7 +48,7 @@ struct AlignedAllocator {
 template <class T>
 using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 
-// An owning float32 matrix.
+// A float32 matrix that owns its memory. A new one is filled with zeros. Throws AllocationFailure.
 class Matrix {
  public:
   Matrix() = default;

@@ -1,5 +1,5 @@
-// A number as messages show it: the shortest text that reads back as the same number. std::to_string prints 1e300 with
-// 300 digits and 1e-9 as 0.
+// Numbers as messages show them. number_text() returns the shortest text that reads back as the same number, where
+// std::to_string() prints 1e300 with 300 digits and 1e-9 as 0.
 #pragma once
 
 #include <charconv>
@@ -22,27 +22,27 @@ std::string number_text(T value) {
   return std::to_string(value);
 }
 
-// For people: 1234567 → "1,234,567".
+// Groups the digits for people: 1234567 → "1,234,567".
 inline std::string grouped(std::int64_t value) {
   std::string text = std::to_string(value);
   const std::size_t first = value < 0 ? 1 : 0;
   for (std::size_t i = text.size(); i > first + 3;) text.insert(i -= 3, ",");
   return text;
 }
-// 4 significant digits: "0.01", "12.5", "1.2e-07"; "-" for what is not finite.
+// At most 4 significant digits: "0.01", "12.5", "1.2e-07". A number that is not finite gives "-".
 inline std::string short_number(double value) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.4g", value);
   return std::isfinite(value) ? buffer : "-";
 }
 
-// 0.7834 → "78.3%"; "-" for NaN.
+// 0.7834 → "78.3%". A number that is not finite gives "-".
 inline std::string percent_text(double fraction) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.1f%%", 100 * fraction);
   return std::isfinite(fraction) ? buffer : "-";
 }
-// "12.3 s", "4 min 05 s", "2 h 10 min".
+// Returns a text like "12.3 s", "4 min 05 s" or "2 h 10 min".
 inline std::string human_seconds(double seconds) {
   char buffer[64];
   const long whole = std::lround(seconds);

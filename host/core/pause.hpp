@@ -1,4 +1,4 @@
-// Waiting for what comes soon, or later, without a handle to block on.
+// Waits for something that comes soon, or later, where the caller has no handle to block on.
 #pragma once
 
 #include <chrono>
@@ -7,7 +7,8 @@
 
 namespace gamlp {
 
-// `turn`: how often the caller has found nothing. At first others run, then ever longer sleeps.
+// `turn` is how often the caller has found nothing so far. At first this lets other threads run. Later it sleeps, for
+// ever longer times.
 inline void pause(int turn) {
   if (turn < 200) {
     ::sched_yield();

@@ -1,5 +1,6 @@
-// Dense linear algebra on the host: float32 products by oneDNN (or OpenBLAS, CMake's GAMLP_GEMM), factorisations by
-// LAPACK. All matrices row-major. Threads: those of the calling thread, see set_blas_threads().
+// Dense linear algebra on the host, in float32. oneDNN computes products (or OpenBLAS, by CMake's GAMLP_GEMM). LAPACK
+// computes factorisations. All matrices are row-major. The number of threads is the calling thread's: see
+// set_blas_threads().
 #pragma once
 
 #include <cstdint>
@@ -9,9 +10,9 @@
 
 namespace gamlp {
 
-// Threads that the products called from this thread may use. LAPACK's number is the process's.
+// Sets how many threads the products called from this thread may use. LAPACK has one number for the whole process.
 void set_blas_threads(int threads);
-// "oneDNN 2.6.3" or "OpenBLAS 0.3.21", for --version and bench.
+// Returns "oneDNN 2.6.3 (products), OpenBLAS 0.3.21 (factorisations)" or "OpenBLAS 0.3.21", for --version and bench.
 std::string blas_description();
 
 // c ← alpha · op(a) op(b) + beta · c.
@@ -23,21 +24,21 @@ void gram(ConstMat x, Mat out);
 // out ← x xᵀ, every entry.
 void outer_gram(ConstMat x, Mat out);
 
-// In place: the lower triangle of the symmetric positive definite `a` becomes its Cholesky factor L
-// (a = L Lᵀ). Reads the lower triangle only. Returns false when a is not positive definite (or holds NaN).
+// Works in place: the lower triangle of the symmetric positive definite `a` becomes its Cholesky factor L (a = L Lᵀ).
+// Only the lower triangle is read. Returns false when a is not positive definite (or holds NaN).
 bool cholesky(Mat a);
 
-// In place: `a` holds L from cholesky(); becomes the full inverse (both triangles).
+// Works in place: `a` holds L from cholesky() and becomes the full inverse (both triangles) of L Lᵀ.
 bool cholesky_inverse(Mat a);
 
-// rows of x ← rows of x · (L Lᵀ)⁻¹, for each of the `count` rows.
+// x ← x (L Lᵀ)⁻¹, for each row of x. `factor` holds L.
 void cholesky_solve_rows(ConstMat factor, Mat x);
 
-// x ← (L Lᵀ)⁻¹ x, x is n × k.
+// x ← (L Lᵀ)⁻¹ x, where x is n × k. `factor` holds L.
 void cholesky_solve_columns(ConstMat factor, Mat x);
 
-// Reduced QR of xᵀ: x (V × n, V <= n) = r q with orthonormal rows in q (V × n) and r (V × V) lower
-// triangular. x is replaced by q.
+// The reduced QR of xᵀ: x = r q (V × n, V <= n), where q (V × n) has orthonormal rows and r (V × V) is lower
+// triangular. q replaces x.
 void reduced_rq(Mat x, Mat r);
 
 }  // namespace gamlp

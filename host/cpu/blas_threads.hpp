@@ -1,4 +1,4 @@
-// How oneDNN is called so that it takes the calling thread's number of threads (set_blas_threads() of blas.hpp).
+// Calls oneDNN so that it takes the number of threads of the calling thread (set_blas_threads() of blas.hpp).
 #pragma once
 
 #ifdef GAMLP_ONEDNN_TBB
@@ -9,11 +9,11 @@ namespace gamlp {
 
 #ifdef GAMLP_ONEDNN_TBB
 
-// The calling thread's; null where it has no limit.
+// The arena of the calling thread, or null where that has no limit.
 tbb::task_arena* blas_arena();
 
-// TBB knows of no limit of a thread's. It takes as many threads as the arena has slots that the call is made in: as
-// many parts, too, however many cores there are, so that the bits are the same on all of them.
+// TBB knows no limit per thread. It takes as many threads as the arena of the call has slots. It also divides the work
+// into as many parts, however many cores there are, so that the bits are the same on every machine.
 template <class Product>
 void with_blas_threads(const Product& product) {
   if (tbb::task_arena* arena = blas_arena()) {
@@ -25,7 +25,7 @@ void with_blas_threads(const Product& product) {
 
 #else
 
-// OpenMP's number of threads is the calling thread's.
+// OpenMP itself keeps a number of threads per calling thread.
 template <class Product>
 void with_blas_threads(const Product& product) {
   product();

@@ -1,9 +1,9 @@
-// A CPU worker: one device of the seam, driven by one thread of its own.
+// A CPU worker: a Device that one thread of its own drives.
 //
-// The compute stream runs each op inside enqueue(), on the calling thread, so an op costs no queue and no
-// allocation. The exchange stream is lazy: a group of messages starts when it is enqueued and is carried on
-// whenever this device's thread enqueues an exchange or waits, so messages pass while the neighbour computes.
-// All calls on one device come from one thread at a time.
+// The compute stream runs each op inside enqueue(), on the calling thread, so an op costs no queue and no allocation.
+// The exchange stream is lazy. A group of messages starts when it is enqueued. It goes on whenever the thread of this
+// device enqueues an exchange or waits, so messages pass while the neighbour computes. All calls on one device come
+// from one thread at a time.
 #pragma once
 
 #include <deque>
@@ -18,17 +18,17 @@
 
 namespace gamlp {
 
-// Something on a lazy exchange stream that completes later.
+// A group of messages on a lazy exchange stream, which completes later.
 class ExchangeTask {
  public:
   virtual ~ExchangeTask() = default;
-  // Goes as far as is possible now; true when complete. Throws DeviceError when the transport failed.
+  // Goes as far as is possible now. Returns true when complete. Throws a DeviceError when the transport failed.
   virtual bool progress() = 0;
-  // It writes no memory of this device.
+  // Whether it writes no memory of this device.
   virtual bool only_sends() const = 0;
-  // Returns after something may have changed. Throws DeviceError when the transport failed.
+  // Blocks, and returns after something may have changed. Throws a DeviceError when the transport failed.
   virtual void block() = 0;
-  // When it was complete, on the clock of timelines; 0: when progress() first said so.
+  // When it was complete, on the clock of timelines. 0 means: when progress() first said so.
   virtual double completed() const { return 0; }
 };
 
@@ -47,7 +47,7 @@ class CpuEvent final : public Event {
 
 class CpuDevice final : public Device {
  public:
-  // `threads`: how many threads the matrix products of this device use.
+  // `threads` is how many threads the matrix products of this device use.
   CpuDevice(int index, int threads) : index_(index), threads_(threads) {}
 
   std::string name() const override { return "cpu:" + std::to_string(index_); }
@@ -59,7 +59,7 @@ class CpuDevice final : public Device {
   DeviceTimes times() const override { return times_; }
   void trace(TraceSink* sink) override { trace_ = sink; }
 
-  // Of the thread that drives this device.
+  // For the thread that drives this device.
   DeviceTimes& clock() { return times_; }
   TraceSink* trace_sink() { return trace_; }
   cpu::Scratch& scratch() { return scratch_; }
@@ -95,9 +95,9 @@ class CpuExchangeStream final : public Stream {
   void wait(Event& event, const char* protects) override;
   void synchronize() override;
 
-  // For transports: adds a task behind everything enqueued before. `span`: how a timeline shows it.
+  // Transports call this to add a task behind everything enqueued before. A timeline shows the task as `span`.
   void add(std::unique_ptr<ExchangeTask> task, const Span& span);
-  // Blocks until the task with this ticket (and all before it) is complete.
+  // Blocks until the task with this ticket, and all before it, are complete.
   void finish(std::uint64_t ticket);
   CpuDevice& device() { return device_; }
 
@@ -110,7 +110,7 @@ class CpuExchangeStream final : public Stream {
   void progress();
 
   CpuDevice& device_;
-  double busy_since_ = 0;  // up to here time under way has been counted
+  double busy_since_ = 0;  // time under way has been counted up to here
   std::deque<Pending> tasks_;
   std::uint64_t added_ = 0, completed_ = 0;
 };

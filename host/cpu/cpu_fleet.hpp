@@ -1,4 +1,4 @@
-// The CPU workers of a run, connected by the in-process transport.
+// The fleet of a run on CPU workers, which the transport of local_transport.hpp connects.
 #pragma once
 
 #include <memory>
@@ -7,7 +7,7 @@
 
 namespace gamlp {
 
-// `threads`: how many threads the matrix products of each worker use.
+// `threads` is how many threads the matrix products of each worker use.
 std::unique_ptr<Fleet> create_cpu_fleet(int devices, int threads);
 
 }  // namespace gamlp

@@ -1,5 +1,6 @@
-// The ops on a CPU worker: one function per op (host/device/ops/list.hpp), called on the worker's thread. Fused loops
-// over contiguous memory, vectorised by the compiler; per-element rules from host/math.
+// The ops on a CPU worker. There is one function per op (host/device/ops/list.hpp), which the worker's thread calls.
+// The functions are fused loops over contiguous memory, which the compiler vectorises. The rules per element are those
+// of host/math.
 #pragma once
 
 #include <functional>
@@ -10,7 +11,7 @@
 
 namespace gamlp::cpu {
 
-// Per-worker memory for column sums and the like; grows on first use and is then reused.
+// The memory of one worker for column sums and the like. It grows on first use and is then reused.
 class Scratch {
  public:
   std::span<float> floats(std::size_t n) {

@@ -1,5 +1,5 @@
-// Messages between CPU workers of one process: a receiver copies straight from the sender's buffer, so a
-// group is complete, on both sides, when the copy is done — as with NCCL.
+// The transport between CPU workers of one process. A receiver copies straight from the sender's buffer. So a group is
+// complete, on both sides, when the copy is done, as with NCCL.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,8 @@
 
 namespace gamlp {
 
-// One end per worker, all connected with each other. Streams passed to exchange() must be CpuExchangeStreams.
+// Returns one end per worker. All ends are connected with each other. Streams passed to exchange() must be
+// CpuExchangeStreams.
 std::vector<std::unique_ptr<Transport>> create_local_transports(int size);
 
 }  // namespace gamlp

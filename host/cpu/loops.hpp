@@ -1,4 +1,4 @@
-// Loop shapes shared by the CPU ops: deterministic sums, column means, dispatch on the activation.
+// Loops that the CPU ops share: deterministic sums, and column means.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +9,10 @@
 
 namespace gamlp::cpu {
 
-// Values per tile: sums add up a tile in float32 lanes, then tiles in double. Tiles depend on the shape alone.
+// Values per tile. Sums add up a tile in float32 lanes, then the tiles in double. Tiles depend on the shape alone.
 inline constexpr std::int64_t kTile = 1024;
 
-// body(first, count) → float partial sum, over tiles of [0, n); the total in double.
+// Calls body(first, count) for each tile of [0, n), which returns its sum as float. Returns the total in double.
 template <class Body>
 double sum_tiles(std::int64_t n, Body body) {
   double total = 0.0;
@@ -22,7 +22,8 @@ double sum_tiles(std::int64_t n, Body body) {
   return total;
 }
 
-// Column sums of rows produced one after the other: float32 over runs of 128 rows, then double.
+// Column sums of rows that are produced one after the other. They are added up in float32 over runs of 128 rows, and
+// then in double.
 class ColumnSums {
  public:
   ColumnSums(std::int64_t cols, Scratch& scratch)
@@ -33,7 +34,7 @@ class ColumnSums {
     std::fill(total_.begin(), total_.end(), 0.0);
   }
 
-  // The partial sums to which the caller adds one row.
+  // Returns the partial sums. The caller adds one row to them.
   float* next_row() {
     if (rows_++ % 128 == 127) flush();
     return partial_.data();

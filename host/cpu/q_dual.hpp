@@ -1,5 +1,6 @@
-// The q and dual step, common to both updates: q ← x̂ of (ρ p + u + ν2 f(z))/(ρ + ν2), u ← u + ρ (p − q), and the
-// sums of the objective (ops.hpp: QDual). One pass over p, z, u, q; two when one range covers the tensor.
+// The q and dual step, which both updates share: q ← x̂ of (ρ p + u + ν2 f(z))/(ρ + ν2), u ← u + ρ (p − q), and the
+// sums of the objective (QDual of host/device/ops/gradient.hpp). It makes one pass over p, z, u, q, or two when one
+// range covers the tensor.
 #pragma once
 
 #include <cstring>
@@ -8,7 +9,7 @@
 
 namespace gamlp::cpu {
 
-// Op: QDual or ZqExact.
+// Op is QDual or ZqExact. F is the activation.
 template <class Op, class F>
 void q_dual(const Op& op, F f) {
   const float rho = op.rho, nu2 = op.nu2, inverse = 1.0f / (rho + nu2);

@@ -1,4 +1,5 @@
-// The quantising store shared by every op that produces p or q: targets in, x̂ and the message out.
+// The quantising store, which every op that produces p or q uses. It takes the targets, and writes x̂ and the message.
+// Its counterpart on the receiver reads the message.
 #pragma once
 
 #include <algorithm>
@@ -11,19 +12,20 @@ namespace gamlp::cpu {
 
 inline constexpr std::int64_t kMaxBlock = 4096;
 
-// Integer-valued floats → packed codes, little end first. `count` codes starting at value index `first`,
-// which is a multiple of 16, so codes start at a byte.
+// Packs `count` codes, given as integer-valued floats, with the little end first. They begin at the value of index
+// `first`, which is a multiple of 16, so that codes start at a byte. unpack_codes() does the reverse.
 void pack_codes(const float* codes, std::int64_t first, std::int64_t count, int bits, std::byte* out);
 void unpack_codes(const std::byte* packed, std::int64_t first, std::int64_t count, int bits, float* codes);
 
-// The grid of one group of values from its scales in the message (one float for differences, two for values).
+// Returns the grid of one group of values, from its scales in the message: one float for differences, two for values.
 inline UniformGrid grid_of(const WireFormat& format, const float* scales) {
   if (format.range == Range::fixed) return grid_from_range(format.grid_min, format.grid_max, format.levels());
   if (format.coding == Coding::difference) return grid_from_magnitude(scales[0], format.levels());
   return grid_from_range(scales[0], scales[1], format.levels());
 }
 
-// Running range of one group. NaN in the first value makes the group NaN, which the driver's checks then see.
+// The range of one group of values, as far as they were added. A NaN in the first value makes the group NaN, which the
+// driver's checks then see.
 struct GroupRange {
   float low = 0.0f, high = 0.0f;
   double sum = 0.0;  // of magnitudes, for 1-bit differences
@@ -39,7 +41,7 @@ struct GroupRange {
     }
     low = lo, high = hi, sum += static_cast<double>(s), count += n;
   }
-  // Writes the group's scales; returns how many.
+  // Writes the scales of the group, and returns how many there are.
   int scales(const WireFormat& format, float* out) const {
     if (format.range == Range::fixed) return 0;
     if (format.coding == Coding::value) {
@@ -52,10 +54,10 @@ struct GroupRange {
   }
 };
 
-// For each tile [first, first+count): target(first, count, x) fills x with the targets; out becomes x̂;
-// finish(first, count, old) then sees the tile's old values of out. target must not depend on out beyond
+// Works tile by tile. For each tile [first, first+count), target(first, count, x) fills x with the targets, and out
+// becomes x̂. Then finish(first, count, old) sees the tile's old values of out. target must not depend on out beyond
 // its own tile. Where one range covers the whole tensor, range_target comes first, for all tiles, with the same
-// targets.
+// targets as target.
 template <class RangeTarget, class Target, class Finish>
 void quantize_store(const Quantize& q, float* out, std::int64_t n, RangeTarget range_target, Target target,
                     Finish finish) {
@@ -165,7 +167,7 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, Target target
   quantize_store(q, out, n, target, target, finish);
 }
 
-// The receiver's side: out ← x̂ from a message of n values; finish(first, count) after each tile.
+// The receiver's side: out ← x̂, from a message of n values. It calls finish(first, count) after each tile.
 template <class Finish>
 void dequantize_store(const WireFormat& format, const std::byte* message, float* out, std::int64_t n, Finish finish) {
   alignas(64) float codes[kMaxBlock];

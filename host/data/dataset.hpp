@@ -1,4 +1,4 @@
-// A graph as loaded: adjacency, node features (sparse or dense), labels, and the masks of its file.
+// A graph as the loaders return it: its adjacency, node features (sparse or dense), labels, and the masks of its file.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,15 @@
 
 namespace gamlp {
 
-inline constexpr std::int32_t no_class = -1;  // a node whose class nobody knows: it propagates, and can be predicted
+// The label of a node whose class nobody knows. Such a node propagates its features, and its class can be predicted.
+inline constexpr std::int32_t no_class = -1;
 
 struct Dataset : NodeFeatures {
   std::string name;    // file name without its ending, or the generator's description
   std::string origin;  // path or generator: what error messages name
-  // Row u holds v for every edge "u v", as stored: may be directed, may hold self-loops, no duplicates. Values: the
-  // weights, empty where all are 1. After load_dataset(): row i holds what node i gathers from (normalize.hpp).
+  // As stored, row u holds v for every edge "u v". It may be directed and may hold self-loops, but has no duplicates.
+  // The values are the weights, empty where all are 1. After load_dataset() row i holds what node i gathers from
+  // (host/graph/normalize.hpp).
   Csr adjacency;
   std::string negative_weight;       // the first edge of the file with a weight below 0, in words; empty: there is none
   std::vector<std::int32_t> labels;  // one per node: 0 <= label < classes, or no_class
@@ -24,14 +26,14 @@ struct Dataset : NodeFeatures {
   std::int32_t classes = 0;
   std::vector<std::int32_t> class_ids;  // the file's id of every class; empty: 0, 1, … (classes.hpp)
   std::int64_t file_splits = 1;         // splits that the masks of the file hold; the masks below are one of them
-  // Masks of the file, one byte per node, empty where the file has none. They never overlap.
+  // The masks of the file have one byte per node. They are empty where the file has none. They never overlap.
   std::vector<std::uint8_t> train_mask, validation_mask, test_mask;
   std::vector<std::string> notes;  // what a user should know of how the file was read
 
   std::int64_t nodes() const { return adjacency.rows; }
 };
 
-// Node ids of each part, ascending and disjoint.
+// The node ids of each part. They are ascending, and the parts are disjoint.
 struct Split {
   std::vector<std::int32_t> train, validation, test;
 };

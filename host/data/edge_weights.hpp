@@ -1,4 +1,4 @@
-// Weights of edges, as a file holds them and as dataset.edge_weights asks for them.
+// Handles the weights of edges: settles those that a file holds, and takes or drops them as dataset.edge_weights asks.
 #pragma once
 
 #include "host/config/dataset.hpp"
@@ -6,13 +6,13 @@
 
 namespace gamlp {
 
-// For a loader whose adjacency still has its duplicates: drops entries of value 0, which are no edges, notes the first
-// negative weight, then sorts and merges. Weights that are all 1 are dropped, and duplicates become one edge; otherwise
-// the weights of duplicates add up. DataError where a sum is not finite.
+// A loader calls this when its adjacency still has its duplicates. It drops entries of value 0, which are no edges,
+// notes the first negative weight, then sorts and merges. If all weights are 1, it drops the weights, and duplicates
+// become one edge. Otherwise the weights of duplicates add up. Throws a DataError where a sum is not finite.
 void settle_weights(Dataset& dataset, const std::string& where);
 
-// use: DataError naming the edge where a weight was negative. ignore: every edge weighs 1, with a note where some do
-// not.
+// use: takes the weights, and throws a DataError that names the edge where one was negative. ignore: every edge weighs
+// 1 from now on. A note tells the user where some did not.
 void choose_weights(Dataset& dataset, EdgeWeights choice);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// Contextual stochastic block model: labelled graphs of any size from a seed.
+// Generates labelled graphs of any size from a seed, by a contextual stochastic block model.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace gamlp {
 
-// Sizes of a public dataset, for graphs that cost as much time and memory as it does.
+// The sizes of a public dataset. A graph of this shape costs as much time and memory as the dataset does.
 struct GraphShape {
   const char* name;
   std::int64_t nodes, classes, features;
@@ -20,22 +20,24 @@ struct GraphShape {
 
 const std::vector<GraphShape>& graph_shapes();
 
-// A graph with `nodes` nodes in `classes` classes of (nearly) equal size, randomly assigned.
+// Returns a graph with `nodes` nodes, which are randomly assigned to `classes` classes of (nearly) equal size. A shape
+// replaces nodes, classes, features and mean_degree.
 //
-// Edges: round(nodes · mean_degree / 2) distinct undirected edges without self-loops, stored in both directions. Each
-// stays inside its class with probability `homophily`, and joins two uniformly drawn nodes otherwise of different
-// classes. Where the graph cannot hold them (a class that is nearly a clique), it gets fewer. O(edges).
-// Features: float32, dense; a node's are N(m_c, I), m_c a random direction of length `feature_signal` per class.
-// Masks: with a shape, its sizes (20 training nodes of every class for cora and pubmed; random nodes for flickr and
-// arxiv), and the shape replaces nodes, classes, features and mean_degree. Without a shape: of every class, a third of
-// its nodes, at least 1 and at most 20, train; of the r nodes left, min(500, ⌊r/3⌋) validate and min(1000, what is
-// left) test.
+// Edges: there are round(nodes · mean_degree / 2) distinct undirected edges without self-loops, stored in both
+// directions. Each edge stays inside its class with probability `homophily`. Otherwise it joins two nodes of different
+// classes, drawn uniformly. Where the graph cannot hold as many (a class that is nearly a clique), it gets fewer.
+// Drawing takes O(edges).
+// Features: they are dense float32. A node's features are N(m_c, I), where its class c has a random direction m_c of
+// length `feature_signal`.
+// Masks: with a shape they have its sizes (20 training nodes of every class for cora and pubmed, random nodes for
+// flickr and arxiv). Without a shape a third of the nodes of every class train, at least 1 and at most 20. Of the r
+// nodes left, min(500, ⌊r/3⌋) validate and min(1000, what is left) test.
 //
-// Bits depend on the config only: every number comes from Random (core/random.hpp) through operations that IEEE 754
-// defines exactly. ConfigError for impossible values and unknown shapes.
+// The bits depend only on the config: every number comes from Random (host/math/random.hpp) through operations that
+// IEEE 754 defines exactly. Throws a ConfigError for impossible values and unknown shapes.
 Dataset generate_csbm(const GenerateConfig& config);
 
-// What generate_csbm() would give, without generating it.
+// The sizes of what generate_csbm() would return, without generating it.
 struct GraphCounts {
   std::int64_t nodes = 0, edges = 0, features = 0;  // edges: entries of the adjacency (both directions), at most
   std::vector<std::int64_t> class_nodes;

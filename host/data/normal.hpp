@@ -1,5 +1,6 @@
-// Standard normal numbers with the same bits on every platform: libm's log and cos may differ in the last bit between
-// systems, so this uses only operations that IEEE 754 rounds exactly (the build forbids contraction to FMA).
+// Draws standard normal numbers that have the same bits on every platform. The log and cos of libm may differ in the
+// last bit between systems. So this uses only operations that IEEE 754 rounds exactly, and the build forbids
+// contraction to FMA.
 #pragma once
 
 #include <cmath>
@@ -9,8 +10,8 @@
 
 namespace gamlp {
 
-// ln x for 0 < x < infinity, error below 1e-15 relative to max(1, |ln x|): x = m·2^e with m in [√½, √2),
-// ln m = 2 artanh((m-1)/(m+1)) as a series.
+// ln x for 0 < x < infinity, with an error below 1e-15 relative to max(1, |ln x|). With x = m·2^e and m in [√½, √2),
+// ln m = 2 artanh((m-1)/(m+1)) is computed as a series.
 inline double portable_log(double x) {
   int exponent = 0;
   double m = std::frexp(x, &exponent);
@@ -25,7 +26,7 @@ inline double portable_log(double x) {
   return exponent * 0.69314718055994531 + 2.0 * t * (1.0 + sum);
 }
 
-// Marsaglia's polar method.
+// Draws by Marsaglia's polar method.
 class NormalSource {
  public:
   explicit NormalSource(std::uint64_t key) : random_(key) {}

@@ -1,6 +1,6 @@
-// Arrays in numpy's .npy format, versions 1.0 to 3.0: dtypes bool, i1–i8, u1–u8, f2, f4, f8 in either byte order,
-// at most two dimensions, C or Fortran order. Reading trusts nothing: every malformed input is a DataError that
-// begins with `where` (file, or file and member) and says what was found and what was expected.
+// Reads and writes arrays in numpy's .npy format, versions 1.0 to 3.0. It reads the dtypes bool, i1–i8, u1–u8, f2, f4
+// and f8 in either byte order, at most two dimensions, and C or Fortran order. Reading trusts nothing. Every malformed
+// input is a DataError that begins with `where` (file, or file and member), and says what was found and expected.
 #pragma once
 
 #include <cstddef>
@@ -29,13 +29,13 @@ struct NpyHeader {
   std::string shape_text() const;     // "(3, 4)"
 };
 
-// Bytes that tell the length of the header.
+// How many bytes tell the length of the header.
 inline constexpr std::size_t npy_prefix_bytes = 12;
 
-// Total bytes of magic and header, from the first npy_prefix_bytes (fewer when the input is shorter).
+// Returns the bytes of magic and header together. `prefix` is the first npy_prefix_bytes, fewer of a shorter input.
 std::size_t npy_header_bytes(std::span<const std::byte> prefix, const std::string& where);
 
-// `head`: at least the magic and header.
+// `head` holds at least the magic and the header.
 NpyHeader parse_npy_header(std::span<const std::byte> head, const std::string& where);
 
 class NpyArray {
@@ -48,12 +48,13 @@ class NpyArray {
   const std::string& where() const { return where_; }
   std::int64_t elements() const { return static_cast<std::int64_t>(header_.elements()); }
 
-  // The elements in C order. T: std::uint8_t, std::int32_t, std::int64_t, float or double. Integers must be integral
-  // and in T's range; a finite number must stay finite in T. NaN and infinities pass to floating T unchanged.
+  // Returns the elements in C order. T is std::uint8_t, std::int32_t, std::int64_t, float or double. For an integer T
+  // the values must be integral and in T's range. A finite number must stay finite in T. NaN and infinities pass to a
+  // floating T unchanged.
   template <class T>
   std::vector<T> to() const;
 
-  // The same as a matrix; a vector becomes one column. Throws for a scalar.
+  // Returns the same as a matrix. A vector becomes one column. Throws for a scalar.
   Matrix to_matrix() const;
 
  private:
@@ -65,11 +66,12 @@ class NpyArray {
   std::string where_;
 };
 
-// A whole .npy file from memory or disk.
+// Reads a whole .npy file from memory or disk.
 NpyArray parse_npy(std::span<const std::byte> bytes, const std::string& where);
 NpyArray read_npy(const std::filesystem::path& path);
 
-// The bytes of a .npy file, version 1.0, little-endian, C order. T: std::uint8_t, std::int32_t, std::int64_t, float.
+// Returns the bytes of a .npy file of version 1.0, little-endian, in C order. T is std::uint8_t, std::int32_t,
+// std::int64_t or float.
 template <class T>
 std::string npy_bytes(std::span<const T> values, std::span<const std::int64_t> shape);
 template <class T>
@@ -77,7 +79,7 @@ std::string npy_bytes(MatView<const T> matrix);
 template <class T>
 std::string npy_bytes(const std::vector<T>& values);
 
-// Writes a .npy atomically (IoError on failure).
+// Writes a .npy file atomically. Throws an IoError on failure.
 template <class T>
 void write_npy(const std::filesystem::path& path, MatView<const T> matrix);
 template <class T>

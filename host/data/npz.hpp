@@ -1,8 +1,9 @@
-// Archives of arrays: numpy's .npz, a zip file of .npy members, stored or deflated.
+// Reads and writes archives of arrays: numpy's .npz, which is a zip file of .npy members, stored or deflated.
 //
-// Nothing is allocated for a member before its declared size has been found to equal its header plus shape × item
-// size, to be possible for its compressed size, and to fit the limit. Checksums are verified. Members that nobody
-// asks for are never parsed (gnn-benchmark files hold pickled ones). Every failure is a DataError.
+// The reader allocates nothing for a member before it has checked the declared size. That size must equal the header
+// plus shape × item size, be possible for the compressed size, and fit the limit. The reader verifies checksums. It
+// never parses a member that nobody asks for (gnn-benchmark files hold pickled ones). Every reading failure is a
+// DataError.
 #pragma once
 
 #include <cstddef>
@@ -21,14 +22,14 @@ struct zip;
 namespace gamlp {
 
 struct NpzLimits {
-  // Uncompressed bytes that one reader may unpack in all; the machine's physical memory is a limit as well.
+  // Uncompressed bytes that one reader may unpack in all. The machine's physical memory is a limit as well.
   std::uint64_t total_bytes = std::uint64_t{64} << 30;
 };
 
 class NpzReader {
  public:
   explicit NpzReader(const std::filesystem::path& path, const NpzLimits& limits = {});
-  // From memory; `bytes` must outlive the reader, `name` stands for the file in messages.
+  // Reads from memory. `bytes` must outlive the reader. `name` stands for the file in messages.
   NpzReader(std::span<const std::byte> bytes, std::string name, const NpzLimits& limits = {});
   ~NpzReader();
   NpzReader(const NpzReader&) = delete;
@@ -37,7 +38,7 @@ class NpzReader {
   const std::string& name() const { return name_; }
   std::vector<std::string> keys() const;  // members ending in .npy, without that ending
   bool contains(const std::string& key) const;
-  // Throws when the member is missing (the message lists those there are), malformed, or too large.
+  // Throws a DataError when the member is missing (the message lists those there are), malformed, or too large.
   NpyArray read(const std::string& key);
 
  private:
@@ -51,11 +52,11 @@ class NpzReader {
 
 enum class NpzCompression { stored, deflated };
 
-// A .npz from at least one (key, .npy bytes) pair, the same bytes on every run.
+// Returns the bytes of a .npz of at least one (key, .npy bytes) pair. They are the same on every run.
 std::string npz_bytes(const std::vector<std::pair<std::string, std::string>>& members,
                       NpzCompression compression = NpzCompression::deflated);
 
-// The same, written atomically (IoError on failure).
+// Writes the same to a file, atomically. Throws an IoError on failure.
 void write_npz(const std::filesystem::path& path, const std::vector<std::pair<std::string, std::string>>& members,
                NpzCompression compression = NpzCompression::deflated);
 

@@ -1,4 +1,5 @@
-// The masks of a .npz, one split or several, and members whose names are nearly those that are read.
+// Reads the masks of a .npz, which hold one split or several. Refuses members whose names are nearly those of masks or
+// of another wanted member.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +10,15 @@
 
 namespace gamlp {
 
-// train_mask, val_mask and test_mask: N booleans (or 0/1) each; or nodes × splits or splits × nodes, of which split
-// `index` is taken (square ones: nodes × splits). Masks of one split belong to every split. DataError for a shape or
-// value that is none of these or a name that nearly is a mask's, ConfigError for an index beyond the splits. Without an
-// index no mask is wanted: the first split is read, of members with the right names.
+// Reads train_mask, val_mask and test_mask. Each holds N booleans (or 0/1), or nodes × splits, or splits × nodes. A
+// square one is nodes × splits. Of several splits this takes split `index`. A mask of one split belongs to every split.
+// Throws a DataError for another shape or value, and for a name that nearly is a mask's. Throws a ConfigError for an
+// index beyond the splits. Without an index no mask is wanted. Then this reads the first split, of members with the
+// right names.
 void read_masks(NpzReader& reader, std::optional<std::int64_t> index, Dataset& dataset);
 
-// DataError where `wanted` is missing and the file has a member that its author most likely meant by it.
+// Throws a DataError where the member `wanted` is missing and the file has one that its author most likely meant by it.
+// `form` tells the user what the member has to hold.
 void refuse_near_miss(const NpzReader& reader, const char* wanted, const char* form);
 
 }  // namespace gamlp

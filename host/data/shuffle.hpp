@@ -1,4 +1,4 @@
-// A seeded shuffle that is the same on every platform (std::shuffle is not).
+// Shuffles by a seed, in the same way on every platform (std::shuffle does not).
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace gamlp {
 
-// Fisher–Yates.
+// Shuffles by the method of Fisher and Yates.
 template <class T>
 void shuffle(std::span<T> values, std::uint64_t key) {
   Random random(key);

@@ -1,4 +1,4 @@
-// A stream that passes everything on to another one: the base of those that record, time or spoil what passes.
+// A stream that passes every call on to another one. It is the base of streams that record, time or spoil what passes.
 #pragma once
 
 #include "host/device/device.hpp"

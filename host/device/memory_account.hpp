@@ -1,4 +1,4 @@
-// What a device has allocated, by kind. Any thread may release memory.
+// Counts what a device has allocated, by kind. Any thread may release memory, so any thread may change the count.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,8 @@ class MemoryAccount {
   std::atomic<std::size_t> total_{0}, peak_{0};
 };
 
-// An entry in an account for as long as it lives; made when the memory is there. It may outlive the device.
+// An allocation's entry in an account. The owner of the memory makes the entry once the memory is there. The entry
+// counts for as long as it lives, and it may outlive the device.
 class AccountEntry {
  public:
   AccountEntry(std::shared_ptr<MemoryAccount> account, MemoryKind kind, std::size_t bytes)

@@ -1,4 +1,4 @@
-// What a stream runs: any of the ops (host/device/ops/list.hpp), or none of them in particular.
+// Op, which is what a stream runs: it holds any one of the ops of host/device/ops/list.hpp.
 #pragma once
 
 #include <variant>

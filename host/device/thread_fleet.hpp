@@ -1,5 +1,5 @@
-// A fleet whose devices are each driven by a thread of its own, on two streams. When a task throws, the other devices
-// are stopped through the transport.
+// A fleet in which a thread of its own drives each device, on two streams. When a task throws, the fleet stops the
+// other devices through the transport.
 #pragma once
 
 #include <condition_variable>
@@ -25,9 +25,9 @@ class ThreadFleet final : public Fleet {
   };
 
   explicit ThreadFleet(std::vector<Member> members);
-  // The devices first … of a run of `size` devices, the others of which other processes drive.
+  // The members are the devices first, first + 1, … of a run of `size` devices. Other processes drive the others.
   ThreadFleet(std::vector<Member> members, int first, int size);
-  // Waits for running tasks (after stopping them through the transport when there was a failure).
+  // Waits for all tasks. After a failure, which has stopped the transport, those that have not run are dropped.
   ~ThreadFleet() override;
   ThreadFleet(const ThreadFleet&) = delete;
   ThreadFleet& operator=(const ThreadFleet&) = delete;

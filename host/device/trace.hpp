@@ -1,4 +1,5 @@
-// Timelines: what every stream did when, from real devices (their clock) and simulated ones (simulated time) alike.
+// Timelines: what every stream did, and when. Real devices take the times from their clock, simulated ones from
+// simulated time.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@ namespace gamlp {
 
 enum class Lane { compute, exchange };
 
+// What a stream did in a stretch of time.
 struct Span {
   const char* name = "";      // op, "wait" or "exchange"
   const char* category = "";  // phase name, "wait" or "exchange"
@@ -20,7 +22,7 @@ struct Span {
   std::uint64_t bytes = 0;    // of an exchange: sent
 };
 
-// How a group of messages is shown; its times are the stream's.
+// Returns how a timeline shows a group of messages. The stream fills in the times.
 inline Span span_of_exchange(std::span<const Send> sends, std::span<const Receive> receives) {
   Span span{"exchange", "exchange", "", {}, Lane::exchange, 0, 0, 0};
   for (const Send& send : sends) span.bytes += static_cast<std::uint64_t>(send.message.size());
@@ -31,7 +33,7 @@ inline Span span_of_exchange(std::span<const Send> sends, std::span<const Receiv
   return span;
 }
 
-// Called by one device, from the thread that drives it.
+// Takes the spans of one device. The device calls it from the thread that drives it.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;

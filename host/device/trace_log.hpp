@@ -1,9 +1,11 @@
-// A run's timeline in memory, and as a file for chrome://tracing or ui.perfetto.dev (Trace Event Format, JSON).
+// Keeps the timeline of a run in memory, and writes it as a file for chrome://tracing or ui.perfetto.dev (Trace Event
+// Format, JSON).
 //
-// A process per device. Its thread "compute" shows the compute stream: the ops of one step lie inside a slice of their
-// own ("W of layer 3"). Its threads "exchange", "exchange, 2 at once", … show the messages, of which several may be
-// under way at once. Slices of one thread nest or follow one another; they never overlap in part, which viewers do not
-// show. Args name step, layer, epoch, what a wait protects and the bytes that were sent.
+// The file has a process per device. The thread "compute" of a process shows the compute stream: the ops of one step
+// lie inside a slice of their own ("W of layer 3"). The threads "exchange", "exchange, 2 at once", … show the messages,
+// of which several may be under way at once. Slices of one thread nest or follow one another. They never overlap in
+// part, because viewers do not show that. The args name step, layer, epoch, what a wait protects and the bytes that
+// were sent.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +20,13 @@ namespace gamlp {
 
 class TraceLog {
  public:
-  // Spans beyond `limit` per device are counted, not kept: each takes some 200 bytes of the file.
+  // Beyond `limit` spans per device the log only counts them, as each takes some 200 bytes of the file.
   explicit TraceLog(std::size_t limit = 1'000'000) : limit_(limit) {}
-  // The sink of a device; valid as long as the log. Not while any device is writing.
+  // Returns the sink of a device, valid as long as the log. Nobody may call this while any device writes.
   TraceSink& sink(int device);
-  // What the sink of a device has received, if it was asked for.
+  // Returns what the sink of a device has received. sink() must have been called for that device.
   const std::vector<Span>& spans_of(int device) const;
-  // `title`: what the processes are called after, "title, device 0". Atomic; throws IoError.
+  // Writes the file atomically. Its processes are named after `title`: "title, device 0". Throws an IoError.
   void write(const std::filesystem::path& path, const std::string& title) const;
   std::uint64_t spans() const;
   std::uint64_t dropped() const;

@@ -1,4 +1,4 @@
-// What transports within one process share: counters, and ends around a common hub.
+// Parts that transports share: counters of messages, and, within one process, ends around a common hub.
 #pragma once
 
 #include <atomic>
@@ -11,10 +11,10 @@
 
 namespace gamlp {
 
-// Read from any thread.
+// Counts messages. Any thread may read the counts.
 class MessageCounters {
  public:
-  // Counted when enqueued, so that the count after an iteration is always the same.
+  // The transport counts sends when they are enqueued, so that the count after an iteration is always the same.
   void sent(std::span<const Send> sends) {
     for (const Send& send : sends) {
       bytes_sent_ += static_cast<std::uint64_t>(send.message.size());
@@ -33,7 +33,7 @@ inline void expect_peers(int size, std::span<const Send> sends, std::span<const 
   for (const Receive& receive : receives) expects(receive.peer >= 0 && receive.peer < size, "exchange: peer exists");
 }
 
-// For errors: which message it was.
+// Says in errors which message it was.
 inline std::string text_of(const MessageLabel& label) {
   if (*label.what == '\0') return "a message";
   std::string text = label.what;
@@ -43,7 +43,7 @@ inline std::string text_of(const MessageLabel& label) {
   return text;
 }
 
-// `End` is constructed from (shared hub, rank), `Hub` from the number of ends.
+// Creates the ends of a transport. `Hub` is constructed from the number of ends, `End` from (shared hub, rank).
 template <class End, class Hub>
 std::vector<std::unique_ptr<Transport>> create_ends(int size) {
   auto hub = std::make_shared<Hub>(size);

@@ -1,4 +1,5 @@
-// Who has been heard of, and when. Times are seconds on one clock.
+// Remembers when a process has last heard of each of the others, and finds those that are silent. Times are seconds on
+// one clock.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +10,7 @@ namespace gamlp {
 
 class SignsOfLife {
  public:
-  // A process that was itself kept from running (stopped, asleep) for that long cannot tell who was silent meanwhile.
+  // Seconds. A process that was itself kept from running (stopped, asleep) for so long cannot tell who was silent then.
   static constexpr double kOwnPause = 0.5;
 
   SignsOfLife(std::vector<int> watched, double now) : last_look_(now) {
@@ -22,7 +23,7 @@ class SignsOfLife {
     }
   }
 
-  // To be called often. Begins again after a pause of this process.
+  // The owner calls this often. After a pause of this process, all silences begin anew.
   void look(double now) {
     if (now - last_look_ > kOwnPause) {
       for (auto& one : last_) one.time = now;
@@ -34,7 +35,7 @@ class SignsOfLife {
     int rank;
     double seconds;
   };
-  // The longest silence of at least `limit` seconds.
+  // Returns the longest silence of at least `limit` seconds.
   std::optional<Silence> silent(double now, double limit) const {
     std::optional<Silence> longest;
     for (const auto& one : last_) {

@@ -1,6 +1,7 @@
-// An experiment file: a base config, axes of changes to it, and what is to be made of the results. Every combination of
-// the axes' values is a job: a training run of its own, or a measurement or forecast of an iteration.
+// An experiment file has a base config, axes of changes to it, and what is to be made of the results. Every combination
+// of the axes' values is a job. A job is a training run of its own, or a measurement or forecast of an iteration.
 //
+// The keys of the file:
 //   extends   another such file in the same folder, of which this one's sections replace those of the same name
 //   title     what the tables are headed with
 //   base      the config that everything starts from: a file, relative to the experiment's, or the config itself
@@ -12,9 +13,8 @@
 //   figure    how tools/plot.py draws the results (ExperimentFigure)
 //   mean_over the axis whose values are repetitions (seeds)
 //   paper     {row label: {column label: number}}: the published values that cells are compared with
-//   search    {"axes": […], "seeds": [labels]}: of these axes the values of best mean validation accuracy are chosen,
-//   for
-//             each combination of the others, and only they are trained with all repetitions and tested
+//   search    {"axes": […], "seeds": [labels]}: for each combination of the other axes, the values of these axes with
+//             the best mean validation accuracy are chosen. Only they are trained with all repetitions and tested
 //   quick     {"keep": {axis: [labels]}, "set", "run"}: what --quick leaves and changes
 #pragma once
 
@@ -30,8 +30,8 @@
 
 namespace gamlp {
 
-// The numbers of results that tables may hold, and that results.csv has: of a training (result.json), and of a
-// measurement or a forecast (the last three and bytes_per_epoch; memory of the fullest device).
+// The numbers of results that tables may hold, and that results.csv has. A training has those of result.json. A
+// measurement or a forecast has the last three and bytes_per_epoch. memory_bytes is that of the fullest device.
 inline constexpr std::array<const char*, 15> kResultFigures = {"test_accuracy",
                                                                "validation_accuracy",
                                                                "train_accuracy",
@@ -54,10 +54,10 @@ inline constexpr std::array<const char*, 3> kJobPrograms = {"train", "bench", "p
 struct JobRun {
   enum class Program { train, bench, plan };
   Program program = Program::train;
-  // bench: the devices that the config's are timed in turns with; speedup is relative to them.
+  // bench: the devices with which the config's devices are timed in turns. speedup is relative to them.
   std::string against;
   int iterations = 0, rounds = 0;  // bench; 0: its own
-  // plan: a machine as gamlp plan knows it; "local" is the experiment's.
+  // plan: a machine as gamlp plan knows it. "local" is the experiment's.
   std::string machine = "local";
   std::string problem;  // plan: "V,N0,C", instead of reading the dataset
   int devices = 0;      // plan; 0: the config's. More than the machine has: as if it had them
@@ -89,12 +89,12 @@ struct ExperimentSearch {
   std::vector<std::string> seeds;  // labels of the repetitions
 };
 
-// The picture of an experiment, which tools/plot.py draws from its results. Axes or figures by name:
+// The picture of an experiment. tools/plot.py draws it from the results. The keys name axes or figures:
 //   kind   "curves": metrics of every epoch; "lines": a figure over an axis of numbers; "scatter": one over another
 //   x, y   curves: y a list of columns of metrics.jsonl, x one of them; lines: x an axis, y a figure; scatter: figures
 //   lines, style, panels   axes told apart by colour, by line style or marker, and by panel; optional
 //   x_label, y_label, log_x, log_y, ideal (the line y = x), marks [{"x", "y", "label", "panel"}] (published points)
-// Passed on to table.json as it is.
+// It is passed on to table.json as it is.
 struct ExperimentFigure {
   nlohmann::json spec;  // null: none
 };
@@ -119,17 +119,18 @@ struct Experiment {
 
   std::size_t axis(const std::string& name) const;  // axes.size() when there is none
   bool is_searched(std::size_t axis) const;
-  // A job that the search looks at. Only with a search.
+  // Whether the search looks at a job. Only for an experiment with a search.
   bool is_search_job(const std::vector<std::string>& labels) const;
 };
 
-// Throws ConfigError naming file, key and expectation. `quick`: as --quick asks for it.
+// `quick`: the small variant that --quick asks for. Throws ConfigError that names the file, the key and what is
+// expected.
 Experiment load_experiment(const std::filesystem::path& file, bool quick);
 
-// A label in the name of a file: letters, digits and dots; runs of anything else are one '-'.
+// Returns a label fit for the name of a file. It keeps letters, digits and dots. Runs of anything else become one '-'.
 std::string file_label(const std::string& label);
 
-// One combination: a label of each axis, and the config.
+// One combination: a label of each axis, and the config that they make.
 struct Job {
   std::vector<std::string> labels;
   Config config;
@@ -141,13 +142,13 @@ struct Job {
   std::string key(const Experiment& experiment, bool without_search) const;
 };
 
-// Every job that no rule skips, in the order of the axes, the last one fastest. `datasets`: a folder in which the
-// dataset files are looked for first, by name; or empty. `overrides`: key=value, applied last, of keys that no axis
-// sets. Throws ConfigError where a combination is no valid config, or there is none.
+// Returns every job that no rule skips, in the order of the axes, the last one fastest. `datasets` is a folder in which
+// dataset files are looked for first, by name, or empty. `overrides` (key=value) are applied last, and set keys that no
+// axis sets. Throws ConfigError where a combination is no valid config, or where there is no combination.
 std::vector<Job> expand(const Experiment& experiment, const std::filesystem::path& datasets,
                         const std::vector<std::string>& overrides);
 
-// The figures of a measurement or forecast, from what `gamlp bench` or `gamlp plan` wrote. Throws DataError.
+// Reads the figures of a measurement or forecast from what `gamlp bench` or `gamlp plan` wrote. Throws DataError.
 nlohmann::json figures_of(JobRun::Program program, const nlohmann::json& report);
 
 }  // namespace gamlp

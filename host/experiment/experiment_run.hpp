@@ -1,4 +1,5 @@
-// Working an experiment off: a process per job, as many beside each other as cores and memory allow, and the tables.
+// Works an experiment off. Every job has a process, and as many run beside each other as cores and memory allow. Then
+// makes the tables.
 #pragma once
 
 #include <atomic>
@@ -18,8 +19,8 @@ struct ExperimentOptions {
   std::vector<std::string> overrides;            // of every config, key.path=value
   int jobs = 0;                                  // runs at a time; 0: as cores and memory allow
   bool quick = false;                            // the experiment is the file's small variant
-  const std::atomic<bool>* stop = nullptr;       // set by a signal: ends the running jobs, then returns
-  std::function<void()> set_up_done;             // from here on `stop` is heeded
+  const std::atomic<bool>* stop = nullptr;       // a signal sets it: ends the running jobs, then returns
+  std::function<void()> set_up_done;             // called when `stop` is heeded from then on
   std::function<void(const std::string&)> tell;  // a line for each job that has ended; empty: none
 };
 
@@ -29,11 +30,11 @@ struct ExperimentEnd {
   std::size_t done = 0, jobs = 0;  // when it was stopped
 };
 
-// Writes table.md, table.json, results.csv, after a search search.csv and best, and the runs, into the folder. Jobs
-// that an earlier call has done are not repeated. Throws IoError when another process works there.
+// Writes into the folder table.md, table.json and results.csv, the runs, and after a search also search.csv and the
+// folder best. Does not repeat jobs that an earlier call has done. Throws IoError when another process works there.
 ExperimentEnd run_experiment(const Experiment& experiment, const ExperimentOptions& options);
 
-// A line per job: what is done of it, its name and hash.
+// Returns a line per job: its state, its name and its hash.
 std::string list_experiment(const Experiment& experiment, const ExperimentOptions& options);
 
 }  // namespace gamlp

@@ -1,4 +1,5 @@
-// Values of an experiment file with their places, for messages.
+// Reads the values of an experiment file. A Node knows the place of its value, so that messages can name it. Every
+// check throws ConfigError.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,7 @@
 
 namespace gamlp {
 
-// A value of the file with its place, for messages.
+// A value of the file, and its place. The value must outlive the Node.
 class Node {
  public:
   Node(const nlohmann::json& value, std::string source, std::string path)
@@ -24,7 +25,7 @@ class Node {
     throw ConfigError(place() + " is " + shown(value_) + ": must be " + expected);
   }
   const nlohmann::json& value() const { return value_; }
-  // An object with no other keys than these.
+  // Checks that the value is an object with no other keys than these.
   const Node& object(const std::vector<std::string>& keys) const {
     if (!value_.is_object()) fail("an object");
     for (const auto& [key, ignored] : value_.items()) {
@@ -58,9 +59,9 @@ class Node {
     if (!value_.is_boolean()) fail("true or false");
     return value_.get<bool>();
   }
-  // As a label: a text as it is, other values as JSON.
+  // The value as a label: a text as it is, other values as JSON.
   std::string label() const { return value_.is_string() ? value_.get<std::string>() : value_.dump(); }
-  // Labels: a text or a list of them.
+  // The value as labels of an axis: one of them, or a list.
   std::vector<std::string> labels(const Axis& axis) const {
     std::vector<std::string> out;
     const auto add = [&](const Node& node) {
@@ -84,7 +85,7 @@ class Node {
   std::string source_, path_;
 };
 
-// What `node`, a `run` of the file, says, in addition to `run`. Throws ConfigError.
+// Overwrites those members of `run` that `node`, a `run` of the file, names. Throws ConfigError.
 void read_run(const Node& node, JobRun& run);
 
 }  // namespace gamlp

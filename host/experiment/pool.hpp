@@ -1,4 +1,4 @@
-// Programs that run beside each other, as many as cores and memory allow.
+// Runs programs beside each other, as many as cores and memory allow.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +10,12 @@
 
 namespace gamlp {
 
-// In the environment of the programs: the process that started them.
+// Names the process that started a program, in that program's environment.
 inline constexpr const char* kParentVariable = "GAMLP_PARENT";
 
 struct PoolTask {
   std::vector<std::string> arguments;  // of this program
-  std::filesystem::path log;           // its outputs
+  std::filesystem::path log;           // receives standard output and error
   int cores = 1;
   double memory = 0;  // bytes
 };
@@ -33,17 +33,17 @@ struct PoolEnd {
 
 class Pool {
  public:
-  // `program`: an executable file.
+  // `program` is an executable file.
   Pool(std::filesystem::path program, PoolLimits limits) : program_(std::move(program)), limits_(limits) {}
   ~Pool();  // stops what still runs, after half a minute by force
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // There is room for the task, or nothing runs.
+  // Whether there is room for the task. There is when nothing runs.
   bool fits(const PoolTask& task) const;
-  // Throws IoError when it cannot be started.
+  // Starts the program. ended() will give `index` back. Throws IoError when it cannot be started.
   void start(std::size_t index, const PoolTask& task);
-  // Those that have ended since the last call.
+  // Returns the tasks that have ended since the last call. Does not wait.
   std::vector<PoolEnd> ended();
   std::size_t running() const { return running_.size(); }
   void signal(int number) const;  // to all that run
@@ -60,7 +60,7 @@ class Pool {
   std::vector<Running> running_;
 };
 
-// Bytes that programs may take now without others being swapped out.
+// Returns the bytes that programs may take now without others being swapped out.
 double available_memory();
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// What an experiment's results come to: a line per job (CSV), and tables of means beside the published values.
+// Reports what an experiment's results come to: a line per job (CSV), and tables of means beside the published values.
 #pragma once
 
 #include <map>
@@ -20,18 +20,18 @@ struct JobOutcome {
   std::string note;       // why not
 };
 
-// One line per job, its labels first. Without `tests`: no test accuracy, as a search sees it.
+// Returns one line per job, its labels first. Without `tests` it leaves the test accuracy out, as a search sees it.
 std::string results_csv(const Experiment& experiment, const std::vector<Job>& jobs,
                         const std::vector<JobOutcome>& outcomes, bool tests);
 
-// A cell of the table: over the repetitions that are done.
+// A cell of a table. Its figures are over the repetitions that are done.
 struct Cell {
   int jobs = 0, done = 0, waiting = 0, missing = 0, diverged = 0, failed = 0;
   double mean = 0, deviation = 0;    // of the sample
   std::vector<std::string> chosen;   // "axis = label", where a search chose
   std::vector<StageFigures> stages;  // where the table's value is an accuracy
 };
-// One table for each combination of the axes that are neither rows, columns, repetitions nor searched.
+// There is one table for each combination of the axes that are neither rows, columns, repetitions nor searched.
 struct ResultTable {
   std::string title;  // those labels
   std::vector<std::string> rows, columns;
@@ -40,17 +40,18 @@ struct ResultTable {
 std::vector<ResultTable> make_tables(const Experiment& experiment, const std::vector<Job>& jobs,
                                      const std::vector<JobOutcome>& outcomes);
 
-// Markdown: mean ± sample standard deviation, the best of a row bold (of cells whose runs are all done), the published
-// value and the difference in brackets; what every stage came to; what is missing, and how to get it.
+// Returns Markdown. A cell has the mean ± sample standard deviation, and in brackets the published value and the
+// difference to it. The best of a row is bold (of cells whose runs are all done). Then follow what every stage came to,
+// and what is missing and how to get it.
 std::string markdown(const Experiment& experiment, const std::vector<ResultTable>& tables, const std::vector<Job>& jobs,
                      const std::vector<JobOutcome>& outcomes, const std::string& about);
-// The same as numbers.
+// Returns the same as numbers.
 nlohmann::ordered_json to_json(const Experiment& experiment, const std::vector<ResultTable>& tables);
 
-// Which jobs the tables are made of after a search: for each combination of the other axes those of the best mean
-// validation accuracy over the search's seeds; ties go to the first. A run that diverged disqualifies its candidate;
-// where one failed or is missing, or every candidate is disqualified, nothing is chosen: `undecided` has the search's
-// own jobs there, so that they are reported.
+// Which jobs the tables are made of after a search. For each combination of the other axes, `chosen` has the jobs with
+// the best mean validation accuracy over the search's seeds. Ties go to the first. A run that diverged disqualifies its
+// candidate. Where a run failed or is missing, or every candidate is disqualified, nothing is chosen. There `undecided`
+// has the search's own jobs, so that they are reported.
 struct SearchChoice {
   std::vector<bool> chosen, undecided;
 };

@@ -1,4 +1,5 @@
-// Graph augmentation, done once before training (docs/algorithm.md §1): X = [H, ÃH, …, Ã^{K-1}H].
+// Graph augmentation (docs/algorithm.md §1): from the features H it makes the inputs X = [H, ÃH, …, Ã^{K-1}H]. A run
+// does this once, before training.
 #pragma once
 
 #include <cstddef>
@@ -17,15 +18,15 @@ struct AugmentOptions {
   std::int64_t column_block = 256;  // >= 1; features worked on at a time; changes no bit of the result
 };
 
-// Rows `nodes` (any order, repeats allowed, ids in [0, N)) of X: nodes.size() × K·d, block k in columns k·d … (k+1)·d.
-// Every value is a float32 sum over the node's neighbours in ascending order. No N × N and no N × K·d matrix is made:
-// beside the result, the work needs augment_workspace_bytes(). A row of an inner hop that no wanted row needs is not
-// computed.
+// Returns the rows `nodes` of X, as a matrix of nodes.size() × K·d whose block k has the columns k·d … (k+1)·d. `nodes`
+// may have any order and may repeat ids, which are in [0, N). Every value is a float32 sum over the node's neighbours
+// in ascending order. No N × N and no N × K·d matrix is made: beside the result, the work needs
+// augment_workspace_bytes(). A row of an inner hop is computed only if a wanted row needs it.
 Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
                const AugmentOptions& options);
 
-// Upper bound of the memory that augment() allocates beside its result: at most two float buffers of N rows ×
-// min(column_block, d) columns, two cursors per node and a list of at most N row ids per inner hop.
+// Returns an upper bound of the memory that augment() allocates beside its result. These are at most two float
+// buffers of N rows × min(column_block, d) columns, two cursors per node, and a list of up to N row ids per inner hop.
 std::size_t augment_workspace_bytes(std::int64_t nodes, std::int64_t features, const AugmentOptions& options);
 
 }  // namespace gamlp

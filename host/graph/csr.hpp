@@ -1,4 +1,4 @@
-// Compressed sparse rows, for adjacency (nodes × nodes) and sparse features (nodes × features).
+// A sparse matrix as compressed rows (CSR): an adjacency (nodes × nodes) or sparse features (nodes × features).
 #pragma once
 
 #include <cstdint>

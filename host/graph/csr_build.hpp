@@ -1,4 +1,4 @@
-// Building CSR matrices that keep csr.hpp's promises: rows sorted by column, no duplicates.
+// Builds CSR matrices that keep the promises of csr.hpp: rows are sorted by column and have no duplicates.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@ struct Edge {
   std::int32_t to = 0;
 };
 
-// The nodes × nodes adjacency with an entry (from, to) for every edge given, duplicates merged, every value 1
-// (`values` stays empty). Ids must be in [0, nodes). O(nodes + edges).
+// Returns the nodes × nodes adjacency with an entry (from, to) for every edge given. It merges duplicates. Every value
+// is 1, so `values` stays empty. Ids must be in [0, nodes). It takes O(nodes + edges).
 Csr csr_from_edges(std::int64_t nodes, std::span<const Edge> edges);
 
-// The same with a value per edge, and equal edges side by side: rows sorted, not merged.
+// The same with a value per edge. It sorts rows, but does not merge: equal edges stand side by side.
 Csr csr_with_duplicates(std::int64_t nodes, std::span<const Edge> edges, std::span<const float> values);
 
-// The transpose, rows sorted. O(rows + cols + entries).
+// Returns the transpose, with sorted rows. It takes O(rows + cols + entries).
 Csr transposed(const Csr& matrix);
 
-// Sorts every row by column and adds the values of equal columns (with empty `values`: keeps one of them).
-// Rows that are in order already cost one scan.
+// Sorts every row by column and adds up the values of equal columns. Where `values` is empty, it keeps one of them. A
+// row that is in order already costs one scan.
 void sort_and_merge(Csr& matrix);
 
 }  // namespace gamlp

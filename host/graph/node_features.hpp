@@ -1,4 +1,4 @@
-// What every node of a graph brings along: a row of features, in sparse or in dense form.
+// The features of the nodes of a graph, in sparse or in dense form. Every node has a row of them.
 #pragma once
 
 #include <cstdint>

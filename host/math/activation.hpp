@@ -1,4 +1,4 @@
-// Which activation f the hidden layers have (prox.hpp: the functions themselves).
+// Says which activation f the hidden layers have. prox.hpp has the functions themselves.
 #pragma once
 
 #include "host/math/prox.hpp"

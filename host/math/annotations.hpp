@@ -1,4 +1,4 @@
-// Marks for the rules that host loops and CUDA kernels share. Includes no CUDA header.
+// Marks the functions that host loops and CUDA kernels share. This header includes no CUDA header.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -1,4 +1,4 @@
-// Elementary functions written out so that CPU loops vectorise and every backend computes the same thing.
+// Elementary functions, written out so that CPU loops vectorise and every backend computes the same thing.
 #pragma once
 
 #include <bit>
@@ -9,8 +9,8 @@
 
 namespace gamlp {
 
-// exp(x) for float32, relative error below 2e-7. Below -87 the result is 0 to within the smallest normal
-// number; above 88 it stays at exp(88). Branch-free.
+// exp(x) for float32, with a relative error below 2e-7. For x below -87 the result is 0 to within the smallest normal
+// number. For x above 88 it stays at exp(88). There are no branches.
 GAMLP_HD inline float fast_exp(float x) {
   x = x < -87.0f ? -87.0f : x;
   x = x > 88.0f ? 88.0f : x;
@@ -33,7 +33,7 @@ GAMLP_HD inline float fast_exp(float x) {
   return y * std::bit_cast<float>((exponent + 127u) << 23);
 }
 
-// tanh(x) through fast_exp, absolute error below 3e-7.
+// tanh(x) by fast_exp, with an absolute error below 3e-7.
 GAMLP_HD inline float fast_tanh(float x) {
   const float magnitude = x < 0.0f ? -x : x;
   const float e = fast_exp(-2.0f * magnitude);

@@ -1,4 +1,4 @@
-// One step of a weight along its gradient: the optimisers that PyTorch has under these names, with its definitions
+// The optimisers: each makes one step of a weight along its gradient. Their definitions are those of PyTorch
 // (torch.optim.SGD without momentum, Adadelta, Adagrad with lr_decay 0, Adam without amsgrad).
 #pragma once
 
@@ -29,8 +29,9 @@ GAMLP_HD inline double whole_power(double beta, std::uint32_t n) {
   return power;
 }
 
-// Each is made for one step, `steps` others done before it, and then called with a weight w and its gradient g, and
-// with what the rule keeps of the weight: kKept numbers, the others passed are left alone.
+// The caller makes a rule for one step, when `steps` others have been done before it. It then calls the rule with the
+// gradient g, the weight w, and two numbers that are kept of the weight. The rule uses the first kKept of these two,
+// and leaves the others alone.
 struct GdRule {
   static constexpr int kKept = 0;
   float rate, decay;
@@ -39,7 +40,7 @@ struct GdRule {
   GAMLP_HD void operator()(float g, float& w, float&, float&) const { w -= rate * (g + decay * w); }
 };
 
-// first: Σ g².
+// The first number is Σ g².
 struct AdagradRule {
   static constexpr int kKept = 1;
   float rate, decay, eps;
@@ -54,7 +55,7 @@ struct AdagradRule {
   }
 };
 
-// first: mean g²; second: mean square of the changes before they are scaled by the rate.
+// The first number is the mean of g². The second is the mean square of the changes before the rate scales them.
 struct AdadeltaRule {
   static constexpr int kKept = 2;
   float rate, decay, eps, rho, rest;  // rest: 1 − ρ, which float32 would not know from ρ
@@ -73,7 +74,7 @@ struct AdadeltaRule {
   }
 };
 
-// first: mean g; second: mean g².
+// The first number is the mean of g, the second the mean of g².
 struct AdamRule {
   static constexpr int kKept = 2;
   float size, decay, eps, beta1, rest1, beta2, rest2, inverse_root;
@@ -94,7 +95,7 @@ struct AdamRule {
   }
 };
 
-// Calls body(step) with the rule's step after `steps` others.
+// Calls body(step) with the step of the rule that comes after `steps` others.
 template <class Body>
 void with_optimizer(const OptimizerRule& rule, std::uint32_t steps, Body body) {
   switch (rule.kind) {

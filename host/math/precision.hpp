@@ -1,10 +1,10 @@
-// What the inputs of matrix products are rounded to.
+// The precision of matrix products: what their inputs are rounded to.
 #pragma once
 
 namespace gamlp {
 
-// Inputs of the matrix products on CUDA devices: as they are, or rounded to 10 (tf32) or 7 (bf16) bits of mantissa, on
-// tensor cores; state and sums are float32 always. CPU workers know float32 only.
+// CUDA devices take the inputs of matrix products as they are, or round them to 10 (tf32) or 7 (bf16) bits of mantissa
+// and use tensor cores. State and sums are always float32. CPU workers know only float32.
 enum class ProductPrecision { float32, tf32, bf16 };
 
 }  // namespace gamlp

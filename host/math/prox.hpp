@@ -1,6 +1,6 @@
-// Activations f and the hidden layers' z-update.
+// The activations f, the z-update of the hidden layers, and the rules of the other updates of one element.
 //
-// Both updates of the method minimise, per element,   (z − m)² + k (c − f(z))²   over z:
+// In both updates of pdADMM-G, the z-update minimises, per element,   (z − m)² + k (c − f(z))²   over z:
 //   gradient (docs/algorithm.md §3.4):  m = (a + z_old)/2, c = q_l,              k = 1/2
 //   exact    (docs/algorithm.md §4.4):  m = a + v,         c = p_{l+1} + u/ρ,    k = (ν2 ρ/(ν2+ρ))/ν
 #pragma once
@@ -21,12 +21,12 @@ struct Tanh {
   GAMLP_HD float operator()(float z) const { return fast_tanh(z); }
 };
 
-// f'(z) from y = f(z). Where it jumps, at 0, that of the negative side, as PyTorch has it. A slope of 0 makes y 0
-// there.
+// Returns f'(z), given y = f(z). At 0, where f' jumps, it is that of the negative side, as in PyTorch. On the negative
+// side a slope of 0 makes y 0.
 GAMLP_HD inline float derivative_at(LeakyRelu f, float y) { return y > 0.0f ? 1.0f : f.slope; }
 GAMLP_HD inline float derivative_at(Tanh, float y) { return 1.0f - y * y; }
 
-// The two half-lines have one minimiser each; the better of them is the global one (for slope >= 0).
+// Each of the two half-lines has one minimiser. The better of them is the global one (for slope >= 0).
 GAMLP_HD inline float prox_activation(LeakyRelu f, float m, float c, float k) {
   const float s = f.slope;
   float negative = (m + k * s * c) / (1.0f + k * s * s);
@@ -39,11 +39,11 @@ GAMLP_HD inline float prox_activation(LeakyRelu f, float m, float c, float k) {
   return value_p < value_n ? positive : negative;
 }
 
-// No closed form, and up to three stationary points. Every minimiser lies between m and the point where the pull of
-// the second term ends (|z − m| = k |c − f| f' <= k (|c| + 1)), and where tanh is flat (|z| > 9) there is no pull
-// at all. A scan finds the best of m and 17 points there. Its neighbours, which are no better, hold a minimum between
-// them; 20 halvings keep one end (`high_end`: the far one) at the best point seen, with the function falling from it
-// into the interval, so that the interval always holds one.
+// There is no closed form, and there are up to three stationary points. Every minimiser lies between m and the point
+// where the pull of the second term ends (|z − m| = k |c − f| f' <= k (|c| + 1)). Where tanh is flat (|z| > 9) there is
+// no pull at all. A scan finds the best of m and 17 points in that range. Its neighbours, which are no better, have a
+// minimum between them. Then 20 halvings keep one end (`high_end`: the far one) at the best point seen. From that end
+// the function falls into the interval, so the interval always holds a minimum.
 GAMLP_HD inline float prox_activation(Tanh f, float m, float c, float k) {
   const auto value_at = [&](float z, float t) { return (z - m) * (z - m) + k * (c - t) * (c - t); };
   const auto clamped = [](float z) { return z < -9.0f ? -9.0f : (z > 9.0f ? 9.0f : z); };
@@ -77,16 +77,17 @@ GAMLP_HD inline float prox_activation(Tanh f, float m, float c, float k) {
   return high_end ? far : near;
 }
 
-// q_l minimises (ρ/2)||p − q||² − <u, q> + (ν2/2)||q − f(z)||²  (docs/algorithm.md §3.5, §4.5).
+// Returns q_l, which minimises (ρ/2)||p − q||² − <u, q> + (ν2/2)||q − f(z)||²  (docs/algorithm.md §3.5, §4.5).
+// inverse_sum is 1/(ρ + ν2).
 GAMLP_HD inline float q_target(float p, float u, float fz, float rho, float nu2, float inverse_sum) {
   return (rho * p + u + nu2 * fz) * inverse_sum;
 }
 
-// u_l after q_l (docs/algorithm.md §3.6).
+// Returns the new u_l, once q_l is known (docs/algorithm.md §3.6).
 GAMLP_HD inline float dual_step(float u, float p, float q, float rho) { return u + rho * (p - q); }
 
-// 1/τ of an unprojected gradient step of exact length: τ = (ν·image2 + c·gradient2)/gradient2, where
-// image2 = ||W g||² (or ||G p||²) and gradient2 = ||g||² (or ||G||²). A zero gradient makes no step.
+// Returns 1/τ, the exact length of an unprojected gradient step: τ = (ν·image2 + c·gradient2)/gradient2, where
+// image2 = ||W g||² (or ||G p||²) and gradient2 = ||g||² (or ||G||²). A zero gradient makes no step: the result is 0.
 GAMLP_HD inline float inverse_step(double gradient2, double image2, double nu, double c) {
   const double denominator = nu * image2 + c * gradient2;
   return denominator > 0.0 ? static_cast<float>(gradient2 / denominator) : 0.0f;

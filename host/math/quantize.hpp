@@ -1,12 +1,13 @@
-// Quantised exchange: grids, codes, packing, and the layout of a message (docs/algorithm.md §6).
+// Quantised exchange: the grids, the codes, and the layout of a message (docs/algorithm.md §6).
 //
-// A message holds scales (float32), then packed codes; the value that both sides keep is
+// A message holds scales (float32), then packed codes. The value that both sides keep is
 //     x̂ = base + (low + code · step)
-// with base = 0 for values and the last x̂ for differences. Sender and receiver evaluate the functions
-// below on the same code and scales, so they hold the same bits (floating-point contraction is off).
+// where base is 0 for values, and the last x̂ for differences. Sender and receiver evaluate the functions below on the
+// same code and scales, so they hold the same bits (floating-point contraction is off).
 //
-// Scales per tensor or block: values send (min, max); differences send one magnitude m and use the grid
-// −m … m (m = max|d|, for 1 bit the mean of |d|). A fixed grid sends none. 32 bits sends plain float32.
+// The scales are those of a tensor or of a block. For values they are (min, max). For differences they are one
+// magnitude m, and the grid is −m … m (m = max|d|, for 1 bit the mean of |d|). A fixed grid needs no scales. A message
+// of 32 bits is plain float32.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@
 
 namespace gamlp {
 
-// What codes stand for: values, or differences to what the receiver holds.
+// What codes stand for: the values, or their differences from what the receiver holds.
 enum class Coding { value, difference };
-// Of a grid: given, or found in the data of a tensor or block and sent as scales.
+// The range of a grid: given by the config, or found in the data of a tensor or block, and then sent as scales.
 enum class Range { fixed, tensor, block };
 enum class Rounding { nearest, stochastic };
 
@@ -33,14 +34,14 @@ struct WireFormat {
   bool operator==(const WireFormat&) const = default;
   bool quantized() const { return bits < 32; }
   std::int64_t levels() const { return range == Range::fixed ? grid_levels : std::int64_t{1} << bits; }
-  // Values that share one set of scales.
+  // How many values share one set of scales.
   std::int64_t group(std::int64_t values) const { return range == Range::block ? block : values; }
   std::int64_t scale_floats(std::int64_t values) const {
     if (!quantized() || range == Range::fixed || values == 0) return 0;
     const std::int64_t groups = (values + group(values) - 1) / group(values);
     return groups * (coding == Coding::value ? 2 : 1);
   }
-  // Scales, then codes; each part padded to 16 bytes.
+  // In bytes. The scales come first, then the codes. Each part is padded to 16 bytes.
   std::int64_t codes_offset(std::int64_t values) const { return (scale_floats(values) * 4 + 15) / 16 * 16; }
   std::int64_t message_bytes(std::int64_t values) const {
     const std::int64_t code_bytes = (values * bits + 7) / 8;
@@ -48,7 +49,7 @@ struct WireFormat {
   }
 };
 
-// A uniform grid low + code·step, code = 0 … levels−1.
+// A uniform grid: low + code·step, for code = 0 … levels−1.
 struct UniformGrid {
   float low, step, inverse_step, top_code;
 };
@@ -64,8 +65,8 @@ GAMLP_HD inline UniformGrid grid_from_magnitude(float magnitude, std::int64_t le
   return grid_from_range(-magnitude, magnitude, levels);
 }
 
-// The code of x as an integer-valued float: nearest for dither = 0.5, stochastic for dither uniform in
-// [0, 1). NaN and −inf give 0.
+// Returns the code of x as an integer-valued float. With dither = 0.5 it rounds to nearest. With a dither that is
+// uniform in [0, 1) it rounds stochastically. NaN and −inf give 0.
 GAMLP_HD inline float quantize_code(float x, const UniformGrid& grid, float dither) {
   float t = (x - grid.low) * grid.inverse_step;
   t = t > 0.0f ? t : 0.0f;

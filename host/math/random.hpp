@@ -1,5 +1,5 @@
-// Counter-based random numbers: a pure function of (key, counter), so that results depend neither on the
-// order of work nor on the number of workers. Used by host and device code alike.
+// Random numbers for host and device code. They are counter-based: each is a pure function of (key, counter). So
+// results depend neither on the order of work nor on the number of workers.
 #pragma once
 
 #include <cmath>
@@ -9,7 +9,7 @@
 
 namespace gamlp {
 
-// 64-bit mix (the finaliser of SplitMix64): a bijection whose output bits pass as independent.
+// Mixes 64 bits by the finaliser of SplitMix64. It is a bijection whose output bits pass as independent.
 GAMLP_HD inline std::uint64_t mix64(std::uint64_t x) {
   x += 0x9E3779B97F4A7C15ull;
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
@@ -17,13 +17,13 @@ GAMLP_HD inline std::uint64_t mix64(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// A key for one stream of numbers, e.g. random_key(seed, layer, what).
+// Returns the key of one stream of numbers, for instance random_key(seed, layer, what).
 GAMLP_HD inline std::uint64_t random_key(std::uint64_t seed, std::uint64_t a, std::uint64_t b = 0) {
   return mix64(mix64(mix64(seed) + a) + b);
 }
 
-// 32-bit mix of a counter under a 32-bit key; cheap enough for one call per quantised value, and
-// vectorisable (32-bit multiplications only).
+// Mixes a counter with a key, both of 32 bits. It is cheap enough for one call per quantised value. Loops over it
+// vectorise, as it needs only 32-bit multiplications.
 GAMLP_HD inline std::uint32_t random_u32(std::uint32_t key, std::uint32_t counter) {
   std::uint32_t x = counter * 0x9E3779B1u + key;
   x = (x ^ (x >> 16)) * 0x21F0AAADu;
@@ -36,7 +36,7 @@ GAMLP_HD inline float random_unit(std::uint32_t key, std::uint32_t counter) {
   return static_cast<float>(random_u32(key, counter) >> 8) * 0x1p-24f;
 }
 
-// A sequential generator for host code (graphs, splits, initial weights): deterministic on every platform.
+// A sequential generator for host code (graphs, splits, initial weights). It is deterministic on every platform.
 class Random {
  public:
   explicit Random(std::uint64_t key) : state_(key) {}

@@ -1,4 +1,4 @@
-// Makes MPI known to launch.hpp.
+// Makes MPI known to host/dist/launch.hpp. The program calls this at its start.
 #pragma once
 
 namespace gamlp {

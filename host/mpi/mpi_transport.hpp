@@ -1,4 +1,4 @@
-// The exchange of CPU devices in the processes of an MpiGroup.
+// The transport between CPU devices in the processes of an MpiGroup.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@ namespace gamlp::mpi {
 
 class MpiGroup;
 
-// `group` must outlive it.
+// Returns this process's end. `group` must outlive it.
 std::unique_ptr<Transport> create_mpi_transport(MpiGroup& group);
 
 }  // namespace gamlp::mpi

@@ -1,4 +1,4 @@
-// What a config will cost: bytes exchanged, flops, memory.
+// What a config will cost: the bytes that devices exchange, flops, and memory.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace gamlp {
 
-// One stage with one device per layer, as far as communication goes.
+// The cost of one stage. Its bytes are those of a boundary with one device per layer.
 struct StageCost {
   std::int64_t layers = 0, epochs = 0;
   std::int64_t boundary_bytes = 0;  // per epoch, p and q of one boundary, with the bits of the last epochs
@@ -21,7 +21,7 @@ struct StageCost {
   std::vector<LayerRange> ranges;   // layers of each device
 };
 
-// Needs the dataset.
+// The cost of a config. To know it the program must have counted the dataset.
 struct ConfigCost {
   std::int64_t train = 0, inputs = 0, classes = 0;
   InputKind input = InputKind::plain;
@@ -30,7 +30,7 @@ struct ConfigCost {
   double memory_bytes = 0;  // of the process at its peak, all devices and stages
 };
 
-// Resolves the method on the way.
+// Resolves the method of `config` on the way.
 ConfigCost config_cost(Config& config, const ProblemCounts& counts);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// Whether a run fits the memory of its GPUs, before a minute is spent on it.
+// Finds out whether a run fits the memory of its GPUs, before a minute is spent on it.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace gamlp {
 
-// `free`: bytes on the GPU of each device. Throws DeviceError with numbers where some stage does not fit. True when
-// there is room for the inputs of the evaluation, too. CPU workers: false.
+// `free` has the free bytes on the GPU of each device. Throws DeviceError with numbers where some stage does not fit.
+// Returns true when there is room for the inputs of the evaluation, too. Returns false for CPU workers.
 bool expect_device_room(const Config& config, const Problem& problem, const ChosenDevices& devices,
                         const std::vector<std::size_t>& free);
 

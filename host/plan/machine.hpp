@@ -1,4 +1,4 @@
-// Machine files (configs/machines/*.json): what a forecast knows of the machine.
+// Machine files (configs/machines/*.json) say what a forecast knows of a machine.
 //
 // Common keys
 //   name, kind        kind "cpu": CPU workers, costs measured per op; "gpu": costs from rates
@@ -19,10 +19,11 @@
 //   memory_total      bytes of the machine, shared by all workers
 //   threads_per_device, library   what was measured
 //   copy_bandwidth    bytes per second at which a worker copies a message
-//   seconds           {"1": {family: [[dims…, seconds], …]}, "N": …}: ops with one worker and with several busy, all of
-//                     them or six; other numbers take the nearer of the two
-// Not modelled: what message kernels take from the multiprocessors, messages that share a switch, clock rates that fall
-// under load, the host's time to enqueue (iterations are enqueued ahead), evaluation and checkpoints.
+//   seconds           {"1": {family: [[dims…, seconds], …]}, "N": …}: the time of ops with one worker busy, and with N,
+//                     all of them or six. A forecast of several workers takes the figures of N
+//
+// A forecast does not model what message kernels take from the multiprocessors, messages that share a switch, clock
+// rates that fall under load, the host's time to enqueue (iterations are enqueued ahead), evaluation and checkpoints.
 #pragma once
 
 #include <array>
@@ -39,6 +40,7 @@
 
 namespace gamlp {
 
+// Bytes per second in one direction; seconds per group.
 struct Link {
   double bandwidth = 0, latency = 0;
 };
@@ -68,20 +70,21 @@ struct Machine {
   std::map<int, MeasuredOps> seconds;  // by busy workers
 };
 
-// What users call the machine that a program runs on: not a file, it is measured (calibrate.hpp).
+// The name by which users ask for the machine that the program runs on. It is no file: it is measured (calibrate.hpp).
 inline constexpr const char* kThisMachine = "here";
 
-// The files of configs/machines at build time, by name.
+// The texts of the files that configs/machines had at build time, by name.
 const std::map<std::string, std::string_view>& built_in_machines();
 
-// Throws DataError naming the file and key. `where`: a path, or a name: of a file in a folder "machines" beside
-// `config` or above it, or in configs/machines of the working folder; else of a machine built in.
+// `where` is a path or a name. A name is looked for as a file in a folder "machines" beside `config` or above it, then
+// in configs/machines of the working folder, then among the machines built in. Throws DataError that names the file and
+// the key.
 Machine load_machine(const std::string& where, const std::filesystem::path& config);
 Machine parse_machine(const std::string& text, const std::string& origin);
-// A measured CPU machine as a file's text. `about`: further keys at the top.
+// Returns the text of a file for a measured CPU machine. `about` has further keys for its top.
 std::string machine_text(const Machine& machine, const nlohmann::ordered_json& about);
 
-// The cost model of `busy` devices working at the same time. `machine` must outlive it.
+// Returns the cost model of `busy` devices that work at the same time. `machine` must outlive it.
 std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, int busy);
 
 }  // namespace gamlp

@@ -1,4 +1,5 @@
-// gamlp plan: a config on N devices of a machine — time, memory, exchange, partition — and whether it fits.
+// gamlp plan: forecasts time, memory, exchange and partition of a config on N devices of a machine, and says whether it
+// fits.
 #pragma once
 
 #include <filesystem>
@@ -21,10 +22,11 @@ struct PlanSubject {
   ProblemCounts counts;
   TrainingShape shape;
 };
-// `counts`: of the problem when it is not the dataset's. Dataset paths are used as they are.
+// Counts the dataset of the config, unless `counts` gives the sizes of another problem. Dataset paths are used as they
+// are.
 PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& counts = {});
 
-// Whether there is memory for it.
+// Whether the machine has memory for it.
 bool fits(const PlanSubject& subject, const Machine& machine, int devices);
 
 struct StagePlan {
@@ -48,14 +50,15 @@ struct Plan {
   std::string limit() const;  // what keeps the speedup below the number of devices
 };
 
-// Throws ConfigError when the machine or the config has no such number of devices.
-// `iterations`: simulated ones whose mean is the step.
+// The step is the mean over `iterations` simulated iterations. Throws ConfigError when the machine has fewer devices,
+// the last stage fewer layers, or config.partition another number of entries.
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
 
-// What would make it fit: more devices (GPUs), a smaller width, the gradient update, fewer bits. Empty when none does.
+// Returns what would make it fit: more devices (GPUs), a smaller width, or what the method offers (Method::lighter()).
+// Empty when nothing does.
 std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machine& machine, int devices);
 
-// The timeline of some iterations of the last stage, with the bits of its last epoch.
+// Writes the timeline of some iterations of the last stage, with the bits of its last epoch, into `log`.
 void trace_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations, TraceLog& log);
 
 nlohmann::ordered_json to_json(const Plan& plan);

@@ -1,4 +1,4 @@
-// The devices that a config asks for, on this machine.
+// Chooses the devices that a config asks for, on this machine, and creates them.
 #pragma once
 
 #include <memory>
@@ -17,32 +17,34 @@ struct ChosenDevices {
   DeviceKind kind = DeviceKind::cpu;  // cpu or cuda
   std::vector<int> cuda;              // numbers of GPUs, one per device of the run
   int count = 1;
-  std::optional<int> own_rank;  // this process's, where each drives one of the devices
+  std::optional<int> own_rank;  // this process's, where each process drives one of the devices
   std::string note;             // for the user, when the choice may surprise
-  // As `devices` is written when the choice is settled: "cpu:4", "cuda:0,1".
+  // The choice as key `devices` of a config writes it: "cpu:4", "cuda:0,1".
   std::string text() const;
   std::vector<std::string> names() const;  // of each device: "cpu:1"
-  // Of CUDA devices, the GPUs of this process that augment, and that evaluate (the head is the smallest layer).
+  // Of CUDA devices: the GPU of this process that augments the graph, and the one that evaluates. Of several GPUs the
+  // last one evaluates, because the head is the smallest layer.
   int augmenting_gpu() const;
   int evaluating_gpu() const;
 };
 
-// Throws ConfigError when the machine does not have them, or the last stage has fewer layers.
+// Throws ConfigError when the machine does not have the devices, or when the last stage has fewer layers than devices.
 ChosenDevices choose_devices(const Config& config);
-// Those of a group of processes: a CPU worker in each, or a GPU of its host. Collective; throws AgreedError.
+// Chooses for a group of processes: each gets a CPU worker, or a GPU of its host. Collective. Throws AgreedError.
 ChosenDevices choose_devices(const Config& config, ProcessGroup& group);
-// Whether the devices of a config are GPUs on this machine, whichever.
+// Whether the devices of a config would be GPUs on this machine, whichever they are.
 bool means_gpus(const Config& config);
-// Makes the devices of a config, which another number of processes or workers wrote, those of `count` processes.
+// Changes the devices of a config to those of `count` processes. Another number of processes or workers wrote it.
 void fit_devices(Config& config, int count);
-// How many those are; for a forecast also where the machine does not have them.
+// Returns how many devices a config asks for. For a forecast it answers also where the machine does not have them.
 int device_count(const Config& config);
-// The devices of this process. Collective; throws AgreedError, and otherwise leaves a group that has failed.
+// Creates the devices of this process. Collective. Throws AgreedError. After any other error the group has failed.
 std::unique_ptr<Fleet> create_fleet(const ChosenDevices& devices, const Config& config,
                                     ProcessGroup& group = solo_group());
-// Bytes that can be allocated now on the GPU of each device; empty for CPU workers. Collective; throws AgreedError.
+// Returns the bytes that can be allocated now on the GPU of each device. Empty for CPU workers. Collective. Throws
+// AgreedError.
 std::vector<std::size_t> free_memory(const ChosenDevices& devices, ProcessGroup& group);
-// What evaluates beside the fleet: a device on evaluating_gpu(), or a CPU worker.
+// Creates the device that evaluates beside the fleet: one on evaluating_gpu(), or a CPU worker.
 std::unique_ptr<Device> create_evaluation_device(const ChosenDevices& devices, const Config& config);
 
 }  // namespace gamlp

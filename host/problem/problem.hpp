@@ -1,4 +1,4 @@
-// From a config to what training needs: the graph, its split, the augmented inputs in layer 1's coordinates.
+// Makes of a config what training needs: the graph, its split, and the augmented inputs in layer 1's coordinates.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ struct ChosenDevices;  // devices.hpp
 struct EvaluationPart {
   std::vector<std::int32_t> nodes;  // ascending
   std::vector<std::int32_t> labels;
-  Matrix inputs;  // nodes × TrainingInput::inputs(); empty for the train part of plain and kernel
+  Matrix inputs;  // nodes × TrainingInput::inputs(); empty for the train part, whose inputs are Problem::input.train
 };
 
 struct Problem {
@@ -48,31 +48,31 @@ struct Problem {
   ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
-// A problem, and its config with every choice made.
+// A problem, and its config, in which every choice is made.
 struct PreparedProblem {
   Config config;
   Problem problem;
 };
 
-// Loads the dataset (paths as they are) and splits it; makes the choices that `config` leaves to the program, which
-// depend on the data (choose_standardize(), resolve_problem()); augments, and reduces. A resolved config stays as it
-// is. `threads`: for the augmentation and the reduction. On CUDA devices the first of them augments (of several
-// processes: this one's); where it fails the CPU does, with a note.
+// Loads the dataset (paths as they are) and splits it. Makes the choices that `config` leaves to the program and that
+// depend on the data (choose_standardize(), resolve_problem()). A resolved config stays as it is. Then augments the
+// inputs, and reduces them to layer 1's coordinates, with `threads` threads. Of CUDA devices the first one augments, or
+// this process's where each has one. Where it fails the CPU augments, and the problem has a note.
 PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices);
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 
-// What to warn of where training ended with an accuracy (of the training nodes, 0 … 1) near that of always naming their
-// largest class: within a tenth of the way from there to 1. Nothing where it did not.
+// Returns a warning where training ended near chance. Chance is the accuracy of always naming the largest class of the
+// training nodes. Near it is `train_accuracy` (of the training nodes, 0 … 1) up to a tenth of the way from there to 1.
 std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy);
 
-// How many nodes of everything a config's problem has, without augmenting it.
+// The sizes of a config's problem. They are counted without augmenting it.
 struct ProblemCounts {
   ProblemShape shape;
   std::array<std::int64_t, 3> parts{};  // train, validation, test
   std::int64_t nodes = 0, edges = 0, features = 0;
   std::optional<std::int64_t> sparse_values;  // of the features, where they are held sparse
 };
-// A generated graph is not generated; a file is read (paths as they are).
+// Does not generate a graph that the config describes, but reads a file (paths as they are). Throws DataError.
 ProblemCounts count_problem(const DatasetConfig& config);
 
 }  // namespace gamlp

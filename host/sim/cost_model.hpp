@@ -1,4 +1,4 @@
-// What the simulator asks for the time of things when it forecasts.
+// The interface that the simulator asks how long ops and messages take, when it forecasts.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ class CostModel {
   virtual double op_seconds(const Op& op) const = 0;
   // Seconds from the moment that both sides are ready until a message of `bytes` has arrived.
   virtual double message_seconds(int from, int to, std::size_t bytes) const = 0;
-  // True where the receiver's own thread copies the message when its compute stream asks for it (CPU workers): then
-  // message_seconds() is spent on the receiver's compute stream, and hides behind nothing.
+  // True where the receiver's own thread copies the message when its compute stream asks for it (CPU workers). Then the
+  // receiver's compute stream spends message_seconds(), which hides behind nothing.
   virtual bool copies_on_worker() const = 0;
 };
 

@@ -1,4 +1,4 @@
-// The memory of simulated devices: what is allocated, and who touched which bytes last.
+// Keeps account of the memory of simulated devices: what is allocated, and who touched which bytes last.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace gamlp::sim {
 
-// Who touched memory: an op or message group, for reports. Kept as long as a segment names it.
+// Who touched memory: an op or a message group. Reports show it. It is kept as long as a segment names it.
 struct Toucher {
   std::size_t stream = 0;
   const char* name = "";  // of the op
@@ -27,6 +27,7 @@ struct Touch {
   const char* view = "";
 };
 
+// A range of bytes that were touched alike.
 struct Segment {
   Touch write;
   std::vector<Touch> reads;  // the last of each stream since the write
@@ -52,7 +53,7 @@ struct Access {
   const char* view = "";
 };
 
-// What stands against an access: empty when all earlier ones are ordered before it.
+// The earlier access that stands against an access. It is empty when all earlier ones are ordered before it.
 struct Conflict {
   Touch earlier;
   bool earlier_wrote = false;
@@ -61,21 +62,22 @@ struct Conflict {
 
 class MemoryMap {
  public:
-  // `backed`: real, zero-filled memory; otherwise addresses that nothing may follow. Freed addresses are never used
-  // again, so that a late use is told from a use of what came after.
+  // Where `backed` is true, allocations have real, zero-filled memory. Otherwise they are addresses that nobody may
+  // follow. Freed addresses are never used again, so that a late use is told from a use of what came after.
   explicit MemoryMap(bool backed) : backed_(backed) {}
 
   std::shared_ptr<Allocation> allocate(int device, std::size_t bytes, const std::string& name, MemoryKind kind);
-  // Marks it as freed and fills it with NaN; the memory itself stays until the map is destroyed.
+  // Marks the allocation as freed and fills it with NaN. The memory itself stays until the map is destroyed.
   void release(Allocation& allocation);
-  // The allocation, freed ones included, that holds the address; null when none does.
+  // Returns the allocation, also a freed one, that holds the address, or null when none does.
   std::shared_ptr<Allocation> find(std::uintptr_t address) const;
   MemoryUse use(int device) const;
 
-  // Notes the access of `who` at `clock`; returns the first earlier access that `now` does not know to have passed.
+  // Notes the access of `who` at `clock`. Returns the first earlier access that conflicts with it and that `now` does
+  // not know to have passed.
   static Conflict touch(const Access& access, const std::shared_ptr<const Toucher>& who, const VectorClock& now,
                         std::uint32_t clock);
-  // The first access to any byte that `now` does not know to have passed.
+  // Returns the first access to any byte that `now` does not know to have passed.
   static Conflict unfinished(const Allocation& allocation, const VectorClock& now);
 
  private:

@@ -1,4 +1,4 @@
-// The interfaces of host/device over a Simulator.
+// Devices, streams, events and transports (host/device) that a Simulator runs.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
-// A fleet of simulated devices. Tasks run at once, on the caller's thread, and only enqueue; what they enqueue runs
-// when something waits. A task that waits must be posted after everything that it waits for (fleet.hpp).
+// A fleet of simulated devices. Each task runs at once, on the caller's thread, and only enqueues. What it enqueues
+// runs when something waits. A caller must post a task that waits after everything that it waits for (fleet.hpp).
 #pragma once
 
 #include <deque>
@@ -26,7 +26,7 @@ class SimFleet final : public Fleet {
   void wait(std::uint64_t ticket) override;
 
   sim::Simulator& simulator() { return *simulator_; }
-  // To look at it when the fleet, and all that lived on it, is gone.
+  // Lets the caller look at the simulator when the fleet, and all that lived on it, is gone.
   std::shared_ptr<sim::Simulator> share_simulator() const { return simulator_; }
 
  private:

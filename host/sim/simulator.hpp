@@ -1,24 +1,27 @@
-// A simulator of devices: the same program runs on devices that are not there, single-threaded and deterministic.
+// A simulator of devices. A program runs on it unchanged, but on devices that are not there. The simulator is
+// single-threaded and deterministic.
 //
-// Every stream is a queue, and a scheduler runs the front of any queue that can go on: one drawn from the seed, or,
-// with a cost model, the one that is earliest in simulated time. Nothing runs when it is enqueued; a wait of the
-// driver runs the queues until what it waits for has passed.
+// Every stream is a queue. A scheduler runs the front of a queue that can go on: one drawn from the seed, or, with a
+// cost model, the one that is earliest in simulated time. Nothing runs when it is enqueued. A wait of the driver runs
+// the queues until what it waits for has passed.
 //
-// Checks (always on; the first fault is thrown as a SimulationFault by the call that finds it and by every later one):
-//   race          two accesses to the same bytes, one of them a write, that no event, message or wait of the driver
-//                 orders: vector clocks over the byte ranges that the ops' const and mutable views name
-//   deadlock      the driver waits and no queue can go on: every blocked stream is named with what it waits
-//                 for. finish() finds messages that nobody sent or received
-//   mismatch      the two sides of a message name other sizes, types or contents
-//   memory        used after it was freed, freed while ops still use it, used out of bounds, used by a stream
-//                 of another device, or twice by one op
+// The simulator always checks for faults. The call that finds the first fault throws it as a SimulationFault, and so
+// does every later call. The kinds are:
+//   race      Two accesses to the same bytes, one of them a write, that no event, message or wait of the driver orders.
+//             Vector clocks find it, over the byte ranges that the ops' const and mutable views name.
+//   deadlock  The driver waits and no queue can go on. The fault names every blocked stream and what it waits for.
+//             finish() finds messages that nobody sent or received.
+//   mismatch  The two sides of a message name different sizes, types or contents.
+//   memory    Memory is used after it was freed, freed while ops still use it, used out of bounds, used by a stream of
+//             another device, or used twice by one op.
 //
-// Messages keep NCCL's rules: a group is one op of its stream, which stays at it until all of its messages are
-// complete; messages of a pair match in order; a message passes when the groups of both sides have come to the front. A
-// receive is ordered after its send; a send is not ordered after its receive (NCCL may buffer it).
+// Messages keep NCCL's rules. A group is one op of its stream, which stays at it until all messages of the group are
+// complete. The messages of a pair match in order. A message passes when the groups of both sides have come to the
+// front. A receive is ordered after its send. A send is not ordered after its receive (NCCL may buffer it).
 //
-// Each device has a host thread of its own in the simulated program (see SimFleet): what one of them knows to have
-// passed, because it waited, the ops that it enqueues later know too; the driver's waits and posts pass it on.
+// In the simulated program each device has a host thread of its own (see SimFleet). When such a thread has waited, it
+// knows what has passed. The ops that it enqueues later know that too. The waits and posts of the driver pass the
+// knowledge on.
 #pragma once
 
 #include <cstdint>
@@ -52,11 +55,11 @@ struct SimulationFault : DeviceError {
 struct SimulatorOptions {
   std::uint64_t seed = 0;
   bool arithmetic = true;            // run the ops (as a CPU worker does); false: memory is addresses only
-  const CostModel* costs = nullptr;  // keeps simulated time; outlives the simulator
+  const CostModel* costs = nullptr;  // gives simulated time; null: none is kept; outlives the simulator
   int parallel_ops = 1;              // Device::parallel_ops(); simulated ops of a stream run one after the other
 };
 
-// Of one device, in simulated seconds (with a cost model).
+// The times of one device, in simulated seconds. Only a simulator with a cost model keeps them.
 struct DeviceClock {
   DeviceTimes times;            // busy by phase; wait: the compute stream stood; exchange: messages under way
   double exposed = 0;           // part of wait in which a message was being moved; the rest waited for a neighbour
@@ -88,7 +91,7 @@ class Simulator {
     double ready = 0, end = 0;  // all peers there; all messages moved
     double worker_seconds = 0;  // copying that this device's compute stream has yet to pay for (CPU workers)
   };
-  // The state of an event at one record(): waits refer to the record that was the last when they were called.
+  // The state of an event at one record(). A wait refers to the record that was the last when it was called.
   struct Point {
     std::string event;
     bool passed = false;
@@ -106,16 +109,17 @@ class Simulator {
   // ---- the driver -----------------------------------------------------------------------------------
   void synchronize_stream(std::size_t stream);
   void synchronize_point(const Point& point);
-  // Runs everything, and checks that no message is left. Call when the program is over.
+  // Runs everything, and checks that no message is left. The driver calls this when the program is over.
   void finish();
   // Throws the first fault again, if there was one.
   void check() const;
 
-  // The host thread on whose behalf calls are made: a device's, or the driver's. Entering a device's passes on what
-  // the driver knows.
+  // Choose the host thread on whose behalf the next calls are made: that of a device, or the driver's. Entering that of
+  // a device passes on to it what the driver knows.
   void enter_host(int device);
   void leave_host() { host_ = hosts_.size() - 1; }
-  // What the devices' host threads know now; the driver learns it when it waits for what they have done so far.
+  // Returns what the host threads of the devices know now. The driver learns it when it waits for what they have done
+  // so far.
   VectorClock hosts_know() const;
   void driver_learns(const VectorClock& clock);
 
@@ -175,7 +179,7 @@ class Simulator {
     std::shared_ptr<GroupTiming> last_group;
     double weight = 1;  // how eagerly the seeded scheduler picks it
   };
-  // The messages of one direction of a pair that have come to the front, in order.
+  // The messages from one device to another that have come to the front, in order.
   struct Channel {
     std::deque<std::pair<std::shared_ptr<Group>, std::size_t>> sends, receives;
   };

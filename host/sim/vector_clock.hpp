@@ -1,4 +1,4 @@
-// Which points of which streams are known to have passed.
+// A vector clock: which points of which streams are known to have passed.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 namespace gamlp::sim {
 
-// One counter per stream; streams that it does not hold count 0.
+// It has one counter per stream. A stream that it does not hold counts 0.
 class VectorClock {
  public:
   std::uint32_t at(std::size_t stream) const { return stream < counts_.size() ? counts_[stream] : 0; }

@@ -1,5 +1,6 @@
-// Everything that training needs to go on bit for bit: the state of every layer, the best weights so far, and
-// where in the run it stands. A safetensors file with a version and a checksum over names, shapes and data.
+// Everything that training needs to go on bit for bit: the state of every layer, the best weights so far, and where in
+// the run it stands. The file is a safetensors file with a version, and a checksum over names, shapes, data and
+// metadata.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,7 @@
 
 namespace gamlp {
 
-// The best evaluation of a stage, so far; epoch 0: none yet. The network is in the problem's coordinates.
+// The best evaluation of a stage so far. Epoch 0: none yet. The network is in the problem's coordinates.
 struct BestWeights {
   std::int64_t epoch = 0;        // of the run
   std::int64_t stage_epoch = 0;  // of the stage, 1-based
@@ -25,9 +26,9 @@ struct Checkpoint {
   int stage = 1;                 // 1-based
   std::int64_t stage_epoch = 0;  // epochs done in the stage
   bool stage_complete = false;
-  std::int64_t epoch = 0;  // epochs done in the run
-  double seconds = 0;      // of training, evaluation_seconds of it beside
-  double evaluation_seconds = 0;
+  std::int64_t epoch = 0;         // epochs done in the run
+  double seconds = 0;             // of training
+  double evaluation_seconds = 0;  // beside training
   std::uint64_t bytes_sent = 0;
   RecentEpochs recent;
   std::string config;                       // the resolved config, JSON
@@ -40,19 +41,19 @@ struct Checkpoint {
 
 inline constexpr int kCheckpointVersion = 3;
 
-// Throws IoError, or DivergenceError when a tensor of the state is not finite (the file is then not written).
+// Throws IoError. Throws DivergenceError when a tensor of the state is not finite, and then does not write the file.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
 // Throws DataError for anything but an intact checkpoint of this version.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
 
-// The newest checkpoint of a run folder that loads and is not beyond `recorded`, the last epoch that metrics.jsonl has:
-// going on from there, no line is missing. Damaged ones are passed over with a message in `warnings`. Where all are
-// beyond, the newest, with a warning. Throws DataError when there is none.
+// Loads the newest checkpoint of `folder` that is intact and not beyond `recorded`, the last epoch that metrics.jsonl
+// has. So no line is missing when the run goes on from there. Damaged checkpoints are passed over, with a message in
+// `warnings`. Where all are beyond, it returns the newest, with a warning. Throws DataError when there is none.
 Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings,
                                   std::int64_t recorded = std::numeric_limits<std::int64_t>::max());
 // folder/epoch-000123.safetensors
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, std::int64_t epoch);
-// Keeps the newest `keep` checkpoints of the folder.
+// Removes all but the newest `keep` checkpoints of the folder.
 void remove_old_checkpoints(const std::filesystem::path& folder, std::size_t keep);
 
 }  // namespace gamlp

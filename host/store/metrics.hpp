@@ -1,4 +1,4 @@
-// What is known after an epoch: the objective and residual from the layers' scalars, accuracies from the
+// What is known after an epoch: the objective and the residual, from the layers' scalars, and accuracies, from the
 // evaluator. One record is one line of metrics.jsonl.
 #pragma once
 
@@ -32,9 +32,9 @@ struct EpochRecord : TrainingFigures {
 
 nlohmann::ordered_json to_json(const EpochRecord& record);
 
-// What the rules of `train.stop` know of a stage (host/train/convergence.hpp); part of checkpoints.
+// What the rules of `train.stop` know of a stage (host/train/convergence.hpp). Checkpoints hold it.
 struct RecentEpochs {
-  // Of the window and the epoch before, oldest first; the residuals are relative, NaN where there is none.
+  // Of the window's epochs and the one before them, oldest first. The residuals are relative, NaN where there is none.
   std::vector<double> objectives, residuals, dual_residuals;
   double largest_residual = 0.0;  // primal, since the stage began
   bool operator==(const RecentEpochs&) const = default;

@@ -1,5 +1,5 @@
-// state.json of a run folder: what the run is doing, or how it ended. Launchers change exit statuses; this file says
-// the same under all of them, and result.json is there only of a run that came to its end.
+// state.json of a run folder says what the run is doing, or how it ended. Launchers change exit statuses, but this file
+// says the same under all of them. result.json does not tell, because only a run that came to its end has one.
 #pragma once
 
 #include <functional>
@@ -19,18 +19,20 @@ struct RunState {
 };
 
 RunState ended_state(ExitCode code, const std::string& message = "");
-// Throws IoError.
+// Writes state.json. Throws IoError.
 void write_state(const RunFolder& folder, const RunState& state);
-// What there is to say from here. "killed": it says that it is running, but nobody trains in the folder. Runs of
-// versions without the file are "finished" or "interrupted".
+// Returns the state as another process sees it. "killed" means that the file says "running", but nobody trains in the
+// folder. Runs of versions without the file are "running", "finished" or "interrupted". Throws DataError when the file
+// is damaged.
 RunState state_now(const RunFolder& folder);
 
-// Writes down what a run does, and how it ends.
+// Writes into state.json what a run does, and how it ends.
 class StateKeeper {
  public:
   explicit StateKeeper(const RunFolder& folder) : folder_(folder) {}
   void begins();  // "running"; throws IoError
-  // Runs `work`, which returns how the run ended, or throws. What fails before begins() leaves the state as it was.
+  // Runs `work`, which returns how the run ended, or throws. Writes that down. What fails before begins() leaves the
+  // state as it was.
   void keep(const std::function<ExitCode()>& work);
 
  private:

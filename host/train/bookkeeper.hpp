@@ -1,5 +1,6 @@
 // What rank 0 keeps of a run while the devices train: evaluations and the best weights, metrics, checkpoints, the
-// result. Nothing here waits for a device but take_evaluations(true), for the evaluation's.
+// result. No call waits for a device that trains. take_evaluations(true) and checkpoint() wait for the device that
+// evaluates, and so does a call that submits to an evaluator whose queue is full (evaluator.hpp).
 #pragma once
 
 #include <deque>
@@ -19,27 +20,27 @@ namespace gamlp {
 
 class Bookkeeper {
  public:
-  // Everything given must outlive it; `evaluation` is the device that evaluates. `from`: what a resumed run goes on
-  // from, or null.
+  // Everything given must outlive the Bookkeeper. `evaluation` is the device that evaluates, and `resident` is as in
+  // EvaluationShape. A resumed run goes on from `from`, which else is null.
   Bookkeeper(const Config& config, const Problem& problem, const RunFolder& folder, Reporter& reporter,
              std::unique_ptr<Device> evaluation, bool resident, const Checkpoint* from);
 
-  // A stage that starts anew searches its own best weights.
+  // A stage that starts anew searches its own best weights. A resumed stage keeps those of the checkpoint.
   void stage_starts() { best_ = {}; }
   void stage_ends() { best_of_stages_.push_back(std::move(best_)); }
   // Throws DataError when the best weights of the checkpoint are not of the stage's shape.
   void check_best_fits(const Checkpoint& from, const Network& stage) const;
 
-  // An epoch is complete, but for its evaluation when there is a network. Sets record.seconds and bytes_sent.
+  // An epoch is complete, except for its evaluation when there is a network. Sets record.seconds and bytes_sent.
   void epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network);
-  // Evaluates the last epoch after all.
+  // Evaluates the last epoch after all, when it turned out to be the last only after epoch_done().
   void evaluate_last(std::shared_ptr<Network> network);
-  // Publishes what is complete, in order; waits for all evaluations under way if `all`.
+  // Publishes the records that are complete, in order. With `all` it waits for all evaluations under way.
   void take_evaluations(bool all);
 
-  // Of the last stage: what is saved from here on takes no training time.
+  // The training of the last stage has ended. What is saved from here on takes no training time.
   void training_ends() { end_ = Clock::now(); }
-  // Fills in what the run has come to, and saves.
+  // Fills in where the run stands, its best weights and its figures, and saves the checkpoint.
   void checkpoint(Checkpoint c, std::uint64_t bytes_sent);
   // The run is over: writes the best weights and the result.
   TrainResult finish(RunFigures figures, std::uint64_t bytes_sent);

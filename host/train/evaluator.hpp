@@ -1,4 +1,5 @@
-// Accuracy of weight snapshots, on a device and a thread of its own, so that the iteration goes on meanwhile.
+// Computes the accuracy of weight snapshots. The Evaluator has a device and a thread of its own, so that training goes
+// on meanwhile.
 #pragma once
 
 #include <array>
@@ -18,32 +19,32 @@
 
 namespace gamlp {
 
-// Share of nodes whose best class (argmax.hpp) is their label; NaN for no nodes.
+// Returns the share of nodes whose best class (argmax.hpp) is their label. NaN when there are no nodes.
 double accuracy_of(const Matrix& scores, const std::vector<std::int32_t>& labels);
 
-// Figures of one class on one part.
+// The figures of one class on one part: nodes with this label, nodes predicted to have it, and nodes that are both.
 struct ClassFigures {
   std::int64_t nodes = 0, predicted = 0, correct = 0;
 };
 std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<std::int32_t>& labels,
                                         std::int32_t classes);
 
-// What evaluating takes of a device's memory.
+// The sizes that the memory of an evaluation on its device depends on.
 struct EvaluationShape {
   std::vector<std::int64_t> widths;     // of the deepest network, in the problem's coordinates
   std::array<std::int64_t, 3> nodes{};  // train, validation, test
-  // The parts' inputs stay on the device. Otherwise they pass through it each time, a block at a time.
+  // Whether the parts' inputs stay on the device. Otherwise they pass through it each time, a block at a time.
   bool resident = false;
 };
 EvaluationShape evaluation_shape(const Config& config, const TrainingShape& shape,
                                  const std::array<std::int64_t, 3>& nodes, bool resident);
 
-// Networks applied to a problem's parts on a device.
+// Applies networks to a problem's parts on a device.
 class Evaluation {
  public:
-  // Allocates.
+  // Allocates all memory that it needs.
   Evaluation(Device& device, const EvaluationShape& shape, const ActivationRule& f);
-  // Accuracies of a network in the problem's coordinates. Waits for them. The problem is the same at every call.
+  // Returns the accuracies of a network in the problem's coordinates. Waits for them. All calls have the same problem.
   Accuracies accuracies(Stream& stream, const Problem& problem, const Network& network);
 
  private:
@@ -55,6 +56,7 @@ class Evaluation {
   bool uploaded_ = false;
 };
 
+// Evaluates networks one after the other on its own thread. After a failure submit() and next() throw it.
 class Evaluator {
  public:
   // `problem` must outlive the evaluator.
@@ -70,9 +72,10 @@ class Evaluator {
     std::shared_ptr<Network> network;
   };
 
-  // The network must not change afterwards. At most a few are in the queue: a further submit waits.
+  // Puts a network into the queue. The caller must not change it afterwards. The queue holds four at most; a further
+  // submit() waits.
   void submit(std::int64_t epoch, std::shared_ptr<Network> network);
-  // The oldest finished result, if there is one; next(true) waits while evaluations are pending.
+  // Returns the oldest finished result, if there is one. next(true) waits for one while evaluations are pending.
   std::optional<Result> next(bool wait);
   double seconds() const;  // spent evaluating
   MemoryUse memory() const { return device_->memory(); }

@@ -1,5 +1,6 @@
-// What the processes of a run (host/dist) tell each other beside the exchange of their devices: they gather, broadcast,
-// and compare. In a run of one process nothing happens. Collective: every process calls, in the same order.
+// What the processes of a run (host/dist) tell each other, beside the exchange of their devices. They gather, broadcast
+// and compare. All functions are collective: every process calls them, in the same order. In a run of one process they
+// exchange nothing.
 #pragma once
 
 #include <cstdint>
@@ -20,23 +21,24 @@ struct EpochShare {
   std::uint64_t bytes_sent = 0;  // by the devices of the process; afterwards by all
   bool stop = false;             // a signal asked the process to stop; afterwards any
 };
-// scalars: as many for each layer, those of the process's layers filled in; afterwards all, everywhere.
+// `scalars` has as many values for each layer. Before the call those of the process's layers are filled in, afterwards
+// all of them, on every process.
 void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std::vector<double>& scalars,
                  EpochShare& share);
 
-// Layers of a network of the stage's shape: afterwards rank 0 has all of them.
+// Gathers the layers of a network of the stage's shape. Afterwards rank 0 has all of them.
 void gather_weights(ProcessGroup& group, const std::vector<LayerRange>& ranges, Network& network);
-// Afterwards every process has rank 0's network. Of the same shape everywhere.
+// Afterwards every process has rank 0's network. It must have the same shape everywhere.
 void broadcast_weights(ProcessGroup& group, Network& network);
 
-// Afterwards rank 0 has everybody's tensors.
+// Afterwards rank 0 has the tensors of all processes.
 void gather_state(ProcessGroup& group, TrainingState& state);
-// Rank 0 has a whole state; the others get the tensors that they name, if there are such.
+// Rank 0 has a whole state. Every other process gets the tensors that it names, as far as the state has them.
 TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<std::string>& names);
 
-// Bytes that the devices of all processes have sent, everywhere.
+// Returns, on every process, the bytes that the devices of all processes have sent.
 std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet);
-// What each device of the run measured, by rank, on rank 0; elsewhere the process's own.
+// They return on rank 0 what each device of the run measured, by rank. Elsewhere only what the process's own measured.
 std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet);
 std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet);
 
@@ -48,16 +50,16 @@ struct TrainingStart {
 };
 // Afterwards every process has rank 0's config.
 void broadcast_config(ProcessGroup& group, Config& config);
-// Every process has the same config but for the choices that rank 0 has made. Afterwards the others have these too, the
-// sizes of the problem, the training labels, and where a resumed run stands (without its tensors).
+// Every process has the same config, except for the choices that rank 0 has made. Afterwards the others have these too.
+// They also have the sizes of the problem, the training labels, and where a resumed run stands (without its tensors).
 void broadcast_start(ProcessGroup& group, TrainingStart& start);
 
-// Afterwards rank 0's timeline has every device's, on its clock.
+// Afterwards rank 0's timeline has the spans of every device, by rank 0's clock.
 void gather_trace(ProcessGroup& group, TraceLog& trace);
 
-// Throws where the problem that a process has read is not rank 0's.
+// Throws AgreedError where the problem that a process has read is not rank 0's.
 void expect_same_problem(ProcessGroup& group, const Problem& problem);
-// Throws where a config or this program differs from rank 0's, naming the differences.
+// Throws AgreedError where a config, or the `build` of this program, differs from rank 0's. It names the differences.
 void expect_same_program(ProcessGroup& group, const Config& config, const std::string& build);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// result.json: what a finished run reports.
+// Makes result.json, which says what a finished run has come to.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@
 
 namespace gamlp {
 
+// What a run has measured.
 struct RunFigures {
   std::int64_t epochs = 0;
   double seconds = 0;             // training, without loading
@@ -27,11 +28,11 @@ struct RunFigures {
   std::string continued;  // Checkpoint::continued
 };
 
-// `stages`: the best weights of every stage; `reported`: the one, 0-based, that is the result.
+// `stages` has the best weights of every stage. `reported` (0-based) is the stage whose weights are the result.
 nlohmann::ordered_json make_result(const Config& config, const Problem& problem, const std::vector<BestWeights>& stages,
                                    std::size_t reported, const RunFigures& figures);
 
-// Bytes that one epoch sends with one device per layer: messages of every boundary of the last stage.
+// Returns the bytes that one epoch of the last stage would send with one device per layer, over all boundaries.
 std::uint64_t bytes_per_epoch_all_boundaries(const Config& config, std::int64_t nodes);
 
 }  // namespace gamlp

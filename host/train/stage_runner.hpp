@@ -1,5 +1,6 @@
-// A stage on its devices: the fleet, layer 1's input, and one program per device. Shared by training and bench. In a
-// run of several processes each has a runner of its own device, and every call but run_all() is collective.
+// Runs a stage on its devices. It owns the fleet, layer 1's input, and one program per local device. Training and bench
+// share it. In a run of several processes each has a runner for its own device, and every call but run_all() is
+// collective.
 #pragma once
 
 #include <functional>
@@ -22,18 +23,18 @@ class StageRunner {
   StageRunner(const StageRunner&) = delete;
   StageRunner& operator=(const StageRunner&) = delete;
 
-  // Lets a program run on other streams than the fleet's, e.g. ones that record. Set before build().
+  // Lets a program run on other streams than the fleet's, e.g. ones that record. The caller sets it before build().
   std::function<DeviceContext(int rank)> context;
 
-  // Allocates and uploads a stage of `layers` layers that starts from `network`; frees the one before. Layer 1's
-  // input is uploaded the first time.
+  // Frees the stage before. Then allocates and uploads a stage of `layers` layers that starts from `network`. The first
+  // call also uploads layer 1's input.
   void build(int layers, const Network& network);
   void start();                              // see StageProgram::enqueue_start
   void restore(const TrainingState& state);  // rank 0's
   TrainingState save();                      // whole on rank 0
   Network fetch();                           // the current weights, everywhere, W_1 in the problem's coordinates
   Network empty_network() const;             // of the stage's shape
-  // What weights are downloaded into: as large as that on rank 0, elsewhere with memory for the local layers alone.
+  // A network to download weights into: on rank 0 as empty_network(), elsewhere with memory for the local layers alone.
   Network download_buffer() const;
 
   StageSpec spec_of(int layers) const;
@@ -43,7 +44,7 @@ class StageRunner {
   Fleet& fleet() { return *fleet_; }
   ProcessGroup& group() { return group_; }
   int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
-  // Of a local device.
+  // The program of a local device.
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
   // Waits until no task and no message is under way any more, whether they failed or not.
   void settle() noexcept;

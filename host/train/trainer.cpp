@@ -24,7 +24,7 @@
 namespace gamlp {
 namespace {
 
-// An epoch that has been enqueued: what it downloads, and the ticket of the tasks that complete it.
+// An epoch that has been enqueued but is not complete, and the memory that its downloads go to.
 struct Slot {
   EpochRecord record;
   std::vector<double> scalars;
@@ -32,8 +32,8 @@ struct Slot {
   std::shared_ptr<Network> network;  // when the epoch is evaluated
 };
 
-// Drives the devices of this process through the run. In a run of several processes each does the same at the same
-// time: what they decide on is shared before (processes.hpp). `books` is rank 0's, and null elsewhere.
+// Drives the devices of this process through the run. In a run of several processes each has a Trainer, and all do the
+// same steps. What they decide by, they share before (processes.hpp). `books` and `reporter` are null but on rank 0.
 class Trainer {
  public:
   Trainer(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet, Bookkeeper* books,
@@ -55,9 +55,11 @@ class Trainer {
   TrainResult run(const Checkpoint* from);
 
  private:
-  // True when the stage ended, false when a signal asked to stop.
+  // Trains a stage after its first `done` epochs. Returns true when it ended, false when a signal asked to stop.
   bool run_stage(int stage, std::int64_t done);
+  // Posts an epoch (0-based within the stage) to the devices of this process, and does not wait for it.
   void enqueue_epoch(int stage, std::int64_t epoch);
+  // Waits for the oldest epoch in flight, shares its figures with the other processes, and hands it to the bookkeeper.
   void complete_epoch();
   void take_evaluations(bool all);
   void profile(int rank, std::int64_t epoch);
@@ -113,7 +115,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   });
 }
 
-// Begins and ends the window that a profiler records.
+// Begins and ends the window of epochs that a profiler records. Only the device of rank 0 does it.
 void Trainer::profile(int rank, std::int64_t epoch) {
   if (options_.profile_count == 0 || rank != 0 || !runner_.fleet().local(rank)) return;
   if (epoch == options_.profile_first) accelerator()->profile(true);
@@ -153,7 +155,8 @@ void Trainer::take_evaluations(bool all) {
   if (books_ != nullptr) books_->take_evaluations(all);
 }
 
-// The last epoch of a stage is always evaluated, also one that turns out to be the last only when it is over.
+// Evaluates the last epoch of a stage, unless it has been evaluated. An epoch may turn out to be the last only when it
+// is over.
 void Trainer::evaluate_last_epoch() {
   if (last_evaluated_) return;
   const auto network = std::make_shared<Network>(runner_.download_buffer());
@@ -275,8 +278,9 @@ TrainResult Trainer::run(const Checkpoint* from) {
   return result;
 }
 
-// Other inputs than those that the run began with: a dataset that has changed, or, with QR, coordinates that another
-// device or library chose; what was trained means nothing there. What may be rounding is told only.
+// Compares the inputs with those that the run began with. They differ where the dataset has changed, or, with QR, where
+// another device or library chose other coordinates. What was trained means nothing there, so it throws DataError. For
+// a difference that may be rounding it only warns.
 void check_inputs(const RunFolder& folder, const std::vector<double>& begun, const TrainingInput& input,
                   Reporter& reporter) {
   constexpr double kRounding = 1e-3;
@@ -303,7 +307,7 @@ void check_inputs(const RunFolder& folder, const std::vector<double>& begun, con
                    "make them: the result will differ a little from that of an uninterrupted run");
 }
 
-// What rank 0 brings into a run, and nobody else.
+// What only rank 0 brings into a run.
 struct Book {
   const RunFolder& folder;
   Reporter& reporter;
@@ -316,9 +320,9 @@ void prepare_start(TrainingStart& start, const ChosenDevices& devices) {
   start.problem = std::move(prepared.problem);
 }
 
-// Trains on every process of the group. `begin` gives the config, whose paths are absolute, and what to resume from.
-// `prepare` then makes the problem, when it is known what devices there are. Both may throw. They and the book are rank
-// 0's alone, and empty elsewhere.
+// Trains on every process of the group. `begin` returns the config, whose paths are absolute, and what to resume from.
+// Once it is known what devices there are, `prepare` makes the problem. Both may throw. Only rank 0 has them and the
+// book. Elsewhere they are empty.
 TrainResult train_together(const std::function<TrainingStart()>& begin,
                            const std::function<void(TrainingStart&, const ChosenDevices&)>& prepare, const Book* book,
                            const TrainOptions& options) {
@@ -374,7 +378,7 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   return result;
 }
 
-// The same on rank 0, whose folder says how it ends.
+// Does the same on rank 0, and writes into the run folder how the run ends.
 TrainResult train_in(const Book& book, StateKeeper& state, const std::function<TrainingStart()>& begin,
                      const std::function<void(TrainingStart&, const ChosenDevices&)>& prepare,
                      const TrainOptions& options) {

@@ -1,5 +1,5 @@
-// The run: stages, epochs, evaluation, checkpoints, result. The driver of the devices: it enqueues iterations
-// and is the only one that waits.
+// Trains a run: stages, epochs, evaluation, checkpoints, result. The trainer is the driver of the devices. It enqueues
+// iterations, and nobody else waits for those devices.
 #pragma once
 
 #include <atomic>
@@ -23,7 +23,7 @@
 
 namespace gamlp {
 
-// What the trainer tells while it runs. All calls come from the thread that called train().
+// Receives what the trainer tells while it runs. All calls come from the thread that called train().
 class Reporter {
  public:
   virtual ~Reporter() = default;
@@ -35,28 +35,28 @@ class Reporter {
 };
 
 struct TrainOptions {
-  const std::atomic<bool>* stop = nullptr;  // set by a signal: checkpoint, then return
-  // For resume(): changes to the config, key.path=value, of what may change (continuation.hpp); a finished run goes on
-  // with them. Rank 0's alone.
+  const std::atomic<bool>* stop = nullptr;  // a signal sets it: the trainer saves a checkpoint, then returns
+  // For resume() on rank 0: changes to the config, key.path=value, of what may change (continuation.hpp). A finished
+  // run goes on with them.
   std::vector<std::string> overrides;
-  // Called by every process when nothing lies before its first epoch any more: from here on `stop` is heeded.
+  // Every process calls it just before its first epoch. From then on the trainer heeds `stop`.
   std::function<void()> set_up_done;
-  // For tests: called on the worker's thread before it enqueues an iteration; may throw.
+  // For tests. The device's thread calls it before it enqueues an iteration. May throw.
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
-  // Called on rank 0 when the problem is loaded and before anything is allocated on a device, with what is free on the
-  // GPU of each device; may throw. Says whether the inputs of the evaluation are to stay on its device (evaluator.hpp);
-  // without it they do not. All processes of a group have it, or none.
+  // Rank 0 calls it when the problem is loaded, and before anything is allocated on a device. `free`: bytes on the GPU
+  // of each device. May throw. It returns whether the inputs of the evaluation are to stay on its device
+  // (evaluator.hpp). Without it they do not. All processes of a group have it, or none.
   std::function<bool(const Config& config, const Problem& problem, const ChosenDevices& devices,
                      const std::vector<std::size_t>& free)>
       check;
-  // Receives the run's timeline; outlives the run.
+  // Receives the run's timeline. Must outlive the run.
   TraceLog* trace = nullptr;
-  // Epochs that a profiler records (Accelerator::profile): the first, 1-based over the run, and how many; none: 0.
+  // The epochs that a profiler records (Accelerator::profile): the first, 1-based over the run, and how many (0: none).
   std::int64_t profile_first = 0, profile_count = 0;
-  // The devices to train on; default: those of the config.
+  // Creates the devices to train on. By default they are those of the config.
   std::function<std::unique_ptr<Fleet>(int devices)> create_fleet;
-  // The processes that train together. With more than one, rank 0 calls train() or resume() and the others
-  // join_training(); stop, before_iteration and trace are each process's own.
+  // The processes that train together. With more than one, rank 0 calls train() or resume(), and the others call
+  // join_training(). Each process has its own stop, before_iteration and trace.
   ProcessGroup* group = &solo_group();
 };
 
@@ -66,12 +66,12 @@ struct TrainResult {
   std::int64_t epoch = 0;
 };
 
-// Trains a new run. `config` is resolved on the way; paths in it are relative to config_folder.
+// Trains a new run. Resolves `config` on the way. Its paths are relative to config_folder.
 TrainResult train(Config config, const std::filesystem::path& config_folder, const RunFolder& folder,
                   Reporter& reporter, const TrainOptions& options = {});
-// Goes on from the folder's newest checkpoint, of an unfinished run or of one that options.overrides lets go on.
+// Goes on from the folder's newest checkpoint. The run is unfinished, or options.overrides lets it go on.
 TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptions& options = {});
-// What the other processes of a group do meanwhile. Only `interrupted` and `epoch` of the result mean something.
+// The other processes of a group call this meanwhile. Only `interrupted` and `epoch` of its result mean something.
 TrainResult join_training(const TrainOptions& options);
 
 }  // namespace gamlp

@@ -1,4 +1,4 @@
-// Backpropagation and the optimisers.
+// The ops of backpropagation and of the optimisers.
 #pragma once
 
 #include "host/device/ops/base.hpp"
@@ -7,8 +7,8 @@
 
 namespace gamlp::ops {
 
-// The gradient of the cross-entropy of each node: g ← softmax(z) − e_label. risk ← Σ cross-entropy, or risk + Σ where
-// `add` says so.
+// The gradient of the cross-entropy of each node: g ← softmax(z) − e_label. risk ← Σ cross-entropy, or, where `add` is
+// true, risk ← risk + Σ cross-entropy.
 struct SoftmaxGradient {
   static constexpr const char* name = "softmax_gradient";
   static constexpr Phase phase = Phase::elementwise;
@@ -21,7 +21,7 @@ struct SoftmaxGradient {
   void views(auto&& f) const { f("z", z), f("g", g), f("labels", labels), f("risk", risk); }
 };
 
-// g ← g f'(z), from y = f(z).
+// g ← g f'(z). The op computes f'(z) from y = f(z).
 struct ActivationGradient {
   static constexpr const char* name = "activation_gradient";
   static constexpr Phase phase = Phase::elementwise;
@@ -32,8 +32,8 @@ struct ActivationGradient {
   void views(auto&& v) const { v("y", y), v("g", g); }
 };
 
-// w by one step along its gradient g; `first` and `second` are what the rule keeps of each weight (optimizer.hpp; empty
-// where it keeps nothing). `iteration`: the steps done so far.
+// Changes w by one step along its gradient g. `first` and `second` hold what the rule keeps of each weight
+// (host/math/optimizer.hpp). They are empty where it keeps nothing. `iteration` counts the steps done so far.
 struct OptimizerStep {
   static constexpr const char* name = "optimizer_step";
   static constexpr Phase phase = Phase::elementwise;

@@ -1,16 +1,15 @@
 // What ops are made of. An op is plain data, named after the maths: its operands as views, its constants, a name, and
-// the phase that its time is counted as.
-//
-// Shapes. V nodes; a layer has n inputs and m outputs. Matrices are row-major and contiguous with one row
-// per node, so p is V × n, z and r are V × m, and W is m × n; vectors are 1 × m. Scalars live in device
-// memory as double (Scalar, ConstScalar): no op returns anything to the host.
-// Access. An op reads every view and writes just the mutable ones; views(f) names them all, which is what
-// checkers, tracers and cost models go by. Views of one op never overlap unless its comment says so.
-// Every view starts at a multiple of 16 bytes.
-// Sums are deterministic: their order depends on the shape alone.
-// Equal ops do the same to the same memory.
-// Solver. An op that factorises by the device's solver library says so (uses_solver): such ops share the memory of one
-// handle per stream, so a device runs them one after the other.
+// the phase that its time is counted as. All ops keep these rules:
+//   - Shapes. There are V nodes, and a layer has n inputs and m outputs. Matrices are row-major and contiguous with one
+//     row per node. So p is V × n, z and r are V × m, and W is m × n. Vectors are 1 × m.
+//   - Scalars. They live in device memory as double (Scalar, ConstScalar). No op returns anything to the host.
+//   - Access. An op reads every view and writes only the mutable ones. views(f) names them all, and checkers, tracers
+//     and cost models go by it. Views of one op never overlap unless its comment says so. Every view starts at a
+//     multiple of 16 bytes.
+//   - Sums. They are deterministic: their order depends on the shape alone.
+//   - Equality. Equal ops do the same to the same memory.
+//   - Solver. An op that factorises by the device's solver library says so (uses_solver). Such ops share the memory of
+//     one handle per stream, so a device runs them one after the other.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +33,7 @@ inline ConstBytes as_bytes(ConstMat m) {
   return {reinterpret_cast<const std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
 }
 
-// What an op's time is counted as.
+// What the time of an op is counted as.
 enum class Phase { gemm, factor, elementwise, codec, copy };
 inline const char* phase_name(Phase phase) {
   constexpr const char* kNames[] = {"gemm", "factor", "elementwise", "codec", "copy"};
@@ -53,7 +52,8 @@ struct Quantize {
   bool operator==(const Quantize&) const = default;
 };
 
-// Exact step length from two squared norms (prox.hpp: inverse_step): 1/τ, τ = (ν·image2 + c·gradient2)/gradient2.
+// The exact length of a step, 1/τ, from two squared norms: τ = (ν·image2 + c·gradient2)/gradient2 (inverse_step() of
+// host/math/prox.hpp).
 struct StepSize {
   ConstScalar gradient2, image2;
   double nu = 0, c = 0;

@@ -1,4 +1,4 @@
-// What several methods use: the forward pass, sums, counts of right answers.
+// The ops that several methods use: the forward pass, sums, and counts of right answers.
 #pragma once
 
 #include "host/device/ops/base.hpp"
@@ -6,7 +6,7 @@
 
 namespace gamlp::ops {
 
-// z ← z + b (z holds p Wᵀ on entry); y ← f(z) unless y is empty. In place: z ← f(z + b), y is empty.
+// On entry z holds p Wᵀ. z ← z + b, then y ← f(z) unless y is empty. With in_place, z ← f(z + b), and y is empty.
 struct Forward {
   static constexpr const char* name = "forward";
   static constexpr Phase phase = Phase::elementwise;
@@ -18,7 +18,7 @@ struct Forward {
   void views(auto&& v) const { v("b", b), v("z", z), v("y", y); }
 };
 
-// out ← Σ a b (a and b may be the same).
+// out ← Σ a b. a and b may be the same.
 struct Dot {
   static constexpr const char* name = "dot";
   static constexpr Phase phase = Phase::elementwise;
@@ -38,7 +38,7 @@ struct Distance2 {
   void views(auto&& f) const { f("a", a), f("b", b), f("out", out); }
 };
 
-// count ← the number of rows whose best class (argmax.hpp) is their label.
+// count ← the number of rows whose best class (host/math/argmax.hpp) is their label.
 struct Correct {
   static constexpr const char* name = "correct";
   static constexpr Phase phase = Phase::elementwise;

@@ -1,4 +1,4 @@
-// Steps of pdADMM-G's exact update.
+// The ops of the exact update of pdADMM-G (docs/algorithm.md §4).
 #pragma once
 
 #include "host/device/ops/base.hpp"
@@ -6,7 +6,7 @@
 
 namespace gamlp::ops {
 
-// k2 ← M⁻¹ (n × n), k1 ← ν W M⁻¹ (m × n) with M = ν WᵀW + ρ I, by Cholesky.
+// k2 ← M⁻¹ (n × n) and k1 ← ν W M⁻¹ (m × n), where M = ν WᵀW + ρ I, by Cholesky.
 struct POperators {
   static constexpr const char* name = "p_operators";
   static constexpr Phase phase = Phase::factor;
@@ -18,7 +18,7 @@ struct POperators {
   void views(auto&& f) const { f("w", w), f("k1", k1), f("k2", k2); }
 };
 
-// x1 ← t − b (V × m), x2 ← ρ q − u (V × n): the minimising p is x1 k1 + x2 k2.
+// x1 ← t − b (V × m) and x2 ← ρ q − u (V × n). The minimising p is x1 k1 + x2 k2.
 struct PInputs {
   static constexpr const char* name = "p_inputs";
   static constexpr Phase phase = Phase::elementwise;
@@ -29,7 +29,7 @@ struct PInputs {
   void views(auto&& f) const { f("t", t), f("b", b), f("q", q), f("u", u), f("x1", x1), f("x2", x2); }
 };
 
-// p ← x̂ of x.
+// p ← x̂, the quantised x.
 struct PTarget {
   static constexpr const char* name = "p_target";
   static constexpr Phase phase = Phase::elementwise;
@@ -43,7 +43,7 @@ struct PTarget {
   }
 };
 
-// mean ← column means of x.
+// mean ← the column means of x.
 struct ColumnMean {
   static constexpr const char* name = "column_mean";
   static constexpr Phase phase = Phase::elementwise;
@@ -53,8 +53,8 @@ struct ColumnMean {
   void views(auto&& f) const { f("x", x), f("mean", mean); }
 };
 
-// factor ← Cholesky factor of ν (G − V p̄ p̄ᵀ) + (θ + λ' + μ) I (lower triangle), G = PᵀP given in `factor`
-// on entry; g = trace(G)/n, θ = κνg and λ' = λνg; ridge ← (θ, λ'), 1 × 2.
+// factor ← the Cholesky factor (lower triangle) of M = ν (G − V p̄ p̄ᵀ) + (θ + λ' + μ) I. On entry `factor` holds
+// G = PᵀP. With g = trace(G)/n, θ = κνg and λ' = λνg. ridge ← (θ, λ'), 1 × 2.
 struct WFactor {
   static constexpr const char* name = "w_factor";
   static constexpr Phase phase = Phase::factor;
@@ -68,8 +68,9 @@ struct WFactor {
   void views(auto&& f) const { f("factor", factor), f("p_mean", p_mean), f("ridge", ridge); }
 };
 
-// The joint minimiser in W and b, given C = TᵀP in `rhs` (overwritten), the factor and the column means:
-// W ← (ν (C − V t̄ p̄ᵀ) + θ W + λ' I) M⁻¹, b ← t̄ − W p̄. The bias is free: centring eliminates it exactly.
+// The joint minimiser in W and b, from the factor of WFactor and the column means. On entry `rhs` holds C = TᵀP; the op
+// overwrites it. W ← (ν (C − V t̄ p̄ᵀ) + θ W + λ' I) M⁻¹ and b ← t̄ − W p̄.
+// The bias is free: centring eliminates it exactly.
 struct WSolve {
   static constexpr const char* name = "w_solve";
   static constexpr Phase phase = Phase::factor;
@@ -86,9 +87,9 @@ struct WSolve {
   }
 };
 
-// With fewer nodes than inputs (V < n) the same minimiser by a V × V factor, from the centred inputs X₀ = P − 1 p̄:
+// With fewer nodes than inputs (V < n) a V × V factor gives the same minimiser, from the centred inputs X₀ = P − 1 p̄:
 //   W ← W̄ + ν (T − t̄ − X₀ W̄ᵀ)ᵀ M⁻¹ X₀,  W̄ = (θ W + λ' I)/(θ + λ' + μ),  M = ν K + (θ + λ' + μ) I,  K = X₀X₀ᵀ.
-// factor ← Cholesky factor of M, K given in `factor` on entry; θ, λ' and ridge as WFactor, whose trace(G) is
+// factor ← the Cholesky factor of M. On entry `factor` holds K. θ, λ' and ridge are as in WFactor, where trace(G) is
 // trace(K) + V ||p̄||².
 struct KernelFactor {
   static constexpr const char* name = "kernel_factor";
@@ -112,7 +113,7 @@ struct Centre {
   void views(auto&& f) const { f("x", x), f("mean", mean), f("out", out); }
 };
 
-// w ← W̄ above.
+// w ← W̄ of KernelFactor.
 struct WAnchor {
   static constexpr const char* name = "w_anchor";
   static constexpr Phase phase = Phase::elementwise;
@@ -123,7 +124,7 @@ struct WAnchor {
   void views(auto&& f) const { f("w", w), f("ridge", ridge); }
 };
 
-// x ← M⁻¹ x (V × m) by the Cholesky factor of M.
+// x ← M⁻¹ x (V × m), by the Cholesky factor of M.
 struct FactorSolve {
   static constexpr const char* name = "factor_solve";
   static constexpr Phase phase = Phase::factor;
@@ -143,9 +144,9 @@ struct BiasOfMeans {
   void views(auto&& f) const { f("w", w), f("p_mean", p_mean), f("t_mean", t_mean), f("b", b); }
 };
 
-// Layer 1, whose inputs never change, in the coordinates W = cᵀ X₀, with a = K c carried along (V × m each), λ' = 0,
-// d = θ/(θ+μ):
-// s = factor⁻¹ (t − t̄ − d a);  c ← d c + ν s;  a ← t − t̄ − (θ+μ) s;  b ← t̄. (Because K s = (e − (θ+μ) s)/ν.)
+// The minimiser of layer 1, whose inputs never change, from the factor of KernelFactor. The op works in the coordinates
+// W = cᵀ X₀ and carries a = K c along (both V × m). With λ' = 0 and d = θ/(θ+μ):
+//   s = factor⁻¹ (t − t̄ − d a);  c ← d c + ν s;  a ← t − t̄ − (θ+μ) s;  b ← t̄.  (Because K s = (e − (θ+μ) s)/ν.)
 struct KernelSolve {
   static constexpr const char* name = "kernel_solve";
   static constexpr Phase phase = Phase::factor;
@@ -160,8 +161,9 @@ struct KernelSolve {
   }
 };
 
-// Hidden layers: A = a + b + v; z, then q minimised jointly; v ← β (A − z); t ← z − v;
-// q ← x̂ of (ρ p + u + ν2 f(z))/(ρ + ν2); u ← u + ρ (p − q). linear2 ← ||z − a − b||²; sums as QDual's.
+// The z-, q- and dual step of a hidden layer. With A = a + b + v, the op minimises jointly over z and q, z first. Then
+//   v ← β (A − z);  t ← z − v;  q ← x̂ of (ρ p + u + ν2 f(z))/(ρ + ν2);  u ← u + ρ (p − q);  linear2 ← ||z − a − b||².
+// `sums` is as in QDual (gradient.hpp).
 struct ZqExact {
   static constexpr const char* name = "zq_exact";
   static constexpr Phase phase = Phase::elementwise;
@@ -180,7 +182,8 @@ struct ZqExact {
   }
 };
 
-// Last layer: A = a + b + v; z ← softmax prox around A; v ← β (A − z); t ← z − v.
+// The z-step of the last layer. With A = a + b + v: z ← softmax prox around A (host/math/softmax_prox.hpp);
+// v ← β (A − z); t ← z − v.
 struct SoftmaxExact {
   static constexpr const char* name = "softmax_exact";
   static constexpr Phase phase = Phase::elementwise;

@@ -1,5 +1,5 @@
-// What the receiver of a message of pdADMM-G does. The sender's half is part of the op that computes the tensor
-// (Quantize).
+// The ops of the receiver of a message of pdADMM-G. The sender's half is part of the op that computes the tensor
+// (Quantize of base.hpp).
 #pragma once
 
 #include "host/device/ops/base.hpp"
@@ -17,7 +17,7 @@ struct PReceive {
   void views(auto&& f) const { f("message", message), f("p", p); }
 };
 
-// The receiver's half of a q message: q ← x̂, then u ← u + ρ (p − q), the same bits as the sender's.
+// The receiver's half of a q message: q ← x̂, then u ← u + ρ (p − q). Both get the same bits as on the sender.
 struct QReceive {
   static constexpr const char* name = "q_receive";
   static constexpr Phase phase = Phase::codec;

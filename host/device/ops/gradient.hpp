@@ -1,4 +1,4 @@
-// Steps of pdADMM-G's gradient update, and of both updates: z, u.
+// The ops of the gradient update of pdADMM-G (docs/algorithm.md §3), and those that both updates share.
 #pragma once
 
 #include "host/device/ops/base.hpp"
@@ -6,7 +6,7 @@
 
 namespace gamlp::ops {
 
-// g ← g + u + ρ (p − q) (g holds ν rᵀ-side of the gradient, ν r W, on entry); norm2 ← ||g||².
+// g ← g + u + ρ (p − q); norm2 ← ||g||². On entry g holds ν r W, the part of the gradient that comes from r.
 struct PGradient {
   static constexpr const char* name = "p_gradient";
   static constexpr Phase phase = Phase::elementwise;
@@ -18,7 +18,7 @@ struct PGradient {
   void views(auto&& f) const { f("g", g), f("u", u), f("p", p), f("q", q), f("norm2", norm2); }
 };
 
-// y ← y − x/τ with τ from `step`; tau ← τ unless empty.
+// y ← y − x/τ, where τ is that of `step`. tau ← τ unless `tau` is empty.
 struct Descent {
   static constexpr const char* name = "descent";
   static constexpr Phase phase = Phase::elementwise;
@@ -32,8 +32,8 @@ struct Descent {
   }
 };
 
-// The projected p step at the lagged τ: g ← g + u + ρ (p − q) unless u is empty (g is then the whole gradient);
-// x = p − g/τ, p ← x̂, g ← the change of p, norm2 ← ||change||².
+// The projected p step, with the lagged τ of TauUpdate. g ← g + u + ρ (p − q), unless u is empty, where g already is
+// the whole gradient. Then x = p − g/τ; p ← x̂; g ← the change of p; norm2 ← ||change||².
 struct PProject {
   static constexpr const char* name = "p_project";
   static constexpr Phase phase = Phase::elementwise;
@@ -51,7 +51,7 @@ struct PProject {
   }
 };
 
-// r ← r + d (d = W Δ, the image of the change of p); norm2 ← ||d||².
+// r ← r + d, where d = W Δ is the image of the change of p; norm2 ← ||d||².
 struct ResidualAdd {
   static constexpr const char* name = "residual_add";
   static constexpr Phase phase = Phase::elementwise;
@@ -62,8 +62,8 @@ struct ResidualAdd {
   void views(auto&& f) const { f("d", d), f("r", r), f("norm2", norm2); }
 };
 
-// τ ← max(Q, floor·τ), Q = (ν·image2 + c·change2)/change2 the curvature along the last change;
-// unchanged when nothing moved. floor 0 takes Q itself.
+// τ ← max(Q, floor·τ), where Q = (ν·image2 + c·change2)/change2 is the curvature along the last change. τ stays when
+// nothing moved. With floor = 0, τ becomes Q itself.
 struct TauUpdate {
   static constexpr const char* name = "tau_update";
   static constexpr Phase phase = Phase::elementwise;
@@ -86,7 +86,8 @@ struct WGradient {
   void views(auto&& f) const { f("w", w), f("g", g), f("norm2", norm2); }
 };
 
-// r ← r − d/θ; mean ← column means of the new r; b ← b − mean. r's mean is taken off by the z-step.
+// r ← r − d/θ, where θ is that of `step`; mean ← the column means of the new r; b ← b − mean. The z-step later
+// subtracts the mean from r.
 struct ResidualBias {
   static constexpr const char* name = "residual_bias";
   static constexpr Phase phase = Phase::elementwise;
@@ -99,7 +100,7 @@ struct ResidualBias {
   }
 };
 
-// Hidden z-step: a = z + r − mean; z ← prox; r ← a − z; linear2 ← ||r||².
+// The z-step of a hidden layer. With a = z + r − mean: z ← prox (host/math/prox.hpp); r ← a − z; linear2 ← ||r||².
 struct ZStep {
   static constexpr const char* name = "z_step";
   static constexpr Phase phase = Phase::elementwise;
@@ -111,7 +112,8 @@ struct ZStep {
   void views(auto&& v) const { v("r", r), v("z", z), v("mean", mean), v("q", q), v("linear2", linear2); }
 };
 
-// Last layer: a = z + r − mean; z ← softmax prox; r ← a − z; risk ← Σ cross-entropy; linear2 ← ||r||².
+// The z-step of the last layer. With a = z + r − mean: z ← softmax prox (host/math/softmax_prox.hpp); r ← a − z;
+// risk ← Σ cross-entropy; linear2 ← ||r||².
 struct SoftmaxStep {
   static constexpr const char* name = "softmax_step";
   static constexpr Phase phase = Phase::elementwise;
@@ -126,8 +128,8 @@ struct SoftmaxStep {
   }
 };
 
-// q and dual step, with quantisation: q ← x̂ of the target; u ← u + ρ (p − q). Sums for the objective:
-// sums[0] = ||q − f(z)||², [1] = <u, p − q>, [2] = ||p − q||², [3] = ||q||² (1 × 4).
+// The q and dual step, with quantisation: q ← x̂ of the target (q_target() of host/math/prox.hpp); u ← u + ρ (p − q).
+// `sums` (1 × 4) is for the objective: sums[0] = ||q − f(z)||², [1] = <u, p − q>, [2] = ||p − q||², [3] = ||q||².
 struct QDual {
   static constexpr const char* name = "q_dual";
   static constexpr Phase phase = Phase::elementwise;

@@ -1,5 +1,6 @@
-// Every op, in families: a header each. GAMLP_OPS(X) expands X(Name) for each op; the variant (host/device/ops.hpp) and
-// what every kind of device declares (host/cpu/cpu_ops.hpp, cuda/kernels/ops.hpp) follow from it.
+// The list of every op. The ops form families, with a header each. GAMLP_OPS(X) expands X(Name) for each op. The
+// variant (host/device/ops.hpp) and what every kind of device declares (host/cpu/cpu_ops.hpp, cuda/kernels/ops.hpp)
+// follow from it.
 #pragma once
 
 #include "host/device/ops/backprop.hpp"

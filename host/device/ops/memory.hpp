@@ -1,11 +1,12 @@
-// Memory: copies to, from and on a device, and the counter of iterations.
+// The ops on memory: copies to, from and on a device, and the counter of iterations.
 #pragma once
 
 #include "host/device/ops/base.hpp"
 
 namespace gamlp::ops {
 
-struct Upload {  // host memory must stay valid until the stream has passed this op
+// The host memory must stay valid until the stream has passed this op.
+struct Upload {
   static constexpr const char* name = "upload";
   static constexpr Phase phase = Phase::copy;
   bool operator==(const Upload&) const = default;

@@ -1,11 +1,11 @@
-// Products of matrices.
+// The ops that are products of matrices.
 #pragma once
 
 #include "host/device/ops/base.hpp"
 
 namespace gamlp::ops {
 
-// c ← alpha · op(a) op(b) + beta · c, row-major; op transposes where ta, tb say so.
+// c ← alpha · op(a) op(b) + beta · c, row-major. op transposes a where ta is true, and b where tb is.
 struct Gemm {
   static constexpr const char* name = "gemm";
   static constexpr Phase phase = Phase::gemm;
@@ -17,7 +17,7 @@ struct Gemm {
   void views(auto&& f) const { f("a", a), f("b", b), f("c", c); }
 };
 
-// out ← xᵀ x (n × n, full).
+// out ← xᵀ x (n × n, both triangles).
 struct Gram {
   static constexpr const char* name = "gram";
   static constexpr Phase phase = Phase::gemm;
@@ -27,7 +27,7 @@ struct Gram {
   void views(auto&& f) const { f("x", x), f("out", out); }
 };
 
-// out ← x xᵀ (v × v, full).
+// out ← x xᵀ (v × v, both triangles).
 struct OuterGram {
   static constexpr const char* name = "outer_gram";
   static constexpr Phase phase = Phase::gemm;

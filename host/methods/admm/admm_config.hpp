@@ -1,5 +1,5 @@
-// The keys of config section `method` that pdADMM-G owns (configs/schema.json describes them; a test holds the defaults
-// together).
+// The keys of config section `method` that pdADMM-G owns. configs/schema.json describes them, and a test holds the
+// defaults of both together.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,8 @@ template <>
 inline constexpr std::array<EnumName<Update>, 3> enum_names<Update>{
     {{Update::automatic, "auto"}, {Update::gradient, "gradient"}, {Update::exact, "exact"}}};
 
-struct ExactConfig {     // of the exact update
+// Constants of the exact update (docs/algorithm.md §4).
+struct ExactConfig {
   double beta = 0.9;     // leak of the local multiplier v
   double nu2 = 4.0;      // weight of ||q − f(z)||², as a multiple of ρ
   double kappa = 1e-3;   // proximal weight towards the old W, relative to ν · mean diag(PPᵀ)
@@ -22,12 +23,13 @@ struct ExactConfig {     // of the exact update
 };
 struct AdmmConfig {
   Update update = Update::automatic;
-  std::optional<double> nu;                                // null: 0.01 (gradient), 0.001 (exact)
-  std::optional<double> rho;                               // null: equal to ν
-  std::optional<double> weight_decay_first;                // μ of layer 1; null: 10 ν
-  double weight_decay = 0.0;                               // μ of the other layers
-  std::optional<std::vector<double>> weight_decay_layers;  // per layer of the last stage, replaces both; a shorter
-                                                           // stage uses the first entries and the last one
+  std::optional<double> nu;                  // null: 0.01 (gradient), 0.001 (exact)
+  std::optional<double> rho;                 // null: equal to ν
+  std::optional<double> weight_decay_first;  // μ of layer 1; null: 10 ν
+  double weight_decay = 0.0;                 // μ of the other layers
+  // μ of each layer of the last stage. Replaces both. A shorter stage uses the first entries, and the last one for its
+  // last layer.
+  std::optional<std::vector<double>> weight_decay_layers;
   ExactConfig exact;
 };
 
@@ -49,12 +51,12 @@ void fields(T& c, Visit&& visit) {
   visit("exact", c.exact);
 }
 
-// ν₂, the weight of ||q − f(z)||²; `admm` resolved.
+// Returns ν₂, the weight of ||q − f(z)||². `admm` is resolved.
 inline double admm_nu2(const AdmmConfig& admm) {
   return admm.update == Update::exact ? admm.exact.nu2 * *admm.rho : *admm.nu;
 }
 
-// μ of layer `layer` (1-based) in a stage of `layers` layers; `admm` resolved.
+// Returns μ of layer `layer` (1-based) in a stage of `layers` layers. `admm` is resolved.
 double weight_decay_of(const AdmmConfig& admm, int layer, int layers);
 
 }  // namespace gamlp

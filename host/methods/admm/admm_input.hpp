@@ -1,4 +1,4 @@
-// Layer 1's input for ADMM: beside x, what the exact update computes from it once per run.
+// Layer 1's input for ADMM. Beside x it holds what the exact update computes from x once per run.
 #pragma once
 
 #include "host/methods/common/input.hpp"
@@ -8,16 +8,18 @@ namespace gamlp {
 
 class AdmmInput final : public DeviceInput {
  public:
-  // `admm` resolved. The gradient update needs x alone.
+  // `admm` is resolved. The gradient update needs x alone.
   AdmmInput(Device& device, const InputShape& shape, const AdmmConfig& admm);
-  // For the exact update computes the factor too, and for the kernel form starts c at the first layer of `network`.
+  // For the exact update it also computes the factor. For the kernel form it also starts c from the first layer of
+  // `network`.
   void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network) override;
 
-  // Of the original inputs' rows, 1 × n0.
+  // The mean of the original inputs' rows, 1 × n0.
   ConstMat mean() const { return mean_.mat(1, shape_.features); }
+  // The factor of layer 1's system, and its ridge θ, λ' (ops::WFactor; kernel form: ops::KernelFactor).
   ConstMat factor() const { return factor_.mat(shape_.inputs, shape_.inputs); }
   MatView<const double> ridge() const { return ridge_.view<double>(1, 2); }
-  // Kernel form: a = K c and c, V × width.
+  // Kernel form: a = K c, and c. Both are V × width.
   Mat a() const { return a_.mat(shape_.nodes, shape_.width); }
   Mat c() const { return c_.mat(shape_.nodes, shape_.width); }
 

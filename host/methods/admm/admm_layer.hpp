@@ -1,4 +1,4 @@
-// The variables of one layer, and of a boundary to another device (internal to the ADMM program).
+// The variables of one layer, and those of a boundary to another device. Only the ADMM program includes this.
 #pragma once
 
 #include "host/methods/admm/admm_program.hpp"
@@ -6,8 +6,8 @@
 
 namespace gamlp {
 
-// n inputs, m outputs. q, u and what the layer reads of its neighbours are views: into its own buffers,
-// into the neighbouring layer of the same device, or into the boundary's copies.
+// One layer of n inputs and m outputs. q, u and what the layer reads of its neighbours are views. They show its own
+// buffers, the neighbouring layer of the same device, or the boundary's copies.
 struct AdmmProgram::Layer {
   int index = 0;
   bool first = false, last = false;
@@ -28,7 +28,7 @@ struct AdmmProgram::Layer {
   Mat p_next;          // p of the layer above
 };
 
-// Copies of the neighbour's side, and the message buffers.
+// The boundary to a neighbouring device: copies of what the neighbour owns, and the message buffers.
 struct AdmmProgram::Boundary {
   int peer = 0;
   std::int64_t values = 0;

@@ -1,4 +1,4 @@
-// pdADMM-G and pdADMM-G-Q as a method: its constants, costs, messages and figures; the iteration is admm_program.hpp.
+// pdADMM-G and pdADMM-G-Q as a method: constants, costs, messages and figures. admm_program.hpp has the iteration.
 #pragma once
 
 #include "host/methods/common/method.hpp"
@@ -6,8 +6,8 @@
 
 namespace gamlp {
 
-// The largest weight decay that the schema allows: a run's config.json holds the derived one, and must be a valid
-// config itself. A number here, as gpu_check (tests/gpu) is built where there is no schema.
+// The largest weight decay that the schema allows. A run's config.json holds the derived weight decay, and must itself
+// be a valid config. The number stands here because gpu_check (tests/gpu) is built where there is no schema.
 inline constexpr double kLargestWeightDecay = 1e6;
 
 class AdmmMethod final : public Method {
@@ -23,28 +23,28 @@ class AdmmMethod final : public Method {
   std::vector<std::pair<std::string, std::string>> summary() const override;
   nlohmann::ordered_json report() const override;
 
-  // The exact update takes the kernel form of layer 1, the gradient update QR, where training nodes are fewer than
-  // inputs.
+  // Where training nodes are fewer than inputs, the exact update takes the kernel form of layer 1. The gradient update
+  // takes QR where that pays.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
-  // p down, q up.
+  // p goes down, q goes up.
   std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
-  // The forward pass's q in float32, the keyframe of coded differences.
+  // The q of the forward pass in float32. It is the keyframe of coded differences.
   std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
   std::vector<std::int64_t> message_changes() const override;
   std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
   MemoryKind saved_memory() const override { return MemoryKind::variables; }
 
-  // Objective: the augmented Lagrangian L_ρ (docs/algorithm.md §2) with the weight decay. Residual: Σ_l ||p_{l+1} −
-  // q_l||².
+  // The objective is the augmented Lagrangian L_ρ (docs/algorithm.md §2) with the weight decay. The residual is
+  // Σ_l ||p_{l+1} − q_l||².
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
 
   std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
-  // The gradient update; 8 bits.
+  // Offers the gradient update, and 8 bits for p and q.
   std::vector<std::pair<std::string, Config>> lighter(const Config& config) const override;
   std::vector<Calibration> calibrations(bool quick) const override;
 

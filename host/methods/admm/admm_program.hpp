@@ -1,11 +1,11 @@
-// The ADMM iteration (pdADMM-G, pdADMM-G-Q) as a program over the seam. Neighbours exchange p and q (docs/algorithm.md
-// §7).
+// The ADMM iteration (pdADMM-G, pdADMM-G-Q) as a program over the seam (host/device/device.hpp). Neighbouring devices
+// exchange p and q (docs/algorithm.md §7).
 //
-// One iteration k, streams `compute` and `exchange`:
+// A device that owns the layers first … last enqueues in iteration k, on its streams `compute` and `exchange`:
 //   compute   p of layers last … first | W, b of all layers | z, q, u of layers last … first
 //   exchange  [p group: send p_first left, receive p_{last+1}]   [q group: send q_last right, receive q_{first−1}]
-// The p group runs beside the W steps, the q group beside the rest of the z steps and the next p steps.
-// Messages are double-buffered by the parity of k.
+// The p group runs beside the W steps. The q group runs beside the rest of the z steps and the next p steps. Messages
+// are double-buffered by the parity of k.
 #pragma once
 
 #include <array>
@@ -21,13 +21,12 @@ namespace gamlp {
 
 class AdmmProgram final : public StageProgram {
  public:
-  // Allocates this device's share; `admm` resolved; `input` on the first device, and on no other. The only call that
-  // allocates.
+  // Allocates this device's share. No other call allocates. `admm` is resolved. Only the first device has an `input`.
   AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input, const AdmmConfig& admm,
               const ExchangeConfig& exchange);
   ~AdmmProgram() override;
 
-  // z, q, p by a forward pass, u = v = 0; the float32 activations that cross are the keyframe.
+  // Computes z, q and p by a forward pass, and sets u = v = 0. The float32 activations that cross are the keyframe.
   void enqueue_start() override;
   void enqueue_iteration(std::int64_t epoch, bool metrics) override;
   void enqueue_weights(Network& network) override;

@@ -1,25 +1,28 @@
-// Per-layer scalars of ADMM in device memory (double): step sizes, and what the objective and the residuals are sums
-// of.
+// The scalars that ADMM keeps for each layer in device memory, as doubles: those that step sizes come from, and the
+// sums that the objective and the residuals are made of.
 #pragma once
 
 namespace gamlp {
 
 enum AdmmScalar : int {
+  // Step sizes.
   kGradientP2,
   kImageP2,
   kTau,
   kGradientW2,
-  kImageW2,  // step sizes
+  kImageW2,
   kLinear2,  // ||z − W p − b||²
-  kFit2,
-  kDualGap,
-  kGap2,
-  kQ2,       // ||q − f(z)||², <u, p − q>, ||p − q||², ||q||² (contiguous: QDual.sums)
+  // Contiguous: QDual.sums.
+  kFit2,     // ||q − f(z)||²
+  kDualGap,  // <u, p − q>
+  kGap2,     // ||p − q||²
+  kQ2,       // ||q||²
   kRisk,     // last layer: Σ cross-entropy
   kWeight2,  // ||W||²
   kQStep2,   // ||q − the q before||², where the spec asks for it
-  kRidge,
-  kRidgeIdentity,  // θ, λ' (contiguous: WFactor.ridge)
+  // Contiguous: WFactor.ridge.
+  kRidge,          // θ
+  kRidgeIdentity,  // λ'
   kAdmmScalars
 };
 

@@ -1,5 +1,5 @@
-// Which exchanges of few bits, or of a fixed grid, train as float32 does, as measured
-// (configs/experiments/few_bits.json; the figures are in tests/results/README.md).
+// Which exchanges of few bits, or of a fixed grid, train as well as float32. The answers are measurements
+// (configs/experiments/few_bits.json). tests/results/README.md has the figures.
 #pragma once
 
 #include <string>
@@ -10,12 +10,13 @@
 
 namespace gamlp {
 
-// near: within noise of float32; costs: some points of accuracy; unsafe: far from it, or diverges.
+// near: within noise of float32. costs: some points of accuracy less. unsafe: far from float32, or training diverges.
 enum class FewBits { near, costs, unsafe };
-// `update`: gradient or exact.
+// `update` is gradient or exact.
 FewBits few_bits(const CodecConfig& codec, std::int64_t bits, Update update);
 
-// A warning about each of p and q that is not near float32, with what is. `update`: of the config, "auto" too.
+// Returns a warning about each of p and q that is not near float32. It says what would be. `update` is that of the
+// config, which may be "auto".
 std::vector<std::string> few_bits_warnings(const Config& config, Update update);
 
 }  // namespace gamlp

@@ -1,5 +1,5 @@
-// The keys of config section `method` that backpropagation owns (configs/schema.json describes them; a test holds the
-// defaults together).
+// The keys of config section `method` that backpropagation owns. configs/schema.json describes them, and a test holds
+// the defaults of both together.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace gamlp {
 
-// PyTorch's constants where they are null. The loss is the mean cross-entropy.
+// Constants of the optimiser. What is null gets PyTorch's value. The loss is the mean cross-entropy.
 struct OptimizerConfig {
   std::optional<double> learning_rate;  // null: 1e-3 (gd, adam), 1 (adadelta), 1e-2 (adagrad)
   double beta1 = 0.9;                   // adam
@@ -20,7 +20,8 @@ struct OptimizerConfig {
 };
 struct BackpropConfig {
   OptimizerConfig optimizer;
-  // Parts of the training nodes that pass through the devices one after the other; null: chosen from their number.
+  // How many parts of the training nodes pass through the devices, one after the other. null: chosen from the
+  // number of training nodes.
   std::optional<std::int64_t> microbatches;
 };
 

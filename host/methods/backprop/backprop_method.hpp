@@ -1,4 +1,4 @@
-// Full-batch backpropagation with one of PyTorch's optimisers as a method; the iteration is backprop_program.hpp.
+// Full-batch backpropagation with one of PyTorch's optimisers, as a method. backprop_program.hpp has the iteration.
 #pragma once
 
 #include "host/math/optimizer.hpp"
@@ -9,7 +9,7 @@ namespace gamlp {
 
 class BackpropMethod final : public Method {
  public:
-  // `optimizer` under the name that the config has for it.
+  // `name` is the name that the config has for `optimizer`.
   BackpropMethod(std::string name, Optimizer optimizer, const BackpropConfig& config);
 
   std::vector<std::string> keys() const override;
@@ -23,18 +23,18 @@ class BackpropMethod final : public Method {
   std::vector<std::pair<std::string, std::string>> summary() const override;
   nlohmann::ordered_json report() const override;
 
-  // QR for gradient descent alone: optimisers that scale each weight by itself train otherwise in other coordinates.
+  // Only gradient descent takes QR. Optimisers that scale each weight by itself train otherwise in other coordinates.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
-  // Activations up, gradients down, in float32.
+  // Activations go up, gradients go down, both in float32.
   std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
   std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
   std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
   MemoryKind saved_memory() const override { return MemoryKind::weights; }
 
-  // Objective: the risk. There is no residual.
+  // The objective is the risk. There is no residual.
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
 
   std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;

@@ -1,12 +1,13 @@
-// Full-batch backpropagation as a program over the seam, layer-partitioned: neighbours exchange activations upwards and
-// gradients downwards, in float32. The optimisers are those of host/math/optimizer.hpp, on the mean cross-entropy.
+// Full-batch backpropagation as a program over the seam (host/device/device.hpp), partitioned by layers. Neighbouring
+// devices send activations upwards and gradients downwards, in float32. The optimisers are those of
+// host/math/optimizer.hpp. They minimise the mean cross-entropy.
 //
-// One iteration: the training nodes pass as `microbatches` parts, one after the other, so that devices work at the same
-// time (as in GPipe, Huang et al. 2019), and then every device makes one step with the gradients of all of them:
+// In one iteration the training nodes pass in M = `microbatches` parts, one after the other, so that devices work at
+// the same time (as in GPipe, Huang et al. 2019). Then every device makes one step with the gradients of all parts:
 //   compute   forward of part 0 … M−1 | gradients of the layers' inputs, part 0 … M−1 | W, b of all layers
 //   exchange  receive activations i, send those of i−1   | receive gradients i, send those of i−1
-// Gradients of W and b are products over all nodes, after those that the neighbour waits for. Parts are rows of the
-// same tensors, so that what is computed depends on microbatches and not on the partition.
+// The gradients of W and b are products over all nodes. The device computes them after the gradients that its neighbour
+// waits for. Parts are rows of the same tensors. So what is computed depends on microbatches, and not on the partition.
 #pragma once
 
 #include <cstdint>
@@ -19,28 +20,29 @@ namespace gamlp {
 
 class BackpropProgram final : public StageProgram {
  public:
-  // Scalars of a layer; the loss, Σ cross-entropy, is the last layer's.
+  // The scalars of a layer. Only the last layer's loss, Σ cross-entropy, is used.
   static constexpr int kLoss = 0, kScalars = 1;
 
-  // Allocates this device's share; `input` on the first device, and on no other. The only call that allocates.
+  // Allocates this device's share. No other call allocates. `input` is null but on the first device.
   BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
                   const OptimizerRule& rule, std::int64_t microbatches);
 
-  // A new stage's optimiser starts anew.
+  // The optimiser of a new stage starts anew.
   void enqueue_start() override;
-  // The risk is that of the weights before the step.
+  // The risk that it sums is that of the weights before the step.
   void enqueue_iteration(std::int64_t epoch, bool metrics) override;
   void enqueue_weights(Network& network) override;
 
  private:
-  // n inputs, m outputs. y: f(W x + b), of the last layer W x + b. g: gradient of the risk in W x + b.
+  // A layer of n inputs and m outputs. y is f(W x + b), or W x + b in the last layer. g is the gradient of the risk
+  // with respect to W x + b.
   struct Layer {
     int index = 0;
     bool first = false, last = false;
     std::int64_t n = 0, m = 0;
     Buffer y_memory, g_memory, w_memory, b_memory, w_kept_memory[2], b_kept_memory[2];
     Mat w, b, y, g;
-    Mat w_kept[2], b_kept[2];  // the optimiser's (empty: it keeps fewer)
+    Mat w_kept[2], b_kept[2];  // what the optimiser keeps; empty where it keeps fewer
     ConstMat x;                // y of the layer below, or the inputs
   };
   struct Rows {
@@ -52,12 +54,13 @@ class BackpropProgram final : public StageProgram {
 
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
   int parts() const { return static_cast<int>(parts_.size()); }
-  // A group of the exchange stream: what is received is used by what is enqueued next, what is sent was enqueued last.
-  // `protects`: what it waits for the compute stream for (Stream::wait); null: for nothing.
+  // Enqueues one group on the exchange stream. It sends what was enqueued last, and what is enqueued next uses what it
+  // receives. `protects` names the memory for which it waits for the compute stream (Stream::wait). null: it does not
+  // wait.
   void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives, const char* protects,
                 const char* received);
-  // Activations of part `i` from below, those of part `i` − 1 upwards; gradients likewise. Outside of 0 … parts − 1:
-  // none.
+  // pass_up() receives the activations of part `receive` from below, and sends those of part `send` upwards.
+  // pass_down() does the same with gradients, from above and downwards. A number outside of 0 … parts − 1 means none.
   void pass_up(int receive, int send, std::int64_t epoch);
   void pass_down(int receive, int send, std::int64_t epoch);
   void forward(int part, std::int64_t epoch);

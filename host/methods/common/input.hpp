@@ -1,10 +1,10 @@
-// What layer 1 trains on. With fewer training nodes than inputs (V < n0) the weights of layer 1 stay in the
-// span of the training inputs, so V coordinates represent them exactly (docs/algorithm.md §5):
+// What layer 1 trains on. With fewer training nodes than inputs (V < n0) the weights of layer 1 stay in the span of the
+// training inputs. So V coordinates represent them exactly (docs/algorithm.md §5). The coordinates are one of
 //   plain   x itself
-//   qr      x = r q with orthonormal rows in q: train W' = W qᵀ on r (V × V); W = W' q
-//           (ADMM's gradient steps and gradient descent: steps along rᵀ are those along xᵀ)
-//   kernel  W = cᵀ x₀, x₀ = x − mean: train c on K = x₀ x₀ᵀ (V × V), see ops::KernelSolve (exact update)
-// Evaluation uses the same coordinates for the other nodes, so no n0-wide product is left in the run.
+//   qr      x = r q with orthonormal rows in q. Trains W' = W qᵀ on r (V × V). Then W = W' q.
+//           For ADMM's gradient steps and gradient descent: steps along rᵀ are those along xᵀ.
+//   kernel  W = cᵀ x₀ with x₀ = x − mean. Trains c on K = x₀ x₀ᵀ (V × V), see ops::KernelSolve (exact update).
+// Evaluation uses the same coordinates for the other nodes. So no n0-wide product is left in the run.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@ struct InputShape {
   std::int64_t width = 0;     // outputs of layer 1
 };
 
+// The inputs of the training nodes on the host, and what turns other inputs into the same coordinates.
 struct TrainingInput {
   InputKind kind = InputKind::plain;
   Matrix train;             // V × m: x, or r; kernel: K
@@ -37,37 +38,38 @@ struct TrainingInput {
   std::vector<float> mean;  // kernel: mean of x's rows
 
   std::int64_t inputs() const { return train.cols(); }
-  // Other nodes' inputs (rows × n0) in these coordinates.
+  // Returns other nodes' inputs (rows × n0) in these coordinates.
   Matrix coordinates(Matrix x) const;
-  // Layer 1 as StageProgram::enqueue_weights() leaves it (kernel: c, V × width) → outputs × inputs.
+  // Turns layer 1, as StageProgram::enqueue_weights() leaves it (kernel: c, V × width), into outputs × inputs.
   void to_host_layout(LayerWeights& layer) const;
   InputShape shape(std::int64_t width) const {
     return {kind, train.rows(), inputs(), kind == InputKind::plain ? inputs() : basis.cols(), width};
   }
-  // Layer 1 for the original inputs.
+  // Returns layer 1 for the original inputs: its W is outputs × n0.
   LayerWeights expanded(const LayerWeights& layer) const;
-  // train, and for QR the basis, times a fixed random vector each: V or 2 V numbers. Tells other inputs from the same
-  // ones, and the same inputs in other coordinates: QR of inputs that differ by rounding may choose other ones.
+  // Returns `train`, and for QR also the basis, times a fixed random vector each: V or 2 V numbers. They tell whether
+  // a later run has the same inputs, and in the same coordinates. QR of inputs that differ by rounding may choose other
+  // coordinates.
   std::vector<double> probe() const;
 };
 
-// qr where it pays for `iterations` iterations of layer 1 with `width` outputs, or plain; the reason in `why`.
+// Returns qr where it pays for `iterations` iterations of layer 1 with `width` outputs, else plain. `why` (optional)
+// receives the reason for qr.
 InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_t iterations, std::string* why);
-// kernel where training nodes are fewer than inputs, or plain; likewise.
+// Returns kernel where training nodes are fewer than inputs, else plain. `why` as above.
 InputKind plain_or_kernel(const ProblemShape& shape, std::string* why);
 TrainingInput make_training_input(Matrix x, InputKind kind);
 
-// Layer 1's input on the first device, across stages. A method that computes something from it once per run derives
-// from this.
+// Layer 1's input on the first device. It lives across stages. A method that computes something from the input once per
+// run derives from this.
 class DeviceInput {
  public:
-  // Allocates x, but for the kernel form, whose x is a method's.
+  // Allocates x, except in the kernel form. There the method holds what layer 1 needs.
   DeviceInput(Device& device, const InputShape& shape);
   virtual ~DeviceInput() = default;
   DeviceInput(const DeviceInput&) = delete;
   DeviceInput& operator=(const DeviceInput&) = delete;
-  // Uploads `input`, which must stay alive until the stream has been synchronised. `network`: what training starts
-  // from.
+  // Uploads `input`, which must stay alive until the stream has been synchronised. Training starts from `network`.
   virtual void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network);
 
   InputKind kind() const { return shape_.kind; }

@@ -1,5 +1,5 @@
-// The model's forward pass on a device (docs/algorithm.md §1): class scores of rows of inputs, a block of rows at a
-// time.
+// The model's forward pass on a device (docs/algorithm.md §1). It computes the class scores of rows of inputs, a block
+// of rows at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,13 @@ class Predictor {
  public:
   static constexpr std::int64_t kMaxRows = 4096;  // of a block, so that hidden layers need little memory
 
-  // Memory for networks of at most these widths (inputs, hidden …, classes) and for blocks of `rows` rows.
+  // Allocates memory for networks of at most these widths (inputs, hidden …, classes) and for blocks of `rows` rows.
   Predictor(Device& device, const std::vector<std::int64_t>& widths, std::int64_t rows, const ActivationRule& f);
 
-  // Uploads weights, which must stay until the stream has passed this.
+  // Uploads the weights. `network` must stay alive until the stream has passed this point.
   void enqueue_weights(Stream& stream, const Network& network);
-  // Scores (rows × classes) of inputs on the device, at most `rows` rows; they last until the next call.
+  // Returns the scores (rows × classes) of inputs that lie on the device, at most `rows` rows. The next call overwrites
+  // them.
   ConstMat enqueue_scores(Stream& stream, ConstMat x) const;
 
  private:
@@ -33,7 +34,7 @@ class Predictor {
   std::vector<Layer> layers_;
 };
 
-// Scores of each row of x, computed on this machine's CPU by `threads` threads.
+// Returns the scores of each row of x. `threads` threads of this machine's CPU compute them.
 Matrix forward(const Network& network, const ActivationRule& f, ConstMat x, int threads = 1);
 
 }  // namespace gamlp

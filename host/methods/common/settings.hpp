@@ -1,4 +1,4 @@
-// The sizes of a problem, and numbers of the config that every method reads in the same way.
+// The sizes of a problem, and the numbers of a config that every method reads in the same way.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,25 @@
 
 namespace gamlp {
 
-// Coordinates of layer 1's inputs (input.hpp).
+// The coordinates of layer 1's inputs (input.hpp).
 enum class InputKind { plain, qr, kernel };
 
-// What the choice of update depends on. V training nodes, n0 inputs.
+// What automatic choices, e.g. that of the update, depend on: V training nodes, n0 inputs.
 struct ProblemShape {
   std::int64_t train_nodes = 0;
   std::int64_t inputs = 0;
   std::int64_t classes = 0;
 };
 
-// The same with the coordinates that layer 1 trains in (input.hpp): all that a program's sizes depend on.
+// The same with the coordinates that layer 1 trains in (input.hpp). The sizes of a program depend on nothing else of
+// the problem.
 struct TrainingShape {
   ProblemShape problem;
   InputKind kind = InputKind::plain;
   std::int64_t input_width() const { return kind == InputKind::plain ? problem.inputs : problem.train_nodes; }
 };
 
-// The bits that the schedule gives quantised tensors in `epoch` (0-based) of a stage; 0: their own.
+// Returns the bits that the schedule gives quantised tensors in `epoch` (0-based) of a stage. 0: each keeps its own.
 std::int64_t scheduled_bits(const ExchangeConfig& exchange, std::int64_t epoch);
 
 ActivationRule activation_rule(const ModelConfig& model);

@@ -1,9 +1,9 @@
-// One device's share of one stage: its layers' variables, and the training iteration as a program over the seam
-// (host/device). What every method gives the driver.
+// What every method gives the driver: one device's share of one stage. A StageProgram owns the variables of the
+// device's layers, and enqueues the training iteration by the seam (host/device/device.hpp).
 //
-// Every device runs the same program on its own layers and exchanges messages with its neighbours. Nothing here waits
-// on the host: all work is enqueued, cross-stream order is by events, and what the driver wants to read is downloaded
-// by the stream into host memory that it may read after synchronising.
+// Every device runs the same program on its own layers, and exchanges messages with its neighbours. No call here waits
+// for a result, but finish_downloads(). All work is enqueued, and events order one stream after another. What the
+// driver wants to read, the stream downloads into host memory. The driver reads it after it has synchronised.
 #pragma once
 
 #include <array>
@@ -25,8 +25,9 @@ namespace gamlp {
 
 class Method;
 
+// What a stage trains, and which device owns which layers.
 struct StageSpec {
-  std::vector<std::int64_t> widths;  // layers + 1
+  std::vector<std::int64_t> widths;  // layers + 1: inputs, hidden …, classes
   std::vector<LayerRange> ranges;    // per device
   std::int64_t nodes = 0;
   std::shared_ptr<const Method> method;  // resolved
@@ -37,12 +38,12 @@ struct StageSpec {
   int layers() const { return static_cast<int>(widths.size()) - 1; }
 };
 
-// A stage of `layers` layers on `devices` devices, trained by `method`, which is resolved. Layers are balanced by cost,
-// but for the last stage when config.partition has an entry for each device.
+// A stage of `layers` layers on `devices` devices, which `method`, resolved, trains. Layers are balanced by their cost.
+// A stage as deep as the last one takes config.partition instead, where that has an entry for each device.
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
                           int layers, int devices);
 
-// A tensor of the training state by name ("z3", "tau3"), as saved in checkpoints.
+// The training state as checkpoints hold it: tensors by name ("z3", "tau3").
 struct HostTensor {
   std::int64_t rows = 0, cols = 0, item_bytes = 4;
   std::vector<std::byte> data;
@@ -55,29 +56,30 @@ class StageProgram {
   StageProgram(const StageProgram&) = delete;
   StageProgram& operator=(const StageProgram&) = delete;
 
-  // Weights of this device's layers from a network of the stage's shape; labels (1 per node) on the last device.
-  // `labels` must stay alive until the stream is synchronised.
+  // Uploads the weights of this device's layers from a network of the stage's shape, and on the last device the labels
+  // (1 per node). `labels` must stay alive until the stream is synchronised.
   void enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels);
-  // Everything else as a stage starts with it, from the weights.
+  // Computes from the weights everything else that a stage starts with.
   virtual void enqueue_start() = 0;
-  // Iteration `epoch` (0-based) of the stage. `metrics`: also sums what only the objective needs.
+  // Enqueues iteration `epoch` (0-based) of the stage. With `metrics` it also sums what only the objective needs.
   virtual void enqueue_iteration(std::int64_t epoch, bool metrics) = 0;
   // Downloads this device's layers into a network of the stage's shape.
   virtual void enqueue_weights(Network& network) = 0;
 
-  // out: the method's scalars (Method::scalars(), doubles in device memory) for each layer of the stage; fills those of
-  // this device's layers.
+  // Downloads the scalars of this device's layers from device memory. `out` has room for those of every layer of the
+  // stage: Method::scalars() doubles each.
   void enqueue_scalars(double* out);
-  // Marks the downloads enqueued so far as those of `epoch`; finish_downloads() waits on the host for them.
-  // At most two epochs may be marked and not finished.
+  // Marks the downloads enqueued so far as those of `epoch`. The driver calls finish_downloads() to wait for them on
+  // the host. At most two epochs may be marked and not finished.
   void mark_downloads(std::int64_t epoch);
   void finish_downloads(std::int64_t epoch);
-  // Training state, in the order of layers, so that a checkpoint does not depend on the partition. The maps
-  // must stay alive until the stream is synchronised; save() finds its entries prepared by describe_state().
+  // The training state is named by layers, so that a checkpoint does not depend on the partition. describe_state()
+  // makes the entries that enqueue_save() then fills. The maps must stay alive until the stream is synchronised.
   void describe_state(TrainingState& state) const;
-  // What enqueue_restore() reads: this device's entries, and those of the neighbours that it has a copy of.
+  // Names of what enqueue_restore() reads: this device's entries, and those of the neighbours that it has a copy of.
   std::vector<std::string> restored_names() const;
   void enqueue_save(TrainingState& state);
+  // Throws DataError when a tensor is missing or has other sizes.
   void enqueue_restore(const TrainingState& state);
 
  protected:
@@ -87,7 +89,7 @@ class StageProgram {
     std::int64_t rows, cols, item_bytes;
   };
   static void add_entry(std::vector<Entry>& list, const std::string& name, Mat m);
-  // Where the upload of a layer's weights goes; W is empty where layer 1 has it in its input.
+  // Where a layer's weights are uploaded to. W is empty where the input of layer 1 holds it (DeviceInput).
   struct WeightViews {
     Mat w, b;
   };
@@ -96,11 +98,11 @@ class StageProgram {
   StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input);
 
   virtual WeightViews weights_of(int layer) const = 0;
-  // The state of this device's layers without scalars and counter, which are the base's.
+  // The state of this device's layers, without the scalars and the iteration counter, which this class adds.
   virtual std::vector<Entry> entries() const = 0;
   virtual std::vector<Entry> neighbour_entries() const { return {}; }
   virtual void restored() {}  // a restore has been enqueued
-  // Whether scalars are part of the state: an iteration reads what an earlier one has written.
+  // Whether scalars are part of the state. They are where an iteration reads what an earlier one has written.
   virtual bool saves_scalars() const { return false; }
 
   bool has_left() const { return range_.first > 1; }
