@@ -25,8 +25,8 @@ class Fleet {
   virtual void post(int rank, std::function<void()> task) = 0;
   // Posts the task for each local device of 0 … count−1. Returns a ticket for wait().
   virtual std::uint64_t post_all(int count, const std::function<void(int rank)>& task) = 0;
-  // Waits until all tasks have run, or all that were posted up to the ticket's call. The caller waits for its tickets in
-  // order, once each.
+  // Waits until all tasks have run, or all that were posted up to the ticket's call. The caller waits for its tickets
+  // in order, once each.
   virtual void wait() = 0;
   virtual void wait(std::uint64_t ticket) = 0;
 

@@ -217,7 +217,8 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
   json = Json::parse(broadcast_text(group, json.dump()));
   if (group.rank() != 0) {
     start.config.method.options.json() = json.at("method");
-    start.config.dataset.standardize = problem.standardized = static_cast<Standardize>(json.at("standardize").get<int>());
+    start.config.dataset.standardize = problem.standardized =
+        static_cast<Standardize>(json.at("standardize").get<int>());
     problem.inputs = json.at("inputs");
     problem.classes = json.at("classes");
     problem.input.kind = static_cast<InputKind>(json.at("kind").get<int>());

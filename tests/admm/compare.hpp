@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/admm/training.hpp"
+#include "tests/methods/training.hpp"
 #include "tests/reference/training.hpp"
 #include "tests/support/catch.hpp"
 

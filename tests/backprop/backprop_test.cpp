@@ -5,7 +5,7 @@
 #include <set>
 
 #include "host/sim/sim_fleet.hpp"
-#include "tests/admm/training.hpp"
+#include "tests/methods/training.hpp"
 #include "tests/sim/faults.hpp"
 #include "tests/support/catch.hpp"
 

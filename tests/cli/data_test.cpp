@@ -10,7 +10,7 @@
 namespace gamlp::test {
 namespace {
 
-constexpr std::int64_t kNodes = 240;
+constexpr std::int64_t kTableNodes = 240;
 constexpr std::int32_t kYears[] = {2001, 2009, 2012};
 
 // Three classes in blocks of a path of edges, known by a ratio between 0 and 1; beside it an age, an income and a time
@@ -22,16 +22,16 @@ Dataset people(float scale = 1) {
   };
   Dataset d;
   std::vector<Edge> edges;
-  d.features_dense = Matrix(kNodes, 5);
-  for (std::int64_t i = 0; i < kNodes; ++i) {
-    const std::int64_t c = i * 3 / kNodes;
+  d.features_dense = Matrix(kTableNodes, 5);
+  for (std::int64_t i = 0; i < kTableNodes; ++i) {
+    const std::int64_t c = i * 3 / kTableNodes;
     d.labels.push_back(kYears[c]);
-    if (i + 1 < kNodes) edges.push_back({static_cast<std::int32_t>(i), static_cast<std::int32_t>(i + 1)});
+    if (i + 1 < kTableNodes) edges.push_back({static_cast<std::int32_t>(i), static_cast<std::int32_t>(i + 1)});
     const float row[] = {uniform(18, 80), uniform(1e4, 2e5), uniform(1.4e9, 1.7e9),
                          uniform(0, 0.5) + (c == 1 ? 0.5f : 0.0f), uniform(0, 0.5) + (c == 2 ? 0.5f : 0.0f)};
     for (int k = 0; k < 5; ++k) d.features_dense(i, k) = scale * row[k];
   }
-  d.adjacency = csr_from_edges(kNodes, edges);
+  d.adjacency = csr_from_edges(kTableNodes, edges);
   d.classes = 2013;
   return d;
 }
@@ -41,8 +41,6 @@ std::string config_of(const char* file, const char* options = "") {
               "split": {"kind": "per_class", "train_per_class": 20, "validation": 60, "test": 100}},
   "model": {"width": 12}, "devices": "cpu:1", "stages": [{"layers": 2, "epochs": 60}]})";
 }
-
-nlohmann::json json_file(const fs::path& file) { return nlohmann::json::parse(file_text(file)); }
 
 nlohmann::json json_of(const WorkFolder& work, std::vector<std::string> arguments) {
   arguments.push_back("--json");
@@ -82,8 +80,8 @@ TEST_CASE("columns of any scale and years as classes, from train to predict") {
   const auto predicted = json_of(work, {"predict", "run"});
   CHECK(predicted["class_ids"] == std::vector<int>{2001, 2009, 2012});
   std::int64_t right = 0;
-  for (std::size_t i = 0; i < kNodes; ++i) right += predicted["classes"][i] == graph.labels[i];
-  CHECK(right > 0.85 * kNodes);
+  for (std::size_t i = 0; i < kTableNodes; ++i) right += predicted["classes"][i] == graph.labels[i];
+  CHECK(right > 0.85 * kTableNodes);
   check_says(run(work, {"predict", "run", "--nodes", "0"}).out, "node,class,p2001,p2009,p2012\n");
 
   // The same nodes in a graph of their own without labels, and one whose means are others.
@@ -91,7 +89,7 @@ TEST_CASE("columns of any scale and years as classes, from train to predict") {
   save_npz_dataset(work / "unlabelled.npz", graph);
   const auto other = json_of(work, {"predict", "run", "--dataset", "unlabelled.npz"});
   CHECK(other["probabilities"] == predicted["probabilities"]);
-  for (std::int64_t i = 20; i < kNodes; ++i) graph.features_dense(i, 2) = 0;
+  for (std::int64_t i = 20; i < kTableNodes; ++i) graph.features_dense(i, 2) = 0;
   save_npz_dataset(work / "other_means.npz", graph);
   const auto shifted = json_of(work, {"predict", "run", "--nodes", "0,1,2", "--dataset", "other_means.npz"});
   CHECK(shifted["probabilities"] == json_of(work, {"predict", "run", "--nodes", "0,1,2"})["probabilities"]);
@@ -115,7 +113,7 @@ TEST_CASE("features that are not standardised are told, all large or all small o
   check_says(none.err + none.out, "people.npz: the scales of the features reach from");
   check_says(none.err + none.out, "dataset.standardize \"columns\" brings them together");
   Dataset large = people();
-  for (std::int64_t i = 0; i < kNodes; ++i) {
+  for (std::int64_t i = 0; i < kTableNodes; ++i) {
     for (int k = 0; k < 5; ++k) large.features_dense(i, k) = k < 3 ? 0 : 1e6f * large.features_dense(i, k);
   }
   save_npz_dataset(work / "large.npz", large);
@@ -157,8 +155,8 @@ TEST_CASE("parts of a split that another graph does not have are told as such") 
   check_says(drawn.err, "unlabelled.npz: labels: missing, but --nodes test asks for a split that is drawn by class");
 
   graph.has_labels = true;
-  graph.train_mask.assign(kNodes, 0);
-  graph.test_mask.assign(kNodes, 0);
+  graph.train_mask.assign(kTableNodes, 0);
+  graph.test_mask.assign(kTableNodes, 0);
   for (const std::int64_t node : {1, 100, 200}) graph.train_mask[static_cast<std::size_t>(node)] = 1;
   graph.test_mask[7] = 1;
   save_npz_dataset(work / "masked.npz", graph);

@@ -9,8 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-json json_file(const fs::path& file) { return json::parse(file_text(file)); }
-
 // Waits until the run in the folder has written `lines` lines of metrics; false when the child ended before.
 bool has_trained(Child& child, const fs::path& run, std::size_t lines = 3) {
   for (int i = 0; i < 4000 && child.running(); ++i) {

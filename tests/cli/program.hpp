@@ -28,6 +28,8 @@ inline std::string file_text(const fs::path& file) {
   return out.str();
 }
 
+inline nlohmann::json json_file(const fs::path& file) { return nlohmann::json::parse(file_text(file)); }
+
 class WorkFolder {
  public:
   WorkFolder() {

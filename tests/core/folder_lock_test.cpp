@@ -16,10 +16,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Folder {
+struct LockFolder {
   fs::path path = fs::temp_directory_path() / ("gamlp_lock_test_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() {
+  LockFolder() { fs::create_directories(path); }
+  ~LockFolder() {
     std::error_code error;
     fs::remove_all(path, error);
   }
@@ -74,7 +74,7 @@ void name_in_lock(const fs::path& folder, const std::string& key, const nlohmann
 }  // namespace
 
 TEST_CASE("a folder is locked for one at a time, and the lock leaves nothing behind") {
-  const Folder folder;
+  const LockFolder folder;
   CHECK_FALSE(lock_holder(folder.path));
   {
     const FolderLock lock(folder.path, "another program");
@@ -93,7 +93,7 @@ TEST_CASE("a folder is locked for one at a time, and the lock leaves nothing beh
 
 TEST_CASE("the lock of another process holds until it ends, however it does, and is taken over then") {
   for (const auto kernel : {FolderLock::Kernel::by_file_system, FolderLock::Kernel::does_not_know}) {
-    const Folder folder;
+    const LockFolder folder;
     Locker other(folder.path);
     const pid_t pid = other.pid();
     CHECK(says(refusal(folder.path, kernel), "(process " + std::to_string(pid) + " on "));
@@ -107,7 +107,7 @@ TEST_CASE("the lock of another process holds until it ends, however it does, and
 }
 
 TEST_CASE("a process that has the number of one that has ended is not taken for it") {
-  const Folder folder;
+  const LockFolder folder;
   Locker other(folder.path);
   other.kill();
   name_in_lock(folder.path, "process", ::getpid());  // lives, but began at another time
@@ -115,7 +115,7 @@ TEST_CASE("a process that has the number of one that has ended is not taken for 
 }
 
 TEST_CASE("where the kernel does not know of other hosts, what the file says counts") {
-  const Folder folder;
+  const LockFolder folder;
   Locker other(folder.path);
   other.kill();
   name_in_lock(folder.path, "host", "another-host");
@@ -130,7 +130,7 @@ TEST_CASE("where the kernel does not know of other hosts, what the file says cou
 }
 
 TEST_CASE("a lock that descendants have, too, outlives its holder") {
-  const Folder folder;
+  const LockFolder folder;
   pid_t child = 0;
   {
     const FolderLock lock(folder.path, "another program", FolderLock::Held::by_descendants_too);
@@ -147,7 +147,7 @@ TEST_CASE("a lock that descendants have, too, outlives its holder") {
 }
 
 TEST_CASE("a folder that cannot be locked is an IoError, and a damaged lock is no obstacle") {
-  const Folder folder;
+  const LockFolder folder;
   CHECK(says(refusal(folder.path / "none"), "lock: cannot open: No such file"));
   for (const char* content : {"", "{", "[]", "{\"host\": 3}", "another program's own"}) {
     write_file_atomic(folder.path / "lock", content);

@@ -18,7 +18,7 @@
 namespace gamlp::test {
 namespace {
 
-Config tiny(const std::vector<std::string>& more) {
+Config tiny_training(const std::vector<std::string>& more) {
   return small_config(joined(
       {"model.width=7", "dataset.generate.nodes=48", "dataset.split.train_per_class=5", "dataset.split.validation=9",
        "dataset.split.test=9", "stages.0.epochs=3", "stages.1.epochs=5", "train.checkpoint_every=2"},
@@ -76,7 +76,7 @@ void run_reference(Reference& reference, const Config& config) {
 TEST_CASE("GPUs that exchange by NCCL give the bits of one") {
   std::uint64_t seed = 0;
   for (const Coded& coded : trainings()) {
-    const Config config = tiny(coded.overrides);
+    const Config config = tiny_training(coded.overrides);
     Reference one;
     run_reference(one, config);
     for (const int size : {2, 3, 4}) {
@@ -115,7 +115,7 @@ struct Planted {
 
 TEST_CASE("whichever of NCCL's calls fails or hangs, all end, name it, leak nothing, and the run goes on") {
   for (const bool processes : {false, true}) {
-    Config config = tiny({"distributed.stall_timeout=0.4"});
+    Config config = tiny_training({"distributed.stall_timeout=0.4"});
     Reference one;
     run_reference(one, config);
     config.devices = processes ? "cuda:all" : gpus(3);
@@ -187,7 +187,7 @@ TEST_CASE("whichever of NCCL's calls fails or hangs, all end, name it, leak noth
 
 TEST_CASE("a group that does not come to its end is told with its messages and peers") {
   begin({});
-  Config config = tiny({"distributed.stall_timeout=0.4", "devices=cuda:0,1"});
+  Config config = tiny_training({"distributed.stall_timeout=0.4", "devices=cuda:0,1"});
   const ScratchFolder whole;
   run_in(whole / "run", config);
   const std::int64_t calls = fake_cuda::counts().nccl_calls;
@@ -217,7 +217,7 @@ TEST_CASE("a group that does not come to its end is told with its messages and p
 TEST_CASE("a device that throws ends the others") {
   for (const bool processes : {false, true}) {
     begin({.seed = 11});
-    Config config = tiny({});
+    Config config = tiny_training({});
     config.devices = processes ? "cuda:all" : gpus(3);
     const ScratchFolder scratch;
     const auto fault = [](int rank, std::int64_t epoch) {
@@ -246,7 +246,7 @@ TEST_CASE("a device that throws ends the others") {
 
 TEST_CASE("whichever call of CUDA or NCCL fails, GPUs that exchange by NCCL end, and leak nothing") {
   for (const bool processes : {false, true}) {
-    Config config = tiny({});
+    Config config = tiny_training({});
     config.devices = processes ? "cuda:all" : gpus(3);
     // Empty: all went well. Of several processes all fail, or none.
     const auto failure_of = [&](std::int64_t at) -> std::string {
@@ -293,7 +293,7 @@ TEST_CASE("a process that NCCL does not let go of says why and ends itself") {
   if (child == 0) {
     if (std::freopen(said.c_str(), "w", stderr) == nullptr) ::_exit(99);
     try {
-      run_in(scratch / "run", tiny({"devices=cuda:0,1"}));
+      run_in(scratch / "run", tiny_training({"devices=cuda:0,1"}));
     } catch (...) {
       ::_exit(98);
     }
@@ -315,7 +315,7 @@ TEST_CASE("a timeline shows the exchange of every GPU, and what waited for it") 
   TraceLog trace;
   TrainOptions options;
   options.trace = &trace;
-  run_in(scratch / "run", tiny({"devices=cuda:0,1,2"}), options);
+  run_in(scratch / "run", tiny_training({"devices=cuda:0,1,2"}), options);
   for (int rank = 0; rank < 3; ++rank) {
     INFO("device " << rank);
     int ops = 0, exchanges = 0, waits = 0;
@@ -373,21 +373,21 @@ TEST_CASE("what GPUs exchange by is chosen, and refused with reasons") {
   begin({});
   const ScratchFolder scratch;
   const auto refusal = [&](const std::vector<std::string>& more) {
-    return error_of<ConfigError>([&] { run_in(scratch / "run", tiny(more)); });
+    return error_of<ConfigError>([&] { run_in(scratch / "run", tiny_training(more)); });
   };
   check_says(refusal({"devices=cuda:0,0", "distributed.gpu_transport=nccl"}), "some devices of the run share a GPU");
-  run_in(scratch / "shared", tiny({"devices=cuda:0,0"}));
-  run_in(scratch / "copy", tiny({"devices=cuda:0,1", "distributed.gpu_transport=copy"}));
+  run_in(scratch / "shared", tiny_training({"devices=cuda:0,0"}));
+  run_in(scratch / "copy", tiny_training({"devices=cuda:0,1", "distributed.gpu_transport=copy"}));
   CHECK(fake_cuda::counts().nccl_calls == 0);
-  run_in(scratch / "nccl", tiny({"devices=cuda:0,1", "distributed.gpu_transport=nccl"}));
+  run_in(scratch / "nccl", tiny_training({"devices=cuda:0,1", "distributed.gpu_transport=nccl"}));
   CHECK(fake_cuda::counts().nccl_calls > 0);
   CHECK(weights_of(scratch / "copy") == weights_of(scratch / "nccl"));
   CHECK(weights_of(scratch / "shared") == weights_of(scratch / "nccl"));
-  const Config copy = tiny({"devices=cuda:all", "distributed.gpu_transport=copy"});
+  const Config copy = tiny_training({"devices=cuda:all", "distributed.gpu_transport=copy"});
   for (const std::string& error : train_together(2, scratch / "processes", &copy)) {
     check_says(error, "agreed: distributed.gpu_transport: \"copy\" is for the GPUs of one process");
   }
-  const Config twice = tiny({"devices=cuda:1,1"});
+  const Config twice = tiny_training({"devices=cuda:1,1"});
   for (const std::string& error : train_together(2, scratch / "twice", &twice)) check_says(error, "NCCL");
   check_clean();
 }

@@ -22,7 +22,7 @@ const float not_a_number = std::numeric_limits<float>::quiet_NaN();
 const float infinite = std::numeric_limits<float>::infinity();
 
 // Changes small_dataset(): an empty text removes the member.
-struct Bad {
+struct BadGraph {
   const char* name;
   MemberMap changes;
   std::string message;
@@ -32,7 +32,7 @@ struct Bad {
 
 TEST_CASE("arrays that are no graph") {
   const std::string dense_nan = npy_of("<f4", "(4, 1)", raw<float>({1, 2, not_a_number, 4}));
-  const Bad corpus[] = {
+  const BadGraph corpus[] = {
       {"no adjacency",
        {{"adj_indices", ""}},
        "bad.npz: adj_indices: missing; the file holds adj_data.npy, adj_indptr.npy"},
@@ -167,7 +167,7 @@ TEST_CASE("arrays that are no graph") {
        "bad.npz: train_mask: found no node, expected at least one"},
       {"train mask missing", {{"train_mask", ""}}, "bad.npz: train_mask: missing beside the other masks"},
   };
-  for (const Bad& bad : corpus) {
+  for (const BadGraph& bad : corpus) {
     INFO(bad.name);
     MemberMap members = small_dataset();
     for (const auto& [key, content] : bad.changes) {

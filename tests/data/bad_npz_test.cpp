@@ -31,7 +31,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-struct Bad {
+struct BadArchive {
   const char* name;
   std::string bytes;
   std::string message;
@@ -62,7 +62,7 @@ TEST_CASE("archives that are broken") {
   poke(garbled, local_entry(garbled, "labels.npy") + 30 + 10, 0xffffffffffffffff, 8);
   const std::string bomb = with_labels(npy_of("<i8", "(4000000000,)", raw<std::int64_t>({0, 1, 1, 0})));
 
-  const Bad corpus[] = {
+  const BadArchive corpus[] = {
       {"empty file", "", "bad.npz: cannot be read as .npz"},
       {"text", "this is no archive at all\n", "bad.npz: cannot be read as .npz: Not a zip archive"},
       {"a bare .npy", npy_bytes(std::vector<float>{1}), "expected a whole zip archive as written by numpy.savez"},
@@ -96,7 +96,7 @@ TEST_CASE("archives that are broken") {
       {"pickle of numpy", with_labels(npy_of("|O", "(4,)", "\x80\x03")), "save the array again"},
       {"scalar labels", with_labels(npy_of("<i8", "()", raw<std::int64_t>({1}))), "bad.npz: labels: found shape ()"},
   };
-  for (const Bad& bad : corpus) {
+  for (const BadArchive& bad : corpus) {
     INFO(bad.name);
     CHECK(contains(load_error(bad.bytes), bad.message));
   }

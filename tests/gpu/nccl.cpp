@@ -20,8 +20,8 @@
 #include "host/core/clock.hpp"
 #include "host/device/thread_fleet.hpp"
 #include "host/dist/process_group.hpp"
-#include "tests/admm/training.hpp"
 #include "tests/gpu/check.hpp"
+#include "tests/methods/training.hpp"
 
 extern char** environ;
 

@@ -3,7 +3,7 @@
 //
 // Sums in another order change steps by rounding, of which a code makes a step of its grid. So the GPU may be as far
 // from the CPU, but for a factor, as CPU runs are whose rho (and beta) or learning rate differ by some roundings.
-#include "tests/admm/training.hpp"
+#include "tests/methods/training.hpp"
 
 #include <cmath>
 #include <span>

@@ -2,7 +2,7 @@
 #include "tests/sim/faults.hpp"
 
 #include "host/methods/registry.hpp"
-#include "tests/admm/training.hpp"
+#include "tests/methods/training.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;

@@ -1,5 +1,5 @@
 // The real iteration on 1 … 16 simulated devices: no report, and the bits of one CPU worker.
-#include "tests/admm/training.hpp"
+#include "tests/methods/training.hpp"
 #include "tests/sim/faults.hpp"
 
 using namespace gamlp;

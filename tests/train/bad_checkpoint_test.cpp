@@ -8,7 +8,7 @@
 namespace gamlp::test {
 namespace {
 
-HostTensor floats(std::int64_t rows, std::int64_t cols, float value) {
+HostTensor tensor_of(std::int64_t rows, std::int64_t cols, float value) {
   HostTensor tensor{rows, cols, 4, {}};
   tensor.data.resize(static_cast<std::size_t>(rows * cols) * 4);
   for (std::int64_t i = 0; i < rows * cols; ++i) std::memcpy(tensor.data.data() + i * 4, &value, 4);
@@ -22,8 +22,8 @@ Checkpoint sample() {
   c.epoch = 13;
   c.recent = {{1.5, 1.25}, {0.5, 0.25}, {0.5, 0.125}, 0.75};
   c.config = to_json(small_config()).dump();
-  c.state["W1"] = floats(4, 3, 0.5f);
-  c.state["z1"] = floats(5, 4, -1.0f);
+  c.state["W1"] = tensor_of(4, 3, 0.5f);
+  c.state["z1"] = tensor_of(5, 4, -1.0f);
   c.best.epoch = 7;
   c.best.accuracies = {0.5, 0.25, std::nan("")};
   c.best.network.push_back({Matrix(4, 3), std::vector<float>(4)});
@@ -72,14 +72,14 @@ void set_position(SafeTensors& c, const char* key, const nlohmann::json& value) 
   c.metadata["position"] = position.dump();
 }
 
-struct Bad {
+struct BadCheckpoint {
   const char* name;
   std::function<void(SafeTensors&)> damage;
   const char* message;
   bool signed_again = true;
 };
 
-std::vector<Bad> corpus() {
+std::vector<BadCheckpoint> bad_checkpoints() {
   const nlohmann::json removed(nlohmann::json::value_t::discarded);
   return {
       {"no format", [](SafeTensors& c) { c.metadata.erase("format"); }, "\"format\" is missing: not a checkpoint"},
@@ -161,7 +161,7 @@ std::vector<Bad> corpus() {
 TEST_CASE("every bad checkpoint is a DataError that names it and the defect") {
   const ScratchFolder scratch;
   save_checkpoint(scratch / "c.safetensors", sample());
-  for (const Bad& bad : corpus()) {
+  for (const BadCheckpoint& bad : bad_checkpoints()) {
     INFO(bad.name);
     SafeTensors content = load_safetensors(scratch / "c.safetensors");
     bad.damage(content);
@@ -195,7 +195,7 @@ TEST_CASE("a state that is not finite is not written") {
   Checkpoint c = sample();
   save_checkpoint(scratch / "c.safetensors", c);
   const std::string before = read_file(scratch / "c.safetensors");
-  c.state["z1"] = floats(5, 4, std::numeric_limits<float>::infinity());
+  c.state["z1"] = tensor_of(5, 4, std::numeric_limits<float>::infinity());
   check_says(error_of<DivergenceError>([&] { save_checkpoint(scratch / "c.safetensors", c); }), "z1 is not finite");
   CHECK(read_file(scratch / "c.safetensors") == before);
 }

@@ -29,13 +29,13 @@ SafeTensors parse(const std::string& bytes) {
   return parse_safetensors(std::as_bytes(std::span(bytes)), "bad.safetensors");
 }
 
-struct Bad {
+struct BadFile {
   const char* name;
   std::string bytes;
   const char* message;
 };
 
-std::vector<Bad> corpus() {
+std::vector<BadFile> bad_files() {
   const std::string eight(8, 'x');
   const auto one = [](const std::string& entry) { return "{\"a\":" + entry + "}"; };
   return {
@@ -101,7 +101,7 @@ std::vector<Bad> corpus() {
 }  // namespace
 
 TEST_CASE("every bad safetensors file is a DataError that names it and the defect") {
-  for (const Bad& bad : corpus()) {
+  for (const BadFile& bad : bad_files()) {
     INFO(bad.name);
     const std::string message = error_of<DataError>([&] { parse(bad.bytes); });
     check_says(message, "bad.safetensors: ");

@@ -11,7 +11,7 @@ TrainResult go_on(const fs::path& run, const std::vector<std::string>& overrides
   return resume(RunFolder::open_to_train(run), recorder, options);
 }
 
-void check_same_run(const fs::path& a, const fs::path& b) {
+void check_same_continuation(const fs::path& a, const fs::path& b) {
   CHECK(metrics_of(a, true) == metrics_of(b, true));
   CHECK(weights_of(a) == weights_of(b));
   const nlohmann::json x = json_of(a / "result.json"), y = json_of(b / "result.json");
@@ -37,7 +37,7 @@ TEST_CASE("more epochs or stages give the bits of a run that had them from the s
       CHECK_FALSE(json_of(scratch / "run/result.json").contains("continued"));
       const double before = json_of(scratch / "run/result.json")["seconds"];
       go_on(scratch / "run", {more});
-      check_same_run(scratch / "whole", scratch / "run");
+      check_same_continuation(scratch / "whole", scratch / "run");
       CHECK(json_of(scratch / "run/config.json") == json_of(scratch / "whole/config.json"));
       const nlohmann::json result = json_of(scratch / "run/result.json");
       CHECK(result["seconds"].get<double>() > before);
@@ -62,7 +62,7 @@ TEST_CASE("a run goes on again and again, interrupted ones too, and says all of 
   CHECK(resume(RunFolder::open_to_train(scratch / "run"), recorder, options).interrupted);
   CHECK_FALSE(fs::exists(scratch / "run/result.json"));
   go_on(scratch / "run", {R"(stages=[{"layers":2,"epochs":10},{"layers":4,"epochs":14},{"layers":6,"epochs":3}])"});
-  check_same_run(scratch / "whole", scratch / "run");
+  check_same_continuation(scratch / "whole", scratch / "run");
   const nlohmann::json history = json_of(scratch / "run/result.json")["continued"];
   REQUIRE(history.size() == 3);
   CHECK(history[0]["after_epoch"] == 20);

@@ -11,8 +11,8 @@ namespace gamlp::test {
 // Accuracies may differ by `allowed` nodes: sums in another order can change the best of two classes.
 inline void check_evaluation(Device& device, double allowed) {
   const Config given = small_config({"method.init=normal", "method.init_scale_first=0.3", "dataset.generate.nodes=9000",
-                                "dataset.split.test=5000", "dataset.split.validation=30", "model.width=9",
-                                "stages.0.layers=2", "stages.1.layers=4"});
+                                     "dataset.split.test=5000", "dataset.split.validation=30", "model.width=9",
+                                     "stages.0.layers=2", "stages.1.layers=4"});
   const auto [config, problem] = prepare_problem(given, 1);
   const ActivationRule f = activation_rule(config.model);
   const auto stream = device.create_stream("evaluation", StreamKind::compute);

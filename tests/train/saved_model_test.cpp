@@ -17,7 +17,7 @@ SafeTensor floats(std::vector<std::int64_t> shape) {
   return {"F32", std::move(shape), std::vector<std::byte>(static_cast<std::size_t>(count) * 4)};
 }
 
-struct Bad {
+struct BadModel {
   const char* name;
   std::function<void(SafeTensors&)> damage;
   const char* message;
@@ -31,7 +31,7 @@ TEST_CASE("every bad file of weights is a DataError or ConfigError that names it
   const Network network = {{Matrix(4, 6), std::vector<float>(4)}, {Matrix(2, 4), std::vector<float>(2)}};
   folder.write_best(network, small_config(), 3);
   CHECK(load_model(folder.best_path()).network.size() == 2);
-  const std::vector<Bad> corpus = {
+  const std::vector<BadModel> corpus = {
       {"no config", [](SafeTensors& c) { c.metadata.erase("config"); }, "\"config\" is missing"},
       {"a config that is no JSON", [](SafeTensors& c) { c.metadata["config"] = "{"; }, "(metadata \"config\")"},
       {"a config with an unknown key", [](SafeTensors& c) { c.metadata["config"] = R"({"modle":{}})"; }, "modle"},
@@ -56,7 +56,7 @@ TEST_CASE("every bad file of weights is a DataError or ConfigError that names it
        "W has 5 inputs, the layer below has 4 outputs"},
       {"another dtype", [](SafeTensors& c) { c.tensors["W1"].dtype = "I32"; }, "layer 1: expected W"},
   };
-  for (const Bad& bad : corpus) {
+  for (const BadModel& bad : corpus) {
     INFO(bad.name);
     SafeTensors content = load_safetensors(folder.best_path());
     bad.damage(content);

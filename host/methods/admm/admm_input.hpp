@@ -1,8 +1,8 @@
 // Layer 1's input for ADMM. Beside x it holds what the exact update computes from x once per run.
 #pragma once
 
-#include "host/methods/common/input.hpp"
 #include "host/methods/admm/admm_config.hpp"
+#include "host/methods/common/input.hpp"
 
 namespace gamlp {
 

@@ -1,8 +1,8 @@
 // pdADMM-G and pdADMM-G-Q as a method: constants, costs, messages and figures. admm_program.hpp has the iteration.
 #pragma once
 
-#include "host/methods/common/method.hpp"
 #include "host/methods/admm/admm_config.hpp"
+#include "host/methods/common/method.hpp"
 
 namespace gamlp {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "host/config/exchange.hpp"
-#include "host/methods/common/stage_program.hpp"
 #include "host/methods/admm/admm_input.hpp"
+#include "host/methods/common/stage_program.hpp"
 
 namespace gamlp {
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "host/math/optimizer.hpp"
-#include "host/methods/common/method.hpp"
 #include "host/methods/backprop/backprop_config.hpp"
+#include "host/methods/common/method.hpp"
 
 namespace gamlp {
 

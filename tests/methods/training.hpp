@@ -10,10 +10,10 @@
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/math/random.hpp"
-#include "host/methods/common/stage_program.hpp"
 #include "host/methods/admm/admm_config.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
 #include "host/methods/backprop/backprop_config.hpp"
+#include "host/methods/common/stage_program.hpp"
 #include "host/methods/registry.hpp"
 
 namespace gamlp::test {
@@ -22,8 +22,9 @@ struct Setup {
   std::vector<std::int64_t> widths = {6, 5, 4, 3};
   std::int64_t nodes = 11;
   std::string method = "pdadmm-g";
-  AdmmConfig admm;  // resolved, as the other: see setup_of
+  AdmmConfig admm;  // resolved, as the others: see setup_of
   BackpropConfig backprop;
+  MethodOptions other;  // of any other method
   ActivationRule activation;
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
@@ -43,6 +44,16 @@ inline Setup setup_of(const std::string& name, double rate, std::int64_t microba
   return s;
 }
 
+// Of any other method, by the options that it reads.
+template <class Options>
+Setup setup_of(const std::string& name, const Options& options) {
+  Setup s;
+  MethodConfig method;
+  set_options(method, options);
+  s.method = name, s.other = method.options;
+  return s;
+}
+
 inline Setup setup_of(Update update, double nu, double rho) {
   Setup s;
   s.admm.update = update;
@@ -56,6 +67,7 @@ inline Setup setup_of(Update update, double nu, double rho) {
 inline std::shared_ptr<const Method> method_of(const Setup& s) {
   MethodConfig method;
   method.name = s.method;
+  method.options = s.other;
   set_options(method, s.admm);
   set_options(method, s.backprop);
   return make_method(method, s.exchange);
