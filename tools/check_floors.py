@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Checks that every folder includes only the folders that docs/architecture.md allows it.
 
-  tools/check_floors.py          names each #include that breaks the table; exit status 1 when there is one
+  tools/check_floors.py                                names each #include that breaks the table; exit status 1 when there is one
+  tools/check_floors.py --includers host/core/error.hpp  how many sources a change of this header compiles anew
 
 The table under "Floors" is the rule: a folder, what lives there, the folders that it may include. A row `host/methods/*` is the
 rule of each folder in host/methods that has no row of its own; each is a floor by itself. A folder without a row, a row without a
@@ -82,7 +83,36 @@ def problems(root, table):
     return found
 
 
+def included_by(root, name, known):
+    """The project's files that a file includes, directly or by way of others; `known` holds those of files met before."""
+    if name not in known:
+        known[name] = set()
+        for line in (root / name).read_text(encoding="utf-8").splitlines():
+            include = INCLUDE.match(line)
+            if include and (root / include.group(1)).is_file():
+                known[name] |= {include.group(1)} | included_by(root, include.group(1), known)
+    return known[name]
+
+
+def includers(root, header):
+    """(sources that include the header, all sources), for the host compiler and for nvcc."""
+    known, counts = {}, []
+    for suffixes in ((".cpp",), (".cu",)):
+        sources = [file.relative_to(root).as_posix() for top in ("host", "cuda", "tests")
+                   for file in sorted((root / top).rglob("*")) if file.suffix in suffixes]
+        counts.append((sum(header in included_by(root, source, known) for source in sources), len(sources)))
+    return counts
+
+
 def main():
+    if sys.argv[1:2] == ["--includers"] and len(sys.argv) == 3:
+        if not (ROOT / sys.argv[2]).is_file():
+            sys.exit(f"check_floors: {sys.argv[2]}: no such file; expected the path of a header from the repository's folder")
+        (cpp, all_cpp), (cu, all_cu) = includers(ROOT, sys.argv[2])
+        print(f"{sys.argv[2]}: {cpp} of {all_cpp} C++ sources, {cu} of {all_cu} CUDA sources")
+        return 0
+    if sys.argv[1:]:
+        sys.exit(f"check_floors: unknown argument {sys.argv[1]}; expected nothing, or --includers HEADER")
     table = read_table((ROOT / "docs/architecture.md").read_text(encoding="utf-8"))
     found = problems(ROOT, table)
     for line in found:

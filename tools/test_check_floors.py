@@ -63,6 +63,13 @@ class Floors(unittest.TestCase):
                          ["host/methods/common/method.hpp:1: methods/common includes host/methods/adam/adam.hpp",
                           "host/methods/adam/adam.hpp:1: methods/adam includes host/math/prox.hpp"][::-1])
 
+    def test_includers_by_way_of_others(self) -> None:
+        self.write("host/core/more.hpp", '#include "host/math/prox.hpp"\n')
+        self.write("host/core/more.cpp", '#include <vector>\n#include "host/core/more.hpp"\n')
+        self.write("tests/core/a_test.cpp", '#include <prox.hpp>\n')
+        self.assertEqual(check_floors.includers(self.root, "host/math/prox.hpp"), [(2, 3), (0, 1)])
+        self.assertEqual(check_floors.includers(self.root, "host/core/files.hpp"), [(0, 3), (0, 1)])
+
     def test_a_row_for_each_folder_of_a_folder(self) -> None:
         table = TABLE + "| `host/methods` | the registry | core methods/* |\n| `host/methods/*` | a method each | math |\n"
         self.write("host/methods/registry.cpp", '#include "host/methods/adam/adam.hpp"\n#include "host/core/files.hpp"\n')

@@ -1,5 +1,6 @@
 #include "host/methods/registry.hpp"
 
+#include "host/config/config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/join.hpp"
 #include "host/methods/admm/admm_method.hpp"
@@ -45,6 +46,8 @@ MethodPointer make_method(const MethodConfig& method, const ExchangeConfig& exch
   }
   throw ConfigError("method.name: unknown method \"" + method.name + "\"; known are " + joined(method_names()));
 }
+
+MethodPointer make_method(const Config& config) { return make_method(config.method, config.exchange); }
 
 std::vector<MethodPointer> all_methods() {
   std::vector<MethodPointer> all;

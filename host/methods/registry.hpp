@@ -15,9 +15,7 @@ std::vector<std::string> method_names();
 // Returns the method of a config. Throws ConfigError where no method has the name `method.name`. Methods that code what
 // they exchange read `exchange`.
 std::shared_ptr<const Method> make_method(const MethodConfig& method, const ExchangeConfig& exchange = {});
-inline std::shared_ptr<const Method> make_method(const Config& config) {
-  return make_method(config.method, config.exchange);
-}
+std::shared_ptr<const Method> make_method(const Config& config);
 // Returns one object of every method, with its default constants, in the order of method_names().
 std::vector<std::shared_ptr<const Method>> all_methods();
 

@@ -211,6 +211,7 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
                       c.epoch,
                       c.recent.objectives,
                       c.recent.residuals,
+                      c.recent.dual_residuals,
                       c.recent.largest_residual};
     }
   }
@@ -229,7 +230,8 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
       c.stage = from.at(0), c.stage_epoch = from.at(1), c.stage_complete = from.at(2), c.epoch = from.at(3);
       c.recent.objectives = from.at(4).get<std::vector<double>>();
       c.recent.residuals = numbers_of(from.at(5));
-      c.recent.largest_residual = from.at(6);
+      c.recent.dual_residuals = numbers_of(from.at(6));
+      c.recent.largest_residual = from.at(7);
       start.from = std::move(c);
     }
   }

@@ -1,6 +1,7 @@
 // Whole runs of several processes, with threads in their place: the bits of a run in one process, whatever happens.
 #include <atomic>
 
+#include "host/train/processes.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/train/support.hpp"
 
@@ -79,6 +80,39 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
       }
     }
   }
+}
+
+TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[threads]") {
+  TrainingStart first;
+  PreparedProblem prepared = prepare_problem(small_config({"devices=cpu"}), 1);
+  first.config = std::move(prepared.config);
+  first.problem = std::move(prepared.problem);
+  Checkpoint from;
+  from.stage = 2, from.stage_epoch = 7, from.epoch = 11;
+  from.recent = {{3.0, 2.5}, {0.5, 0.25}, {0.125, 0.0625}, 0.75};
+  first.from = from;
+  std::atomic<int> told{0};
+  REQUIRE(together(3, [&](ProcessGroup& group) {
+            TrainingStart start;
+            if (group.rank() == 0) {
+              start.config = first.config, start.from = from;
+              start.problem.inputs = first.problem.inputs, start.problem.classes = first.problem.classes;
+              start.problem.standardized = first.problem.standardized;
+              start.problem.input.kind = first.problem.input.kind;
+              start.problem.parts[0].labels = first.problem.train_labels();
+            } else {
+              start.config = small_config({"devices=cpu"});
+            }
+            broadcast_start(group, start);
+            const bool same = start.config.method.options.json() == first.config.method.options.json() &&
+                              start.config.dataset.standardize == first.config.dataset.standardize &&
+                              start.problem.train_labels() == first.problem.train_labels() &&
+                              start.problem.inputs == first.problem.inputs && start.from && start.from->stage == 2 &&
+                              start.from->stage_epoch == 7 && start.from->epoch == 11 &&
+                              start.from->recent == from.recent;
+            told += same;
+          }) == none(3));
+  CHECK(told == 3);
 }
 
 TEST_CASE("several processes converge where one does", "[threads]") {

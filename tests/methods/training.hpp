@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "host/config/config.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/math/random.hpp"

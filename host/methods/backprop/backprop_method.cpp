@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "host/config/config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
 #include "host/methods/backprop/backprop_program.hpp"

@@ -1,5 +1,7 @@
 #include "host/methods/common/method.hpp"
 
+#include "host/config/config.hpp"
+
 namespace gamlp {
 
 BoundaryBytes sum_of(const std::vector<BoundaryMessage>& messages) {
@@ -17,5 +19,7 @@ std::vector<double> Method::layer_costs(const std::vector<std::int64_t>& widths,
   }
   return costs;
 }
+
+std::vector<std::pair<std::string, Config>> Method::lighter(const Config&) const { return {}; }
 
 }  // namespace gamlp

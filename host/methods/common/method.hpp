@@ -14,12 +14,16 @@
 #include <utility>
 #include <vector>
 
-#include "host/config/config.hpp"
+#include "host/config/exchange.hpp"
+#include "host/config/method.hpp"
 #include "host/methods/common/input.hpp"
 #include "host/methods/common/settings.hpp"
 #include "host/methods/common/stage_program.hpp"
 
 namespace gamlp {
+
+struct Config;  // host/config/config.hpp
+struct ModelConfig;
 
 // One message of an iteration over a boundary. A boundary lies between layer l, below, and layer l + 1, above, when two
 // devices own them.
@@ -124,7 +128,7 @@ class Method {
 
   // ---- forecasts ----
   // Configs with values that need less memory, each with the text of what was set: "method.update=gradient".
-  virtual std::vector<std::pair<std::string, Config>> lighter(const Config&) const { return {}; }
+  virtual std::vector<std::pair<std::string, Config>> lighter(const Config& config) const;
   virtual std::vector<Calibration> calibrations(bool quick) const = 0;
 
  protected:

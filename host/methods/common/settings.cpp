@@ -1,5 +1,8 @@
 #include "host/methods/common/settings.hpp"
 
+#include "host/config/exchange.hpp"
+#include "host/config/model.hpp"
+
 namespace gamlp {
 
 std::int64_t scheduled_bits(const ExchangeConfig& exchange, std::int64_t epoch) {

@@ -5,10 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "host/config/config.hpp"
-#include "host/device/ops.hpp"
+#include "host/math/activation.hpp"
 
 namespace gamlp {
+
+struct ExchangeConfig;  // host/config
+struct ModelConfig;
 
 // The coordinates of layer 1's inputs (input.hpp).
 enum class InputKind { plain, qr, kernel };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "host/config/config.hpp"
 #include "host/core/error.hpp"
 #include "host/methods/common/method.hpp"
 

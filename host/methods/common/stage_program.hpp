@@ -23,6 +23,7 @@
 
 namespace gamlp {
 
+struct Config;  // host/config/config.hpp
 class Method;
 
 // What a stage trains, and which device owns which layers.
