@@ -22,7 +22,7 @@ std::string describe(const fs::path& path, bool json) {
   if (!fs::exists(status)) throw DataError(path.string() + ": no such file or folder");
   const auto form = [&](const auto& summary) { return json ? to_json(summary).dump() + "\n" : to_text(summary); };
   if (fs::is_directory(status)) return form(summarize_run(path));
-  if (path.extension() == ".npz") return form(summarize(load_npz_dataset(path)));
+  if (is_graph_file(path)) return form(summarize(load_graph_file(path)));
   if (path.extension() == ".json") return form(summarize_config(load_config(path), path.string()));
   throw DataError(path.string() + ": is neither a dataset (.npz), a config (.json) nor a run folder");
 }

@@ -1,6 +1,8 @@
 #include "host/data/load.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "host/core/error.hpp"
@@ -12,6 +14,16 @@
 namespace gamlp {
 namespace {
 
+// A line per format of graph files: how their names end, and what reads them.
+struct Format {
+  const char* ending;
+  Dataset (*load)(const std::filesystem::path& path, std::optional<std::int64_t> split);
+};
+constexpr Format kFormats[] = {
+    {".npz", [](const std::filesystem::path& path,
+                std::optional<std::int64_t> split) { return load_npz_dataset(path, {}, split); }},
+};
+
 Dataset obtained(const DatasetConfig& config) {
   const int sources = config.path.has_value() + config.text.has_value() + config.generate.has_value();
   if (sources != 1) {
@@ -20,12 +32,24 @@ Dataset obtained(const DatasetConfig& config) {
   }
   if (config.path) {
     const bool masks = config.split.kind == SplitKind::file;
-    return load_npz_dataset(*config.path, {}, masks ? std::optional(config.split.index) : std::nullopt);
+    return load_graph_file(*config.path, masks ? std::optional(config.split.index) : std::nullopt);
   }
   return config.text ? load_text_dataset(*config.text) : generate_csbm(*config.generate);
 }
 
 }  // namespace
+
+bool is_graph_file(const std::filesystem::path& path) {
+  return std::any_of(std::begin(kFormats), std::end(kFormats),
+                     [&](const Format& format) { return path.extension() == format.ending; });
+}
+
+Dataset load_graph_file(const std::filesystem::path& path, std::optional<std::int64_t> split) {
+  for (const Format& format : kFormats) {
+    if (path.extension() == format.ending) return format.load(path, split);
+  }
+  return kFormats[0].load(path, split);
+}
 
 void binarize_features(Dataset& dataset) {
   const auto binarize = [](float& value) { value = value != 0.0f ? 1.0f : 0.0f; };

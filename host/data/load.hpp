@@ -30,6 +30,12 @@
 
 namespace gamlp {
 
+// Reads a graph by the reader that its file's ending belongs to (kFormats in load.cpp), or as .npz where the ending is
+// unknown. `split` as below.
+Dataset load_graph_file(const std::filesystem::path& path, std::optional<std::int64_t> split = 0);
+// Whether a file's ending is that of a format that gamlp reads.
+bool is_graph_file(const std::filesystem::path& path);
+
 // `split` is the one of the masks' splits that is wanted. It is none where a split is drawn. A name that nearly is that
 // of a mask is then ignored like any other.
 Dataset load_npz_dataset(const std::filesystem::path& path, const NpzLimits& limits = {},

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "host/sim/sim_fleet.hpp"
-#include "tests/methods/training.hpp"
-#include "tests/sim/faults.hpp"
+#include "tests/methods/simulated.hpp"
 #include "tests/support/catch.hpp"
 
 using namespace gamlp;
@@ -260,23 +258,7 @@ namespace {
 
 std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbatches, FaultyContexts contexts,
                                               std::uint64_t seed = 1) {
-  const Setup s = deep_setup("adam", 0.05, microbatches);
-  const Start start = start_of(s);
-  sim::SimulatorOptions options;
-  options.seed = seed;
-  auto fleet = std::make_unique<SimFleet>(devices, options);
-  SimFleet& all = *fleet;
-  return fault_of([&] {
-    Training training(s, start, std::move(fleet), contexts);
-    training.forward();
-    training.iterate(0, 3);
-    const TrainingState state = training.state();
-    training.go_on_from(state, 3, 2);
-    training.restart(state);
-    training.iterate(0, 2);
-    training.settle();
-    all.simulator().finish();
-  });
+  return fault_of_training(deep_setup("adam", 0.05, microbatches), devices, std::move(contexts), seed);
 }
 
 }  // namespace

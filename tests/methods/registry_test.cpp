@@ -37,13 +37,13 @@ TEST_CASE("every key of section `method` belongs to all methods or to one that r
 
 TEST_CASE("a method's defaults are those of the schema") {
   // resolve() writes every key of the method; those that it leaves alone must be what the schema says.
+  std::size_t settled = 0;
   for (const std::string& name : method_names()) {
     Config config;
     config.method.name = name;
     const json defaults = json(method_json(config.method));
     const auto method = make_method(config);
     method->resolve(config.method, config.model, {1000, 10, 3}, nullptr);
-    std::size_t settled = 0;
     for (const std::string& key : method->keys()) {
       const json& value = config.method.options.json().at(key);
       INFO(name << ", " << key);
@@ -54,8 +54,8 @@ TEST_CASE("a method's defaults are those of the schema") {
         ++settled;
       }
     }
-    CHECK(settled >= 4);
   }
+  CHECK(settled >= 20);
 }
 
 TEST_CASE("a method that nobody registered is refused with those that are known") {

@@ -1,8 +1,7 @@
 // Faults planted into the real program, permanently: the simulator must catch every one.
 #include "tests/sim/faults.hpp"
 
-#include "host/methods/registry.hpp"
-#include "tests/methods/training.hpp"
+#include "tests/methods/simulated.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;
@@ -10,29 +9,11 @@ using sim::FaultKind;
 
 namespace {
 
-// Everything that a stage does, twice: forward passes, iterations, a save, a restore.
 std::optional<sim::SimulationFault> run(Update update, int devices, FaultyContexts contexts, std::uint64_t seed = 1) {
   Setup s = setup_of(update, 0.05, 0.05);
   s.widths = {6, 5, 4, 5, 4, 3};
   for (CodecConfig* c : {&s.exchange.p, &s.exchange.q}) c->bits = 8;
-  const Start start = start_of(s);
-  sim::SimulatorOptions options;
-  options.seed = seed;
-  auto fleet = std::make_unique<SimFleet>(devices, options);
-  SimFleet& simulated = *fleet;
-  return fault_of([&] {
-    Training training(s, start, std::move(fleet), contexts);
-    training.forward(2);
-    training.iterate(0, 5);
-    const TrainingState state = training.state();
-    training.restore(state);
-    training.iterate(5, 3);
-    training.go_on_from(state, 5, 3);
-    training.restart(state);
-    training.iterate(0, 4);
-    training.settle();
-    simulated.simulator().finish();
-  });
+  return fault_of_training(s, devices, std::move(contexts), seed);
 }
 
 using Change = std::function<void(int, FaultyTransport::Sends&, FaultyTransport::Receives&)>;
