@@ -3,6 +3,7 @@
 
     tools/check_docs.py [--program build/gamlp] [--page NAME]…     exit status 1 when something is wrong
     tools/check_docs.py --static                                   runs nothing: only links, forms and lengths
+    tools/check_docs.py --links FOLDER                             only the links of the pages in FOLDER, an installed tree
 
 Every block that begins with ```sh is run by bash -e, the blocks of a page in order, in a temporary folder of its own that
 has build/gamlp (the program), configs, data, tools and tests. What a block writes stays for those behind it on the page.
@@ -338,7 +339,13 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)  # of the tests
     parser.add_argument("--page", action="append", default=[], help="run only this page's commands (README.md, docs/cuda.md)")
     parser.add_argument("--static", action="store_true")
+    parser.add_argument("--links", type=Path, metavar="FOLDER")
     args = parser.parse_args()
+    if args.links:
+        pages = read_pages(args.links.resolve(), LINKED)
+        found = [problem for page in pages for problem in broken_links(args.links.resolve(), page)]
+        print("\n".join(found) if found else f"the links of {len(pages)} pages lead somewhere")
+        return 1 if found or not pages else 0
     root = args.root.resolve()
     found = static_problems(root)
     pages = [page for page in read_pages(root, PAGES) if not args.page or page.name in args.page]
