@@ -17,6 +17,7 @@ clean() {
 }
 trap clean EXIT
 read -ra options <<< "${CMAKE_OPTIONS:-}"
+export LC_ALL=C  # a decimal point in the times
 TIMEFORMAT='%R %U %S'
 first=
 for commit in "$@"; do

@@ -105,11 +105,16 @@ def includers(root, header):
 
 
 def main():
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        print(__doc__)
+        return 0
     if sys.argv[1:2] == ["--includers"] and len(sys.argv) == 3:
-        if not (ROOT / sys.argv[2]).is_file():
+        path = (ROOT / sys.argv[2]).resolve()
+        if not path.is_file() or not path.is_relative_to(ROOT):
             sys.exit(f"check_floors: {sys.argv[2]}: no such file; expected the path of a header from the repository's folder")
-        (cpp, all_cpp), (cu, all_cu) = includers(ROOT, sys.argv[2])
-        print(f"{sys.argv[2]}: {cpp} of {all_cpp} C++ sources, {cu} of {all_cu} CUDA sources")
+        header = path.relative_to(ROOT).as_posix()
+        (cpp, all_cpp), (cu, all_cu) = includers(ROOT, header)
+        print(f"{header}: {cpp} of {all_cpp} C++ sources, {cu} of {all_cu} CUDA sources")
         return 0
     if sys.argv[1:]:
         sys.exit(f"check_floors: unknown argument {sys.argv[1]}; expected nothing, or --includers HEADER")

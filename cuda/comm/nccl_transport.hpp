@@ -34,8 +34,8 @@ std::string nccl_version();
 
 // Returns one end per device, in the order of `devices`, which is that of their ranks. Every device must have a GPU of
 // its own. The streams given to exchange() must be the device's CudaStreams. stall_timeout: in seconds. Throws
-// DeviceError. The caller destroys the ends before the devices. When it destroys the first end, the exchange of all
-// ends.
+// DeviceError. The caller destroys the ends before the devices. Destroying the first end stops the exchange of all of
+// them.
 std::vector<std::unique_ptr<Transport>> connect_nccl(const std::vector<CudaDevice*>& devices, double stall_timeout);
 
 // The id by which the processes of a group find each other. One process creates it, and all of them are given it.

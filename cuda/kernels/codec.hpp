@@ -20,7 +20,7 @@
 
 namespace gamlp::cuda {
 
-// Quantize (ops.hpp) in the form that kernels take. Without a message, message and packed are null.
+// Quantize (host/device/ops/base.hpp) in the form that kernels take. Without a message, message and packed are null.
 struct Codec {
   float* feedback = nullptr;  // or null
   float* scales = nullptr;

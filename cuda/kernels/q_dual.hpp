@@ -1,5 +1,5 @@
 // The step of q and of the dual u, which both updates have in common: q ← x̂ of (ρ p + u + ν2 f(z))/(ρ + ν2),
-// u ← u + ρ (p − q). It also makes the sums of the objective (ops.hpp: QDual).
+// u ← u + ρ (p − q). It also makes the sums of the objective (host/device/ops/gradient.hpp: QDual).
 #pragma once
 
 #include "cuda/kernels/codec.hpp"

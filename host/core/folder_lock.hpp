@@ -32,8 +32,8 @@ class FolderLock {
   // by_descendants_too: the lock is also held for as long as any process lives that the holder has started.
   enum class Held { by_this_process, by_descendants_too };
 
-  // Whether the kernel's lock counts for all processes. by_file_system: the file system says so. does_not_know: it
-  // never does, as where other hosts do not see it.
+  // Whether the kernel's lock is trusted to keep all processes out. by_file_system: the kind of file system decides.
+  // does_not_know: never, as where other hosts do not see the lock; then what the file says counts.
   enum class Kernel { by_file_system, does_not_know };
 
   // Takes the lock. Throws an IoError when another process has it or may have it, and names that process. `what` is who

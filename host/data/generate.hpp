@@ -15,7 +15,7 @@ struct GraphShape {
   std::int64_t nodes, classes, features;
   double mean_degree;  // neighbours per node
   std::int64_t train, validation, test;
-  bool balanced_train;  // as many training nodes of every class (a public split of 20 per class)
+  bool balanced_train;  // every class has the same number of training nodes
 };
 
 const std::vector<GraphShape>& graph_shapes();

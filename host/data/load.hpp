@@ -30,8 +30,8 @@
 
 namespace gamlp {
 
-// Reads a graph by the reader that its file's ending belongs to (kFormats in load.cpp), or as .npz where the ending is
-// unknown. `split` as below.
+// Reads a graph with the reader for its file's ending (kFormats in load.cpp), or as .npz where the ending is unknown.
+// `split` is as below.
 Dataset load_graph_file(const std::filesystem::path& path, std::optional<std::int64_t> split = 0);
 // Whether a file's ending is that of a format that gamlp reads.
 bool is_graph_file(const std::filesystem::path& path);
@@ -47,8 +47,8 @@ Dataset parse_npz_dataset(std::span<const std::byte> bytes, const std::string& n
 // Loads a graph from plain text files.
 // Commas, spaces or tabs separate fields. '#' starts a comment. Empty lines are skipped.
 //   edges:    two node ids (from 0) per line; or, on every line, two ids and a weight
-//   features: one line per node, with as many numbers on every line; numbers below the smallest float become 0, with
-//             a note
+//   features: one line per node, every line with the same number of values; values too small for a float become 0,
+//             with a note
 //   labels:   one line per node, with one integer; -1 or nan: a node without a class
 // Integers may be written as floats ("1.0"). Errors name file:line. Paths are used as they are.
 Dataset load_text_dataset(const TextConfig& config);

@@ -1,10 +1,11 @@
 // The seam between a method and what runs it: Device, Stream, Event, Buffer.
 //
-// A method is a program over these. It enqueues ops (ops.hpp) on streams. No call that a method makes waits for a
+// A method is a program over these. It enqueues ops (ops/base.hpp) on streams. No call that a method makes waits for a
 // result. Only the driver (host/train) waits, by synchronize(). There are three implementations: CPU workers
 // (host/cpu), CUDA devices (cuda/device) and a simulator (host/sim). All of them keep these rules:
 //   - The ops of one stream run in the order in which they were enqueued. Only events order one stream after another.
-//   - An op reads what its const views show, and writes what its mutable views show (ops.hpp). It touches nothing else.
+//   - An op reads what its const views show, and writes what its mutable views show (ops/base.hpp). It touches nothing
+//   else.
 //   - Memory belongs to the Buffer that allocate() returned. No op allocates.
 //   - When an op fails, a later call on the same device throws a DeviceError.
 #pragma once
@@ -68,7 +69,7 @@ class Buffer {
 
 // Where a device's time went, in seconds.
 struct DeviceTimes {
-  std::array<double, 5> phase{};  // in ops, by the phase that they belong to: indexed by Phase (ops.hpp)
+  std::array<double, 5> phase{};  // in ops, by the phase that they belong to: indexed by Phase (ops/base.hpp)
   double wait = 0.0;              // in which computing stood still because a message had not arrived
   double exchange = 0.0;          // in which computing stood still because the device copied a message
   double under_way = 0.0;         // in which a message was on its way, from when the device was ready for it

@@ -111,7 +111,7 @@ struct Experiment {
   std::vector<ExperimentRule> rules;
   std::size_t rows = 0, columns = 0;     // axes of the table
   std::optional<std::size_t> mean_over;  // an axis
-  std::string value = "test_accuracy";   // a number of result.json
+  std::string value = "test_accuracy";   // one of kResultFigures
   bool higher_is_better = true;
   nlohmann::json paper = nlohmann::json::object();
   std::optional<ExperimentSearch> search;

@@ -39,7 +39,7 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Whether there is room for the task. There is when nothing runs.
+  // Whether there is room for the task. While nothing runs, there always is.
   bool fits(const PoolTask& task) const;
   // Starts the program. ended() will give `index` back. Throws IoError when it cannot be started.
   void start(std::size_t index, const PoolTask& task);

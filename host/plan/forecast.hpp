@@ -17,8 +17,8 @@ namespace gamlp {
 
 struct DeviceForecast {
   LayerRange layers;
-  // Seconds of one iteration. The compute stream is at work, by phase (ops.hpp), it copies messages (CPU workers), or
-  // it stands still. For `exposed` of that time a message is moving, and for the rest a neighbour is not ready.
+  // Seconds of one iteration. The compute stream is at work, by phase (ops/base.hpp), it copies messages (CPU workers),
+  // or it stands still. For `exposed` of that time a message is moving, and for the rest a neighbour is not ready.
   std::array<double, 5> phase{};
   double copying = 0, waiting = 0, exposed = 0;
   double exchange = 0;  // messages under way, hidden or not

@@ -53,7 +53,8 @@ Matrix augmented_inputs(const Config& config, const Dataset& dataset, const std:
   return augment(propagation, dataset, nodes, options);
 }
 
-// How the features are standardised, where the config leaves it open.
+// Returns how the features are standardised: as the config says, or by their scales where it leaves that open. `notes`
+// receives what was chosen, or a warning where the config's choice leaves the scales far apart.
 Standardize chosen_standardize(const DatasetConfig& config, const std::string& origin, const ScaleSummary& scales,
                                std::vector<std::string>& notes) {
   const std::string found = origin + ": the scales of the features reach from " + scale_text(scales);

@@ -31,7 +31,7 @@ struct Problem {
   TrainingInput input;
   std::array<EvaluationPart, 3> parts;  // train, validation, test
   Preparation preparation;              // of the data, which the run keeps for evaluate and predict
-  ScaleSummary scales;                  // of the features before they were standardised; empty on other ranks than 0
+  ScaleSummary scales;                  // before features were standardised; empty where another process read them
   Standardize standardized = Standardize::none;
   std::vector<std::string> notes;  // what was chosen automatically, for the log
   double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
@@ -48,7 +48,7 @@ struct Problem {
   ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
-// A problem, and its config, in which every choice is made.
+// A problem, and its config, in which every choice that depends on the data is made.
 struct PreparedProblem {
   Config config;
   Problem problem;
@@ -62,7 +62,7 @@ PreparedProblem prepare_problem(const Config& config, int threads, const ChosenD
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 
 // Returns a warning where training ended near chance. Chance is the accuracy of always naming the largest class of the
-// training nodes. Near it is `train_accuracy` (of the training nodes, 0 … 1) up to a tenth of the way from there to 1.
+// training nodes. `train_accuracy` (of the training nodes, 0 … 1) is near it up to a tenth of the way from chance to 1.
 std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy);
 
 // The sizes of a config's problem. They are counted without augmenting it.

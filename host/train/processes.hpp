@@ -21,8 +21,8 @@ struct EpochShare {
   std::uint64_t bytes_sent = 0;  // by the devices of the process; afterwards by all
   bool stop = false;             // a signal asked the process to stop; afterwards any
 };
-// `scalars` has as many values for each layer. Before the call those of the process's layers are filled in, afterwards
-// all of them, on every process.
+// `scalars` has the same number of values for each layer. Before the call those of the process's layers are filled in,
+// afterwards all of them, on every process.
 void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std::vector<double>& scalars,
                  EpochShare& share);
 
@@ -42,7 +42,8 @@ std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet);
 std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet);
 std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet);
 
-// What a run starts with: the problem, its config with every choice made, and where a resumed run stands.
+// What a run starts with: the problem, its config with the choices that depend on the data, and where a resumed run
+// stands.
 struct TrainingStart {
   Config config;
   Problem problem;

@@ -4,10 +4,11 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "host/config/config.hpp"
+#include "host/config/model.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/math/random.hpp"
@@ -35,17 +36,17 @@ struct Setup {
 
 inline Setup setup_of(const std::string& name, double rate, std::int64_t microbatches) {
   Setup s;
-  Config config;
-  config.method.name = name;
+  MethodConfig method;
+  method.name = name;
   BackpropConfig options;
   options.optimizer.learning_rate = rate, options.microbatches = microbatches;
-  set_options(config.method, options);
-  resolve_method(config, {1024, s.widths.front(), s.widths.back()});
-  s.method = name, s.backprop = options_of<BackpropConfig>(config.method);
+  set_options(method, options);
+  make_method(method)->resolve(method, ModelConfig(), {1024, s.widths.front(), s.widths.back()}, nullptr);
+  s.method = name, s.backprop = options_of<BackpropConfig>(method);
   return s;
 }
 
-// Of any other method, by the options that it reads.
+// Of any other method, by the options that it reads. They are resolved: a null would reach the program.
 template <class Options>
 Setup setup_of(const std::string& name, const Options& options) {
   Setup s;
@@ -68,9 +69,9 @@ inline Setup setup_of(Update update, double nu, double rho) {
 inline std::shared_ptr<const Method> method_of(const Setup& s) {
   MethodConfig method;
   method.name = s.method;
-  method.options = s.other;
   set_options(method, s.admm);
   set_options(method, s.backprop);
+  method.options.json().update(s.other.json());  // last: methods may share names of keys
   return make_method(method, s.exchange);
 }
 

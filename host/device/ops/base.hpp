@@ -8,8 +8,8 @@
 //     multiple of 16 bytes.
 //   - Sums. They are deterministic: their order depends on the shape alone.
 //   - Equality. Equal ops do the same to the same memory.
-//   - Solver. An op that factorises by the device's solver library says so (uses_solver). Such ops share the memory of
-//     one handle per stream, so a device runs them one after the other.
+//   - Solver. An op that calls the device's solver library (cuSOLVER), to factorise or to solve, says so (uses_solver).
+//     Such ops share the memory of one handle per stream, so a device runs them one after the other.
 #pragma once
 
 #include <cstddef>
