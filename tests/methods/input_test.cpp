@@ -1,4 +1,5 @@
 // Layer 1 in reduced coordinates: QR and the kernel form against the original inputs.
+#include "host/config/config.hpp"
 #include "host/methods/common/predictor.hpp"
 #include "host/methods/registry.hpp"
 #include "tests/admm/compare.hpp"
