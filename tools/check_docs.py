@@ -342,8 +342,9 @@ def main() -> int:
     parser.add_argument("--links", type=Path, metavar="FOLDER")
     args = parser.parse_args()
     if args.links:
-        pages = read_pages(args.links.resolve(), LINKED)
-        found = [problem for page in pages for problem in broken_links(args.links.resolve(), page)]
+        root = args.links.resolve()
+        pages = read_pages(root, LINKED)
+        found = [problem for page in pages for problem in broken_links(root, page)]
         print("\n".join(found) if found else f"the links of {len(pages)} pages lead somewhere")
         return 1 if found or not pages else 0
     root = args.root.resolve()

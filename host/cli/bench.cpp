@@ -97,9 +97,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   agree(group, [&] {
     if (!first) return;
     locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
-    PreparedProblem prepared = prepare_problem(config, hardware_threads(), compared.front().devices);
-    config = std::move(prepared.config);
-    start.problem = std::move(prepared.problem);
+    static_cast<PreparedProblem&>(start) = prepare_problem(config, hardware_threads(), compared.front().devices);
   });
   broadcast_start(group, start);
   const Problem& problem = start.problem;

@@ -24,6 +24,12 @@ constexpr Format kFormats[] = {
                 std::optional<std::int64_t> split) { return load_npz_dataset(path, {}, split); }},
 };
 
+const Format* format_of(const std::filesystem::path& path) {
+  const auto found = std::find_if(std::begin(kFormats), std::end(kFormats),
+                                  [&](const Format& format) { return path.extension() == format.ending; });
+  return found != std::end(kFormats) ? found : nullptr;
+}
+
 Dataset obtained(const DatasetConfig& config) {
   const int sources = config.path.has_value() + config.text.has_value() + config.generate.has_value();
   if (sources != 1) {
@@ -39,16 +45,11 @@ Dataset obtained(const DatasetConfig& config) {
 
 }  // namespace
 
-bool is_graph_file(const std::filesystem::path& path) {
-  return std::any_of(std::begin(kFormats), std::end(kFormats),
-                     [&](const Format& format) { return path.extension() == format.ending; });
-}
+bool is_graph_file(const std::filesystem::path& path) { return format_of(path) != nullptr; }
 
 Dataset load_graph_file(const std::filesystem::path& path, std::optional<std::int64_t> split) {
-  for (const Format& format : kFormats) {
-    if (path.extension() == format.ending) return format.load(path, split);
-  }
-  return kFormats[0].load(path, split);
+  const Format* format = format_of(path);
+  return (format != nullptr ? *format : kFormats[0]).load(path, split);
 }
 
 void binarize_features(Dataset& dataset) {

@@ -44,9 +44,7 @@ std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet);
 
 // What a run starts with: the problem, its config with the choices that depend on the data, and where a resumed run
 // stands.
-struct TrainingStart {
-  Config config;
-  Problem problem;
+struct TrainingStart : PreparedProblem {
   std::optional<Checkpoint> from;
 };
 // Afterwards every process has rank 0's config.

@@ -313,13 +313,6 @@ struct Book {
   Reporter& reporter;
 };
 
-// Makes the problem of a config, and the choices that the config leaves to the program.
-void prepare_start(TrainingStart& start, const ChosenDevices& devices) {
-  PreparedProblem prepared = prepare_problem(start.config, hardware_threads(), devices);
-  start.config = std::move(prepared.config);
-  start.problem = std::move(prepared.problem);
-}
-
 // Trains on every process of the group. `begin` returns the config, whose paths are absolute, and what to resume from.
 // Once it is known what devices there are, `prepare` makes the problem. Both may throw. Only rank 0 has them and the
 // book. Elsewhere they are empty.
@@ -397,11 +390,11 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
   StateKeeper state(folder);
   const auto begin = [&] {
     locate_dataset(config.dataset, config_folder);
-    return TrainingStart{config, {}, {}};
+    return TrainingStart{{config, {}}, {}};
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     if (!devices.note.empty()) reporter.message(devices.note);
-    prepare_start(start, devices);
+    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices);
     folder.write_config(start.config);
     state.begins();
     reporter.prepared(start.problem, start.config, devices);
@@ -430,7 +423,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     return start;
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
-    prepare_start(start, devices);
+    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices);
     check_inputs(folder, start.from->input_probe, start.problem.input, reporter);
     folder.truncate_metrics(start.from->epoch);
     state.begins();

@@ -83,32 +83,26 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
 }
 
 TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[threads]") {
-  TrainingStart first;
   PreparedProblem prepared = prepare_problem(small_config({"devices=cpu"}), 1);
-  first.config = std::move(prepared.config);
-  first.problem = std::move(prepared.problem);
+  const Config chosen = prepared.config;
+  const std::vector<std::int32_t> labels = prepared.problem.train_labels();
+  const std::int64_t inputs = prepared.problem.inputs;
   Checkpoint from;
   from.stage = 2, from.stage_epoch = 7, from.epoch = 11;
   from.recent = {{3.0, 2.5}, {0.5, 0.25}, {0.125, 0.0625}, 0.75};
-  first.from = from;
   std::atomic<int> told{0};
   REQUIRE(together(3, [&](ProcessGroup& group) {
             TrainingStart start;
             if (group.rank() == 0) {
-              start.config = first.config, start.from = from;
-              start.problem.inputs = first.problem.inputs, start.problem.classes = first.problem.classes;
-              start.problem.standardized = first.problem.standardized;
-              start.problem.input.kind = first.problem.input.kind;
-              start.problem.parts[0].labels = first.problem.train_labels();
+              start = {{chosen, std::move(prepared.problem)}, from};
             } else {
               start.config = small_config({"devices=cpu"});
             }
             broadcast_start(group, start);
-            const bool same = start.config.method.options.json() == first.config.method.options.json() &&
-                              start.config.dataset.standardize == first.config.dataset.standardize &&
-                              start.problem.train_labels() == first.problem.train_labels() &&
-                              start.problem.inputs == first.problem.inputs && start.from && start.from->stage == 2 &&
-                              start.from->stage_epoch == 7 && start.from->epoch == 11 &&
+            const bool same = start.config.method.options.json() == chosen.method.options.json() &&
+                              start.config.dataset.standardize == chosen.dataset.standardize &&
+                              start.problem.train_labels() == labels && start.problem.inputs == inputs && start.from &&
+                              start.from->stage == 2 && start.from->stage_epoch == 7 && start.from->epoch == 11 &&
                               start.from->recent == from.recent;
             told += same;
           }) == none(3));

@@ -1,6 +1,7 @@
 // The methods of the program and what the schema says of them.
 #include "host/methods/registry.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -37,8 +38,8 @@ TEST_CASE("every key of section `method` belongs to all methods or to one that r
 
 TEST_CASE("a method's defaults are those of the schema") {
   // resolve() writes every key of the method; those that it leaves alone must be what the schema says.
-  std::size_t settled = 0;
   for (const std::string& name : method_names()) {
+    std::size_t settled = 0, all = 0;
     Config config;
     config.method.name = name;
     const json defaults = json(method_json(config.method));
@@ -48,14 +49,15 @@ TEST_CASE("a method's defaults are those of the schema") {
       const json& value = config.method.options.json().at(key);
       INFO(name << ", " << key);
       const json flat_default = defaults.at(key).flatten(), flat = value.flatten();
+      all += flat_default.size();
       for (const auto& [path, one] : flat_default.items()) {
         if (one.is_null() || one == "auto") continue;
         CHECK(flat.at(path) == one);
         ++settled;
       }
     }
+    CHECK(settled >= std::min<std::size_t>(4, all));
   }
-  CHECK(settled >= 20);
 }
 
 TEST_CASE("a method that nobody registered is refused with those that are known") {
