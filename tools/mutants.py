@@ -197,9 +197,9 @@ def hidden_datasets():
 
 
 def test_executable(name):
-    """tests/cpu/test_cpu of "cpu", tests/cpu/test_cpu_threads of "cpu/cpu_threads"."""
-    folder, _, program = name.partition("/")
-    return f"tests/{folder}/test_{program or folder}"
+    """tests/cpu/test_cpu of "cpu", tests/methods/admm/test_admm of "methods/admm", tests/cpu/test_cpu_threads of "cpu/cpu_threads"."""
+    folder, _, program = name.rpartition("/")
+    return f"tests/{name if (ROOT / 'tests' / name).is_dir() else folder}/test_{program}"
 
 
 def mutated_executable(name):

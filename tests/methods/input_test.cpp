@@ -2,7 +2,7 @@
 #include "host/config/config.hpp"
 #include "host/methods/common/predictor.hpp"
 #include "host/methods/registry.hpp"
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;

@@ -1,7 +1,7 @@
 // Initial weights, growth, and the forward pass of the model.
 #include "host/core/error.hpp"
 #include "host/methods/common/predictor.hpp"
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;

@@ -11,7 +11,7 @@
 #include "host/data/load.hpp"
 #include "host/data/split.hpp"
 #include "host/problem/problem.hpp"
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 #include "tests/support/methods.hpp"
 #include "tests/train/support.hpp"
 

@@ -1,6 +1,6 @@
 // Saving and restoring in the middle of a stage continues bit by bit, on any number of workers.
 #include "host/core/error.hpp"
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;

@@ -1,5 +1,5 @@
 // The exact update on stage programs against the reference in double.
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;

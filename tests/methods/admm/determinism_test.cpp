@@ -1,5 +1,5 @@
 // Bit-identical training for any number of workers and for repeated runs.
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;

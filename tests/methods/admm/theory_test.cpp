@@ -1,5 +1,5 @@
 // What the theory promises: the Lagrangian falls, and the multipliers are where Lemma 4 says.
-#include "tests/admm/compare.hpp"
+#include "tests/methods/admm/compare.hpp"
 
 using namespace gamlp;
 using namespace gamlp::test;
