@@ -58,10 +58,11 @@ class Subject {
       context.compute = streams_[static_cast<std::size_t>(rank)].get();
       return context;
     };
-    const int layers = static_cast<int>(config.stages.back().layers);
+    const int last = stage_count(config);
+    const auto layers = static_cast<int>(config.stages.back().layers);
     tell_failure(group, [&] {
       scalars_.resize(static_cast<std::size_t>(layers) * static_cast<std::size_t>(make_method(config)->scalars()));
-      runner_.build(layers, runner_.initial(layers, config.train.seed));
+      runner_.build(last, runner_.initial(last, config.train.seed));
       runner_.start();
       run(layers + 3);  // past the first gradients, which take an extra product each
       record(true);

@@ -108,11 +108,13 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   if (!first) return 0;
   nlohmann::ordered_json report;
   report["config"] = args.config;
-  report["method"] = config.method.name;
+  const int last = stage_count(config);
+  const TrainingInput& input = problem.input(last);
+  report["method"] = method_of(config, last).name;
   const auto method = make_method(config);
   report.update(method->report());
-  report["input"] = input_kind_name(problem.input.kind);
-  report["inputs"] = problem.input.inputs();
+  report["input"] = input_kind_name(input.kind);
+  report["inputs"] = input.inputs();
   report["nodes"] = problem.train_labels().size();
   report["width"] = config.model.width;
   report["layers"] = config.stages.back().layers;
@@ -146,8 +148,8 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   }
   std::printf("%lld layers × %lld, %lld inputs (%s), %zu training nodes, %s\n",
               static_cast<long long>(config.stages.back().layers), static_cast<long long>(config.model.width),
-              static_cast<long long>(problem.input.inputs()), input_kind_name(problem.input.kind),
-              problem.train_labels().size(), method->text().c_str());
+              static_cast<long long>(input.inputs()), input_kind_name(input.kind), problem.train_labels().size(),
+              method->text().c_str());
   std::printf("CPU: %s; 2048³ product on one thread: %.0f GFLOP/s\n\n", blas_description().c_str(), reference);
   std::printf("%12s %12s %12s %7s %9s | per iteration, summed over devices, ms\n", "devices", "iteration", "floor",
               "ratio", "GFLOP/s");

@@ -30,12 +30,17 @@ std::string cost_text(const ConfigCost& cost) {
   std::string out = "\n";
   out += summary_line("training nodes", grouped(cost.train) + ", " + grouped(cost.inputs) + " inputs, " +
                                             grouped(cost.classes) + " classes");
-  out += summary_line("layer 1", std::string(input_kind_name(cost.input)) + " inputs");
+  std::string kinds;
+  for (std::size_t i = 0; i < cost.stages.size(); ++i) {
+    if (i > 0 && cost.stages[i].input == cost.stages[i - 1].input) continue;
+    kinds += (kinds.empty() ? "" : ", then ") + std::string(input_kind_name(cost.stages[i].input));
+  }
+  out += summary_line("layer 1", kinds + " inputs");
   for (const std::string& note : cost.notes) out += summary_line("", note);
   out += summary_line("memory", "about " + human_bytes(cost.memory_bytes) + " of the process at its peak");
-  Table table({"layers", "epochs", "GFLOP/iteration", "bytes/boundary", "bytes/epoch*", "layers per device"});
+  Table table({"method", "layers", "epochs", "GFLOP/iteration", "bytes/boundary", "bytes/epoch*", "layers per device"});
   for (const StageCost& s : cost.stages) {
-    table.row({std::to_string(s.layers), grouped(s.epochs), short_number(s.flops / 1e9),
+    table.row({s.method, std::to_string(s.layers), grouped(s.epochs), short_number(s.flops / 1e9),
                human_bytes(as_double(s.boundary_bytes)), human_bytes(as_double(s.boundary_bytes * (s.layers - 1))),
                ranges_text(s.ranges)});
   }
@@ -71,10 +76,12 @@ nlohmann::ordered_json to_json(const ConfigSummary& s) {
   }
   const ConfigCost& cost = *s.cost;
   nlohmann::ordered_json out = {{"train_nodes", cost.train}, {"inputs", cost.inputs},
-                                {"classes", cost.classes},   {"input", input_kind_name(cost.input)},
+                                {"classes", cost.classes},   {"input", input_kind_name(cost.stages.back().input)},
                                 {"notes", cost.notes},       {"memory_bytes", cost.memory_bytes}};
   for (const StageCost& stage : cost.stages) {
-    nlohmann::ordered_json one = {{"layers", stage.layers},
+    nlohmann::ordered_json one = {{"method", stage.method},
+                                  {"input", input_kind_name(stage.input)},
+                                  {"layers", stage.layers},
                                   {"epochs", stage.epochs},
                                   {"flops_per_iteration", stage.flops},
                                   {"bytes_per_boundary", stage.boundary_bytes},

@@ -2,6 +2,7 @@
 #include "host/plan/plan.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -93,11 +94,11 @@ std::string partition_text(const std::vector<LayerRange>& ranges) {
 
 std::string head(const PlanSubject& subject, const Machine& machine) {
   const Config& c = subject.config;
-  const ProblemShape& p = subject.shape.problem;
+  const ProblemShape& p = subject.counts.shape;
   std::string out = "forecast for " + machine.name + "  (" + machine.origin + ")\n";
   out += std::to_string(c.stages.back().layers) + " layers × " + grouped(c.model.width) + ", " + grouped(p.inputs) +
-         " inputs (" + input_kind_name(subject.shape.kind) + "), " + grouped(p.train_nodes) + " training nodes, " +
-         std::to_string(p.classes) + " classes, " + make_method(c)->text() + "\n\n";
+         " inputs (" + input_kind_name(subject.kinds.back()) + "), " + grouped(p.train_nodes) + " training nodes, " +
+         std::to_string(p.classes) + " classes, " + methods_text(c) + "\n\n";
   return out;
 }
 
@@ -127,9 +128,11 @@ std::string details(const Plan& plan, const Machine& machine) {
   }
   out += summary_line("partition", partition);
   std::string run;
+  const bool same = std::all_of(plan.stages.begin(), plan.stages.end(),
+                                [&](const StagePlan& one) { return one.method == plan.stages.front().method; });
   for (const StagePlan& stage : plan.stages) {
     run += (run.empty() ? "" : ", ") + std::to_string(stage.layers) + " layers × " + grouped(stage.epochs) +
-           " epochs at " + milliseconds(stage.step) + " ms";
+           " epochs " + (same ? "" : "of " + stage.method + " ") + "at " + milliseconds(stage.step) + " ms";
   }
   out += summary_line("run", duration(plan.run_seconds) + ": " + run);
   out += summary_line("limit", plan.limit()) + "\n";
@@ -238,11 +241,11 @@ int plan(const PlanArguments& args, const Shared& shared) {
     if (!plans.front().fits()) refuse(subject, machine, plans.front());
   }
   nlohmann::ordered_json json = {{"machine", machine.name}, {"machine_file", machine.origin}, {"config", args.config}};
-  json["problem"] = {{"training_nodes", subject.shape.problem.train_nodes},
-                     {"inputs", subject.shape.problem.inputs},
-                     {"classes", subject.shape.problem.classes}};
+  json["problem"] = {{"training_nodes", subject.counts.shape.train_nodes},
+                     {"inputs", subject.counts.shape.inputs},
+                     {"classes", subject.counts.shape.classes}};
   json["width"] = subject.config.model.width;
-  json["method"] = subject.config.method.name;
+  json["method"] = method_of(subject.config, subject.last()).name;
   json.update(make_method(subject.config)->report());
   for (const Plan& one : plans) json["plans"].push_back(to_json(one));
   if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");

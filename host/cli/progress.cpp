@@ -1,5 +1,6 @@
 #include "host/cli/progress.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <unistd.h>
@@ -50,13 +51,17 @@ void Progress::warning(const std::string& text) {
 void Progress::prepared(const Problem& problem, const Config& config, const ChosenDevices& devices) {
   if (quiet_ || json_) return;
   device_names_ = devices.names();
+  methods_.clear();
+  for (int stage = 1; stage <= stage_count(config); ++stage) methods_.push_back(method_of(config, stage).name);
+  several_methods_ =
+      std::any_of(methods_.begin(), methods_.end(), [&](const auto& one) { return one != methods_.front(); });
   line(format("%s: %lld nodes, %lld adjacency entries, %lld features, %d classes; %zu train, %zu validation, %zu test",
               problem.dataset_name.c_str(), static_cast<long long>(problem.nodes),
               static_cast<long long>(problem.edges), static_cast<long long>(problem.features), problem.classes,
               problem.parts[0].nodes.size(), problem.parts[1].nodes.size(), problem.parts[2].nodes.size()));
   line(format("inputs %lld (K = %lld), width %lld, %s, %d %s%s; loaded in %s, augmented in %s",
               static_cast<long long>(problem.inputs), static_cast<long long>(config.dataset.hops),
-              static_cast<long long>(config.model.width), make_method(config)->text().c_str(), devices.count,
+              static_cast<long long>(config.model.width), methods_text(config).c_str(), devices.count,
               devices.kind == DeviceKind::cuda ? "CUDA device" : "CPU worker", devices.count == 1 ? "" : "s",
               human_seconds(problem.load_seconds).c_str(), human_seconds(problem.augment_seconds).c_str()));
   for (const std::string& note : problem.notes) line("  " + note);
@@ -64,7 +69,9 @@ void Progress::prepared(const Problem& problem, const Config& config, const Chos
 
 void Progress::stage_begins(int stage, int layers, const std::vector<LayerRange>& ranges) {
   if (quiet_ || json_) return;
-  std::string text = format("stage %d: %d layers on", stage, layers);
+  std::string text =
+      format("stage %d: %d layers%s on", stage, layers,
+             several_methods_ ? (", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",").c_str() : "");
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     text += format("%s %s (%d–%d)", i == 0 ? "" : ",", device_names_.at(i).c_str(), ranges[i].first, ranges[i].last);
   }
@@ -106,6 +113,19 @@ void Progress::epoch_done(const EpochRecord& r, std::int64_t total) {
   }
 }
 
+namespace {
+
+// ", adam" where the stages of a run have several methods.
+std::string method_of_stage(const nlohmann::ordered_json& result, const nlohmann::ordered_json& stage) {
+  if (!stage.contains("method")) return "";  // of an older program
+  for (const auto& other : result["stages"]) {
+    if (other["method"] != stage["method"]) return ", " + stage["method"].get<std::string>();
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string result_table(const nlohmann::ordered_json& r) {
   const auto share = [](const nlohmann::ordered_json& of, const char* key) {
     return of[key].is_null() ? "–" : percent(of[key].get<double>());
@@ -125,8 +145,8 @@ std::string result_table(const nlohmann::ordered_json& r) {
   for (std::size_t i = 0; several && i < r["stages"].size(); ++i) {
     const auto& stage = r["stages"][i];
     row(i == 0 ? "every stage's best" : "",
-        format("%3lld layers: ", stage["layers"].get<long long>()) + share(stage, "test_accuracy") + " test, " +
-            share(stage, "validation_accuracy") +
+        format("%3lld layers%s: ", stage["layers"].get<long long>(), method_of_stage(r, stage).c_str()) +
+            share(stage, "test_accuracy") + " test, " + share(stage, "validation_accuracy") +
             format(" validation, epoch %lld of the stage", stage["best_stage_epoch"].get<long long>()));
   }
   row("time", human_seconds(r["seconds"].get<double>()) +

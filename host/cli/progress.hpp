@@ -33,6 +33,8 @@ class Progress final : public Reporter {
   double start_seconds_ = -1;
   std::int64_t start_epoch_ = 0;
   std::vector<std::string> device_names_;
+  std::vector<std::string> methods_;  // by stage
+  bool several_methods_ = false;
   Accuracies last_{};
   bool evaluated_ = false;
 };

@@ -97,7 +97,13 @@ std::string config_lines(const Config& c) {
   out += summary_line("model",
                       layers + " layers x " + grouped(c.model.width) + ", " + std::string(name_of(c.model.activation)));
   out += summary_line("epochs", epochs);
-  for (const auto& [label, text] : make_method(c)->summary()) out += summary_line(label, text);
+  for (int stage = 1; stage <= stage_count(c); ++stage) {
+    if (stage > 1 && &method_of(c, stage) == &method_of(c, stage - 1)) continue;
+    const std::string of = stage > 1 ? "from stage " + std::to_string(stage) + ": " : "";
+    for (const auto& [label, text] : make_method(c, stage)->summary()) {
+      out += summary_line(label, (label == "method" ? of : "") + text);
+    }
+  }
   const bool cuda = named_devices(c.devices).kind == DeviceKind::cuda;
   out += summary_line("devices", cuda ? c.devices + ", products in " + std::string(name_of(c.precision))
                                       : c.devices + ", " + std::to_string(c.threads_per_device) + " BLAS thread" +

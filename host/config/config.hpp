@@ -34,4 +34,11 @@ struct Config {
   DistributedConfig distributed;
 };
 
+// The method of a stage (1-based): its own, or the config's.
+inline const MethodConfig& method_of(const Config& config, int stage) {
+  const auto& own = config.stages.at(static_cast<std::size_t>(stage) - 1).method;
+  return own ? *own : config.method;
+}
+inline int stage_count(const Config& config) { return static_cast<int>(config.stages.size()); }
+
 }  // namespace gamlp

@@ -28,6 +28,9 @@ template <>
 inline constexpr std::array<EnumName<Activation>, 3> enum_names<Activation>{
     {{Activation::relu, "relu"}, {Activation::leaky_relu, "leaky_relu"}, {Activation::tanh, "tanh"}}};
 template <>
+inline constexpr std::array<EnumName<StageStart>, 2> enum_names<StageStart>{
+    {{StageStart::best, "best"}, {StageStart::last, "last"}}};
+template <>
 inline constexpr std::array<EnumName<Init>, 3> enum_names<Init>{
     {{Init::identity, "identity"}, {Init::normal, "normal"}, {Init::pytorch, "pytorch"}}};
 template <>

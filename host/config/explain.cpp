@@ -228,7 +228,8 @@ std::string unknown_key(const JsonPath& parent, const std::string& key) {
   std::vector<std::string> everywhere;
   for (const JsonPath& path : schema_paths()) {
     everywhere.push_back(path.back());
-    if (path.back() == key && homes.size() < max_homes) {
+    const bool of_stage = path.size() > 3 && path[0] == "stages";  // method has the same keys
+    if (path.back() == key && !of_stage && homes.size() < max_homes) {
       homes.push_back(path.size() == 1 ? "the top level" : in_ticks(JsonPath(path.begin(), path.end() - 1)));
     }
   }

@@ -64,10 +64,12 @@ void fields(T& c, Visit&& visit) {
   visit("leaky_slope", c.leaky_slope);
 }
 
+// Without `method`, which parse.cpp reads and writes.
 template <SectionOf<StageConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("layers", c.layers);
   visit("epochs", c.epochs);
+  visit("start", c.start);
 }
 
 // Without the keys that are a method's own (MethodConfig::options).

@@ -43,6 +43,14 @@ ordered_json complete_section(const json& given, const ordered_json& node) {
   return out;
 }
 
+MethodConfig read_method(json given) {
+  MethodConfig method;
+  read_json(given, method);
+  fields(method, [&](const char* key, const auto&) { given.erase(key); });
+  method.options.json() = std::move(given);
+  return method;
+}
+
 }  // namespace
 
 json read_document(const std::filesystem::path& file) {
@@ -60,10 +68,13 @@ Config read_config(const json& document, const std::string& source) {
   throw_problems(schema_problems(canonical), source);
   Config config;
   read_json(canonical, config);
-  if (const auto method = canonical.find("method"); method != canonical.end()) {
-    json own = *method;
-    fields(config.method, [&](const char* key, const auto&) { own.erase(key); });
-    config.method.options.json() = std::move(own);
+  const json method = canonical.value("method", json::object());
+  config.method = read_method(method);
+  for (std::size_t i = 0; i < config.stages.size(); ++i) {
+    if (!canonical.contains("stages") || !canonical.at("stages")[i].contains("method")) continue;
+    json merged = method;
+    merged.update(canonical.at("stages")[i].at("method"), true);
+    config.stages[i].method = read_method(std::move(merged));
   }
   return config;
 }
@@ -78,6 +89,9 @@ ordered_json method_json(const MethodConfig& method) {
 ordered_json to_json(const Config& config) {
   ordered_json out = json_of(config);
   out["method"] = method_json(config.method);
+  for (std::size_t i = 0; i < config.stages.size(); ++i) {
+    if (config.stages[i].method) out["stages"][i]["method"] = method_json(*config.stages[i].method);
+  }
   for (const char* source : {"path", "text", "generate"}) {
     if (out["dataset"][source].is_null()) out["dataset"].erase(source);
   }

@@ -144,7 +144,7 @@ class ExperimentRun {
     for (const StageCost& stage : cost.stages) {
       const auto epochs = static_cast<double>(stage.epochs), every = static_cast<double>(config.train.evaluate_every);
       const auto nodes = static_cast<double>(counts.parts[0] + counts.parts[1] + counts.parts[2]);
-      const auto inputs = static_cast<double>(cost.input == InputKind::plain ? cost.inputs : cost.train);
+      const auto inputs = static_cast<double>(stage.input == InputKind::plain ? cost.inputs : cost.train);
       const auto width = static_cast<double>(config.model.width), layers = static_cast<double>(stage.layers);
       flops += epochs * (stage.flops + 2.0 * nodes * width * (inputs + layers * width) / every);
     }

@@ -31,16 +31,44 @@ std::string owners(const std::string& key) {
   return joined(all, " and ");
 }
 
-// Keys of other methods that someone has set all the same.
-void warn_unused(const MethodConfig& config, const Method& method, Lines& out) {
+// Keys of other methods that someone has set all the same. A stage's method has those of `inherited` (else null) too.
+void warn_unused(const MethodConfig& config, const MethodConfig* inherited, const Method& method, Lines& out) {
   const Lines own = method.keys(), ignored = method.ignored_keys();
   MethodConfig unset;
   unset.name = config.name;
-  const auto defaults = method_json(unset), all = method_json(config);
+  const auto defaults = method_json(inherited != nullptr ? *inherited : unset), all = method_json(config);
   for (const auto& [key, given] : config.options.json().items()) {
     if (holds(own, key) || holds(ignored, key) || all.at(key) == defaults.at(key)) continue;
     out.push_back("`method." + key + "` has no effect with `method.name` \"" + config.name + "\": it belongs to " +
                   owners(key));
+  }
+}
+
+// A config for each method that trains, with this method in section `method`.
+struct MethodView {
+  Config config;
+  const MethodConfig* inherited = nullptr;  // a stage's own method has the other keys of this one
+  std::string path = "method.";
+};
+std::vector<MethodView> views_of(const Config& config) {
+  std::vector<MethodView> views;
+  for (std::size_t i = 0; i < config.stages.size(); ++i) {
+    const auto& own = config.stages[i].method;
+    if (!own) continue;
+    views.push_back({config, &config.method, "stages." + std::to_string(i) + ".method."});
+    views.back().config.method = *own;
+  }
+  if (views.size() < std::max<std::size_t>(config.stages.size(), 1)) views.insert(views.begin(), {config, nullptr});
+  return views;
+}
+
+// The lines, whose keys are those of section `method`, with the keys of the view.
+void append_from(const MethodView& view, const Lines& lines, Lines& out) {
+  for (std::string line : lines) {
+    for (std::size_t at = 0; (at = line.find("`method.", at)) != std::string::npos; at += view.path.size()) {
+      line.replace(at + 1, std::string("method.").size(), view.path);
+    }
+    if (!holds(out, line)) out.push_back(std::move(line));
   }
 }
 
@@ -67,16 +95,29 @@ Config load_config(const std::filesystem::path& file, std::span<const std::strin
 
 std::vector<std::string> config_problems(const Config& config) {
   Lines out = section_problems(config);
-  append(out, make_method(config)->problems(config));
+  bool residual = config.stages.empty();
+  for (const MethodView& view : views_of(config)) {
+    const auto method = make_method(view.config.method, config.exchange);
+    append_from(view, method->problems(view.config), out);
+    residual = residual || method->has_residual();
+  }
+  if (config.train.stop.residual && !residual) {
+    out.push_back("`train.stop.residual` is " + json(*config.train.stop.residual).dump() + " with `method.name` \"" +
+                  config.method.name + "\": must be null, the method has no residual");
+  }
   return out;
 }
 
 void check_config(const Config& config) { throw_problems(config_problems(config), "config"); }
 
 std::vector<std::string> config_warnings(const Config& config) {
-  const auto method = make_method(config);
-  Lines out = method->warnings(config);
-  warn_unused(config.method, *method, out);
+  Lines out;
+  for (const MethodView& view : views_of(config)) {
+    const auto method = make_method(view.config.method, config.exchange);
+    Lines lines = method->warnings(view.config);
+    warn_unused(view.config.method, view.inherited, *method, lines);
+    append_from(view, lines, out);
+  }
   append(out, section_warnings(config));
   return out;
 }

@@ -1,5 +1,7 @@
 #include "host/methods/registry.hpp"
 
+#include <map>
+
 #include "host/config/config.hpp"
 #include "host/core/error.hpp"
 #include "host/core/join.hpp"
@@ -47,7 +49,11 @@ MethodPointer make_method(const MethodConfig& method, const ExchangeConfig& exch
   throw ConfigError("method.name: unknown method \"" + method.name + "\"; known are " + joined(method_names()));
 }
 
-MethodPointer make_method(const Config& config) { return make_method(config.method, config.exchange); }
+MethodPointer make_method(const Config& config, int stage) {
+  return make_method(method_of(config, stage), config.exchange);
+}
+
+MethodPointer make_method(const Config& config) { return make_method(config, stage_count(config)); }
 
 std::vector<MethodPointer> all_methods() {
   std::vector<MethodPointer> all;
@@ -59,27 +65,58 @@ std::vector<MethodPointer> all_methods() {
   return all;
 }
 
-void resolve_method(Config& config, const ProblemShape& shape, std::string* why) {
-  make_method(config)->resolve(config.method, config.model, shape, why);
+namespace {
+
+std::vector<MethodConfig*> sections_of(Config& config) {
+  std::vector<MethodConfig*> all;
+  for (StageConfig& stage : config.stages) all.push_back(stage.method ? &*stage.method : &config.method);
+  return all;
 }
 
-InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {
+}  // namespace
+
+std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {
   std::string why;
-  const auto note = [&] {
-    if (notes != nullptr && !why.empty()) notes->push_back(why);
+  const auto note = [&](const std::string& of) {
+    if (notes != nullptr && !why.empty()) notes->push_back(of + why);
     why.clear();
   };
-  resolve_method(config, shape, &why);
-  note();
-  std::int64_t epochs = 0;
-  for (const StageConfig& stage : config.stages) epochs += stage.epochs;
-  const InputKind kind = make_method(config)->choose_input(shape, config.model.width, epochs, &why);
-  note();
-  return kind;
+  const std::vector<MethodConfig*> sections = sections_of(config);
+  std::map<const MethodConfig*, InputKind> chosen;
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    MethodConfig& section = *sections[i];
+    if (chosen.contains(&section)) continue;
+    const std::string of = &section == &config.method ? "" : "stage " + std::to_string(i + 1) + ": ";
+    make_method(section, config.exchange)->resolve(section, config.model, shape, &why);
+    note(of);
+    std::int64_t epochs = 0;
+    for (std::size_t j = i; j < sections.size(); ++j) epochs += sections[j] == &section ? config.stages[j].epochs : 0;
+    chosen[&section] = make_method(section, config.exchange)->choose_input(shape, config.model.width, epochs, &why);
+    note(of);
+  }
+  // Of no stage, but config.json holds it.
+  if (!chosen.contains(&config.method)) {
+    make_method(config.method, config.exchange)->resolve(config.method, config.model, shape, nullptr);
+  }
+  std::vector<InputKind> kinds;
+  for (const MethodConfig* section : sections) {
+    const InputKind kind = chosen.at(section);
+    kinds.push_back(kinds.empty() || kind == kinds.back() ? kind : InputKind::plain);
+  }
+  return kinds;
 }
 
-StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices) {
-  return make_stage_spec(config, make_method(config), shape, layers, devices);
+std::string methods_text(const Config& config) {
+  std::vector<std::string> texts;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    const std::string text = make_method(config, stage)->text();
+    if (texts.empty() || texts.back() != text) texts.push_back(text);
+  }
+  return joined(texts, "; then ");
+}
+
+StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices) {
+  return make_stage_spec(config, make_method(config, stage), shape, stage, devices);
 }
 
 }  // namespace gamlp

@@ -15,18 +15,25 @@ std::vector<std::string> method_names();
 // Returns the method of a config. Throws ConfigError where no method has the name `method.name`. Methods that code what
 // they exchange read `exchange`.
 std::shared_ptr<const Method> make_method(const MethodConfig& method, const ExchangeConfig& exchange = {});
+// The method of stage `stage` (1-based; config.hpp's method_of()).
+std::shared_ptr<const Method> make_method(const Config& config, int stage);
+// The method of the last stage.
 std::shared_ptr<const Method> make_method(const Config& config);
 // Returns one object of every method, with its default constants, in the order of method_names().
 std::vector<std::shared_ptr<const Method>> all_methods();
 
-// Calls the method's resolve() (method.hpp): every null of `config.method` that the method uses becomes the value used.
-// `why` (optional) receives a sentence on what was chosen. Throws ConfigError when the values contradict each other.
-void resolve_method(Config& config, const ProblemShape& shape, std::string* why = nullptr);
-// Resolves the method, and returns the coordinates that it chooses for layer 1, for the epochs of all stages together.
-// `notes` (optional) receives a sentence on each automatic choice.
-InputKind resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes = nullptr);
+// Resolves `config.method` and the methods of the stages: it calls their resolve() (method.hpp), so that every null
+// that a method uses becomes the value used. Returns the coordinates in which layer 1 trains in each stage. A stage has
+// those that its method chooses, for the epochs of all stages of this method together. But from the first stage on that
+// chooses others than the stages before it, all are plain: no other coordinates hold every weight without loss. `notes`
+// (optional) receives a sentence on each automatic choice. Throws ConfigError when values contradict each other.
+std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape,
+                                       std::vector<std::string>* notes = nullptr);
 
-// As in stage_program.hpp, with the method of `config`, which is resolved.
-StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int layers, int devices);
+// The methods of the stages in one line, for a person. Resolved.
+std::string methods_text(const Config& config);
+
+// As in stage_program.hpp, for stage `stage` (1-based) of `config`, which is resolved. `shape` is that of the stage.
+StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices);
 
 }  // namespace gamlp

@@ -94,16 +94,15 @@ Problem random_problem(const TrainingShape& shape) {
     const auto label = random.below(static_cast<std::uint64_t>(classes));
     problem.parts[0].labels.push_back(static_cast<std::int32_t>(label));
   }
-  problem.input = make_training_input(std::move(x), shape.kind);
+  problem.stage_kinds = {shape.kind};
+  problem.layer_inputs.push_back({make_training_input(std::move(x), shape.kind), {}});
   return problem;
 }
 
-// Iterations of the last stage of a (resolved) config on `workers` workers, for about `budget` seconds; adds the median
+// Iterations of the only stage of a (resolved) config on `workers` workers, for about `budget` seconds; adds the median
 // of every op's times. Returns the seconds of an iteration.
 double measure(const Config& config, const Problem& problem, int workers, int threads, double budget, Samples& medians,
                Messages& messages) {
-  const int layers = static_cast<int>(config.stages.back().layers);
-
   std::vector<std::unique_ptr<TimingStream>> streams;  // outlive the programs that the runner holds
   StageRunner runner(config, problem, create_cpu_fleet(workers, threads));
   for (int rank = 0; rank < workers; ++rank) {
@@ -114,7 +113,7 @@ double measure(const Config& config, const Problem& problem, int workers, int th
     context.compute = streams[static_cast<std::size_t>(rank)].get();
     return context;
   };
-  runner.build(layers, runner.initial(layers, 1));
+  runner.build(1, runner.initial(1, 1));
   runner.start();
   std::int64_t epoch = 0;
   const auto iterate = [&](int count) {
@@ -247,7 +246,7 @@ Machine measure_machine(int threads_per_device, bool quick, const std::function<
                std::to_string(list[i].width) + ", " + describe(list[i]));
       Config config = config_of(list[i]);
       TrainingShape shape{{list[i].nodes, kInputs, list[i].classes}, InputKind::plain};
-      shape.kind = resolve_problem(config, shape.problem);
+      shape.kind = resolve_problem(config, shape.problem).front();
       const Problem problem = random_problem(shape);
       for (const int workers : counts) {
         iteration[i] = measure(config, problem, workers, threads_per_device, quick ? 0 : kBudget / passes,
@@ -268,16 +267,28 @@ Machine measure_machine(const PlanSubject& subject) {
         "the config's sizes do not fit this machine's memory, so its ops cannot be measured here; give "
         "another machine");
   }
-  Config config = subject.config;
-  config.partition.reset();  // belongs to one number of devices
-  const Problem problem = random_problem(subject.shape);
+  // The deepest stage of each method, in each kind of coordinates.
+  std::vector<std::pair<Config, Problem>> settings;
+  for (int stage = 1; stage <= subject.last(); ++stage) {
+    const bool more =
+        stage < subject.last() &&
+        subject.kinds[static_cast<std::size_t>(stage)] == subject.kinds[static_cast<std::size_t>(stage) - 1] &&
+        &method_of(subject.config, stage + 1) == &method_of(subject.config, stage);
+    if (more) continue;
+    Config config = subject.config;
+    config.stages = {subject.config.stages[static_cast<std::size_t>(stage) - 1]};
+    config.partition.reset();  // belongs to one number of devices
+    settings.emplace_back(std::move(config), random_problem(subject.shape(stage)));
+  }
   Messages messages;
   std::map<int, Samples> medians;
   constexpr int kPasses = 3;
   constexpr double kBudget = 1.0;  // seconds per pass and number of workers
   for (int pass = 0; pass < kPasses; ++pass) {
-    for (const int workers : worker_counts(machine, static_cast<int>(config.stages.back().layers))) {
-      measure(config, problem, workers, threads, kBudget, medians[workers], messages);
+    for (const auto& [config, problem] : settings) {
+      for (const int workers : worker_counts(machine, static_cast<int>(config.stages.back().layers))) {
+        measure(config, problem, workers, threads, kBudget, medians[workers], messages);
+      }
     }
   }
   summarise(machine, medians, messages);

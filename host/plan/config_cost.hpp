@@ -14,6 +14,8 @@ namespace gamlp {
 
 // The cost of one stage. Its bytes are those of a boundary with one device per layer.
 struct StageCost {
+  std::string method;
+  InputKind input = InputKind::plain;
   std::int64_t layers = 0, epochs = 0;
   std::int64_t boundary_bytes = 0;  // per epoch, p and q of one boundary, with the bits of the last epochs
   std::int64_t keyframe_bytes = 0;  // float32 activations that cross each boundary when the stage starts
@@ -24,13 +26,12 @@ struct StageCost {
 // The cost of a config. To know it the program must have counted the dataset.
 struct ConfigCost {
   std::int64_t train = 0, inputs = 0, classes = 0;
-  InputKind input = InputKind::plain;
   std::vector<std::string> notes;  // what was chosen automatically
   std::vector<StageCost> stages;
   double memory_bytes = 0;  // of the process at its peak, all devices and stages
 };
 
-// Resolves the method of `config` on the way.
+// Resolves the methods of `config` on the way.
 ConfigCost config_cost(Config& config, const ProblemCounts& counts);
 
 }  // namespace gamlp

@@ -18,11 +18,12 @@ bool expect_device_room(const Config& config, const Problem& problem, const Chos
   if (devices.kind != DeviceKind::cuda) return false;
   std::string lack;
   for (const bool resident : {true, false}) {
-    const EvaluationShape shape = evaluation_shape(config, problem.shape(), problem.part_nodes(), resident);
     lack.clear();
-    for (const StageConfig& stage : config.stages) {
-      const StageSpec spec = make_stage_spec(config, problem.shape(), static_cast<int>(stage.layers), devices.count);
-      const std::vector<MemoryUse> memory = stage_memory(spec, problem.shape(), devices.kind);
+    for (int stage = 1; stage <= stage_count(config); ++stage) {
+      const TrainingShape sizes = problem.shape(stage);
+      const EvaluationShape shape = evaluation_shape(config, sizes, problem.part_nodes(), resident);
+      const StageSpec spec = make_stage_spec(config, sizes, stage, devices.count);
+      const std::vector<MemoryUse> memory = stage_memory(spec, sizes, devices.kind);
       // In one process several devices may share a GPU: to each GPU what it needs, and a device that has it.
       std::map<int, std::pair<std::size_t, std::size_t>> needed;
       for (std::size_t rank = 0; rank < static_cast<std::size_t>(devices.count); ++rank) {
@@ -36,7 +37,7 @@ bool expect_device_room(const Config& config, const Problem& problem, const Chos
         const std::size_t nccl = needed.size() > 1 ? kNcclBytes : 0;
         const auto bytes = static_cast<double>(need.first + nccl), room = static_cast<double>(free.at(need.second));
         if (bytes <= fillable_memory(room, resident)) continue;
-        lack = "the stage of " + std::to_string(stage.layers) + " layers needs " + human_bytes(bytes) +
+        lack = "the stage of " + std::to_string(spec.layers()) + " layers needs " + human_bytes(bytes) +
                " on cuda:" + std::to_string(devices.cuda[need.second]) +
                (devices.own_rank ? " of rank " + std::to_string(need.second) : "") + ", where " + human_bytes(room) +
                " are free; gamlp plan says what it is for, and with how many devices or what width it fits";

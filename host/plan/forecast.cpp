@@ -231,29 +231,34 @@ double loading_memory(const Config& config, const ProblemCounts& counts) {
 }
 
 // Beside the devices: the inputs, weights under way, the evaluator.
-double training_memory(const Config& config, const ProblemCounts& counts, InputKind kind) {
+double training_memory(const Config& config, const ProblemCounts& counts, const std::vector<InputKind>& kinds, int at) {
   // Of the weights: at the start of the stage, being uploaded, in flight to the evaluator, the best, fetched at the
   // end, being written. The evaluator's own are counted with it.
   constexpr double kWeightCopies = 8;
   const double v = as_double(counts.shape.train_nodes), inputs = as_double(counts.shape.inputs);
   const double width = as_double(config.model.width);
-  const bool plain = kind == InputKind::plain;
-  const double parts = kValue * (plain ? rows_of(counts) * inputs : (rows_of(counts) + inputs) * v);
-  const auto weights_of = [&](const StageConfig& stage) {
-    return kValue * width * ((plain ? inputs : v) + as_double(stage.layers - 2) * width);
+  const bool reduced = kinds.front() != InputKind::plain, plain = kinds.back() == InputKind::plain;
+  double parts = 0;
+  if (plain) parts += kValue * rows_of(counts) * inputs;
+  if (reduced) parts += kValue * (rows_of(counts) + inputs) * v;
+  const auto weights_of = [&](int stage) {
+    const bool all = kinds[static_cast<std::size_t>(stage) - 1] == InputKind::plain;
+    const auto layers = config.stages[static_cast<std::size_t>(stage) - 1].layers;
+    return kValue * width * ((all ? inputs : v) + as_double(layers - 2) * width);
   };
-  const double weights = weights_of(config.stages.back());
-  double kept = -weights;  // the best weights of the stages before
-  for (const StageConfig& stage : config.stages) kept += weights_of(stage);
-  const EvaluationShape shape = evaluation_shape(config, {counts.shape, kind}, counts.parts, false);
+  const double weights = weights_of(at);
+  double kept = 0;  // the best weights of the stages before
+  for (int stage = 1; stage < at; ++stage) kept += weights_of(stage);
+  const EvaluationShape shape =
+      evaluation_shape(config, {counts.shape, kinds[static_cast<std::size_t>(at) - 1]}, counts.parts, false);
   const auto evaluation = static_cast<double>(evaluation_memory(shape, DeviceKind::cpu).peak);
   return parts + kWeightCopies * weights + kept + evaluation;
 }
 
 // Gathered, as tensors of the file, and as its bytes.
-double checkpoint_memory(const Config& config, const std::vector<MemoryUse>& devices) {
+double checkpoint_memory(const Config& config, int stage, const std::vector<MemoryUse>& devices) {
   if (config.train.checkpoint_every == 0) return 0;
-  const MemoryKind saved = make_method(config)->saved_memory();
+  const MemoryKind saved = make_method(config, stage)->saved_memory();
   double state = 0;
   for (const MemoryUse& device : devices) state += static_cast<double>(device.bytes[static_cast<std::size_t>(saved)]);
   return 3 * state;
@@ -261,14 +266,15 @@ double checkpoint_memory(const Config& config, const std::vector<MemoryUse>& dev
 
 }  // namespace
 
-double process_memory(const Config& config, const ProblemCounts& counts, InputKind kind,
+double process_memory(const Config& config, const ProblemCounts& counts, const std::vector<InputKind>& kinds, int stage,
                       const std::vector<MemoryUse>& devices) {
   constexpr double kProgram = 16.5e6;  // the program and its libraries
   constexpr double kKernels = 8.5e6;   // which they make or load once they train
   // Of CUDA 13.0, which a build with CUDA devices loads on CPU workers too: code and data that its libraries touch when
   // they are loaded, and more code when the process ends, when training's memory is freed.
   constexpr double kCudaLibraries = 197e6, kCudaAtExit = 69e6;
-  double training = kKernels + training_memory(config, counts, kind) + checkpoint_memory(config, devices);
+  double training =
+      kKernels + training_memory(config, counts, kinds, stage) + checkpoint_memory(config, stage, devices);
   for (const MemoryUse& device : devices) training += static_cast<double>(device.peak);
   double peak = std::max(loading_memory(config, counts), training);
   if (accelerator() != nullptr) peak = kCudaLibraries + std::max(peak, kKernels + kCudaAtExit);

@@ -73,9 +73,10 @@ std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShap
 // is a choice, some are left free: allocations are rounded up, and libraries take some.
 constexpr double fillable_memory(double available, bool resident) { return resident ? 0.95 * available : available; }
 
-// Returns the bytes that the process of CPU workers has at its peak, in a stage that allocates `devices`. The peak
+// Returns the bytes that the process of CPU workers has at its peak, in stage `stage` (1-based), which allocates
+// `devices`. `kinds`: the coordinates of layer 1, by stage. The peak
 // comes while the process loads the graph, or while it trains and, with `train.checkpoint_every`, saves checkpoints.
-double process_memory(const Config& config, const ProblemCounts& counts, InputKind kind,
+double process_memory(const Config& config, const ProblemCounts& counts, const std::vector<InputKind>& kinds, int stage,
                       const std::vector<MemoryUse>& devices);
 
 }  // namespace gamlp

@@ -20,28 +20,29 @@ struct MemoryNeed {
 };
 
 // `resident`: on GPUs, where the inputs of the evaluation are (evaluator.hpp).
-MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, const StageSpec& spec, bool resident) {
+MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int stage, const StageSpec& spec,
+                       bool resident) {
   MemoryNeed need;
-  const std::vector<MemoryUse> devices =
-      stage_memory(spec, subject.shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
+  const TrainingShape shape = subject.shape(stage);
+  const std::vector<MemoryUse> devices = stage_memory(spec, shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
   std::vector<double> peaks;
   for (const MemoryUse& device : devices) peaks.push_back(static_cast<double>(device.peak));
   if (machine.gpu) {
-    need.evaluation = evaluation_memory(evaluation_shape(subject.config, subject.shape, subject.counts.parts, resident),
-                                        DeviceKind::cuda);
+    need.evaluation =
+        evaluation_memory(evaluation_shape(subject.config, shape, subject.counts.parts, resident), DeviceKind::cuda);
     peaks.back() += static_cast<double>(need.evaluation.peak);
     need.needed = *std::max_element(peaks.begin(), peaks.end());
     need.available = machine.memory_per_device;
     return need;
   }
-  need.needed = process_memory(subject.config, subject.counts, subject.shape.kind, devices);
+  need.needed = process_memory(subject.config, subject.counts, subject.kinds, stage, devices);
   need.host = need.needed - std::accumulate(peaks.begin(), peaks.end(), 0.0);
   need.available = machine.memory_total;
   return need;
 }
 
-StageSpec last_stage(const PlanSubject& subject, int devices) {
-  return make_stage_spec(subject.config, subject.shape, static_cast<int>(subject.config.stages.back().layers), devices);
+StageSpec spec_of(const PlanSubject& subject, int stage, int devices) {
+  return make_stage_spec(subject.config, subject.shape(stage), stage, devices);
 }
 
 // The memory of the stage that needs most; where that does not fit easily, with inputs of the evaluation that are not
@@ -50,9 +51,8 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int d
   MemoryNeed most;
   for (const bool resident : {true, false}) {
     most = {};
-    for (const StageConfig& stage : subject.config.stages) {
-      const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
-      const MemoryNeed need = memory_need(subject, machine, spec, resident);
+    for (int stage = 1; stage <= subject.last(); ++stage) {
+      const MemoryNeed need = memory_need(subject, machine, stage, spec_of(subject, stage, devices), resident);
       if (need.needed >= most.needed) most = need;
     }
     if (!machine.gpu || most.needed <= fillable_memory(most.available, resident)) break;
@@ -65,20 +65,20 @@ bool fits(const Config& config, const PlanSubject& subject, const Machine& machi
 }
 
 // Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
-double mean_step(const PlanSubject& subject, const Machine& machine, const StageConfig& stage, int devices) {
-  const StageSpec spec = make_stage_spec(subject.config, subject.shape, static_cast<int>(stage.layers), devices);
+double mean_step(const PlanSubject& subject, const Machine& machine, int stage, int devices) {
+  const StageSpec spec = spec_of(subject, stage, devices);
   std::vector<std::int64_t> starts = {0};
   for (const std::int64_t epoch : spec.method->message_changes()) {
-    if (epoch > 0 && epoch < stage.epochs) starts.push_back(epoch);
+    if (epoch > 0 && epoch < spec.epochs) starts.push_back(epoch);
   }
   double seconds = 0;
   for (std::size_t i = 0; i < starts.size(); ++i) {
     ForecastOptions options;
     options.epoch = starts[i];
-    const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : stage.epochs;
-    seconds += static_cast<double>(end - starts[i]) * forecast_stage(spec, subject.shape, machine, options).step;
+    const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : spec.epochs;
+    seconds += static_cast<double>(end - starts[i]) * forecast_stage(spec, subject.shape(stage), machine, options).step;
   }
-  return seconds / static_cast<double>(stage.epochs);
+  return seconds / static_cast<double>(spec.epochs);
 }
 
 std::string printed(const char* format, double value) {
@@ -98,9 +98,8 @@ Json ranges_json(const std::vector<LayerRange>& ranges) {
 PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& counts) {
   PlanSubject subject;
   subject.counts = counts ? *counts : count_problem(config.dataset);
-  subject.shape.problem = subject.counts.shape;
   subject.given = config;
-  subject.shape.kind = resolve_problem(config, subject.counts.shape);
+  subject.kinds = resolve_problem(config, subject.counts.shape);
   subject.config = std::move(config);
   return subject;
 }
@@ -128,9 +127,11 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   ForecastOptions options;
   options.iterations = iterations;
   options.epoch = config.stages.back().epochs - 1;
-  const StageSpec spec = last_stage(subject, devices);
+  const int last = subject.last();
+  const TrainingShape shape = subject.shape(last);
+  const StageSpec spec = spec_of(subject, last, devices);
   const auto forecast = [&](const std::vector<LayerRange>& ranges) {
-    return forecast_stage(with_ranges(spec, ranges), subject.shape, machine, options);
+    return forecast_stage(with_ranges(spec, ranges), shape, machine, options);
   };
   plan.forecast = forecast(spec.ranges);
   plan.one_device = devices == 1 ? plan.forecast.step : forecast({{1, layers}}).step;
@@ -143,16 +144,18 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
 
   plan.best = spec.ranges;
   plan.best_step = plan.forecast.step;
-  const std::vector<LayerRange> ranges = best_partition(spec, subject.shape, machine, devices);
+  const std::vector<LayerRange> ranges = best_partition(spec, shape, machine, devices);
   const Forecast better = forecast(ranges);
-  const MemoryNeed better_need = memory_need(subject, machine, with_ranges(spec, ranges), false);
+  const MemoryNeed better_need = memory_need(subject, machine, last, with_ranges(spec, ranges), false);
   if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
     plan.best = ranges;
     plan.best_step = better.step;
   }
 
-  for (const StageConfig& stage : config.stages) {
-    plan.stages.push_back({static_cast<int>(stage.layers), stage.epochs, mean_step(subject, machine, stage, devices)});
+  for (int number = 1; number <= last; ++number) {
+    const StageConfig& stage = config.stages[static_cast<std::size_t>(number) - 1];
+    plan.stages.push_back({method_of(config, number).name, static_cast<int>(stage.layers), stage.epochs,
+                           mean_step(subject, machine, number, devices)});
     plan.run_seconds += plan.stages.back().step * static_cast<double>(stage.epochs);
   }
   return plan;
@@ -212,7 +215,8 @@ void trace_plan(const PlanSubject& subject, const Machine& machine, int devices,
   options.iterations = iterations;
   options.epoch = subject.config.stages.back().epochs - 1;
   for (int rank = 0; rank < devices; ++rank) options.sinks.push_back(&log.sink(rank));
-  forecast_stage(last_stage(subject, devices), subject.shape, machine, options);
+  const int last = subject.last();
+  forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options);
 }
 
 Json to_json(const Plan& plan) {
@@ -237,7 +241,8 @@ Json to_json(const Plan& plan) {
   if (plan.host_memory > 0) json["host_memory"] = plan.host_memory;
   if (plan.evaluation.peak > 0) json["evaluation_memory"] = plan.evaluation.peak;
   for (const StagePlan& stage : plan.stages) {
-    json["stages"].push_back({{"layers", stage.layers}, {"epochs", stage.epochs}, {"step_seconds", stage.step}});
+    json["stages"].push_back(
+        {{"method", stage.method}, {"layers", stage.layers}, {"epochs", stage.epochs}, {"step_seconds", stage.step}});
   }
   for (const DeviceForecast& device : f.per_device) {
     Json entry = {{"layers", {device.layers.first, device.layers.last}}, {"busy_seconds", device.busy()}};

@@ -20,7 +20,11 @@ struct PlanSubject {
   Config given;   // what is left to the program may be chosen otherwise when something changes
   Config config;  // resolved
   ProblemCounts counts;
-  TrainingShape shape;
+  std::vector<InputKind> kinds;  // the coordinates of layer 1, by stage
+
+  // Of a stage (1-based).
+  TrainingShape shape(int stage) const { return {counts.shape, kinds.at(static_cast<std::size_t>(stage) - 1)}; }
+  int last() const { return stage_count(config); }
 };
 // Counts the dataset of the config, unless `counts` gives the sizes of another problem. Dataset paths are used as they
 // are.
@@ -30,6 +34,7 @@ PlanSubject plan_subject(Config config, const std::optional<ProblemCounts>& coun
 bool fits(const PlanSubject& subject, const Machine& machine, int devices);
 
 struct StagePlan {
+  std::string method;
   int layers = 0;
   std::int64_t epochs = 0;
   double step = 0;  // mean over the epochs, whose bits a schedule may change

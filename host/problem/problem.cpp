@@ -74,7 +74,27 @@ Standardize chosen_standardize(const DatasetConfig& config, const std::string& o
   return chosen;
 }
 
+// The inputs of the three parts in each kind of coordinates that a stage has: those of the first stage, and then plain
+// ones where a later stage needs them.
+std::vector<LayerInputs> layer_inputs(const std::vector<InputKind>& kinds, std::array<Matrix, 3> x) {
+  std::vector<LayerInputs> all;
+  if (kinds.front() != kinds.back()) {
+    all.push_back({make_training_input(x[0], kinds.front()), {}});
+    for (std::size_t i = 0; i < 2; ++i) all.back().others[i] = all.back().train.coordinates(x[i + 1]);
+  }
+  all.push_back({make_training_input(std::move(x[0]), kinds.back()), {}});
+  for (std::size_t i = 0; i < 2; ++i) all.back().others[i] = all.back().train.coordinates(std::move(x[i + 1]));
+  return all;
+}
+
 }  // namespace
+
+const LayerInputs& Problem::inputs_of(InputKind kind) const {
+  const auto found = std::find_if(layer_inputs.begin(), layer_inputs.end(),
+                                  [&](const LayerInputs& one) { return one.train.kind == kind; });
+  expects(found != layer_inputs.end(), "some stage has these coordinates");
+  return *found;
+}
 
 std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy) {
   const std::vector<std::int32_t>& labels = problem.train_labels();
@@ -150,7 +170,7 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
 
   if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
   const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
-  const InputKind kind = resolve_problem(config, shape, &problem.notes);
+  problem.stage_kinds = resolve_problem(config, shape, &problem.notes);
 
   // One augmentation for all parts, then a copy per part.
   const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};
@@ -174,8 +194,7 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
     row += rows;
   }
   x = Matrix();
-  problem.input = make_training_input(std::move(inputs[0]), kind);
-  for (std::size_t i = 1; i < 3; ++i) problem.parts[i].inputs = problem.input.coordinates(std::move(inputs[i]));
+  problem.layer_inputs = layer_inputs(problem.stage_kinds, std::move(inputs));
   problem.reduce_seconds = watch.lap();
   dataset = Dataset();
   return_freed_memory();

@@ -16,11 +16,18 @@ namespace gamlp {
 
 struct ChosenDevices;  // devices.hpp
 
-// The nodes of one part with their inputs, as the evaluator reads them.
+// The nodes of one part.
 struct EvaluationPart {
   std::vector<std::int32_t> nodes;  // ascending
   std::vector<std::int32_t> labels;
-  Matrix inputs;  // nodes × TrainingInput::inputs(); empty for the train part, whose inputs are Problem::input.train
+};
+
+// Layer 1's inputs in one kind of coordinates.
+struct LayerInputs {
+  TrainingInput train;
+  std::array<Matrix, 2> others;  // of validation and test: nodes × TrainingInput::inputs()
+
+  ConstMat part(std::size_t part) const { return part == 0 ? train.train.view() : others[part - 1].view(); }
 };
 
 struct Problem {
@@ -28,7 +35,10 @@ struct Problem {
   std::int64_t nodes = 0, edges = 0, features = 0;
   std::int32_t classes = 0;
   std::int64_t inputs = 0;  // n0 = hops · features
-  TrainingInput input;
+  // The coordinates that layer 1 trains in, by stage, and its inputs in each kind that some stage has. In a process
+  // that does not hold the inputs their matrices are empty.
+  std::vector<InputKind> stage_kinds;
+  std::vector<LayerInputs> layer_inputs;
   std::array<EvaluationPart, 3> parts;  // train, validation, test
   Preparation preparation;              // of the data, which the run keeps for evaluate and predict
   ScaleSummary scales;                  // before features were standardised; empty where another process read them
@@ -36,8 +46,12 @@ struct Problem {
   std::vector<std::string> notes;  // what was chosen automatically, for the log
   double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
 
-  TrainingShape shape() const {
-    return {{static_cast<std::int64_t>(train_labels().size()), inputs, classes}, input.kind};
+  // Stages count from 1.
+  InputKind kind(int stage) const { return stage_kinds.at(static_cast<std::size_t>(stage) - 1); }
+  const LayerInputs& inputs_of(InputKind kind) const;
+  const TrainingInput& input(int stage) const { return inputs_of(kind(stage)).train; }
+  TrainingShape shape(int stage) const {
+    return {{static_cast<std::int64_t>(train_labels().size()), inputs, classes}, kind(stage)};
   }
   std::array<std::int64_t, 3> part_nodes() const {
     std::array<std::int64_t, 3> counts{};
@@ -45,7 +59,6 @@ struct Problem {
     return counts;
   }
   const std::vector<std::int32_t>& train_labels() const { return parts[0].labels; }
-  ConstMat part_inputs(std::size_t part) const { return part == 0 ? input.train.view() : parts[part].inputs.view(); }
 };
 
 // A problem, and its config, in which every choice that depends on the data is made.
@@ -56,8 +69,8 @@ struct PreparedProblem {
 
 // Loads the dataset (paths as they are) and splits it. Makes the choices that `config` leaves to the program and that
 // depend on the data (choose_standardize(), resolve_problem()). A resolved config stays as it is. Then augments the
-// inputs, and reduces them to layer 1's coordinates, with `threads` threads. Of CUDA devices the first one augments, or
-// this process's where each has one. Where it fails the CPU augments, and the problem has a note.
+// inputs, and reduces them to the stages' coordinates, with `threads` threads. Of CUDA devices the first one augments,
+// or this process's where each has one. Where it fails the CPU augments, and the problem has a note.
 PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices);
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 

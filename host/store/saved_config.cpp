@@ -23,6 +23,10 @@ void fill_in(nlohmann::json& document, const std::string& source, std::vector<st
   was("direction", "out");
   was("standardize", "none");
   was("class_ids", "keep");
+  if (!document.contains("stages") || !document["stages"].is_array()) return;
+  for (nlohmann::json& stage : document["stages"]) {
+    if (stage.is_object() && !stage.contains("start")) stage["start"] = "last";
+  }
 }
 
 }  // namespace

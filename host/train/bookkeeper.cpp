@@ -17,7 +17,7 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
       folder_(folder),
       reporter_(reporter),
       evaluator_(problem_, activation_rule(config_.model), std::move(evaluation),
-                 evaluation_shape(config_, problem_.shape(), problem_.part_nodes(), resident)) {
+                 evaluation_shapes(config_, problem_, resident)) {
   for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
   if (from == nullptr) return;
   input_probe_ = from->input_probe;
@@ -39,10 +39,11 @@ bool same_shapes(const Network& a, const Network& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_shape);
 }
 
-// Of fewer layers: the inner ones are as wide as those of the stage.
-bool grows_to(const Network& shallow, const Network& stage) {
+// Of fewer layers: the inner ones are as wide as those of the stage. Layer 1 has `inputs` inputs.
+bool grows_to(const Network& shallow, const Network& stage, std::int64_t inputs) {
   if (shallow.size() < 2 || shallow.size() > stage.size()) return false;
-  return std::equal(shallow.begin(), shallow.end() - 1, stage.begin(), same_shape) &&
+  return shallow.front().w.rows() == stage.front().w.rows() && shallow.front().w.cols() == inputs &&
+         std::equal(shallow.begin() + 1, shallow.end() - 1, stage.begin() + 1, same_shape) &&
          same_shape(shallow.back(), stage.back());
 }
 
@@ -57,8 +58,8 @@ void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) c
     throw DataError("checkpoint: holds best weights of " + std::to_string(from.best_of_stages.size()) +
                     " stages before stage " + std::to_string(from.stage));
   }
-  for (const BestWeights& before : from.best_of_stages) {
-    if (!grows_to(before.network, stage)) {
+  for (std::size_t i = 0; i < from.best_of_stages.size(); ++i) {
+    if (!grows_to(from.best_of_stages[i].network, stage, problem_.shape(static_cast<int>(i) + 1).input_width())) {
       throw DataError("checkpoint: the best weights of a stage before stage " + std::to_string(from.stage) +
                       " are not of its shape");
     }
@@ -70,13 +71,13 @@ void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::s
   record.bytes_sent = bytes_before_ + bytes_sent;
   record.awaits_evaluation = network != nullptr;
   unpublished_.push_back(record);
-  if (network) evaluator_.submit(record.epoch, std::move(network));
+  if (network) evaluator_.submit(record.epoch, problem_.kind(record.stage), std::move(network));
 }
 
 void Bookkeeper::evaluate_last(std::shared_ptr<Network> network) {
   EpochRecord& last = unpublished_.back();
   last.awaits_evaluation = true;
-  evaluator_.submit(last.epoch, std::move(network));
+  evaluator_.submit(last.epoch, problem_.kind(last.stage), std::move(network));
 }
 
 // Records are published in order; those that are evaluated wait for their result.
@@ -113,7 +114,7 @@ void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
   c.evaluation_seconds = evaluation_before_ + evaluator_.seconds();
   c.bytes_sent = bytes_before_ + bytes_sent;
   c.config = to_json(config_).dump();
-  if (input_probe_.empty()) input_probe_ = problem_.input.probe();
+  if (input_probe_.empty()) input_probe_ = problem_.input(1).probe();
   c.input_probe = input_probe_;
   c.best = best_;
   c.best_of_stages = best_of_stages_;
@@ -160,7 +161,7 @@ void Bookkeeper::write_weights(std::size_t reported) const {
   for (std::size_t i = 0; i < best_of_stages_.size(); ++i) {
     const BestWeights& best = best_of_stages_[i];
     Network network = best.network;
-    network.front() = problem_.input.expanded(network.front());
+    network.front() = problem_.input(static_cast<int>(i) + 1).expanded(network.front());
     const auto write = [&](int stage) {
       folder_.write_best(network, config_, best.epoch, problem_.preparation, stage);
     };

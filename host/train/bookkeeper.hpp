@@ -28,6 +28,8 @@ class Bookkeeper {
   // A stage that starts anew searches its own best weights. A resumed stage keeps those of the checkpoint.
   void stage_starts() { best_ = {}; }
   void stage_ends() { best_of_stages_.push_back(std::move(best_)); }
+  // The best weights of the stage that has ended last, in its coordinates.
+  const Network& best_of_last_stage() const { return best_of_stages_.back().network; }
   // Throws DataError when the best weights of the checkpoint are not of the stage's shape.
   void check_best_fits(const Checkpoint& from, const Network& stage) const;
 

@@ -57,6 +57,19 @@ void refuse(const std::vector<Change>& changes, const std::vector<std::string>& 
                     "`distributed` may change; train a new run with the others");
 }
 
+// All but its epochs. `own`: keys of its method that may change.
+void expect_same_stage(json now, json then, std::size_t number, const std::vector<std::string>& own,
+                       const std::string& name) {
+  for (json* one : {&now, &then}) one->erase("epochs");
+  std::vector<Change> changes;
+  collect(then, now, "", changes);
+  for (const Change& change : changes) {
+    if (is_one_of(change.key, own)) continue;
+    throw ConfigError(name + "stages." + std::to_string(number) + "." + change.key + ": is " + change.after.dump() +
+                      ", but the run has trained the stage with " + change.before.dump());
+  }
+}
+
 void expect_position(const Config& config, const Config& saved, const Checkpoint& from, const std::string& source) {
   const std::string name = source + ": ";
   if (from.stage < 1 || from.stage > static_cast<int>(saved.stages.size())) {
@@ -74,10 +87,8 @@ void expect_position(const Config& config, const Config& saved, const Checkpoint
   if (config.stages.size() <= at) fail(at, ": is missing, but the run has trained it");
   for (std::size_t i = 0; i <= at; ++i) {
     const StageConfig &now = config.stages[i], &then = saved.stages[i];
-    if (now.layers != then.layers) {
-      fail(i, ".layers: is " + std::to_string(now.layers) + ", but the run has trained the stage with " +
-                  std::to_string(then.layers));
-    }
+    expect_same_stage(to_json(config)["stages"][i], to_json(saved)["stages"][i], i,
+                      i == at ? make_method(config, from.stage)->changeable_keys() : std::vector<std::string>(), name);
     if (i < at && now.epochs != then.epochs) {
       fail(i, ".epochs: is " + std::to_string(now.epochs) + ", but the stage is behind the run, with " +
                   std::to_string(then.epochs) + "; only the stage that it stands in, " + std::to_string(at) +
@@ -96,7 +107,12 @@ void continue_with(const Config& config, Checkpoint& from, const std::string& so
   std::vector<std::string> told;  // of the run's config.json, which is as old
   const Config saved = parse_saved_config(from.config, source + ": checkpoint", told);
   std::vector<Change> all, refused;
-  const std::vector<std::string> own = make_method(config)->changeable_keys();
+  std::vector<std::string> own;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    if (config.stages[static_cast<std::size_t>(stage) - 1].method) continue;  // part of `stages`
+    own = make_method(config, stage)->changeable_keys();
+    break;
+  }
   json training = json::object();
   collect(json(to_json(saved)), json(to_json(config)), "", all);
   for (const Change& one : all) {

@@ -38,7 +38,17 @@ std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<
 EvaluationShape evaluation_shape(const Config& config, const TrainingShape& shape,
                                  const std::array<std::int64_t, 3>& nodes, bool resident) {
   const int layers = static_cast<int>(config.stages.back().layers);
-  return {layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes), nodes, resident};
+  return {shape.kind, layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes), nodes,
+          resident};
+}
+
+std::vector<EvaluationShape> evaluation_shapes(const Config& config, const Problem& problem, bool resident) {
+  std::vector<EvaluationShape> shapes;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    if (stage > 1 && problem.kind(stage) == problem.kind(stage - 1)) continue;
+    shapes.push_back(evaluation_shape(config, problem.shape(stage), problem.part_nodes(), resident));
+  }
+  return shapes;
 }
 
 // ---- evaluation --------------------------------------------------------------------------------------
@@ -80,11 +90,12 @@ Accuracies Evaluation::accuracies(Stream& stream, const Problem& problem, const 
   const auto upload = [&](const void* from, Bytes to) {
     stream.enqueue(ops::Upload{static_cast<const std::byte*>(from), to});
   };
+  const LayerInputs& inputs = problem.inputs_of(shape_.kind);
   if (!uploaded_) {
     for (std::size_t part = 0; part < shape_.nodes.size(); ++part) {
       const EvaluationPart& p = problem.parts[part];
       upload(p.labels.data(), labels_[part].raw(labels_[part].bytes()));
-      if (shape_.resident) upload(problem.part_inputs(part).data, inputs_[part].raw(inputs_[part].bytes()));
+      if (shape_.resident) upload(inputs.part(part).data, inputs_[part].raw(inputs_[part].bytes()));
     }
     uploaded_ = true;
   }
@@ -98,7 +109,7 @@ Accuracies Evaluation::accuracies(Stream& stream, const Problem& problem, const 
       x = {all.row(first), rows, width};
     } else {
       const Mat place = inputs_[0].mat(rows, width);
-      upload(problem.part_inputs(part).row(first), as_bytes(place));
+      upload(inputs.part(part).row(first), as_bytes(place));
       x = place;
     }
     const ConstMat scores = predictor_.enqueue_scores(stream, x);
@@ -121,12 +132,25 @@ Accuracies Evaluation::accuracies(Stream& stream, const Problem& problem, const 
 // ---- evaluator ---------------------------------------------------------------------------------------
 
 Evaluator::Evaluator(const Problem& problem, const ActivationRule& f, std::unique_ptr<Device> device,
-                     const EvaluationShape& shape)
+                     std::vector<EvaluationShape> shapes)
     : problem_(problem),
+      activation_(f),
       device_(std::move(device)),
       stream_(device_->create_stream("evaluation", StreamKind::compute)),
-      evaluation_(*device_, shape, f),
-      thread_([this] { work(); }) {}
+      shapes_(std::move(shapes)) {
+  prepare(shapes_.front().kind);
+  thread_ = std::thread([this] { work(); });
+}
+
+void Evaluator::prepare(InputKind kind) {
+  if (evaluation_ && kind_ == kind) return;
+  const auto shape =
+      std::find_if(shapes_.begin(), shapes_.end(), [&](const EvaluationShape& one) { return one.kind == kind; });
+  expects(shape != shapes_.end(), "some stage has these coordinates");
+  evaluation_.reset();
+  evaluation_ = std::make_unique<Evaluation>(*device_, *shape, activation_);
+  kind_ = kind;
+}
 
 Evaluator::~Evaluator() {
   {
@@ -137,11 +161,11 @@ Evaluator::~Evaluator() {
   thread_.join();
 }
 
-void Evaluator::submit(std::int64_t epoch, std::shared_ptr<Network> network) {
+void Evaluator::submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return waiting_.size() < kMaxWaiting || failure_; });
   if (failure_) std::rethrow_exception(failure_);
-  waiting_.push_back({epoch, {}, std::move(network)});
+  waiting_.push_back({kind, {epoch, {}, std::move(network)}});
   changed_.notify_all();
 }
 
@@ -162,7 +186,7 @@ double Evaluator::seconds() const {
 
 void Evaluator::work() {
   for (;;) {
-    Result job;
+    Job job;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return closing_ || !waiting_.empty(); });
@@ -174,8 +198,10 @@ void Evaluator::work() {
     const auto start = Clock::now();
     std::exception_ptr failure;
     try {
-      problem_.input.to_host_layout(job.network->front());
-      job.accuracies = evaluation_.accuracies(*stream_, problem_, *job.network);
+      prepare(job.kind);
+      Network& network = *job.result.network;
+      problem_.inputs_of(job.kind).train.to_host_layout(network.front());
+      job.result.accuracies = evaluation_->accuracies(*stream_, problem_, network);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -186,7 +212,7 @@ void Evaluator::work() {
       if (failure) {
         failure_ = failure;
       } else {
-        finished_.push_back(std::move(job));
+        finished_.push_back(std::move(job.result));
       }
     }
     changed_.notify_all();

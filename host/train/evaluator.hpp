@@ -31,20 +31,23 @@ std::vector<ClassFigures> class_figures(const Matrix& scores, const std::vector<
 
 // The sizes that the memory of an evaluation on its device depends on.
 struct EvaluationShape {
-  std::vector<std::int64_t> widths;     // of the deepest network, in the problem's coordinates
+  InputKind kind = InputKind::plain;    // the coordinates of layer 1
+  std::vector<std::int64_t> widths;     // of the deepest network, in these coordinates
   std::array<std::int64_t, 3> nodes{};  // train, validation, test
   // Whether the parts' inputs stay on the device. Otherwise they pass through it each time, a block at a time.
   bool resident = false;
 };
 EvaluationShape evaluation_shape(const Config& config, const TrainingShape& shape,
                                  const std::array<std::int64_t, 3>& nodes, bool resident);
+// Returns one for each kind of coordinates that some stage has, in the order of the stages.
+std::vector<EvaluationShape> evaluation_shapes(const Config& config, const Problem& problem, bool resident);
 
 // Applies networks to a problem's parts on a device.
 class Evaluation {
  public:
   // Allocates all memory that it needs.
   Evaluation(Device& device, const EvaluationShape& shape, const ActivationRule& f);
-  // Returns the accuracies of a network in the problem's coordinates. Waits for them. All calls have the same problem.
+  // Returns the accuracies of a network in the shape's coordinates. Waits for them. All calls have the same problem.
   Accuracies accuracies(Stream& stream, const Problem& problem, const Network& network);
 
  private:
@@ -59,9 +62,10 @@ class Evaluation {
 // Evaluates networks one after the other on its own thread. After a failure submit() and next() throw it.
 class Evaluator {
  public:
-  // `problem` must outlive the evaluator.
+  // `problem` must outlive the evaluator. `shapes` has one for each kind of coordinates. Memory is allocated for the
+  // first of them, and for another when its first network comes: then the memory before is freed.
   Evaluator(const Problem& problem, const ActivationRule& f, std::unique_ptr<Device> device,
-            const EvaluationShape& shape);
+            std::vector<EvaluationShape> shapes);
   ~Evaluator();
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;
@@ -72,24 +76,34 @@ class Evaluator {
     std::shared_ptr<Network> network;
   };
 
-  // Puts a network into the queue. The caller must not change it afterwards. The queue holds four at most; a further
-  // submit() waits.
-  void submit(std::int64_t epoch, std::shared_ptr<Network> network);
+  // Puts a network into the queue, with layer 1 as StageProgram::enqueue_weights() leaves it in the coordinates `kind`.
+  // The caller must not change it afterwards. The queue holds four at most; a further submit() waits.
+  void submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network);
   // Returns the oldest finished result, if there is one. next(true) waits for one while evaluations are pending.
   std::optional<Result> next(bool wait);
   double seconds() const;  // spent evaluating
   MemoryUse memory() const { return device_->memory(); }
 
  private:
+  struct Job {
+    InputKind kind = InputKind::plain;
+    Result result;
+  };
+
   void work();
+  void prepare(InputKind kind);
 
   const Problem& problem_;
+  ActivationRule activation_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
-  Evaluation evaluation_;
+  std::vector<EvaluationShape> shapes_;
+  InputKind kind_ = InputKind::plain;  // of evaluation_
+  std::unique_ptr<Evaluation> evaluation_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Result> waiting_, finished_;
+  std::deque<Job> waiting_;
+  std::deque<Result> finished_;
   bool busy_ = false, closing_ = false;
   double seconds_ = 0;
   std::exception_ptr failure_;

@@ -198,10 +198,13 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
   Json json;
   if (group.rank() == 0) {
     json["method"] = start.config.method.options.json();
+    for (const StageConfig& stage : start.config.stages) {
+      json["stage_methods"].push_back(stage.method ? Json(stage.method->options.json()) : Json());
+    }
     json["standardize"] = static_cast<int>(problem.standardized);
     json["inputs"] = problem.inputs;
     json["classes"] = problem.classes;
-    json["kind"] = static_cast<int>(problem.input.kind);
+    for (const InputKind kind : problem.stage_kinds) json["kinds"].push_back(static_cast<int>(kind));
     json["nodes"] = problem.train_labels().size();
     if (start.from) {
       const Checkpoint& c = *start.from;
@@ -218,11 +221,18 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
   json = Json::parse(broadcast_text(group, json.dump()));
   if (group.rank() != 0) {
     start.config.method.options.json() = json.at("method");
+    for (std::size_t i = 0; i < start.config.stages.size(); ++i) {
+      auto& own = start.config.stages[i].method;
+      if (own) own->options.json() = json.at("stage_methods").at(i);
+    }
     start.config.dataset.standardize = problem.standardized =
         static_cast<Standardize>(json.at("standardize").get<int>());
     problem.inputs = json.at("inputs");
     problem.classes = json.at("classes");
-    problem.input.kind = static_cast<InputKind>(json.at("kind").get<int>());
+    for (const Json& kind : json.at("kinds")) {
+      problem.stage_kinds.push_back(static_cast<InputKind>(kind.get<int>()));
+      problem.layer_inputs.emplace_back().train.kind = problem.stage_kinds.back();
+    }
     problem.parts[0].labels.resize(json.at("nodes").get<std::size_t>());
     if (json.contains("from")) {
       const Json& from = json.at("from");
@@ -286,8 +296,11 @@ void expect_same_problem(ProcessGroup& group, const Problem& problem) {
   for (std::size_t i = 0; i < problem.parts.size(); ++i) {
     crc = crc32_of(std::as_bytes(std::span(problem.parts[i].nodes)), crc);
     crc = crc32_of(std::as_bytes(std::span(problem.parts[i].labels)), crc);
-    const ConstMat inputs = problem.part_inputs(i);
-    crc = crc32_of({reinterpret_cast<const std::byte*>(inputs.data), static_cast<std::size_t>(inputs.size()) * 4}, crc);
+    for (const LayerInputs& all : problem.layer_inputs) {
+      const ConstMat inputs = all.part(i);
+      crc =
+          crc32_of({reinterpret_cast<const std::byte*>(inputs.data), static_cast<std::size_t>(inputs.size()) * 4}, crc);
+    }
   }
   const std::vector<std::string> all = all_gather(group, std::to_string(crc));
   for (std::size_t rank = 1; rank < all.size(); ++rank) {

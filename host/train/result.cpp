@@ -54,11 +54,13 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                      {"train", problem.parts[0].nodes.size()},
                      {"validation", problem.parts[1].nodes.size()},
                      {"test", problem.parts[2].nodes.size()}};
-  json["method"] = config.method.name;
+  // Of the last stage.
+  json["method"] = method_of(config, stage_count(config)).name;
   json.update(make_method(config)->report());
-  json["input"] = input_kind_name(problem.input.kind);
+  json["input"] = input_kind_name(problem.stage_kinds.back());
   for (const BestWeights& stage : stages) {
-    json["stages"].push_back({{"layers", stage.network.size()},
+    json["stages"].push_back({{"method", method_of(config, static_cast<int>(json["stages"].size()) + 1).name},
+                              {"layers", stage.network.size()},
                               {"best_epoch", stage.epoch},
                               {"best_stage_epoch", stage.stage_epoch},
                               {"test_accuracy", number_or_null(stage.accuracies.test)},
@@ -94,9 +96,9 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
   json["evaluation_memory"] = f.evaluation_memory;
 
   const EvaluationPart& test = problem.parts[2];
+  const LayerInputs& inputs = problem.inputs_of(problem.kind(static_cast<int>(reported) + 1));
   if (!test.nodes.empty()) {
-    const Matrix scores =
-        forward(best.network, activation_rule(config.model), problem.part_inputs(2), hardware_threads());
+    const Matrix scores = forward(best.network, activation_rule(config.model), inputs.part(2), hardware_threads());
     for (const ClassFigures& c : class_figures(scores, test.labels, problem.classes)) {
       json["test_per_class"].push_back({{"nodes", c.nodes},
                                         {"predicted", c.predicted},

@@ -15,12 +15,14 @@ StageRunner::StageRunner(const Config& config, const Problem& problem, std::uniq
       group_(group),
       fleet_(std::move(fleet)) {}
 
-StageSpec StageRunner::spec_of(int layers) const {
-  return make_stage_spec(config_, problem_.shape(), layers, fleet_->size());
+StageSpec StageRunner::spec_of(int stage) const {
+  return make_stage_spec(config_, problem_.shape(stage), stage, fleet_->size());
 }
 
-Network StageRunner::initial(int layers, std::uint64_t seed) const {
-  return initial_network(spec_of(layers).widths, config_.method, seed, problem_.inputs);
+Network StageRunner::initial(int stage, std::uint64_t seed) const {
+  Network network = initial_network(spec_of(stage).widths, method_of(config_, stage), seed, problem_.inputs);
+  if (group_.rank() == 0) problem_.input(stage).scale_initial(network.front());  // only its device holds layer 1
+  return network;
 }
 
 void StageRunner::settle() noexcept {
@@ -37,18 +39,24 @@ void StageRunner::run_all(const std::function<void(int)>& task) {
   fleet_->wait();
 }
 
-void StageRunner::build(int layers, const Network& network) {
+void StageRunner::build(int stage, const Network& network) {
   // The last stage's messages may still be under way between buffers that are about to be released.
   run_all([this](int rank) { context(rank).exchange->synchronize(); });
-  spec_ = spec_of(layers);
+  spec_ = spec_of(stage);
   programs_.clear();
+  const bool same_input = stage_ > 0 && problem_.kind(stage) == problem_.kind(stage_) &&
+                          &method_of(config_, stage) == &method_of(config_, stage_);
+  if (!same_input) input_.reset();
+  stage_ = stage;
   programs_.resize(spec_.ranges.size());
+  const TrainingInput& inputs = problem_.input(stage);
   run_all([&](int rank) {
     const DeviceContext on = context(rank);
     if (rank == 0 && !input_) {
-      input_ = spec_.method->create_input(*on.device, problem_.input.shape(spec_.widths[1]));
-      input_->enqueue_upload(*on.compute, problem_.input, network);
+      input_ = spec_.method->create_input(*on.device, inputs.shape(spec_.widths[1]));
+      input_->enqueue_upload(*on.compute, inputs, spec_.layers());
     }
+    if (rank == 0) input_->enqueue_stage(*on.compute, inputs, network.front());
     auto& program = programs_[static_cast<std::size_t>(rank)];
     program = spec_.method->create_program(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
     program->enqueue_upload(network, problem_.train_labels());
@@ -105,7 +113,7 @@ Network StageRunner::fetch() {
   Network network = empty_network();
   run_all([&](int rank) { program(rank).enqueue_weights(network); });
   gather_weights(group_, spec_.ranges, network);
-  if (group_.rank() == 0) problem_.input.to_host_layout(network.front());
+  if (group_.rank() == 0) problem_.input(stage_).to_host_layout(network.front());
   broadcast_weights(group_, network);
   return network;
 }

@@ -26,21 +26,22 @@ class StageRunner {
   // Lets a program run on other streams than the fleet's, e.g. ones that record. The caller sets it before build().
   std::function<DeviceContext(int rank)> context;
 
-  // Frees the stage before. Then allocates and uploads a stage of `layers` layers that starts from `network`. The first
-  // call also uploads layer 1's input.
-  void build(int layers, const Network& network);
+  // Frees the stage before. Then allocates and uploads stage `stage` (1-based), which starts from `network`. Uploads
+  // layer 1's input too, unless it is the same as in the stage before.
+  void build(int stage, const Network& network);
   void start();                              // see StageProgram::enqueue_start
   void restore(const TrainingState& state);  // rank 0's
   TrainingState save();                      // whole on rank 0
-  Network fetch();                           // the current weights, everywhere, W_1 in the problem's coordinates
+  Network fetch();                           // the current weights, everywhere, W_1 in the stage's coordinates
   Network empty_network() const;             // of the stage's shape
   // A network to download weights into: on rank 0 as empty_network(), elsewhere with memory for the local layers alone.
   Network download_buffer() const;
 
-  StageSpec spec_of(int layers) const;
-  // The weights that a run whose first stage has `layers` layers starts from.
-  Network initial(int layers, std::uint64_t seed) const;
+  StageSpec spec_of(int stage) const;
+  // The weights that a run whose first stage is `stage` starts from.
+  Network initial(int stage, std::uint64_t seed) const;
   const StageSpec& spec() const { return spec_; }
+  int stage() const { return stage_; }
   Fleet& fleet() { return *fleet_; }
   ProcessGroup& group() { return group_; }
   int active() const { return static_cast<int>(programs_.size()); }  // devices that own layers
@@ -56,6 +57,7 @@ class StageRunner {
   const Problem& problem_;
   ProcessGroup& group_;
   StageSpec spec_;
+  int stage_ = 0;
   std::unique_ptr<Fleet> fleet_;  // device memory, below, is released before the devices
   std::unique_ptr<DeviceInput> input_;
   std::vector<std::unique_ptr<StageProgram>> programs_;

@@ -11,6 +11,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/threads.hpp"
+#include "host/cpu/blas.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/problem/devices.hpp"
 #include "host/store/run_state.hpp"
@@ -39,6 +40,7 @@ class Trainer {
   Trainer(const Config& config, const Problem& problem, std::unique_ptr<Fleet> fleet, Bookkeeper* books,
           Reporter* reporter, const TrainOptions& options)
       : config_(config),
+        problem_(problem),
         books_(books),
         reporter_(reporter),
         options_(options),
@@ -65,15 +67,18 @@ class Trainer {
   void profile(int rank, std::int64_t epoch);
   void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
+  // The weights that stage `stage` starts from, in its coordinates. network_ has the last ones of the stage before.
+  Network next_start(int stage);
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
   const Config& config_;
+  const Problem& problem_;
   Bookkeeper* books_;
   Reporter* reporter_;
   TrainOptions options_;
   ProcessGroup& group_;
 
-  Network network_;  // at the start of the stage, in the problem's coordinates
+  Network network_;  // at the start of the stage, in its coordinates
   StageRunner runner_;
 
   std::deque<Slot> in_flight_;
@@ -210,6 +215,22 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   if (books_ != nullptr) books_->checkpoint(std::move(c), bytes);
 }
 
+Network Trainer::next_start(int stage) {
+  const StageConfig& config = config_.stages[static_cast<std::size_t>(stage) - 1];
+  if (config.start == StageStart::best) {
+    if (books_ != nullptr) network_ = books_->best_of_last_stage();
+    broadcast_weights(group_, network_);
+  }
+  if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // plain now; the device of rank 0 has layer 1
+    LayerWeights& first = network_.front();
+    set_blas_threads(1);  // the bits of a product may depend on the number
+    first = books_ != nullptr ? problem_.input(stage - 1).expanded(first)
+                              : LayerWeights{Matrix(first.w.rows(), problem_.inputs), first.b};
+    set_blas_threads(hardware_threads());
+  }
+  return grown(network_, static_cast<int>(config.layers), method_of(config_, stage), config_.train.seed);
+}
+
 TrainResult Trainer::run(const Checkpoint* from) {
   const std::uint64_t seed = config_.train.seed;
   int first_stage = 1;
@@ -221,15 +242,11 @@ TrainResult Trainer::run(const Checkpoint* from) {
     recent_ = from->recent;
   }
   // A resumed stage restores its weights over these.
-  const int first_layers = static_cast<int>(config_.stages[static_cast<std::size_t>(first_stage) - 1].layers);
-  network_ = runner_.initial(first_layers, seed);
-  for (int stage = first_stage; stage <= static_cast<int>(config_.stages.size()); ++stage) {
-    const int layers = static_cast<int>(config_.stages[static_cast<std::size_t>(stage) - 1].layers);
-    if (stage > first_stage) {
-      network_ = grown(network_, layers, config_.method, seed);
-    }
-    runner_.build(layers, network_);
-    if (reporter_ != nullptr) reporter_->stage_begins(stage, layers, runner_.spec().ranges);
+  network_ = runner_.initial(first_stage, seed);
+  for (int stage = first_stage; stage <= stage_count(config_); ++stage) {
+    if (stage > first_stage) network_ = next_start(stage);
+    runner_.build(stage, network_);
+    if (reporter_ != nullptr) reporter_->stage_begins(stage, runner_.spec().layers(), runner_.spec().ranges);
     const bool restored = from && stage == first_stage;
     if (restored) {
       if (books_ != nullptr) books_->check_best_fits(*from, runner_.empty_network());
@@ -247,7 +264,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
       return result;
     }
     // From here the finished run can go on with further epochs or stages.
-    const bool last = stage == static_cast<int>(config_.stages.size());
+    const bool last = stage == stage_count(config_);
     if (last && books_ != nullptr) books_->training_ends();
     if (last && config_.train.checkpoint_every > 0 && saved_epoch_ < epochs_done_)
       checkpoint(stage, stage_epoch_, true);
@@ -424,7 +441,7 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices);
-    check_inputs(folder, start.from->input_probe, start.problem.input, reporter);
+    check_inputs(folder, start.from->input_probe, start.problem.input(1), reporter);
     folder.truncate_metrics(start.from->epoch);
     state.begins();
     if (!options.overrides.empty()) {

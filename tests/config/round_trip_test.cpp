@@ -50,7 +50,7 @@ json base(const std::string& source) {
   if (source == "path") document["dataset"] = {{"path", "g.npz"}};
   document["exchange"]["schedule"] = {{{"epoch", 3}, {"bits", 16}}};
   document["method"]["weight_decay_layers"] = {0.5, 0.25};
-  document["stages"] = {{{"layers", 2}, {"epochs", 5}}};
+  document["stages"] = {{{"layers", 2}, {"epochs", 5}, {"method", json::object()}}};
   document["partition"] = {1, 1};
   return json::parse(to_json(parse_config(document, "base")).dump());
 }
@@ -67,7 +67,7 @@ void vary_one_key(const std::string& source) {
     }
     const json& node = *schema_node(path);
     const json type = node.value("type", json());
-    if (node.contains("properties") || type == "array" || name == "method.weight_decay_layers" || name == "partition") {
+    if (node.contains("properties") || type == "array" || name.ends_with("method.weight_decay_layers") || name == "partition") {
       continue;
     }
     if (path.size() == 2 && path[0] == "dataset" && name == "dataset.path" && source != "path") continue;
@@ -76,7 +76,10 @@ void vary_one_key(const std::string& source) {
     if (replacement.is_null()) continue;
     *value = replacement;
     // Partners that the cross-field rules ask for.
-    if (name == "stages.0.layers") document["method"]["weight_decay_layers"] = document["partition"] = nullptr;
+    if (name == "stages.0.layers") {
+      json& own = document["stages"][0]["method"];
+      own["weight_decay_layers"] = document["method"]["weight_decay_layers"] = document["partition"] = nullptr;
+    }
     if (name == "devices") document["partition"] = nullptr;
     if (name == "partition.0") document["partition"][1] = 2 - value->get<int>();
     if (name == "dataset.generate.classes") document["dataset"]["generate"]["nodes"] = 20000;

@@ -104,7 +104,7 @@ TEST_CASE("what a GPU cannot augment the CPU does, and says so") {
   REQUIRE(!a.notes.empty());
   check_says(a.notes.back(), "augmented on the CPU, not on cuda:0: augmentation: blocks of ");
   for (std::size_t part = 0; part < 3; ++part) {
-    const ConstMat x = a.part_inputs(part), y = b.part_inputs(part);
+    const ConstMat x = a.layer_inputs.front().part(part), y = b.layer_inputs.front().part(part);
     REQUIRE(x.size() == y.size());
     CHECK(std::memcmp(x.data, y.data, static_cast<std::size_t>(x.size()) * sizeof(float)) == 0);
   }

@@ -172,8 +172,8 @@ TEST_CASE("the forecast of a device's memory is what a run allocates") {
     const bool resident = admm_of(config).update == Update::exact;
     options.check = [&](const Config& c, const Problem& problem, const ChosenDevices&,
                         const std::vector<std::size_t>&) {
-      expected = stage_memory(make_stage_spec(c, problem.shape(), 4, 2), problem.shape(), DeviceKind::cuda);
-      const EvaluationShape shape = evaluation_shape(c, problem.shape(), problem.part_nodes(), resident);
+      expected = stage_memory(make_stage_spec(c, problem.shape(2), 2, 2), problem.shape(2), DeviceKind::cuda);
+      const EvaluationShape shape = evaluation_shape(c, problem.shape(1), problem.part_nodes(), resident);
       expected_evaluation = evaluation_memory(shape, DeviceKind::cuda).peak;
       return resident;
     };

@@ -285,7 +285,8 @@ Table measure_iterations(const Scope& scope) {
         const TrainingInput input = make_training_input(std::move(x), InputKind::plain);
         const std::vector<std::int32_t> labels(static_cast<std::size_t>(size.nodes), 1);
         const auto layer = spec.method->create_input(device, input.shape(size.width));
-        layer->enqueue_upload(recorder, input, network);
+        layer->enqueue_upload(recorder, input, size.layers);
+        layer->enqueue_stage(recorder, input, network.front());
         const auto created = spec.method->create_program({&device, &recorder, exchange.get(), transports[0].get()},
                                                          spec, 0, layer.get());
         StageProgram& program = *created;

@@ -160,9 +160,9 @@ TEST_CASE("of the optimisers only gradient descent trains in reduced coordinates
     config.method.name = name;
     config.stages = {{2, 300}, {5, 300}};
     std::vector<std::string> notes;
-    const bool reduced = resolve_problem(config, {140, 5732, 7}, &notes) == InputKind::qr;
+    const bool reduced = resolve_problem(config, {140, 5732, 7}, &notes).front() == InputKind::qr;
     CHECK(reduced == (name == "gd"));
     CHECK(notes.size() == (reduced ? 2 : 1));
-    CHECK(resolve_problem(config, {6000, 5732, 7}) == InputKind::plain);
+    CHECK(resolve_problem(config, {6000, 5732, 7}).front() == InputKind::plain);
   }
 }

@@ -66,6 +66,6 @@ TEST_CASE("what is derived from another key keeps to its own bounds at both ends
     }
   }
   Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", {{"nu", 100001}}}}, "a");
-  resolve_method(config, shapes[2]);
+  resolve_problem(config, shapes[2]);
   CHECK(*test::admm_of(config).weight_decay_first == 1e6);
 }

@@ -11,7 +11,10 @@ using namespace gamlp;
 namespace {
 
 Config resolved(Config config, std::int64_t train_nodes, std::string* why = nullptr) {
-  resolve_method(config, {train_nodes, 1000, 7}, why);
+  std::vector<std::string> notes;
+  resolve_problem(config, {train_nodes, 1000, 7}, &notes);
+  const auto note = std::find_if(notes.begin(), notes.end(), [](const auto& one) { return one.starts_with("update"); });
+  if (why != nullptr) *why = note != notes.end() ? *note : "";
   return config;
 }
 
@@ -28,7 +31,6 @@ TEST_CASE("auto takes the exact update from four training nodes per neuron on, a
   CHECK(why.find("exact") != std::string::npos);
   CHECK(why.find("400") != std::string::npos);
   test::change_admm(config, [&](AdmmConfig& m) { m.update = Update::exact; });
-  why.clear();
   CHECK(test::admm_of(resolved(config, 3, &why)).update == Update::exact);
   CHECK(why.empty());
 }

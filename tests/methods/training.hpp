@@ -112,7 +112,8 @@ class Training {
       const Setup& setup, const TrainingInput& input, const std::vector<std::int32_t>& labels, const Network& network,
       std::unique_ptr<Fleet> fleet,
       const std::function<DeviceContext(DeviceContext)>& wrap = [](DeviceContext c) { return c; })
-      : setup_(setup), input_(input), labels_(labels), fleet_(std::move(fleet)) {
+      : setup_(setup), input_(input), labels_(labels), first_(network.front()), fleet_(std::move(fleet)) {
+    input_.scale_initial(first_);
     spec_.widths = setup.widths;
     spec_.widths.front() = input.inputs();
     spec_.nodes = setup.nodes;
@@ -125,7 +126,8 @@ class Training {
       const DeviceContext context = wrap(fleet_->context(rank));
       if (rank == 0) {
         layer_ = spec_.method->create_input(*context.device, input_.shape(spec_.widths[1]));
-        layer_->enqueue_upload(*context.compute, input_, network);
+        layer_->enqueue_upload(*context.compute, input_, spec_.layers());
+        layer_->enqueue_stage(*context.compute, input_, first_);
       }
       auto& program = programs_[static_cast<std::size_t>(rank)];
       program = spec_.method->create_program(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
@@ -227,6 +229,7 @@ class Training {
   Setup setup_;
   TrainingInput input_;
   std::vector<std::int32_t> labels_;
+  LayerWeights first_;
   StageSpec spec_;
   std::unique_ptr<Fleet> fleet_;  // before what lives in its memory
   std::unique_ptr<DeviceInput> layer_;

@@ -34,7 +34,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
     for (const int devices : {1, 2, 5}) {
       const auto [config, problem] = prepare_problem(wide_config(overrides), 1);
       StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
-      runner.build(6, runner.initial(6, 0));
+      runner.build(1, runner.initial(1, 0));
       runner.start();
       runner.run_all([&](int rank) { runner.program(rank).enqueue_iteration(0, true); });
       runner.settle();
@@ -44,13 +44,13 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
 
       const Machine machine = machine_of(simple_gpus(5));
       const Forecast forecast =
-          forecast_stage(make_stage_spec(config, problem.shape(), 6, devices), problem.shape(), machine);
+          forecast_stage(make_stage_spec(config, problem.shape(1), 1, devices), problem.shape(1), machine);
       REQUIRE(forecast.per_device.size() == static_cast<std::size_t>(devices));
       INFO(overrides.front() << ", " << devices << " devices");
       CHECK(forecast.ranges() == runner.spec().ranges);
       const std::vector<MemoryUse> used = runner.fleet().memory(),
-                                   need = stage_memory(runner.spec(), problem.shape(), DeviceKind::cpu),
-                                   on_gpus = stage_memory(runner.spec(), problem.shape(), DeviceKind::cuda);
+                                   need = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cpu),
+                                   on_gpus = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cuda);
       for (std::size_t rank = 0; rank < used.size(); ++rank) {
         CHECK(need[rank].bytes == used[rank].bytes);
         CHECK(need[rank].peak == used[rank].peak);
@@ -84,7 +84,7 @@ TEST_CASE("the sizes of a problem are known without it") {
     const ProblemCounts counts = count_problem(config.dataset);
     const Problem problem = prepare_problem(config, 1).problem;
     INFO((overrides.empty() ? "default" : overrides.back()));
-    CHECK(counts.shape.train_nodes == problem.shape().problem.train_nodes);
+    CHECK(counts.shape.train_nodes == problem.shape(1).problem.train_nodes);
     CHECK(counts.shape.inputs == problem.inputs);
     CHECK(counts.shape.classes == problem.classes);
     CHECK(counts.nodes == problem.nodes);
@@ -101,7 +101,7 @@ TEST_CASE("with messages that cost nothing the busiest device sets the pace") {
   const PlanSubject subject = plan_subject(wide_config({"model.width=300"}), counts_of(400, 300, 3));
   for (int devices = 1; devices <= 6; ++devices) {
     const Forecast f =
-        forecast_stage(make_stage_spec(subject.config, subject.shape, 6, devices), subject.shape, machine);
+        forecast_stage(make_stage_spec(subject.config, subject.shape(1), 1, devices), subject.shape(1), machine);
     double busiest = 0;
     for (const DeviceForecast& d : f.per_device) {
       busiest = std::max(busiest, d.busy());
@@ -119,7 +119,7 @@ TEST_CASE("a slow link shows, and fewer bits make up for it") {
   const auto step = [&](const std::vector<std::string>& overrides) {
     const PlanSubject subject =
         plan_subject(wide_config(joined({"model.width=300"}, overrides)), counts_of(400, 300, 3));
-    return forecast_stage(make_stage_spec(subject.config, subject.shape, 6, 6), subject.shape, machine);
+    return forecast_stage(make_stage_spec(subject.config, subject.shape(1), 1, 6), subject.shape(1), machine);
   };
   const Forecast full = step({"exchange.p.bits=32", "exchange.q.bits=32"});
   const Forecast few =
@@ -141,9 +141,9 @@ TEST_CASE("4,000 neurons hide their exchange: NVLink, and PCIe 4 at 8 bits") {
         const PlanSubject subject =
             plan_subject(wide_config({"model.width=4000", stages, std::string("method.update=") + update}),
                          counts_of(nodes, 2000, 7));
-        const StageSpec spec = make_stage_spec(subject.config, subject.shape, machine.devices, machine.devices);
+        const StageSpec spec = make_stage_spec(subject.config, subject.shape(1), 1, machine.devices);
         INFO(file << ", " << update << ", " << nodes << " nodes, " << machine.devices << " devices");
-        CHECK(forecast_stage(spec, subject.shape, machine).exposed_share() <= most);
+        CHECK(forecast_stage(spec, subject.shape(1), machine).exposed_share() <= most);
       }
     }
   }
@@ -154,17 +154,17 @@ TEST_CASE("the best partition is the best of all of them") {
   // Layer 1 reads many inputs, so that layers cost differently.
   for (const std::int64_t inputs : {20, 900, 3000}) {
     const PlanSubject subject = plan_subject(wide_config({"model.width=80"}), counts_of(3000, inputs, 3));
-    StageSpec spec = make_stage_spec(subject.config, subject.shape, 6, 3);
+    StageSpec spec = make_stage_spec(subject.config, subject.shape(1), 1, 3);
     double best = 1e9;
     for (int first = 1; first <= 4; ++first) {
       for (int second = 1; first + second <= 5; ++second) {
         spec.ranges = {{1, first}, {first + 1, first + second}, {first + second + 1, 6}};
-        best = std::min(best, forecast_stage(spec, subject.shape, machine).step);
+        best = std::min(best, forecast_stage(spec, subject.shape(1), machine).step);
       }
     }
-    spec.ranges = best_partition(spec, subject.shape, machine, 3);
+    spec.ranges = best_partition(spec, subject.shape(1), machine, 3);
     INFO(inputs << " inputs");
-    CHECK(forecast_stage(spec, subject.shape, machine).step <= best * 1.002);
+    CHECK(forecast_stage(spec, subject.shape(1), machine).step <= best * 1.002);
   }
 }
 
@@ -189,12 +189,13 @@ TEST_CASE("a schedule of bits counts epoch by epoch") {
 }
 
 TEST_CASE("config.partition is what runs") {
-  const auto [config, problem] = prepare_problem(wide_config({"partition=[1, 4, 1]"}), 1);
+  const auto [config, problem] = prepare_problem(
+      wide_config({"partition=[1, 4, 1]", R"(stages=[{"layers": 3, "epochs": 2}, {"layers": 6, "epochs": 2}])"}), 1);
   CHECK(device_count(config) == 3);
   StageRunner runner(config, problem, create_cpu_fleet(3, 1));
   const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};
-  CHECK(runner.spec_of(6).ranges == wanted);
-  CHECK(runner.spec_of(3).ranges.size() == 3);  // a shorter stage is balanced by cost
+  CHECK(runner.spec_of(2).ranges == wanted);
+  CHECK(runner.spec_of(1).ranges.size() == 3);  // a shorter stage is balanced by cost
   check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }), "`partition` adds up to 2 layers");
   check_says(error_of<ConfigError>([] {
                wide_config({"partition=[3, 3]", "devices=cpu:3"});
@@ -212,7 +213,10 @@ TEST_CASE("a process needs what loading or training needs, and more where it sav
   device.bytes[static_cast<std::size_t>(MemoryKind::weights)] = 2 * megabyte;
   device.total = device.peak = 40 * megabyte;
   resolve_problem(config, counts.shape);
-  const auto needed = [&] { return process_memory(config, counts, InputKind::plain, {device, device}); };
+  const auto needed = [&] {
+    return process_memory(config, counts, {config.stages.size(), InputKind::plain}, stage_count(config),
+                          {device, device});
+  };
   const double plain = needed();
   CHECK(plain > 80e6);
   config.train.checkpoint_every = 5;

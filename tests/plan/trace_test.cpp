@@ -165,7 +165,7 @@ TEST_CASE("the timeline of a forecast has the bits of the last epoch, as its fig
   }
   CHECK(messages == 3);
   const WireFormat last = wire_format(subject.config.exchange.p, 2);
-  const std::int64_t values = subject.shape.problem.train_nodes * subject.config.model.width;
+  const std::int64_t values = subject.counts.shape.train_nodes * subject.config.model.width;
   CHECK(plan.forecast.boundary.down == last.message_bytes(values));
 }
 

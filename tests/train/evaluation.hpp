@@ -17,15 +17,15 @@ inline void check_evaluation(Device& device, double allowed) {
   const ActivationRule f = activation_rule(config.model);
   const auto stream = device.create_stream("evaluation", StreamKind::compute);
   for (const bool resident : {false, true}) {
-    Evaluation evaluation(device, evaluation_shape(config, problem.shape(), problem.part_nodes(), resident), f);
+    Evaluation evaluation(device, evaluation_shape(config, problem.shape(1), problem.part_nodes(), resident), f);
     for (const int layers : {2, 4, 3}) {  // as a network grows; and a shallower one in the same memory
-      const auto widths = layer_widths(layers, problem.shape().input_width(), config.model.width, problem.classes);
+      const auto widths = layer_widths(layers, problem.shape(1).input_width(), config.model.width, problem.classes);
       const Network network = initial_network(widths, config.method, static_cast<std::uint64_t>(layers));
       const Accuracies found = evaluation.accuracies(*stream, problem, network);
       const std::array<double, 3> shares = {found.train, found.validation, found.test};
       for (std::size_t part = 0; part < 3; ++part) {
         const auto& labels = problem.parts[part].labels;
-        const double expected = accuracy_of(forward(network, f, problem.part_inputs(part)), labels);
+        const double expected = accuracy_of(forward(network, f, problem.inputs_of(problem.kind(1)).part(part)), labels);
         INFO((resident ? "resident, " : "passing, ") << layers << " layers, part " << part);
         CHECK(std::abs(shares[part] - expected) * static_cast<double>(labels.size()) <= allowed + 1e-9);
         CHECK(expected > 0);

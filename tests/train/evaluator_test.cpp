@@ -18,9 +18,9 @@ TEST_CASE("a part without nodes has no accuracy") {
   problem.parts[1] = {};
   CpuDevice device(0, 1);
   const auto stream = device.create_stream("evaluation", StreamKind::compute);
-  Evaluation evaluation(device, evaluation_shape(config, problem.shape(), problem.part_nodes(), true),
+  Evaluation evaluation(device, evaluation_shape(config, problem.shape(1), problem.part_nodes(), true),
                         activation_rule(config.model));
-  const auto widths = layer_widths(4, problem.shape().input_width(), config.model.width, problem.classes);
+  const auto widths = layer_widths(4, problem.shape(1).input_width(), config.model.width, problem.classes);
   const Accuracies found = evaluation.accuracies(*stream, problem, initial_network(widths, config.method, 1));
   CHECK(std::isnan(found.validation));
   CHECK(found.test >= 0);
@@ -29,7 +29,7 @@ TEST_CASE("a part without nodes has no accuracy") {
 TEST_CASE("the forecast of an evaluation's memory is what it allocates") {
   const auto [config, problem] = prepare_problem(small_config(), 1);
   for (const bool resident : {false, true}) {
-    const EvaluationShape shape = evaluation_shape(config, problem.shape(), problem.part_nodes(), resident);
+    const EvaluationShape shape = evaluation_shape(config, problem.shape(1), problem.part_nodes(), resident);
     CpuDevice device(0, 1);
     const Evaluation evaluation(device, shape, activation_rule(config.model));
     CHECK(evaluation_memory(shape, DeviceKind::cpu).peak == device.memory().peak);

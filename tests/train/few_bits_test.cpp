@@ -36,6 +36,7 @@ Outcome train_once(const CodecConfig& codec, const char* update, int seed) {
        {"devices", "cpu:1"}},
       "test");
   config.exchange.p = config.exchange.q = codec;
+  for (StageConfig& stage : config.stages) stage.start = StageStart::last;  // each is to show what its training does
   Recorder recorder;
   try {
     run_in(scratch / "run", config, {}, &recorder);

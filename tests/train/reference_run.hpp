@@ -110,14 +110,14 @@ class ReferenceRun {
       for (const std::int32_t node : *ids[part])
         labels_[part].push_back(dataset.labels[static_cast<std::size_t>(node)]);
     }
-    const auto widths = layer_widths(static_cast<int>(config.stages.front().layers), problem_.shape().input_width(),
+    const auto widths = layer_widths(static_cast<int>(config.stages.front().layers), problem_.shape(1).input_width(),
                                      config.model.width, problem_.classes);
     Network start = initial_network(widths, resolved.method, config.train.seed, problem_.inputs);
-    if (problem_.input.kind == InputKind::kernel) {  // drawn for weights of centred inputs, of unit size
+    if (problem_.input(1).kind == InputKind::kernel) {  // drawn for weights of centred inputs, of unit size
       const double size = std::sqrt(mean_square_of_centred(x_[0]));
       for (float& w : start.front().w.view().flat()) w = static_cast<float>(w / size);
     }
-    start.front() = problem_.input.expanded(start.front());
+    start.front() = problem_.input(1).expanded(start.front());
     for (const LayerWeights& layer : start) {
       reference::Layer l;
       l.w = dense(layer.w);
@@ -140,12 +140,12 @@ class ReferenceRun {
       const std::vector<float> values = values_of(state, name);
       out[name].assign(values.begin(), values.end());
     }
-    const bool kernel = problem_.input.kind == InputKind::kernel;
+    const bool kernel = problem_.input(1).kind == InputKind::kernel;
     const HostTensor& w = state.at(kernel ? "input.c" : "W1");
     LayerWeights layer{kernel ? Matrix(w.cols, w.rows) : Matrix(w.rows, w.cols), values_of(state, "b1")};
     std::memcpy(layer.w.data(), w.data.data(), w.data.size());
-    if (kernel) problem_.input.to_host_layout(layer);
-    layer = problem_.input.expanded(layer);
+    if (kernel) problem_.input(1).to_host_layout(layer);
+    layer = problem_.input(1).expanded(layer);
     out["W1"].assign(layer.w.data(), layer.w.data() + layer.w.size());
     out["b1"].assign(layer.b.begin(), layer.b.end());
     return out;

@@ -119,6 +119,7 @@ Config config_of(const ReferenceCase& which) {
       "model.width=9",
       "stages.0.epochs=12",
       "stages.1.epochs=12",
+      "stages.1.start=last",
       "train.stop.residual=1e-12",  // ends nothing, but the dual residual is then recorded
       "train.checkpoint_every=1"};
   overrides = joined(joined(overrides, codec_keys("p", which.p)), codec_keys("q", which.q));

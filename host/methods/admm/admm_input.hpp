@@ -10,9 +10,10 @@ class AdmmInput final : public DeviceInput {
  public:
   // `admm` is resolved. The gradient update needs x alone.
   AdmmInput(Device& device, const InputShape& shape, const AdmmConfig& admm);
-  // For the exact update it also computes the factor. For the kernel form it also starts c from the first layer of
-  // `network`.
-  void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network) override;
+  // For the exact update it also computes the factor.
+  void enqueue_upload(Stream& stream, const TrainingInput& input, int layers) override;
+  // In the kernel form it starts c and a = K c.
+  void enqueue_stage(Stream& stream, const TrainingInput& input, const LayerWeights& first) override;
 
   // The mean of the original inputs' rows, 1 × n0.
   ConstMat mean() const { return mean_.mat(1, shape_.features); }
@@ -27,6 +28,7 @@ class AdmmInput final : public DeviceInput {
   AdmmConfig admm_;
   Matrix c_start_;
   Buffer mean_, factor_, ridge_, a_, c_;
+  Buffer rows_;  // some rows of K at a time, since its factor takes its place
 };
 
 }  // namespace gamlp

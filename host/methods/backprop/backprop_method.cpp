@@ -25,12 +25,6 @@ std::vector<std::string> BackpropMethod::ignored_keys() const {
   return {"update", "nu", "rho", "exact", "weight_decay", "weight_decay_first", "weight_decay_layers"};
 }
 
-std::vector<std::string> BackpropMethod::problems(const Config& config) const {
-  if (!config.train.stop.residual) return {};
-  return {"`train.stop.residual` is " + nlohmann::json(*config.train.stop.residual).dump() + " with `method.name` \"" +
-          name_ + "\": must be null, the method has no residual"};
-}
-
 std::vector<std::string> BackpropMethod::warnings(const Config& config) const {
   const nlohmann::json& options = config.method.options.json();
   const auto given = [&](const char* key) {

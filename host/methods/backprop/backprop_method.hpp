@@ -15,7 +15,7 @@ class BackpropMethod final : public Method {
   std::vector<std::string> keys() const override;
   std::vector<std::string> ignored_keys() const override;
   std::vector<std::string> changeable_keys() const override { return {"method.optimizer.learning_rate"}; }
-  std::vector<std::string> problems(const Config& config) const override;
+  std::vector<std::string> problems(const Config&) const override { return {}; }
   std::vector<std::string> warnings(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;
@@ -34,7 +34,8 @@ class BackpropMethod final : public Method {
   std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
   MemoryKind saved_memory() const override { return MemoryKind::weights; }
 
-  // The objective is the risk. There is no residual.
+  // The objective is the risk.
+  bool has_residual() const override { return false; }
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
 
   std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;

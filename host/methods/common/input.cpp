@@ -105,6 +105,16 @@ void TrainingInput::to_host_layout(LayerWeights& layer) const {
   layer.w = std::move(w);
 }
 
+// The columns of W = cᵀ x₀ are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
+void TrainingInput::scale_initial(LayerWeights& layer) const {
+  if (kind != InputKind::kernel) return;
+  double trace = 0.0;
+  for (std::int64_t i = 0; i < train.rows(); ++i) trace += static_cast<double>(train(i, i));
+  const double column2 = trace / static_cast<double>(basis.cols());
+  const float scale = column2 > 0.0 ? static_cast<float>(1.0 / std::sqrt(column2)) : 0.0f;
+  for (float& w : layer.w.view().flat()) w *= scale;
+}
+
 LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
   if (kind == InputKind::plain) return layer;
   LayerWeights full{Matrix(layer.w.rows(), basis.cols()), layer.b};
@@ -154,7 +164,9 @@ DeviceInput::DeviceInput(Device& device, const InputShape& shape) : shape_(shape
   x_ = floats(device, shape.nodes * shape.inputs, "the inputs of layer 1", MemoryKind::data);
 }
 
-void DeviceInput::enqueue_upload(Stream& stream, const TrainingInput& input, const Network&) {
+void DeviceInput::enqueue_stage(Stream&, const TrainingInput&, const LayerWeights&) {}
+
+void DeviceInput::enqueue_upload(Stream& stream, const TrainingInput& input, int) {
   stream.label({"input", 1, 0});
   if (shape_.kind != InputKind::kernel) upload(stream, input.train.view(), x_);
 }

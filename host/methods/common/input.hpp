@@ -40,8 +40,11 @@ struct TrainingInput {
   std::int64_t inputs() const { return train.cols(); }
   // Returns other nodes' inputs (rows × n0) in these coordinates.
   Matrix coordinates(Matrix x) const;
-  // Turns layer 1, as StageProgram::enqueue_weights() leaves it (kernel: c, V × width), into outputs × inputs.
+  // Turns layer 1, as StageProgram::enqueue_weights() leaves it (kernel: c, V × width), into outputs × inputs. In the
+  // kernel form its W is cᵀ.
   void to_host_layout(LayerWeights& layer) const;
+  // Scales initial weights of these coordinates, so that W has entries of the size that they were drawn with.
+  void scale_initial(LayerWeights& layer) const;
   InputShape shape(std::int64_t width) const {
     return {kind, train.rows(), inputs(), kind == InputKind::plain ? inputs() : basis.cols(), width};
   }
@@ -69,8 +72,11 @@ class DeviceInput {
   virtual ~DeviceInput() = default;
   DeviceInput(const DeviceInput&) = delete;
   DeviceInput& operator=(const DeviceInput&) = delete;
-  // Uploads `input`, which must stay alive until the stream has been synchronised. Training starts from `network`.
-  virtual void enqueue_upload(Stream& stream, const TrainingInput& input, const Network& network);
+  // Uploads `input`, which must stay alive until the stream has been synchronised. It is for stages of networks of
+  // `layers` layers and more.
+  virtual void enqueue_upload(Stream& stream, const TrainingInput& input, int layers);
+  // A stage starts from `first`, layer 1 in the coordinates of `input`. Both must stay alive as above.
+  virtual void enqueue_stage(Stream& stream, const TrainingInput& input, const LayerWeights& first);
 
   InputKind kind() const { return shape_.kind; }
   ConstMat x() const { return x_.mat(shape_.nodes, shape_.inputs); }

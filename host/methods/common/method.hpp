@@ -114,6 +114,8 @@ class Method {
 
   // ---- scalars; resolved ----
   int scalars() const { return scalars_; }  // doubles per layer
+  // Whether TrainingFigures has residuals. Else `train.stop.residual` ends no stage of this method.
+  virtual bool has_residual() const { return true; }
   // Computes the figures from the scalars of all layers of a stage. Messages name `epoch`, which is that of the run.
   // Throws DivergenceError where a scalar is not finite. The error names what it belongs to.
   virtual TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars,

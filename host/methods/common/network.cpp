@@ -76,6 +76,7 @@ Network initial_network(const std::vector<std::int64_t>& widths, const MethodCon
 
 Network grown(const Network& network, int layers, const MethodConfig& method, std::uint64_t seed) {
   expects(!network.empty() && static_cast<std::size_t>(layers) >= network.size(), "a stage never loses layers");
+  if (static_cast<std::size_t>(layers) == network.size()) return network;
   Network result(network.begin(), network.end() - 1);
   const LayerWeights& head = network.back();
   const std::int64_t width = head.w.cols();

@@ -33,8 +33,9 @@ Network initial_network(const std::vector<std::int64_t>& widths, const MethodCon
 
 // Returns the network with width × width layers inserted before the head, the last layer, until there are `layers`.
 // They start like the layers after the first, above. By method.growth_head the head is kept, or starts again like these
-// (with method.init "normal" as a rectangular identity). With identity layers and a kept head the network's function
-// does not change where the activation keeps non-negative values (ReLU, leaky ReLU).
+// (with method.init "normal" as a rectangular identity). A network of `layers` layers stays as it is. With identity
+// layers and a kept head the network's function does not change where the activation keeps non-negative values (ReLU,
+// leaky ReLU).
 Network grown(const Network& network, int layers, const MethodConfig& method, std::uint64_t seed);
 
 // Throws DivergenceError when a weight is not finite. The error names the layer and "W" or "b".

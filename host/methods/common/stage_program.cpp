@@ -10,10 +10,13 @@
 namespace gamlp {
 
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
-                          int layers, int devices) {
+                          int stage, int devices) {
+  const StageConfig& of = config.stages.at(static_cast<std::size_t>(stage) - 1);
+  const int layers = static_cast<int>(of.layers);
   StageSpec spec;
   spec.widths = layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes);
   spec.nodes = shape.problem.train_nodes;
+  spec.epochs = of.epochs;
   spec.method = std::move(method);
   spec.activation = activation_rule(config.model);
   spec.seed = config.train.seed;

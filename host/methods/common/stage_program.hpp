@@ -31,6 +31,7 @@ struct StageSpec {
   std::vector<std::int64_t> widths;  // layers + 1: inputs, hidden …, classes
   std::vector<LayerRange> ranges;    // per device
   std::int64_t nodes = 0;
+  std::int64_t epochs = 1;
   std::shared_ptr<const Method> method;  // resolved
   ActivationRule activation;
   std::uint64_t seed = 0;
@@ -39,10 +40,10 @@ struct StageSpec {
   int layers() const { return static_cast<int>(widths.size()) - 1; }
 };
 
-// A stage of `layers` layers on `devices` devices, which `method`, resolved, trains. Layers are balanced by their cost.
-// A stage as deep as the last one takes config.partition instead, where that has an entry for each device.
+// Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. Layers are balanced by
+// their cost. A stage as deep as the last one takes config.partition instead, where that has an entry for each device.
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
-                          int layers, int devices);
+                          int stage, int devices);
 
 // The training state as checkpoints hold it: tensors by name ("z3", "tau3").
 struct HostTensor {
