@@ -11,11 +11,13 @@ struct OptimizerBody {
   static constexpr int kSums = 0;
   OptimizerRule rule;
   const std::uint32_t* iteration;
+  const double* rates;
+  Index steps;  // that rates has
   const float* g;
   float *w, *kept[2];
   Step step;
 
-  __device__ void start() { step = Step(rule, *iteration); }
+  __device__ void start() { step = Step(rule_at(rule, rates, steps, *iteration), *iteration); }
   __device__ void each(Index first, Index n, float*) const {
     const Eight gs = load8(g, first, n);
     Eight ws = load8(w, first, n), moments[2] = {};
@@ -30,7 +32,13 @@ struct OptimizerBody {
 
 void run(const ops::OptimizerStep& op, Queue& queue) {
   with_optimizer(op.rule, 0, [&]<class Step>(Step step) {
-    const OptimizerBody<Step> body{op.rule, op.iteration.data, op.g.data, op.w.data, {op.first.data, op.second.data},
+    const OptimizerBody<Step> body{op.rule,
+                                   op.iteration.data,
+                                   op.rates.data,
+                                   op.rates.size(),
+                                   op.g.data,
+                                   op.w.data,
+                                   {op.first.data, op.second.data},
                                    step};
     map(queue, ops::OptimizerStep::name, body, op.w.size());
   });

@@ -117,6 +117,7 @@ void fields(T& c, Visit&& visit) {
   visit("residual", c.residual);
   visit("objective", c.objective);
   visit("window", c.window);
+  visit("patience", c.patience);
 }
 
 template <SectionOf<TrainConfig> T, class Visit>

@@ -6,12 +6,13 @@
 
 namespace gamlp {
 
-// When a stage ends early. Where both are null it trains its fixed number of epochs. host/train/convergence.hpp says
+// When a stage ends early. Where all are null it trains its fixed number of epochs. host/train/convergence.hpp says
 // what they mean.
 struct StopConfig {
   std::optional<double> residual;
   std::optional<double> objective;
   std::int64_t window = 10;
+  std::optional<std::int64_t> patience = std::nullopt;  // epochs without a better validation accuracy
 };
 // Whose best weights are the result: those of the last stage, or those of the stage that validated best.
 enum class Report { last_stage, best_stage };

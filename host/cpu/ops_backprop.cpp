@@ -1,5 +1,6 @@
 // The elementwise passes of backpropagation.
 #include "host/cpu/loops.hpp"
+#include "host/math/dropout.hpp"
 #include "host/math/softmax_prox.hpp"
 
 namespace gamlp::cpu {
@@ -24,8 +25,18 @@ void run(const ops::ActivationGradient& op, Scratch&) {
   });
 }
 
+void run(const ops::Dropout& op, Scratch&) {
+  const DropoutRule drop(op.key, *op.iteration.data, op.rate);
+  const auto first = static_cast<std::uint32_t>(op.first);
+  float* out = op.out.data;
+  const float* in = op.in.data != nullptr ? op.in.data : out;
+#pragma omp simd
+  for (std::int64_t i = 0; i < op.out.size(); ++i) out[i] = drop(in[i], first + static_cast<std::uint32_t>(i));
+}
+
 void run(const ops::OptimizerStep& op, Scratch&) {
-  with_optimizer(op.rule, *op.iteration.data, [&](auto step) {
+  const std::uint32_t steps = *op.iteration.data;
+  with_optimizer(rule_at(op.rule, op.rates.data, op.rates.size(), steps), steps, [&](auto step) {
     constexpr int kKept = decltype(step)::kKept;
     const float* g = op.g.data;
     float *w = op.w.data, *first = op.first.data, *second = op.second.data;

@@ -1,5 +1,5 @@
 // The optimisers: each makes one step of a weight along its gradient. Their definitions are those of PyTorch
-// (torch.optim.SGD without momentum, Adadelta, Adagrad with lr_decay 0, Adam without amsgrad).
+// (torch.optim.SGD without momentum, Adadelta, Adagrad with lr_decay 0, Adam and AdamW without amsgrad).
 #pragma once
 
 #include <cmath>
@@ -17,8 +17,17 @@ struct OptimizerRule {
   double beta1 = 0.0, beta2 = 0.0;  // adam; adadelta has its ρ in both
   double eps = 0.0;
   double weight_decay = 0.0;
+  bool decoupled = false;  // adam: weight decay shrinks weights directly, as AdamW, and is not added to gradients
   bool operator==(const OptimizerRule&) const = default;
 };
+
+// The rule for the step that comes after `steps` others. `rates` has the learning rate of each step, and the last of
+// them holds for all further ones. With no rates it is the rule's own.
+GAMLP_HD inline OptimizerRule rule_at(OptimizerRule rule, const double* rates, std::int64_t count,
+                                      std::uint32_t steps) {
+  if (count > 0) rule.learning_rate = rates[static_cast<std::int64_t>(steps) < count ? steps : count - 1];
+  return rule;
+}
 
 // beta^n, the same bits on every device.
 GAMLP_HD inline double whole_power(double beta, std::uint32_t n) {
@@ -77,10 +86,11 @@ struct AdadeltaRule {
 // The first number is the mean of g, the second the mean of g².
 struct AdamRule {
   static constexpr int kKept = 2;
-  float size, decay, eps, beta1, rest1, beta2, rest2, inverse_root;
+  float size, keep, decay, eps, beta1, rest1, beta2, rest2, inverse_root;
   GAMLP_HD AdamRule(const OptimizerRule& r, std::uint32_t steps)
       : size(static_cast<float>(r.learning_rate / (1.0 - whole_power(r.beta1, steps + 1)))),
-        decay(static_cast<float>(r.weight_decay)),
+        keep(static_cast<float>(r.decoupled ? 1.0 - r.learning_rate * r.weight_decay : 1.0)),
+        decay(static_cast<float>(r.decoupled ? 0.0 : r.weight_decay)),
         eps(static_cast<float>(r.eps)),
         beta1(static_cast<float>(r.beta1)),
         rest1(static_cast<float>(1.0 - r.beta1)),
@@ -89,6 +99,7 @@ struct AdamRule {
         inverse_root(static_cast<float>(1.0 / std::sqrt(1.0 - whole_power(r.beta2, steps + 1)))) {}
   GAMLP_HD void operator()(float g, float& w, float& mean, float& square) const {
     g += decay * w;
+    w *= keep;
     mean = beta1 * mean + rest1 * g;
     square = beta2 * square + rest2 * (g * g);
     w -= size * (mean / (std::sqrt(square) * inverse_root + eps));

@@ -73,6 +73,12 @@ std::vector<MethodConfig*> sections_of(Config& config) {
   return all;
 }
 
+// Whether weights in the coordinates `from` can go on in the coordinates `to` without loss. The span of the inputs
+// holds that of the inputs without their mean, but not the other way round.
+bool holds(InputKind from, InputKind to) {
+  return from == to || to == InputKind::plain || (from == InputKind::kernel && to == InputKind::qr);
+}
+
 }  // namespace
 
 std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {
@@ -101,7 +107,7 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
   std::vector<InputKind> kinds;
   for (const MethodConfig* section : sections) {
     const InputKind kind = chosen.at(section);
-    kinds.push_back(kinds.empty() || kind == kinds.back() ? kind : InputKind::plain);
+    kinds.push_back(kinds.empty() || holds(kinds.back(), kind) ? kind : InputKind::plain);
   }
   return kinds;
 }

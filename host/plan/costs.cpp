@@ -101,7 +101,8 @@ class MeasuredCosts final : public sim::CostModel {
       return seconds(step) + seconds(gradient);
     }
     // The passes of backpropagation, where one was not measured: by the bytes that they move.
-    for (const char* pass : {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::OptimizerStep::name}) {
+    for (const char* pass :
+         {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::Dropout::name, ops::OptimizerStep::name}) {
       if (!shape.family.starts_with(pass)) continue;
       constexpr double kResidualAddBytes = 12;
       OpShape known = shape;

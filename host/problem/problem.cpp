@@ -74,16 +74,18 @@ Standardize chosen_standardize(const DatasetConfig& config, const std::string& o
   return chosen;
 }
 
-// The inputs of the three parts in each kind of coordinates that a stage has: those of the first stage, and then plain
-// ones where a later stage needs them.
+// The inputs of the three parts in each kind of coordinates that a stage has. A kind that no stage has any more does
+// not come back (resolve_problem()).
 std::vector<LayerInputs> layer_inputs(const std::vector<InputKind>& kinds, std::array<Matrix, 3> x) {
   std::vector<LayerInputs> all;
-  if (kinds.front() != kinds.back()) {
-    all.push_back({make_training_input(x[0], kinds.front()), {}});
-    for (std::size_t i = 0; i < 2; ++i) all.back().others[i] = all.back().train.coordinates(x[i + 1]);
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    if (i > 0 && kinds[i] == kinds[i - 1]) continue;
+    const bool last = kinds[i] == kinds.back();
+    const auto take = [&](std::size_t part) { return last ? std::move(x[part]) : x[part]; };
+    LayerInputs& inputs = all.emplace_back();
+    inputs.train = make_training_input(take(0), kinds[i]);
+    for (std::size_t part = 1; part < 3; ++part) inputs.others[part - 1] = inputs.train.coordinates(take(part));
   }
-  all.push_back({make_training_input(std::move(x[0]), kinds.back()), {}});
-  for (std::size_t i = 0; i < 2; ++i) all.back().others[i] = all.back().train.coordinates(std::move(x[i + 1]));
   return all;
 }
 

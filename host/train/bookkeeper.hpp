@@ -28,6 +28,7 @@ class Bookkeeper {
   // A stage that starts anew searches its own best weights. A resumed stage keeps those of the checkpoint.
   void stage_starts() { best_ = {}; }
   void stage_ends() { best_of_stages_.push_back(std::move(best_)); }
+  std::int64_t best_stage_epoch() const { return best_.stage_epoch; }  // of the evaluations taken; 0: none
   // The best weights of the stage that has ended last, in its coordinates.
   const Network& best_of_last_stage() const { return best_of_stages_.back().network; }
   // Throws DataError when the best weights of the checkpoint are not of the stage's shape.

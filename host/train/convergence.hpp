@@ -8,6 +8,7 @@
 //              dual one, Σ||q−q'||² / Σ||q||² with q' of the epoch before; when the peak of the primal one came before
 //              them; and when the objective moved by less than `residual` of its size. Then p and q agree, and all has
 //              come to rest.
+//   patience   when so many epochs have passed since its best validation accuracy (exhausted()).
 // The dual residual of ADMM is ρ (q − q'). The p-step goes by q', so its optimality lacks just that.
 #pragma once
 
@@ -18,6 +19,10 @@ namespace gamlp {
 
 // Adds the figures of an epoch that has ended.
 void add_epoch(RecentEpochs& recent, const EpochRecord& record, const StopConfig& stop);
+// By the objective or the residual.
 bool converged(const RecentEpochs& recent, const StopConfig& stop);
+// By patience, when `done` epochs of the stage are over. Evaluation runs beside training: so it goes by the evaluations
+// of the epochs before the last, of which every `every`-th is evaluated, and `best` (0: none) was the best.
+bool exhausted(std::int64_t done, std::int64_t best, std::int64_t every, const StopConfig& stop);
 
 }  // namespace gamlp

@@ -112,13 +112,13 @@ void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std
                                                              static_cast<std::size_t>(range.count()) * each));
   };
   const int active = static_cast<int>(ranges.size());  // of a stage of few layers
-  std::array<std::uint64_t, 2> head = {share.bytes_sent, share.stop ? 1u : 0u};
+  std::array<std::uint64_t, 3> head = {share.bytes_sent, share.stop ? 1u : 0u, share.ended ? 1u : 0u};
   if (group.rank() != 0) {
     group.send(0, bytes_of(head));
     if (group.rank() < active) group.send(0, of(group.rank()));
   } else {
     for (int from = 1; from < group.size(); ++from) {
-      std::array<std::uint64_t, 2> theirs{};
+      std::array<std::uint64_t, 3> theirs{};
       group.receive(from, bytes_of(theirs));
       head[0] += theirs[0], head[1] |= theirs[1];
       if (from < active) group.receive(from, of(from));
@@ -126,7 +126,7 @@ void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std
   }
   broadcast(group, bytes_of(head));
   broadcast(group, bytes_of(scalars));
-  share = {head[0], head[1] != 0};
+  share = {head[0], head[1] != 0, head[2] != 0};
 }
 
 void gather_weights(ProcessGroup& group, const std::vector<LayerRange>& ranges, Network& network) {
@@ -173,7 +173,8 @@ TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, con
 
 std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet) {
   std::vector<double> none;
-  EpochShare share{fleet.traffic().bytes_sent, false};
+  EpochShare share;
+  share.bytes_sent = fleet.traffic().bytes_sent;
   share_epoch(group, {}, none, share);
   return share.bytes_sent;
 }

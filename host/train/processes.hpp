@@ -20,6 +20,7 @@ namespace gamlp {
 struct EpochShare {
   std::uint64_t bytes_sent = 0;  // by the devices of the process; afterwards by all
   bool stop = false;             // a signal asked the process to stop; afterwards any
+  bool ended = false;            // rank 0 has seen that the stage is to end; afterwards everywhere
 };
 // `scalars` has the same number of values for each layer. Before the call those of the process's layers are filled in,
 // afterwards all of them, on every process.

@@ -85,7 +85,8 @@ class Trainer {
   std::int64_t epochs_done_ = 0, stage_epoch_ = 0, saved_epoch_ = 0;  // saved: of the newest checkpoint
   RecentEpochs recent_;
   bool last_evaluated_ = false;
-  bool stopping_ = false;  // a signal asked to stop, here or in another process
+  bool exhausted_ = false;  // the stage is to end, by patience
+  bool stopping_ = false;   // a signal asked to stop, here or in another process
 };
 
 void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
@@ -134,8 +135,13 @@ void Trainer::complete_epoch() {
   const std::int64_t epoch = slot.record.stage_epoch - 1;
   const std::uint64_t ticket = runner_.fleet().post_all(
       runner_.active(), [this, epoch](int rank) { runner_.program(rank).finish_downloads(epoch); });
-  runner_.fleet().wait(ticket);
   EpochShare share;
+  if (books_ != nullptr && config_.train.stop.patience) {
+    books_->take_evaluations(true);
+    share.ended = exhausted(slot.record.stage_epoch, books_->best_stage_epoch(), config_.train.evaluate_every,
+                            config_.train.stop);
+  }
+  runner_.fleet().wait(ticket);
   for (int rank = 0; rank < runner_.fleet().size(); ++rank) {
     if (!runner_.fleet().local(rank)) continue;
     // Devices that this stage does not use keep what they sent before.
@@ -145,6 +151,7 @@ void Trainer::complete_epoch() {
   share.stop = stopping_ || stop_requested();
   share_epoch(group_, runner_.spec().ranges, slot.scalars, share);
   stopping_ = share.stop;
+  exhausted_ = share.ended;
   static_cast<TrainingFigures&>(slot.record) =
       runner_.spec().method->figures(runner_.spec(), slot.scalars, slot.record.epoch);
   add_epoch(recent_, slot.record, config_.train.stop);
@@ -175,7 +182,7 @@ bool Trainer::run_stage(int stage, std::int64_t done) {
   const StopConfig& stop = config_.train.stop;
   const std::int64_t every = config_.train.checkpoint_every;
   // Epochs enqueued ahead of the one waited for. None when an epoch's metrics decide whether another follows.
-  const std::size_t ahead = stop.residual || stop.objective ? 0 : 1;
+  const std::size_t ahead = stop.residual || stop.objective || stop.patience ? 0 : 1;
   bool ended = done >= stage_config.epochs;
   std::int64_t epoch = done;
   while (!ended) {
@@ -185,10 +192,13 @@ bool Trainer::run_stage(int stage, std::int64_t done) {
     if (group_.size() == 1) stopping_ = stop_requested();  // otherwise known to all when the epoch is complete
     while (in_flight_.size() > (ended || save || stopping_ ? 0 : ahead)) {
       complete_epoch();
-      if (!ended && in_flight_.empty() && converged(recent_, stop)) {
+      if (!ended && in_flight_.empty() && (exhausted_ || converged(recent_, stop))) {
         if (reporter_ != nullptr) {
-          reporter_->message("stage " + std::to_string(stage) + " converged after " + std::to_string(epoch) +
-                             " epochs");
+          reporter_->message("stage " + std::to_string(stage) + (exhausted_ ? " ended" : " converged") + " after " +
+                             std::to_string(epoch) + " epochs" +
+                             (exhausted_ ? ", the last " + std::to_string(*stop.patience) +
+                                               " evaluated without a better validation accuracy"
+                                         : ""));
         }
         ended = true;
         evaluate_last_epoch();
@@ -221,11 +231,11 @@ Network Trainer::next_start(int stage) {
     if (books_ != nullptr) network_ = books_->best_of_last_stage();
     broadcast_weights(group_, network_);
   }
-  if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // plain now; the device of rank 0 has layer 1
+  if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // the device of rank 0 has layer 1
     LayerWeights& first = network_.front();
     set_blas_threads(1);  // the bits of a product may depend on the number
-    first = books_ != nullptr ? problem_.input(stage - 1).expanded(first)
-                              : LayerWeights{Matrix(first.w.rows(), problem_.inputs), first.b};
+    first = books_ != nullptr ? problem_.input(stage).reduced(problem_.input(stage - 1).expanded(first))
+                              : LayerWeights{Matrix(first.w.rows(), problem_.shape(stage).input_width()), first.b};
     set_blas_threads(hardware_threads());
   }
   return grown(network_, static_cast<int>(config.layers), method_of(config_, stage), config_.train.seed);

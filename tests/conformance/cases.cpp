@@ -256,12 +256,23 @@ void Suite::backprop(const Shape& s) {
       return ops::ActivationGradient{y, a.normal("g", s.v, s.m), f};
     });
   }
+  for (const std::int64_t first : {std::int64_t{0}, s.m, (std::int64_t{1} << 32) - 3}) {
+    add("dropout", what + ", from " + std::to_string(first), [=](Arena& a) {
+      const Mat x = a.normal("in", s.v, s.m), y = a.normal("out", s.v, s.m);
+      return ops::Dropout{x, y, a.counter("iteration", 7), 0x1234567u, 0.3, first};
+    });
+  }
+  add("dropout", what + ", in place", [=](Arena& a) {
+    const Mat x = a.normal("in and out", s.v, s.m);
+    return ops::Dropout{{}, x, a.counter("iteration", 8), 0x1234567u, 0.6, 0};
+  });
   const std::vector<std::pair<Optimizer, std::string>> rules = {{Optimizer::gd, " gd"},
                                                                 {Optimizer::adadelta, " adadelta"},
                                                                 {Optimizer::adagrad, " adagrad"},
                                                                 {Optimizer::adam, " adam"}};
   for (const auto& [kind, name] : rules) {
     for (const std::uint32_t steps : {0u, 1234u}) {
+      const bool decoupled = kind == Optimizer::adam && steps > 0, scheduled = kind != Optimizer::gd;
       add("optimizer_step", what + name + ", step " + std::to_string(steps), [=, kind = kind](Arena& a) {
         // What is kept is never negative where it is a mean square.
         const auto kept = [&](const char* name_of_kept, bool wanted) {
@@ -270,11 +281,12 @@ void Suite::backprop(const Shape& s) {
           for (float& value : values) value = static_cast<float>(std::fabs(a.random().normal()));
           return a.values(name_of_kept, s.m, s.n, values);
         };
-        const OptimizerRule rule{kind, 0.1, 0.9, kind == Optimizer::adadelta ? 0.9 : 0.999, 1e-8, 0.01};
+        const OptimizerRule rule{kind, 0.1, 0.9, kind == Optimizer::adadelta ? 0.9 : 0.999, 1e-8, 0.01, decoupled};
         const Mat g = a.normal("g", s.m, s.n), w = a.normal("w", s.m, s.n);
         const int count = optimizer_keeps(kind);
         const Mat first = kept("first", count > 0), second = kept("second", count > 1);
-        return ops::OptimizerStep{rule, g, w, first, second, a.counter("iteration", steps)};
+        const auto rates = scheduled ? a.scalars("rates", {0.3, 0.2, 0.05}) : MatView<double>{};
+        return ops::OptimizerStep{rule, g, w, first, second, a.counter("iteration", steps), rates};
       });
     }
   }

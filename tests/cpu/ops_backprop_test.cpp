@@ -87,6 +87,42 @@ TEST_CASE("optimisers make these steps") {
   }
 }
 
+TEST_CASE("dropout keeps the share that it says, divided by it") {
+  OpBench bench;
+  const std::int64_t rows = 200, cols = 150;
+  const Mat in = bench.zeros(rows, cols), out = bench.zeros(rows, cols), again = bench.zeros(rows, cols),
+            other = bench.zeros(rows, cols);
+  for (std::int64_t i = 0; i < in.size(); ++i) in.data[i] = static_cast<float>(i + 1);
+  const MatView<std::uint32_t> iteration = bench.make<std::uint32_t>(1, 1);
+  *iteration.data = 3;
+  for (const double rate : {0.1, 0.5, 0.9}) {
+    bench.run(ops::Dropout{in, out, iteration, 77, rate, 0});
+    std::int64_t kept = 0, with_neighbour = 0, wrong = 0;
+    for (std::int64_t i = 0; i < in.size(); ++i) {
+      if (out.data[i] == 0.0f) continue;
+      ++kept;
+      with_neighbour += i > 0 && out.data[i - 1] != 0.0f;
+      wrong += static_cast<double>(out.data[i]) != Approx(static_cast<double>(i + 1) / (1.0 - rate)).epsilon(1e-6);
+    }
+    CHECK(wrong == 0);
+    // Binomial: 6 standard deviations, also of the pairs of neighbours.
+    const double n = static_cast<double>(in.size()), keep = 1.0 - rate;
+    CHECK(static_cast<double>(kept) == Approx(n * keep).margin(6.0 * std::sqrt(n * keep * rate)));
+    CHECK(static_cast<double>(with_neighbour) == Approx(n * keep * keep).margin(12.0 * std::sqrt(n * keep * keep)));
+    // The same from any row on: parts of a tensor, and devices, drop the same values.
+    bench.run(
+        ops::Dropout{{in.row(50), rows - 50, cols}, {again.row(50), rows - 50, cols}, iteration, 77, rate, 50 * cols});
+    CHECK(std::equal(out.row(50), out.data + out.size(), again.row(50)));
+    // Another key, or another iteration, drops others.
+    bench.run(ops::Dropout{in, other, iteration, 78, rate, 0});
+    CHECK_FALSE(std::equal(out.data, out.data + out.size(), other.data));
+    ++*iteration.data;
+    bench.run(ops::Dropout{in, other, iteration, 77, rate, 0});
+    CHECK_FALSE(std::equal(out.data, out.data + out.size(), other.data));
+    --*iteration.data;
+  }
+}
+
 TEST_CASE("decays next to 1 are those of double precision") {
   for (const double beta : {0.999, 0.9999, 0.99999, 1.0 - 1e-7}) {
     OpBench bench;

@@ -22,7 +22,7 @@ namespace gamlp::test {
 
 struct Setup {
   std::vector<std::int64_t> widths = {6, 5, 4, 3};
-  std::int64_t nodes = 11;
+  std::int64_t nodes = 11, epochs = 100;
   std::string method = "pdadmm-g";
   AdmmConfig admm;  // resolved, as the others: see setup_of
   BackpropConfig backprop;
@@ -117,6 +117,7 @@ class Training {
     spec_.widths = setup.widths;
     spec_.widths.front() = input.inputs();
     spec_.nodes = setup.nodes;
+    spec_.epochs = setup.epochs;
     spec_.method = method_of(setup);
     spec_.activation = setup.activation;
     spec_.seed = setup.seed;

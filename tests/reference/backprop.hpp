@@ -22,29 +22,41 @@ inline double derivative(const Activation& f, double z) {
   return z > 0.0 ? 1.0 : f.kind == Activation::relu ? 0.0 : f.slope;
 }
 
+// Dropout: what input `column` of layer `layer` (0-based) is multiplied by for a node. Empty: nothing is dropped.
+using Mask = std::function<double(std::size_t layer, Index node, Index column)>;
+
+inline Dense masked(Dense inputs, std::size_t layer, const Mask& mask) {
+  for (Index i = 0; mask && i < inputs.rows; ++i) {
+    for (Index j = 0; j < inputs.cols; ++j) inputs(i, j) *= mask(layer, i, j);
+  }
+  return inputs;
+}
+
 // W x + b of every layer.
-inline std::vector<Dense> linear_outputs(const Mlp& mlp, const Dense& x, const Activation& f) {
+inline std::vector<Dense> linear_outputs(const Mlp& mlp, const Dense& x, const Activation& f, const Mask& mask = {}) {
   std::vector<Dense> all;
   for (std::size_t l = 0; l < mlp.size(); ++l) {
     Layer layer;
     layer.w = mlp[l].w, layer.b = mlp[l].b;
-    layer.p = l == 0 ? x : applied(f, all.back());
+    layer.p = masked(l == 0 ? x : applied(f, all.back()), l, mask);
     all.push_back(linear(layer));
   }
   return all;
 }
 
-inline double mean_loss(const Mlp& mlp, const Dense& x, const std::vector<int>& labels, const Activation& f) {
+inline double mean_loss(const Mlp& mlp, const Dense& x, const std::vector<int>& labels, const Activation& f,
+                        const Mask& mask = {}) {
   State s;
   s.labels = labels;
   s.layers.resize(1);
-  s.layers[0].z = linear_outputs(mlp, x, f).back();
+  s.layers[0].z = linear_outputs(mlp, x, f, mask).back();
   return total_risk(s) / static_cast<double>(labels.size());
 }
 
 // The gradient of mean_loss().
-inline Mlp gradient(const Mlp& mlp, const Dense& x, const std::vector<int>& labels, const Activation& f) {
-  const std::vector<Dense> z = linear_outputs(mlp, x, f);
+inline Mlp gradient(const Mlp& mlp, const Dense& x, const std::vector<int>& labels, const Activation& f,
+                    const Mask& mask = {}) {
+  const std::vector<Dense> z = linear_outputs(mlp, x, f, mask);
   Dense delta = z.back();
   for (Index i = 0; i < delta.rows; ++i) {
     double top = delta(i, 0), sum = 0.0;
@@ -56,10 +68,10 @@ inline Mlp gradient(const Mlp& mlp, const Dense& x, const std::vector<int>& labe
   for (double& value : delta.values) value /= static_cast<double>(x.rows);
   Mlp out(mlp.size());
   for (std::size_t l = mlp.size(); l-- > 0;) {
-    out[l].w = product(transposed(delta), l == 0 ? x : applied(f, z[l - 1]));
+    out[l].w = product(transposed(delta), masked(l == 0 ? x : applied(f, z[l - 1]), l, mask));
     for (const double mean : column_means(delta)) out[l].b.push_back(mean * static_cast<double>(delta.rows));
     if (l == 0) break;
-    delta = product(delta, mlp[l].w);
+    delta = masked(product(delta, mlp[l].w), l, mask);
     for (std::size_t i = 0; i < delta.values.size(); ++i) delta.values[i] *= derivative(f, z[l - 1].values[i]);
   }
   return out;
@@ -77,6 +89,8 @@ inline void each_number(Mlp& mlp, const std::function<void(std::size_t, double&)
 struct OptimizerSettings {
   std::string name;  // "gd", "adadelta", "adagrad", "adam"
   double rate = 0.1, beta1 = 0.9, beta2 = 0.999, rho = 0.9, eps = 1e-8, decay = 0.0;
+  bool decoupled = false;     // AdamW
+  std::vector<double> rates;  // by step; empty: rate
 };
 
 class Optimizer {
@@ -84,11 +98,15 @@ class Optimizer {
   explicit Optimizer(OptimizerSettings settings) : s_(std::move(settings)) {}
 
   void step(Mlp& mlp, Mlp gradient) {
+    if (static_cast<std::size_t>(t_) < s_.rates.size()) s_.rate = s_.rates[static_cast<std::size_t>(t_)];
     ++t_;
     std::vector<double> g;
     each_number(gradient, [&](std::size_t, double& value) { g.push_back(value); });
     first_.resize(g.size()), second_.resize(g.size());
-    each_number(mlp, [&](std::size_t i, double& w) { w -= change(g[i] + s_.decay * w, first_[i], second_[i]); });
+    each_number(mlp, [&](std::size_t i, double& w) {
+      if (s_.decoupled) w -= s_.rate * s_.decay * w;
+      w -= change(g[i] + (s_.decoupled ? 0.0 : s_.decay * w), first_[i], second_[i]);
+    });
   }
 
  private:

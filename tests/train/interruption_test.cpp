@@ -6,17 +6,6 @@
 namespace gamlp::test {
 namespace {
 
-// Trains until `epoch` was about to start; true when that stopped the run.
-TrainResult train_until(const fs::path& run, const Config& config, std::int64_t epoch) {
-  std::atomic<bool> stop{false};
-  TrainOptions options;
-  options.stop = &stop;
-  options.before_iteration = [&](int, std::int64_t at) {
-    if (at >= epoch) stop = true;
-  };
-  return run_in(run, config, options);
-}
-
 TrainResult resume_run(const fs::path& run, const TrainOptions& options = {}) {
   Recorder recorder;
   return resume(RunFolder::open(run), recorder, options);

@@ -1,6 +1,7 @@
 // Small runs for the tests of host/train: a generated graph, a recording reporter, run folders that clean up.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -105,6 +106,17 @@ inline TrainResult run_in(const fs::path& path, const Config& config, const Trai
                           Reporter* reporter = nullptr) {
   Recorder own;
   return train(config, fs::path(), RunFolder::create(path), reporter ? *reporter : own, options);
+}
+
+// Trains until `epoch` was about to start; true when that stopped the run.
+inline TrainResult train_until(const fs::path& run, const Config& config, std::int64_t epoch) {
+  std::atomic<bool> stop{false};
+  TrainOptions options;
+  options.stop = &stop;
+  options.before_iteration = [&](int, std::int64_t at) {
+    if (at >= epoch) stop = true;
+  };
+  return run_in(run, config, options);
 }
 
 inline std::vector<std::string> lines_of(const fs::path& file) {

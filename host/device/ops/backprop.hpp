@@ -32,8 +32,24 @@ struct ActivationGradient {
   void views(auto&& v) const { v("y", y), v("g", g); }
 };
 
+// out ← dropout of in (host/math/dropout.hpp). Where `in` is empty, it is that of out itself. Which values stay depends
+// on `key`, on `iteration`, and on the place of each value in its tensor. `first` is the place of the first value here.
+struct Dropout {
+  static constexpr const char* name = "dropout";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Dropout&) const = default;
+  ConstMat in;
+  Mat out;
+  MatView<const std::uint32_t> iteration;
+  std::uint32_t key = 0;
+  double rate = 0.0;
+  std::int64_t first = 0;
+  void views(auto&& f) const { f("in", in), f("out", out), f("iteration", iteration); }
+};
+
 // Changes w by one step along its gradient g. `first` and `second` hold what the rule keeps of each weight
-// (host/math/optimizer.hpp). They are empty where it keeps nothing. `iteration` counts the steps done so far.
+// (host/math/optimizer.hpp). They are empty where it keeps nothing. `iteration` counts the steps done so far. `rates`
+// has the learning rate of each step (rule_at()); where it is empty, the rule's own holds.
 struct OptimizerStep {
   static constexpr const char* name = "optimizer_step";
   static constexpr Phase phase = Phase::elementwise;
@@ -42,15 +58,16 @@ struct OptimizerStep {
   ConstMat g;
   Mat w, first, second;
   MatView<const std::uint32_t> iteration;
+  MatView<const double> rates = {};
   void views(auto&& f) const {
-    f("g", g), f("w", w), f("first", first), f("second", second), f("iteration", iteration);
+    f("g", g), f("w", w), f("first", first), f("second", second), f("iteration", iteration), f("rates", rates);
   }
 };
 
 // Every op of this file.
 // clang-format off
 #define GAMLP_BACKPROP_OPS(X) \
-  X(SoftmaxGradient) X(ActivationGradient) X(OptimizerStep)
+  X(SoftmaxGradient) X(ActivationGradient) X(Dropout) X(OptimizerStep)
 // clang-format on
 
 }  // namespace gamlp::ops

@@ -12,7 +12,7 @@ namespace gamlp {
 namespace {
 
 // A worker moves about so many floats per value and iteration, and per weight.
-constexpr double kBackpropFloats = 12.0, kWeightFloats = 7.0;
+constexpr double kBackpropFloats = 12.0, kDropoutFloats = 4.0, kWeightFloats = 7.0;
 
 }  // namespace
 
@@ -23,6 +23,15 @@ std::vector<std::string> BackpropMethod::keys() const { return keys_of<BackpropC
 
 std::vector<std::string> BackpropMethod::ignored_keys() const {
   return {"update", "nu", "rho", "exact", "weight_decay", "weight_decay_first", "weight_decay_layers"};
+}
+
+std::vector<std::string> BackpropMethod::problems(const Config&) const {
+  std::vector<std::string> out;
+  if (config_.optimizer.decoupled_weight_decay && optimizer_ != Optimizer::adam) {
+    out.push_back("`method.optimizer.decoupled_weight_decay` is true with `method.name` \"" + name_ +
+                  "\": must be false, only \"adam\" has it (as AdamW)");
+  }
+  return out;
 }
 
 std::vector<std::string> BackpropMethod::warnings(const Config& config) const {
@@ -53,7 +62,12 @@ void BackpropMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
 }
 
 std::string BackpropMethod::text() const {
-  const std::string text = name_ + ", learning rate " + short_number(*config_.optimizer.learning_rate);
+  const OptimizerConfig& o = config_.optimizer;
+  std::string text = name_ + ", learning rate " + short_number(*o.learning_rate);
+  if (o.schedule.kind != ScheduleKind::constant) text += " (" + std::string(name_of(o.schedule.kind)) + ")";
+  if (config_.dropout > 0.0 || config_.input_dropout > 0.0) {
+    text += ", dropout " + short_number(config_.input_dropout) + "/" + short_number(config_.dropout);
+  }
   return *config_.microbatches > 1 ? text + ", " + std::to_string(*config_.microbatches) + " micro-batches" : text;
 }
 
@@ -72,7 +86,8 @@ InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t w
 
 double BackpropMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const {
   const double outputs = static_cast<double>(m);
-  return kBackpropFloats * static_cast<double>(nodes) * outputs + kWeightFloats * outputs * static_cast<double>(n);
+  const double floats = kBackpropFloats + (config_.dropout > 0.0 ? kDropoutFloats : 0.0);
+  return floats * static_cast<double>(nodes) * outputs + kWeightFloats * outputs * static_cast<double>(n);
 }
 
 // Layer 1 needs no gradient of its inputs.
@@ -109,14 +124,14 @@ std::unique_ptr<DeviceInput> BackpropMethod::create_input(Device& device, const 
 
 OptimizerRule BackpropMethod::rule() const {
   const OptimizerConfig& o = config_.optimizer;
-  OptimizerRule rule{optimizer_, *o.learning_rate, o.beta1, o.beta2, *o.eps, o.weight_decay};
+  OptimizerRule rule{optimizer_, *o.learning_rate, o.beta1, o.beta2, *o.eps, o.weight_decay, o.decoupled_weight_decay};
   if (optimizer_ == Optimizer::adadelta) rule.beta1 = rule.beta2 = o.rho;
   return rule;
 }
 
 std::unique_ptr<StageProgram> BackpropMethod::create_program(const DeviceContext& context, const StageSpec& spec,
                                                              int rank, DeviceInput* input) const {
-  return std::make_unique<BackpropProgram>(context, spec, rank, input, rule(), *config_.microbatches);
+  return std::make_unique<BackpropProgram>(context, spec, rank, input, rule(), config_);
 }
 
 std::vector<Calibration> BackpropMethod::calibrations(bool) const {

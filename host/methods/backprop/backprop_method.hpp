@@ -14,8 +14,10 @@ class BackpropMethod final : public Method {
 
   std::vector<std::string> keys() const override;
   std::vector<std::string> ignored_keys() const override;
-  std::vector<std::string> changeable_keys() const override { return {"method.optimizer.learning_rate"}; }
-  std::vector<std::string> problems(const Config&) const override { return {}; }
+  std::vector<std::string> changeable_keys() const override {
+    return {"method.optimizer.learning_rate", "method.optimizer.schedule"};
+  }
+  std::vector<std::string> problems(const Config& config) const override;
   std::vector<std::string> warnings(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;

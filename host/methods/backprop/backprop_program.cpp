@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "host/math/random.hpp"
+#include "host/methods/backprop/learning_rates.hpp"
+
 namespace gamlp {
 namespace {
 
@@ -12,11 +15,21 @@ MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) 
 
 }  // namespace
 
+std::uint32_t dropout_key(std::uint64_t seed, int layer) {
+  return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
+}
+
 BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                                 const OptimizerRule& rule, std::int64_t microbatches)
-    : StageProgram(context, spec, rank, input), rule_(rule) {
+                                 const OptimizerRule& rule, const BackpropConfig& config)
+    : StageProgram(context, spec, rank, input),
+      rule_(rule),
+      rates_host_(learning_rates(config.optimizer, spec.epochs)) {
+  if (!rates_host_.empty()) {
+    rates_memory_ = context_.device->allocate(rates_host_.size() * sizeof(double), "learning rates", MemoryKind::data);
+    rates_ = rates_memory_.view<double>(1, static_cast<std::int64_t>(rates_host_.size()));
+  }
   // Parts begin at multiples of 4 rows, whose views are aligned whatever the width.
-  const std::int64_t v = spec_.nodes, wanted = microbatches;
+  const std::int64_t v = spec_.nodes, wanted = *config.microbatches;
   const auto start = [&](std::int64_t part) { return part == wanted ? v : v * part / wanted / 4 * 4; };
   for (std::int64_t part = 0; part < wanted; ++part) {
     if (start(part + 1) > start(part)) parts_.push_back({start(part), start(part + 1) - start(part)});
@@ -37,6 +50,9 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     l.n = spec_.widths[static_cast<std::size_t>(l.index) - 1];
     l.m = spec_.widths[static_cast<std::size_t>(l.index)];
     l.x = i > 0 ? ConstMat(layers_[i - 1].y) : l.first ? input_->x() : ConstMat(below_);
+    l.dropout = l.first ? config.input_dropout : config.dropout;
+    if (l.dropout > 0.0)
+      l.dropped = allocate(l.x_memory, "inputs after dropout, layer ", l.index, v, l.n, MemoryKind::variables);
     l.w = allocate(l.w_memory, "W", l.index, l.m, l.n, MemoryKind::weights);
     l.b = allocate(l.b_memory, "b", l.index, 1, l.m, MemoryKind::weights);
     l.y = allocate(l.y_memory, "y", l.index, v, l.m, MemoryKind::variables);
@@ -72,6 +88,17 @@ void BackpropProgram::enqueue_start() {
     }
   }
   enqueue(ops::Zero{{reinterpret_cast<std::byte*>(iteration().data), 1, sizeof(std::uint32_t)}});
+  upload_rates();
+}
+
+void BackpropProgram::upload_rates() {
+  if (rates_host_.empty()) return;
+  enqueue(
+      ops::Upload{reinterpret_cast<const std::byte*>(rates_host_.data()), rates_memory_.raw(rates_memory_.bytes())});
+}
+
+void BackpropProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t first) {
+  enqueue(ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, first * l.n});
 }
 
 void BackpropProgram::exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
@@ -130,7 +157,8 @@ void BackpropProgram::forward(int part, std::int64_t epoch) {
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
     const Mat y = rows_of(l.y, first, count);
-    enqueue(ops::Gemm{rows_of(l.x, first, count), l.w, y, false, true});
+    if (l.dropout > 0.0) drop(l, rows_of(l.x, first, count), rows_of(l.dropped, first, count), first);
+    enqueue(ops::Gemm{rows_of(l.used(), first, count), l.w, y, false, true});
     enqueue(ops::Forward{l.b, y, {}, spec_.activation, !l.last});
     if (!l.last) continue;
     const Labels all = labels();
@@ -147,6 +175,7 @@ void BackpropProgram::backward(int part, std::int64_t epoch) {
     context_.compute->label({"backward", l.index, epoch});
     const Mat down = rows_of(i > 0 ? layers_[i - 1].g : down_, first, count);
     enqueue(ops::Gemm{rows_of(ConstMat(l.g), first, count), l.w, down});
+    if (l.dropout > 0.0) drop(l, {}, down, first);
     enqueue(ops::ActivationGradient{rows_of(l.x, first, count), down, spec_.activation});
   }
 }
@@ -156,10 +185,10 @@ void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
   const Gradients& gradients = gradients_[static_cast<std::size_t>(l.index - range_.first) % gradients_.size()];
   const Mat w_gradient = gradients.w.mat(l.m, l.n), b_gradient = gradients.b.mat(1, l.m);
   const float mean = 1.0f / static_cast<float>(spec_.nodes);
-  enqueue(ops::Gemm{l.g, l.x, w_gradient, true, false, mean});
+  enqueue(ops::Gemm{l.g, l.used(), w_gradient, true, false, mean});
   enqueue(ops::ColumnMean{l.g, b_gradient});
-  enqueue(ops::OptimizerStep{rule_, w_gradient, l.w, l.w_kept[0], l.w_kept[1], iteration()});
-  enqueue(ops::OptimizerStep{rule_, b_gradient, l.b, l.b_kept[0], l.b_kept[1], iteration()});
+  enqueue(ops::OptimizerStep{rule_, w_gradient, l.w, l.w_kept[0], l.w_kept[1], iteration(), rates_});
+  enqueue(ops::OptimizerStep{rule_, b_gradient, l.b, l.b_kept[0], l.b_kept[1], iteration(), rates_});
 }
 
 void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {

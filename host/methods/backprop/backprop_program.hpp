@@ -14,18 +14,23 @@
 #include <vector>
 
 #include "host/math/optimizer.hpp"
+#include "host/methods/backprop/backprop_config.hpp"
 #include "host/methods/common/stage_program.hpp"
 
 namespace gamlp {
+
+// The key (host/math/dropout.hpp) of the inputs of a layer (1-based).
+std::uint32_t dropout_key(std::uint64_t seed, int layer);
 
 class BackpropProgram final : public StageProgram {
  public:
   // The scalars of a layer. Only the last layer's loss, Σ cross-entropy, is used.
   static constexpr int kLoss = 0, kScalars = 1;
 
-  // Allocates this device's share. No other call allocates. `input` is null but on the first device.
+  // Allocates this device's share. No other call allocates. `input` is null but on the first device. `config` is
+  // resolved.
   BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                  const OptimizerRule& rule, std::int64_t microbatches);
+                  const OptimizerRule& rule, const BackpropConfig& config);
 
   // The optimiser of a new stage starts anew.
   void enqueue_start() override;
@@ -40,10 +45,13 @@ class BackpropProgram final : public StageProgram {
     int index = 0;
     bool first = false, last = false;
     std::int64_t n = 0, m = 0;
-    Buffer y_memory, g_memory, w_memory, b_memory, w_kept_memory[2], b_kept_memory[2];
+    Buffer x_memory, y_memory, g_memory, w_memory, b_memory, w_kept_memory[2], b_kept_memory[2];
     Mat w, b, y, g;
     Mat w_kept[2], b_kept[2];  // what the optimiser keeps; empty where it keeps fewer
     ConstMat x;                // y of the layer below, or the inputs
+    double dropout = 0.0;      // of x
+    Mat dropped;               // x after dropout; empty without it
+    ConstMat used() const { return dropped.data ? ConstMat(dropped) : x; }
   };
   struct Rows {
     std::int64_t first = 0, count = 0;
@@ -63,11 +71,18 @@ class BackpropProgram final : public StageProgram {
   // pass_down() does the same with gradients, from above and downwards. A number outside of 0 … parts − 1 means none.
   void pass_up(int receive, int send, std::int64_t epoch);
   void pass_down(int receive, int send, std::int64_t epoch);
+  // Enqueues the dropout (ops::Dropout) of rows of the inputs of a layer, or of their gradient, from row `first` on.
+  void drop(const Layer& l, ConstMat in, Mat out, std::int64_t first);
+  void restored() override { upload_rates(); }
+  void upload_rates();
   void forward(int part, std::int64_t epoch);
   void backward(int part, std::int64_t epoch);
   void step(const Layer& l, std::int64_t epoch);
 
   OptimizerRule rule_;
+  std::vector<double> rates_host_;  // by step; empty: the rule's
+  Buffer rates_memory_;
+  MatView<const double> rates_;
   std::vector<Rows> parts_;
   std::vector<Layer> layers_;
   struct Gradients {

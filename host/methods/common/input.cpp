@@ -131,6 +131,12 @@ LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
   return full;
 }
 
+LayerWeights TrainingInput::reduced(LayerWeights layer) const {
+  expects(kind != InputKind::kernel, "weights are not brought into the kernel form");
+  if (kind == InputKind::qr) layer.w = coordinates(std::move(layer.w));
+  return layer;
+}
+
 std::vector<double> TrainingInput::probe() const {
   std::vector<double> values;
   const auto add = [&](const Matrix& x, std::uint64_t which) {

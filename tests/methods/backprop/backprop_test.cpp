@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <set>
 
+#include "host/math/dropout.hpp"
+#include "host/methods/backprop/backprop_program.hpp"
+#include "host/methods/backprop/learning_rates.hpp"
 #include "tests/methods/simulated.hpp"
 #include "tests/support/catch.hpp"
 
@@ -68,19 +71,26 @@ const std::vector<ActivationRule> kActivations = {
 }  // namespace
 
 TEST_CASE("the reference's gradient is that of finite differences") {
-  for (const ActivationRule& rule : kActivations) {
+  // Any factors will do.
+  const reference::Mask some = [](std::size_t l, std::int64_t i, std::int64_t j) {
+    return static_cast<double>((3 * static_cast<std::int64_t>(l) + 5 * i + 7 * j) % 4);
+  };
+  for (const auto& [rule, mask] : {std::pair<ActivationRule, reference::Mask>{kActivations[0], {}},
+                                   {kActivations[1], {}},
+                                   {kActivations[2], {}},
+                                   {kActivations[2], some}}) {
     const Start start = start_of(deep_setup("gd", 1.0, 1));
     const Data data(start);
     const reference::Activation f = reference_of(rule);
     const reference::Mlp mlp = mlp_of(start.network);
-    const std::vector<double> g = numbers(reference::gradient(mlp, data.x, data.labels, f));
+    const std::vector<double> g = numbers(reference::gradient(mlp, data.x, data.labels, f, mask));
     const double h = 1e-6;
     double worst = 0.0;
     for (std::size_t k = 0; k < g.size(); ++k) {
       const auto loss = [&](double change) {
         reference::Mlp moved = mlp;
         reference::each_number(moved, [&](std::size_t i, double& value) { value += i == k ? change : 0.0; });
-        return reference::mean_loss(moved, data.x, data.labels, f);
+        return reference::mean_loss(moved, data.x, data.labels, f, mask);
       };
       worst = std::max(worst, std::fabs((loss(h) - loss(-h)) / (2 * h) - g[k]));
     }
@@ -113,48 +123,88 @@ TEST_CASE("one step of gradient descent follows the reference's gradient, and re
   }
 }
 
-TEST_CASE("every optimiser follows PyTorch's definition") {
-  const int steps = 12;
+namespace {
+
+constexpr int kSteps = 12;
+
+// The method, its weight decay, and what else differs.
+struct Variant {
+  std::string name;
+  double decay = 0.0;
+  bool decoupled = false;
+  ScheduleConfig schedule = {};
+  double dropout = 0.0;
+};
+
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
   for (const std::string& name : kMethods) {
-    for (const double decay : {0.0, 0.05}) {
-      const double rate = name == "adadelta" ? 1.0 : 0.02;
-      Setup s = deep_setup(name, rate, 2);
-      s.activation = kActivations[1];
-      s.backprop.optimizer.weight_decay = decay;
-      const Start start = start_of(s);
-      const Data data(start);
-      const reference::Activation f = reference_of(s.activation);
-      const auto trained = [&](std::uint64_t noise) {
-        reference::OptimizerSettings settings;
-        settings.name = name, settings.rate = rate, settings.decay = decay, settings.eps = *s.backprop.optimizer.eps;
-        reference::Optimizer optimizer(settings);
-        reference::Mlp mlp = mlp_of(start.network);
-        Random random(noise);
-        for (int i = 0; i < steps; ++i) {
-          reference::Mlp g = reference::gradient(mlp, data.x, data.labels, f);
-          // What float32 may do to sums of some 20 terms whose magnitudes are a few times the largest gradient's.
-          std::vector<double> all = numbers(g);
-          const double size = std::max(*std::max_element(all.begin(), all.end()), 1e-3);
-          if (noise > 0) {
-            reference::each_number(g, [&](std::size_t, double& x) { x += 8 * 0x1p-24 * size * random.normal(); });
-          }
-          optimizer.step(mlp, std::move(g));
+    for (const double decay : {0.0, 0.05}) all.push_back({name, decay});
+    all.push_back({name, 0.05, false, {ScheduleKind::cosine, 4, 0.25}});
+    all.push_back({name, 0.0, false, {}, 0.4});
+  }
+  all.push_back({"adam", 0.5, true});
+  all.push_back({"adam", 0.5, true, {ScheduleKind::step, 0, 0.0, 3, 0.5}, 0.2});
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("every optimiser follows PyTorch's definition") {
+  const int steps = kSteps;
+  for (const Variant& v : variants()) {
+    const std::string name = v.name;
+    const double decay = v.decay;
+    const double rate = name == "adadelta" ? 1.0 : 0.02;
+    Setup s = deep_setup(name, rate, 2);
+    s.activation = kActivations[1];
+    s.epochs = steps;
+    s.backprop.optimizer.weight_decay = decay;
+    s.backprop.optimizer.decoupled_weight_decay = v.decoupled;
+    s.backprop.optimizer.schedule = v.schedule;
+    s.backprop.dropout = v.dropout, s.backprop.input_dropout = v.dropout / 2;
+    const Start start = start_of(s);
+    const Data data(start);
+    const reference::Activation f = reference_of(s.activation);
+    const auto trained = [&](std::uint64_t noise) {
+      reference::OptimizerSettings settings;
+      settings.name = name, settings.rate = rate, settings.decay = decay, settings.eps = *s.backprop.optimizer.eps;
+      settings.decoupled = v.decoupled;
+      settings.rates = learning_rates(s.backprop.optimizer, steps);
+      reference::Optimizer optimizer(settings);
+      reference::Mlp mlp = mlp_of(start.network);
+      Random random(noise);
+      for (int i = 0; i < steps; ++i) {
+        const auto step = static_cast<std::uint32_t>(i);
+        const reference::Mask mask = [&](std::size_t l, std::int64_t node, std::int64_t column) {
+          const double share = l == 0 ? v.dropout / 2 : v.dropout;
+          const DropoutRule drop(dropout_key(s.seed, static_cast<int>(l) + 1), step, share);
+          return static_cast<double>(drop(1.0f, static_cast<std::uint32_t>(node * s.widths[l] + column)));
+        };
+        reference::Mlp g = reference::gradient(mlp, data.x, data.labels, f, v.dropout > 0 ? mask : reference::Mask());
+        // What float32 may do to sums of some 20 terms whose magnitudes are a few times the largest gradient's.
+        std::vector<double> all = numbers(g);
+        const double size = std::max(*std::max_element(all.begin(), all.end()), 1e-3);
+        if (noise > 0) {
+          reference::each_number(g, [&](std::size_t, double& x) { x += 8 * 0x1p-24 * size * random.normal(); });
         }
-        return numbers(mlp);
-      };
-      const std::vector<double> exact = trained(0);
-      double allowed = 0x1p-22 * steps;
-      for (const std::uint64_t noise : {1, 2, 3}) {
-        allowed = std::max(allowed, 8.0 * largest_difference(exact, trained(noise)));
+        optimizer.step(mlp, std::move(g));
       }
-      Training training(s, start, 2);
-      training.forward();
-      training.iterate(0, steps);
-      INFO(name << ", weight decay " << decay << ", allowed " << allowed);
-      CHECK(largest_difference(exact, numbers(mlp_of(training.network()))) <= allowed);
-      const double moved = largest_difference(exact, numbers(mlp_of(start.network)));
-      CHECK(allowed < 0.02 * moved);  // the test can tell
+      return numbers(mlp);
+    };
+    const std::vector<double> exact = trained(0);
+    double allowed = 0x1p-22 * steps;
+    for (const std::uint64_t noise : {1, 2, 3}) {
+      allowed = std::max(allowed, 8.0 * largest_difference(exact, trained(noise)));
     }
+    Training training(s, start, 2);
+    training.forward();
+    training.iterate(0, steps);
+    INFO(name << ", weight decay " << decay << (v.decoupled ? " decoupled" : "") << ", dropout " << v.dropout
+              << ", schedule " << std::string(name_of(v.schedule.kind)) << ", allowed " << allowed);
+    CHECK(largest_difference(exact, numbers(mlp_of(training.network()))) <= allowed);
+    const double moved = largest_difference(exact, numbers(mlp_of(start.network)));
+    CHECK(allowed < 0.02 * moved);  // the test can tell
   }
 }
 
@@ -189,6 +239,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("schedules are those of PyTorch") {
+  OptimizerConfig optimizer;
+  optimizer.learning_rate = 0.5;
+  CHECK(learning_rates(optimizer, 10).empty());
+  // LinearLR(start_factor=1/4, total_iters=3).
+  optimizer.schedule.warmup = 3;
+  CHECK(learning_rates(optimizer, 5) == std::vector<double>{0.125, 0.25, 0.375, 0.5, 0.5});
+  // CosineAnnealingLR(T_max=4, eta_min=0.05), after two steps of LinearLR(start_factor=1/3, total_iters=2).
+  optimizer.schedule = {ScheduleKind::cosine, 2, 0.1};
+  const std::vector<double> cosine = {0.5 / 3,
+                                      1.0 / 3,
+                                      0.5,
+                                      0.05 + 0.45 * (1 + std::sqrt(0.5)) / 2,
+                                      0.05 + 0.45 / 2,
+                                      0.05 + 0.45 * (1 - std::sqrt(0.5)) / 2};
+  const std::vector<double> rates = learning_rates(optimizer, 6);
+  REQUIRE(rates.size() == cosine.size());
+  for (std::size_t i = 0; i < rates.size(); ++i) CHECK(rates[i] == Approx(cosine[i]).epsilon(1e-14));
+  // StepLR(step_size=2, gamma=0.5).
+  optimizer.schedule = {ScheduleKind::step, 0, 0.0, 2, 0.5};
+  CHECK(learning_rates(optimizer, 5) == std::vector<double>{0.5, 0.5, 0.25, 0.25, 0.125});
+  // Shorter than its warm-up.
+  optimizer.schedule = {ScheduleKind::cosine, 9, 0.1};
+  CHECK(learning_rates(optimizer, 2) == std::vector<double>{0.05, 0.1});
+}
+
 TEST_CASE("whole powers are those of multiplication") {
   double power = 1.0;
   for (std::uint32_t n = 0; n < 70; ++n, power *= 0.9) CHECK(whole_power(0.9, n) == Approx(power).epsilon(1e-14));
@@ -198,7 +274,10 @@ TEST_CASE("whole powers are those of multiplication") {
 TEST_CASE("any number of workers gives the same bits, and sends what was said") {
   for (const std::string& name : kMethods) {
     for (const std::int64_t microbatches : {1, 3}) {
-      const Setup s = deep_setup(name, 0.05, microbatches);
+      Setup s = deep_setup(name, 0.05, microbatches);
+      s.epochs = 6;
+      s.backprop.dropout = 0.3, s.backprop.input_dropout = 0.1;
+      s.backprop.optimizer.schedule.kind = ScheduleKind::cosine;
       const Start start = start_of(s);
       TrainingState one;
       for (const int workers : {1, 1, 2, 3, 4, 5}) {
@@ -226,7 +305,10 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
 
 TEST_CASE("training goes on from a saved state to the same bits, with other workers too") {
   for (const std::string& name : kMethods) {
-    const Setup s = deep_setup(name, 0.05, 3);
+    Setup s = deep_setup(name, 0.05, 3);
+    s.epochs = 7;
+    s.backprop.dropout = 0.3;
+    s.backprop.optimizer.schedule = {ScheduleKind::step, 1, 0.0, 2, 0.5};
     const Start start = start_of(s);
     Training whole(s, start, 2);
     whole.forward();
@@ -258,7 +340,10 @@ namespace {
 
 std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbatches, FaultyContexts contexts,
                                               std::uint64_t seed = 1) {
-  return fault_of_training(deep_setup("adam", 0.05, microbatches), devices, std::move(contexts), seed);
+  Setup s = deep_setup("adam", 0.05, microbatches);
+  s.backprop.dropout = 0.3, s.backprop.input_dropout = 0.1;
+  s.backprop.optimizer.schedule.kind = ScheduleKind::cosine;
+  return fault_of_training(s, devices, std::move(contexts), seed);
 }
 
 }  // namespace
