@@ -138,7 +138,11 @@ def differences(before, after):
         found.append("metrics.jsonl")
     results = [json.loads((run / "result.json").read_text()) for run in (before, after)]
     for key in ("test_accuracy", "validation_accuracy", "best_epoch", "bytes_sent", "stages", "layers_per_device", "input"):
-        if results[0].get(key) != results[1].get(key):
+        old, new = (result.get(key) for result in results)
+        if key == "stages" and old and new:  # the keys that both builds know
+            old = [{k: v for k, v in stage.items() if k in new[0]} for stage in old]
+            new = [{k: v for k, v in stage.items() if k in old[0]} for stage in new]
+        if old != new:
             found.append(f"result.json: {key}")
     return found, compared
 
@@ -152,13 +156,17 @@ def run(program, arguments, processes=1):
         raise RuntimeError(f"{' '.join(command)} ended with status {done.returncode}:\n{done.stderr[-2000:]}")
 
 
+# Overrides for the second build alone, --after-set.
+AFTER = []
+
+
 def compare(programs, setting, scratch):
     name, config, workers, processes = setting
     file = scratch / "config.json"
     file.write_text(json.dumps({**config, "devices": f"cpu:{workers}" if workers else "cpu"}))
     runs = [scratch / "before", scratch / "after"]
-    for program, folder in zip(programs, runs):
-        run(program, ["train", file, "--run", folder, "--quiet"], processes)
+    for program, folder, overrides in zip(programs, runs, ([], AFTER)):
+        run(program, ["train", file, "--run", folder, "--quiet", *overrides], processes)
     return differences(*runs)
 
 
@@ -181,7 +189,11 @@ def main():
     parser.add_argument("before", type=pathlib.Path)
     parser.add_argument("after", type=pathlib.Path)
     parser.add_argument("--only", default="", help="settings whose name holds this text")
+    parser.add_argument("--after-set", action="append", default=[], metavar="KEY=VALUE",
+                        help="override for the second build, where its default is another: stages.1.start=last")
     arguments = parser.parse_args()
+    for override in arguments.after_set:
+        AFTER.extend(["--set", override])
     programs = [arguments.before.resolve(), arguments.after.resolve()]
     mpi = shutil.which("mpirun") is not None
     settings = matrix()

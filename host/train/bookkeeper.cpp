@@ -7,6 +7,7 @@
 
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/train/selection.hpp"
 
 namespace gamlp {
 
@@ -66,6 +67,13 @@ void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) c
   }
 }
 
+void Bookkeeper::stage_starts(int stage, std::int64_t epoch, const Network& network) {
+  best_ = {};
+  if (stage == 1) return;
+  evaluator_.submit(epoch, problem_.kind(stage), std::make_shared<Network>(network), false);
+  start_awaits_evaluation_ = true;
+}
+
 void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network) {
   record.seconds = seconds();
   record.bytes_sent = bytes_before_ + bytes_sent;
@@ -84,9 +92,10 @@ void Bookkeeper::evaluate_last(std::shared_ptr<Network> network) {
 void Bookkeeper::take_evaluations(bool all) {
   for (;;) {
     while (!unpublished_.empty() && !unpublished_.front().awaits_evaluation) publish();
-    if (unpublished_.empty()) return;
+    if (unpublished_.empty() && !start_awaits_evaluation_) return;
     auto result = evaluator_.next(all);
     if (!result) return;
+    start_awaits_evaluation_ = false;  // it is the first
     std::int64_t stage_epoch = 0;
     for (EpochRecord& record : unpublished_) {
       if (record.epoch != result->epoch) continue;
@@ -94,9 +103,8 @@ void Bookkeeper::take_evaluations(bool all) {
       record.awaits_evaluation = false;
       stage_epoch = record.stage_epoch;
     }
-    // Each stage has best weights of its own. Without validation nodes its latest weights count as the best.
-    const double score = result->accuracies.validation;
-    if (best_.epoch == 0 || !std::isfinite(score) || score > best_.accuracies.validation) {
+    // Each stage has best weights of its own.
+    if (takes_place(best_, result->accuracies.validation, problem_.part_nodes()[1])) {
       best_ = {result->epoch, stage_epoch, result->accuracies, std::move(*result->network)};
     }
   }

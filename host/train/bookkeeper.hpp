@@ -25,12 +25,16 @@ class Bookkeeper {
   Bookkeeper(const Config& config, const Problem& problem, const RunFolder& folder, Reporter& reporter,
              std::unique_ptr<Device> evaluation, bool resident, const Checkpoint* from);
 
-  // A stage that starts anew searches its own best weights. A resumed stage keeps those of the checkpoint.
-  void stage_starts() { best_ = {}; }
+  // A stage that does not go on from a checkpoint searches its own best weights. After the first stage, the weights
+  // that it starts from are the first of them. They are those after `epoch` epochs of the run.
+  void stage_starts(int stage, std::int64_t epoch, const Network& network);
   void stage_ends() { best_of_stages_.push_back(std::move(best_)); }
-  std::int64_t best_stage_epoch() const { return best_.stage_epoch; }  // of the evaluations taken; 0: none
+  // The epoch of the stage with the best of the evaluations taken. Nothing before there is one.
+  std::optional<std::int64_t> best_stage_epoch() const {
+    return best_.epoch > 0 ? std::optional(best_.stage_epoch) : std::nullopt;
+  }
   // The best weights of the stage that has ended last, in its coordinates.
-  const Network& best_of_last_stage() const { return best_of_stages_.back().network; }
+  const BestWeights& best_of_last_stage() const { return best_of_stages_.back(); }
   // Throws DataError when the best weights of the checkpoint are not of the stage's shape.
   void check_best_fits(const Checkpoint& from, const Network& stage) const;
 
@@ -60,8 +64,9 @@ class Bookkeeper {
   const RunFolder& folder_;
   Reporter& reporter_;
   std::int64_t total_epochs_ = 0;
-  std::vector<double> input_probe_;      // as the run began; empty before its first checkpoint
-  std::deque<EpochRecord> unpublished_;  // complete, waiting for their evaluation
+  std::vector<double> input_probe_;       // as the run began; empty before its first checkpoint
+  std::deque<EpochRecord> unpublished_;   // complete, waiting for their evaluation
+  bool start_awaits_evaluation_ = false;  // the weights that the stage starts from
   BestWeights best_;
   std::vector<BestWeights> best_of_stages_;  // of the stages that have ended
   std::string continued_;                    // Checkpoint::continued

@@ -39,9 +39,9 @@ bool converged(const RecentEpochs& recent, const StopConfig& stop) {
          all_below(recent.dual_residuals, *stop.residual) && rests(recent.objectives, *stop.residual);
 }
 
-bool exhausted(std::int64_t done, std::int64_t best, std::int64_t every, const StopConfig& stop) {
+bool exhausted(std::int64_t done, std::optional<std::int64_t> best, std::int64_t every, const StopConfig& stop) {
   const std::int64_t evaluated = (done - 1) - (done - 1) % every;
-  return stop.patience && best > 0 && evaluated - best >= *stop.patience;
+  return stop.patience && best && evaluated - *best >= *stop.patience;
 }
 
 }  // namespace gamlp

@@ -12,6 +12,8 @@
 // The dual residual of ADMM is ρ (q − q'). The p-step goes by q', so its optimality lacks just that.
 #pragma once
 
+#include <optional>
+
 #include "host/config/train.hpp"
 #include "host/store/metrics.hpp"
 
@@ -22,7 +24,7 @@ void add_epoch(RecentEpochs& recent, const EpochRecord& record, const StopConfig
 // By the objective or the residual.
 bool converged(const RecentEpochs& recent, const StopConfig& stop);
 // By patience, when `done` epochs of the stage are over. Evaluation runs beside training: so it goes by the evaluations
-// of the epochs before the last, of which every `every`-th is evaluated, and `best` (0: none) was the best.
-bool exhausted(std::int64_t done, std::int64_t best, std::int64_t every, const StopConfig& stop);
+// of the epochs before the last, of which every `every`-th is evaluated. `best` was the best of them, if there is one.
+bool exhausted(std::int64_t done, std::optional<std::int64_t> best, std::int64_t every, const StopConfig& stop);
 
 }  // namespace gamlp

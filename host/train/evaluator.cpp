@@ -161,11 +161,11 @@ Evaluator::~Evaluator() {
   thread_.join();
 }
 
-void Evaluator::submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network) {
+void Evaluator::submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network, bool downloaded) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return waiting_.size() < kMaxWaiting || failure_; });
   if (failure_) std::rethrow_exception(failure_);
-  waiting_.push_back({kind, {epoch, {}, std::move(network)}});
+  waiting_.push_back({kind, downloaded, {epoch, {}, std::move(network)}});
   changed_.notify_all();
 }
 
@@ -200,7 +200,7 @@ void Evaluator::work() {
     try {
       prepare(job.kind);
       Network& network = *job.result.network;
-      problem_.inputs_of(job.kind).train.to_host_layout(network.front());
+      if (job.downloaded) problem_.inputs_of(job.kind).train.to_host_layout(network.front());
       job.result.accuracies = evaluation_->accuracies(*stream_, problem_, network);
     } catch (...) {
       failure = std::current_exception();

@@ -76,9 +76,10 @@ class Evaluator {
     std::shared_ptr<Network> network;
   };
 
-  // Puts a network into the queue, with layer 1 as StageProgram::enqueue_weights() leaves it in the coordinates `kind`.
-  // The caller must not change it afterwards. The queue holds four at most; a further submit() waits.
-  void submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network);
+  // Puts a network in the coordinates `kind` into the queue. `downloaded`: its layer 1 is as
+  // StageProgram::enqueue_weights() leaves it, and next() returns it in the layout of the host. The caller must not
+  // change the network afterwards. The queue holds four at most; a further submit() waits.
+  void submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network, bool downloaded = true);
   // Returns the oldest finished result, if there is one. next(true) waits for one while evaluations are pending.
   std::optional<Result> next(bool wait);
   double seconds() const;  // spent evaluating
@@ -87,6 +88,7 @@ class Evaluator {
  private:
   struct Job {
     InputKind kind = InputKind::plain;
+    bool downloaded = true;
     Result result;
   };
 

@@ -67,8 +67,9 @@ class Trainer {
   void profile(int rank, std::int64_t epoch);
   void evaluate_last_epoch();
   void checkpoint(int stage, std::int64_t stage_epoch, bool complete);
-  // The weights that stage `stage` starts from, in its coordinates. network_ has the last ones of the stage before.
-  Network next_start(int stage);
+  // The weights that stage `stage` starts from, in its coordinates, and the epoch that they are of. network_ has the
+  // last ones of the stage before.
+  Network next_start(int stage, std::int64_t& epoch);
   bool stop_requested() const { return options_.stop && options_.stop->load(); }
 
   const Config& config_;
@@ -225,10 +226,10 @@ void Trainer::checkpoint(int stage, std::int64_t stage_epoch, bool complete) {
   if (books_ != nullptr) books_->checkpoint(std::move(c), bytes);
 }
 
-Network Trainer::next_start(int stage) {
+Network Trainer::next_start(int stage, std::int64_t& epoch) {
   const StageConfig& config = config_.stages[static_cast<std::size_t>(stage) - 1];
   if (config.start == StageStart::best) {
-    if (books_ != nullptr) network_ = books_->best_of_last_stage();
+    if (books_ != nullptr) network_ = books_->best_of_last_stage().network, epoch = books_->best_of_last_stage().epoch;
     broadcast_weights(group_, network_);
   }
   if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // the device of rank 0 has layer 1
@@ -254,7 +255,8 @@ TrainResult Trainer::run(const Checkpoint* from) {
   // A resumed stage restores its weights over these.
   network_ = runner_.initial(first_stage, seed);
   for (int stage = first_stage; stage <= stage_count(config_); ++stage) {
-    if (stage > first_stage) network_ = next_start(stage);
+    std::int64_t origin = epochs_done_;
+    if (stage > first_stage) network_ = next_start(stage, origin);
     runner_.build(stage, network_);
     if (reporter_ != nullptr) reporter_->stage_begins(stage, runner_.spec().layers(), runner_.spec().ranges);
     const bool restored = from && stage == first_stage;
@@ -264,7 +266,7 @@ TrainResult Trainer::run(const Checkpoint* from) {
     } else {
       runner_.start();
       recent_ = {};
-      if (books_ != nullptr) books_->stage_starts();
+      if (books_ != nullptr) books_->stage_starts(stage, origin, network_);
     }
     if (stage == first_stage && options_.set_up_done) options_.set_up_done();
     if (!run_stage(stage, restored ? done : 0)) {
