@@ -67,7 +67,8 @@ void vary_one_key(const std::string& source) {
     }
     const json& node = *schema_node(path);
     const json type = node.value("type", json());
-    if (node.contains("properties") || type == "array" || name.ends_with("method.weight_decay_layers") || name == "partition") {
+    if (node.contains("properties") || type == "array" || name.ends_with("method.weight_decay_layers") ||
+        name == "partition") {
       continue;
     }
     if (path.size() == 2 && path[0] == "dataset" && name == "dataset.path" && source != "path") continue;

@@ -37,6 +37,17 @@ TEST_CASE("keys that a saved config lacks mean what the program did before it kn
   CHECK(saved_without({"direction", "standardize"}, true).config.dataset.standardize == Standardize::none);
 }
 
+TEST_CASE("stages of a run that is older than their start began with the last weights", "[config]") {
+  nlohmann::json document = to_json(parsed(with_dataset("")));
+  document["stages"][1].erase("start"), document["stages"][2]["start"] = "best";
+  std::vector<std::string> notes;
+  const Config config = parse_saved_config(document.dump(), "run/config.json", notes);
+  CHECK(config.stages[0].start == StageStart::best);
+  CHECK(config.stages[1].start == StageStart::last);
+  CHECK(config.stages[2].start == StageStart::best);
+  CHECK(notes.empty());
+}
+
 TEST_CASE("keys that a saved config has are left alone", "[config]") {
   const Saved saved = saved_without({}, false);
   CHECK(saved.config.dataset.direction == Direction::in);
