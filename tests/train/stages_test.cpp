@@ -116,6 +116,21 @@ TEST_CASE("a run of several methods goes on to the same bits from any of its che
   }
 }
 
+TEST_CASE("a stage of other constants computes with its own, as when the run begins there again") {
+  for (const char* hops : {"2", "12"}) {
+    const ScratchFolder scratch;
+    const Config config =
+        small_config({"method.update=exact", std::string("dataset.hops=") + hops,
+                      R"(stages=[{"layers":3,"epochs":5},{"layers":3,"epochs":5,"method":{"nu":0.5,"rho":0.5}}])"});
+    run_in(scratch / "whole", config);
+    REQUIRE(train_until(scratch / "run", config, 6).interrupted);
+    Recorder recorder;
+    resume(RunFolder::open_to_train(scratch / "run"), recorder);
+    INFO(hops << " hops");
+    CHECK(metrics_of(scratch / "run") == metrics_of(scratch / "whole"));
+  }
+}
+
 TEST_CASE("config.json of a run of several methods repeats it") {
   const ScratchFolder scratch;
   run_in(scratch / "run", small_config(mixed(kCoordinates[3])));
