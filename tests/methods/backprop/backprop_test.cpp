@@ -75,10 +75,11 @@ TEST_CASE("the reference's gradient is that of finite differences") {
   const reference::Mask some = [](std::size_t l, std::int64_t i, std::int64_t j) {
     return static_cast<double>((3 * static_cast<std::int64_t>(l) + 5 * i + 7 * j) % 4);
   };
-  for (const auto& [rule, mask] : {std::pair<ActivationRule, reference::Mask>{kActivations[0], {}},
-                                   {kActivations[1], {}},
-                                   {kActivations[2], {}},
-                                   {kActivations[2], some}}) {
+  const std::pair<ActivationRule, reference::Mask> cases[] = {
+      {kActivations[0], {}}, {kActivations[1], {}}, {kActivations[2], {}}, {kActivations[2], some}};
+  for (const auto& one : cases) {
+    const ActivationRule& rule = one.first;
+    const reference::Mask& mask = one.second;
     const Start start = start_of(deep_setup("gd", 1.0, 1));
     const Data data(start);
     const reference::Activation f = reference_of(rule);
