@@ -98,6 +98,8 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
     std::int64_t epochs = 0;
     for (std::size_t j = i; j < sections.size(); ++j) epochs += sections[j] == &section ? config.stages[j].epochs : 0;
     chosen[&section] = make_method(section, config.exchange)->choose_input(shape, config.model.width, epochs, &why);
+    // Not what follows a stage whose weights these coordinates would not hold.
+    if (i > 0 && !holds(chosen.at(sections[i - 1]), chosen.at(&section))) why.clear();
     note(of);
   }
   // Of no stage, but config.json holds it.
@@ -113,12 +115,13 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
 }
 
 std::string methods_text(const Config& config) {
-  std::vector<std::string> texts;
+  std::string all, last;
   for (int stage = 1; stage <= stage_count(config); ++stage) {
     const std::string text = make_method(config, stage)->text();
-    if (texts.empty() || texts.back() != text) texts.push_back(text);
+    if (text != last) all += (all.empty() ? "" : "; then ") + text;
+    last = text;
   }
-  return joined(texts, "; then ");
+  return all;
 }
 
 StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices) {

@@ -120,6 +120,7 @@ class MeasuredCosts final : public sim::CostModel {
     for (const char* pass : {ops::PReceive::name, ops::QReceive::name}) {
       if (shape.family.starts_with(pass)) return shape.bytes / machine_.copy_bandwidth;
     }
+    if (shape.family == ops::Upload::name) return shape.bytes / machine_.copy_bandwidth;
     throw DataError(machine_.origin + ": seconds: no figures for " + shape.family +
                     "; measure the machine again: gamlp bench --machine FILE");
   }

@@ -23,6 +23,24 @@ Machine with_memory(double bytes, int devices = 8) {
 
 }  // namespace
 
+TEST_CASE("stages of several methods are planned each by its own, on measured workers too") {
+  const std::string own = R"({"name":"adam","dropout":0.5,"optimizer":{"schedule":{"kind":"cosine"}}})";
+  const auto planned = [](const std::string& stages) {
+    const Machine machine = load_machine(std::string(GAMLP_SOURCE_DIR) + "/configs/machines/cpu.json", "");
+    return make_plan(plan_subject(small_config({"devices=auto", "stages=" + stages}), counts_of(400, 300, 3)), machine,
+                     2);
+  };
+  const Plan mixed = planned(R"([{"layers":3,"epochs":5},{"layers":6,"epochs":7,"method":)" + own + "}]");
+  const Plan admm = planned(R"([{"layers":3,"epochs":5}])");
+  REQUIRE(mixed.stages.size() == 2);
+  CHECK(mixed.stages[0].method == "pdadmm-g");
+  CHECK(mixed.stages[1].method == "adam");
+  CHECK(mixed.stages[0].step == admm.stages[0].step);
+  CHECK(mixed.stages[1].step == mixed.forecast.step);
+  CHECK(mixed.forecast.boundary.up == 4 * 400 * small_config().model.width);  // activations in float32
+  CHECK(to_json(mixed)["stages"][1]["method"] == "adam");
+}
+
 TEST_CASE("a plan adds up") {
   const PlanSubject subject = deep();
   const Machine machine = with_memory(1e12);
