@@ -40,7 +40,7 @@ struct Codec {
   __device__ UniformGrid grid_of(const float* of) const {
     return difference ? grid_from_magnitude(of[0], levels) : grid_from_range(of[0], of[1], levels);
   }
-  __device__ std::uint32_t rounding_key() const { return key + (stochastic ? *iteration * 0x85EBCA6Bu : 0u); }
+  __device__ std::uint32_t rounding_key() const { return stochastic ? key_at(key, *iteration) : key; }
 };
 
 inline Codec make_codec(const WireFormat& format, Index n) {

@@ -53,8 +53,7 @@ void Progress::prepared(const Problem& problem, const Config& config, const Chos
   device_names_ = devices.names();
   methods_.clear();
   for (int stage = 1; stage <= stage_count(config); ++stage) methods_.push_back(method_of(config, stage).name);
-  several_methods_ =
-      std::any_of(methods_.begin(), methods_.end(), [&](const auto& one) { return one != methods_.front(); });
+  if (std::equal(methods_.begin() + 1, methods_.end(), methods_.begin())) methods_.clear();
   line(format("%s: %lld nodes, %lld adjacency entries, %lld features, %d classes; %zu train, %zu validation, %zu test",
               problem.dataset_name.c_str(), static_cast<long long>(problem.nodes),
               static_cast<long long>(problem.edges), static_cast<long long>(problem.features), problem.classes,
@@ -69,9 +68,8 @@ void Progress::prepared(const Problem& problem, const Config& config, const Chos
 
 void Progress::stage_begins(int stage, int layers, const std::vector<LayerRange>& ranges) {
   if (quiet_ || json_) return;
-  std::string text =
-      format("stage %d: %d layers%s on", stage, layers,
-             several_methods_ ? (", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",").c_str() : "");
+  const std::string method = methods_.empty() ? "" : ", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",";
+  std::string text = format("stage %d: %d layers%s on", stage, layers, method.c_str());
   for (std::size_t i = 0; i < ranges.size(); ++i) {
     text += format("%s %s (%d–%d)", i == 0 ? "" : ",", device_names_.at(i).c_str(), ranges[i].first, ranges[i].last);
   }

@@ -33,8 +33,7 @@ class Progress final : public Reporter {
   double start_seconds_ = -1;
   std::int64_t start_epoch_ = 0;
   std::vector<std::string> device_names_;
-  std::vector<std::string> methods_;  // by stage
-  bool several_methods_ = false;
+  std::vector<std::string> methods_;  // by stage; empty where all have the same
   Accuracies last_{};
   bool evaluated_ = false;
 };

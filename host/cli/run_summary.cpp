@@ -98,7 +98,7 @@ std::string config_lines(const Config& c) {
                       layers + " layers x " + grouped(c.model.width) + ", " + std::string(name_of(c.model.activation)));
   out += summary_line("epochs", epochs);
   for (int stage = 1; stage <= stage_count(c); ++stage) {
-    if (stage > 1 && &method_of(c, stage) == &method_of(c, stage - 1)) continue;
+    if (stage > 1 && share_method(c, stage, stage - 1)) continue;
     const std::string of = stage > 1 ? "from stage " + std::to_string(stage) + ": " : "";
     for (const auto& [label, text] : make_method(c, stage)->summary()) {
       out += summary_line(label, (label == "method" ? of : "") + text);

@@ -39,6 +39,8 @@ inline const MethodConfig& method_of(const Config& config, int stage) {
   const auto& own = config.stages.at(static_cast<std::size_t>(stage) - 1).method;
   return own ? *own : config.method;
 }
+// Whether one section of the config is the method of both stages.
+inline bool share_method(const Config& config, int a, int b) { return &method_of(config, a) == &method_of(config, b); }
 inline int stage_count(const Config& config) { return static_cast<int>(config.stages.size()); }
 
 }  // namespace gamlp

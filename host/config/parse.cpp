@@ -70,10 +70,11 @@ Config read_config(const json& document, const std::string& source) {
   read_json(canonical, config);
   const json method = canonical.value("method", json::object());
   config.method = read_method(method);
-  for (std::size_t i = 0; i < config.stages.size(); ++i) {
-    if (!canonical.contains("stages") || !canonical.at("stages")[i].contains("method")) continue;
+  const json stages = canonical.value("stages", json::array());
+  for (std::size_t i = 0; i < stages.size(); ++i) {
+    if (!stages[i].contains("method")) continue;
     json merged = method;
-    merged.update(canonical.at("stages")[i].at("method"), true);
+    merged.update(stages[i].at("method"), true);
     config.stages[i].method = read_method(std::move(merged));
   }
   return config;

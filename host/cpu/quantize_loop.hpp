@@ -82,7 +82,7 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, RangeTarget r
   const bool stochastic = q.rounding == Rounding::stochastic;
   float* feedback = q.feedback.data;
   std::byte* packed = message ? message + format.codes_offset(n) : nullptr;
-  const std::uint32_t key = q.key + (stochastic ? *q.iteration.data * 0x85EBCA6Bu : 0u);
+  const std::uint32_t key = stochastic ? key_at(q.key, *q.iteration.data) : q.key;
   // What is coded: the target, plus the error fed back, minus what the receiver holds.
   const auto load = [&](const auto& targets, std::int64_t first, std::int64_t count) {
     targets(first, count, x);

@@ -11,9 +11,7 @@ struct DropoutRule {
   std::uint32_t key;
   float rate, scale;
   GAMLP_HD DropoutRule(std::uint32_t of, std::uint32_t iteration, double share)
-      : key(of + iteration * 0x85EBCA6Bu),
-        rate(static_cast<float>(share)),
-        scale(static_cast<float>(1.0 / (1.0 - share))) {}
+      : key(key_at(of, iteration)), rate(static_cast<float>(share)), scale(static_cast<float>(1.0 / (1.0 - share))) {}
   // `place` counts the tensor's values.
   GAMLP_HD float operator()(float x, std::uint32_t place) const {
     return random_unit(key, place) < rate ? 0.0f : x * scale;

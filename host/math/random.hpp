@@ -31,6 +31,11 @@ GAMLP_HD inline std::uint32_t random_u32(std::uint32_t key, std::uint32_t counte
   return x ^ (x >> 15);
 }
 
+// Returns the key that such a key becomes in one iteration.
+GAMLP_HD inline std::uint32_t key_at(std::uint32_t key, std::uint32_t iteration) {
+  return key + iteration * 0x85EBCA6Bu;
+}
+
 // Uniform in [0, 1), 24 bits.
 GAMLP_HD inline float random_unit(std::uint32_t key, std::uint32_t counter) {
   return static_cast<float>(random_u32(key, counter) >> 8) * 0x1p-24f;

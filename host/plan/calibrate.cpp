@@ -270,11 +270,9 @@ Machine measure_machine(const PlanSubject& subject) {
   // The deepest stage of each method, in each kind of coordinates.
   std::vector<std::pair<Config, Problem>> settings;
   for (int stage = 1; stage <= subject.last(); ++stage) {
-    const bool more =
-        stage < subject.last() &&
-        subject.kinds[static_cast<std::size_t>(stage)] == subject.kinds[static_cast<std::size_t>(stage) - 1] &&
-        &method_of(subject.config, stage + 1) == &method_of(subject.config, stage);
-    if (more) continue;
+    const bool deeper = stage < subject.last() && share_method(subject.config, stage, stage + 1) &&
+                        subject.shape(stage).kind == subject.shape(stage + 1).kind;
+    if (deeper) continue;
     Config config = subject.config;
     config.stages = {subject.config.stages[static_cast<std::size_t>(stage) - 1]};
     config.partition.reset();  // belongs to one number of devices

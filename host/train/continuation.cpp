@@ -85,9 +85,10 @@ void expect_position(const Config& config, const Config& saved, const Checkpoint
     throw ConfigError(name + "stages." + std::to_string(stage) + what);
   };
   if (config.stages.size() <= at) fail(at, ": is missing, but the run has trained it");
+  const json stages_now = to_json(config)["stages"], stages_then = to_json(saved)["stages"];
   for (std::size_t i = 0; i <= at; ++i) {
     const StageConfig &now = config.stages[i], &then = saved.stages[i];
-    expect_same_stage(to_json(config)["stages"][i], to_json(saved)["stages"][i], i,
+    expect_same_stage(stages_now[i], stages_then[i], i,
                       i == at ? make_method(config, from.stage)->changeable_keys() : std::vector<std::string>(), name);
     if (i < at && now.epochs != then.epochs) {
       fail(i, ".epochs: is " + std::to_string(now.epochs) + ", but the stage is behind the run, with " +

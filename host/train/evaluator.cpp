@@ -44,9 +44,10 @@ EvaluationShape evaluation_shape(const Config& config, const TrainingShape& shap
 
 std::vector<EvaluationShape> evaluation_shapes(const Config& config, const Problem& problem, bool resident) {
   std::vector<EvaluationShape> shapes;
-  for (int stage = 1; stage <= stage_count(config); ++stage) {
-    if (stage > 1 && problem.kind(stage) == problem.kind(stage - 1)) continue;
-    shapes.push_back(evaluation_shape(config, problem.shape(stage), problem.part_nodes(), resident));
+  TrainingShape shape = problem.shape(1);
+  for (const LayerInputs& inputs : problem.layer_inputs) {
+    shape.kind = inputs.train.kind;
+    shapes.push_back(evaluation_shape(config, shape, problem.part_nodes(), resident));
   }
   return shapes;
 }

@@ -44,8 +44,8 @@ void StageRunner::build(int stage, const Network& network) {
   run_all([this](int rank) { context(rank).exchange->synchronize(); });
   spec_ = spec_of(stage);
   programs_.clear();
-  const bool same_input = stage_ > 0 && problem_.kind(stage) == problem_.kind(stage_) &&
-                          &method_of(config_, stage) == &method_of(config_, stage_);
+  const bool same_input =
+      stage_ > 0 && problem_.kind(stage) == problem_.kind(stage_) && share_method(config_, stage, stage_);
   if (!same_input) input_.reset();
   stage_ = stage;
   programs_.resize(spec_.ranges.size());

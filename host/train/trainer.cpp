@@ -195,11 +195,11 @@ bool Trainer::run_stage(int stage, std::int64_t done) {
       complete_epoch();
       if (!ended && in_flight_.empty() && (exhausted_ || converged(recent_, stop))) {
         if (reporter_ != nullptr) {
-          reporter_->message("stage " + std::to_string(stage) + (exhausted_ ? " ended" : " converged") + " after " +
-                             std::to_string(epoch) + " epochs" +
-                             (exhausted_ ? ", the last " + std::to_string(*stop.patience) +
-                                               " evaluated without a better validation accuracy"
-                                         : ""));
+          const std::string name = "stage " + std::to_string(stage),
+                            after = " after " + std::to_string(epoch) + " epochs";
+          reporter_->message(exhausted_ ? name + " ended" + after + ", the last " + std::to_string(*stop.patience) +
+                                              " evaluated without a better validation accuracy"
+                                        : name + " converged" + after);
         }
         ended = true;
         evaluate_last_epoch();

@@ -31,7 +31,7 @@ struct StageSpec {
   std::vector<std::int64_t> widths;  // layers + 1: inputs, hidden …, classes
   std::vector<LayerRange> ranges;    // per device
   std::int64_t nodes = 0;
-  std::int64_t epochs = 1;
+  std::int64_t epochs = 1;               // of the stage, which schedules of learning rates go by
   std::shared_ptr<const Method> method;  // resolved
   ActivationRule activation;
   std::uint64_t seed = 0;
