@@ -53,7 +53,12 @@ Config short_config(const std::vector<std::string>& overrides = {}) {
 }  // namespace
 
 TEST_CASE("several processes train to the bits of one", "[threads]") {
-  for (const Coded& coded : trainings()) {
+  std::vector<Coded> cases = trainings();
+  cases.push_back(
+      {"several methods, other coordinates",
+       {"method.update=exact", "dataset.hops=12",
+        R"(stages=[{"layers":2,"epochs":4},{"layers":4,"epochs":5,"method":{"name":"adam","dropout":0.2}}])"}});
+  for (const Coded& coded : cases) {
     const ScratchFolder scratch;
     const std::vector<std::string> common = coded.overrides;
     run_in(scratch / "one", short_config(common));
@@ -83,7 +88,8 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
 }
 
 TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[threads]") {
-  PreparedProblem prepared = prepare_problem(small_config({"devices=cpu"}), 1);
+  const std::vector<std::string> set = {"devices=cpu", "stages.1.method.name=adam"};
+  PreparedProblem prepared = prepare_problem(small_config(set), 1);
   const Config chosen = prepared.config;
   const std::vector<std::int32_t> labels = prepared.problem.train_labels();
   const std::int64_t inputs = prepared.problem.inputs;
@@ -96,10 +102,11 @@ TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[thre
             if (group.rank() == 0) {
               start = {{chosen, std::move(prepared.problem)}, from};
             } else {
-              start.config = small_config({"devices=cpu"});
+              start.config = small_config(set);
             }
             broadcast_start(group, start);
             const bool same = start.config.method.options.json() == chosen.method.options.json() &&
+                              method_of(start.config, 2).options.json() == method_of(chosen, 2).options.json() &&
                               start.config.dataset.standardize == chosen.dataset.standardize &&
                               start.problem.train_labels() == labels && start.problem.inputs == inputs && start.from &&
                               start.from->stage == 2 && start.from->stage_epoch == 7 && start.from->epoch == 11 &&
