@@ -136,16 +136,20 @@ std::string result_table(const nlohmann::ordered_json& r) {
   row("validation accuracy", share(r, "validation_accuracy"));
   row("train accuracy", share(r, "train_accuracy"));
   const bool several = r.contains("layers") && r.contains("stages") && r["stages"].size() > 1;
-  row("best epoch", format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>()) +
-                        (several ? format(", epoch %lld with %lld layers", r["best_stage_epoch"].get<long long>(),
-                                          r["layers"].get<long long>())
-                                 : ""));
+  std::string best = format("%lld of %lld", r["best_epoch"].get<long long>(), r["epochs"].get<long long>());
+  if (several) {
+    const auto epoch = r["best_stage_epoch"].get<long long>(), layers = r["layers"].get<long long>();
+    best += epoch > 0 ? format(", epoch %lld with %lld layers", epoch, layers)
+                      : format(", which the stage of %lld layers started from and did not better", layers);
+  }
+  row("best epoch", best);
   for (std::size_t i = 0; several && i < r["stages"].size(); ++i) {
     const auto& stage = r["stages"][i];
+    const auto epoch = stage["best_stage_epoch"].get<long long>();
     row(i == 0 ? "every stage's best" : "",
         format("%3lld layers%s: ", stage["layers"].get<long long>(), method_of_stage(r, stage).c_str()) +
-            share(stage, "test_accuracy") + " test, " + share(stage, "validation_accuracy") +
-            format(" validation, epoch %lld of the stage", stage["best_stage_epoch"].get<long long>()));
+            share(stage, "test_accuracy") + " test, " + share(stage, "validation_accuracy") + " validation, " +
+            (epoch > 0 ? format("epoch %lld of the stage", epoch) : std::string("as the stage started")));
   }
   row("time", human_seconds(r["seconds"].get<double>()) +
                   format(", %.2f ms per epoch", 1e3 * r["seconds_per_epoch"].get<double>()));
