@@ -141,6 +141,8 @@ std::string result_table(const nlohmann::ordered_json& r) {
     const auto epoch = r["best_stage_epoch"].get<long long>(), layers = r["layers"].get<long long>();
     best += epoch > 0 ? format(", epoch %lld with %lld layers", epoch, layers)
                       : format(", which the stage of %lld layers started from and did not better", layers);
+  } else if (r["best_epoch"] == 0) {
+    best += ", the weights that the run started from and did not better";
   }
   row("best epoch", best);
   for (std::size_t i = 0; several && i < r["stages"].size(); ++i) {

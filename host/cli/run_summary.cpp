@@ -97,6 +97,7 @@ std::string config_lines(const Config& c) {
   out += summary_line("model",
                       layers + " layers x " + grouped(c.model.width) + ", " + std::string(name_of(c.model.activation)));
   out += summary_line("epochs", epochs);
+  if (c.train.from) out += summary_line("starts from", *c.train.from);
   for (int stage = 1; stage <= stage_count(c); ++stage) {
     if (stage > 1 && share_method(c, stage, stage - 1)) continue;
     const std::string of = stage > 1 ? "from stage " + std::to_string(stage) + ": " : "";

@@ -24,20 +24,17 @@ namespace fs = std::filesystem;
 
 namespace {
 
-fs::path weights_file(const RunFolder& folder, int stage) {
+fs::path weights_of_stage(const RunFolder& folder, int stage) {
   const std::string run = folder.path().string();
-  std::error_code error;
-  if (!fs::exists(folder.best_path(), error)) {
-    throw DataError(folder.best_path().string() +
-                    ": no such file: the run is not finished; continue it with: gamlp resume " + run);
-  }
-  if (stage == 0) return folder.best_path();
+  fs::path best = weights_file(run);
+  if (stage == 0) return best;
   const auto stages = static_cast<int>(load_config(folder.config_path()).stages.size());
   if (stage > stages) {
     throw DataError("--stage: found " + std::to_string(stage) + ", expected at most " + std::to_string(stages) +
                     ", the stages of " + run);
   }
   const fs::path file = folder.best_path(stages == 1 ? 0 : stage);  // one stage has no file beside the result's
+  std::error_code error;
   if (!fs::exists(file, error)) {
     throw DataError(file.string() +
                     ": no such file: an older version, which kept no weights of stages, trained the run");
@@ -49,7 +46,7 @@ fs::path weights_file(const RunFolder& folder, int stage) {
 
 SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& other, int stage) {
   const RunFolder folder = RunFolder::open(run);
-  SavedRun saved{run, load_model(weights_file(folder, stage)), {}};
+  SavedRun saved{run, load_model(weights_of_stage(folder, stage)), {}};
   for (const std::string& note : saved.model.notes) std::fprintf(stderr, "gamlp: note: %s\n", note.c_str());
   DatasetConfig& source = saved.model.config.dataset;
   if (other) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <utility>
@@ -103,7 +104,7 @@ int traced(const std::string& path, Progress& progress, ProcessGroup& group, std
 }
 
 struct TrainArguments {
-  std::string config, run, devices, trace, profile;
+  std::string config, run, from, devices, trace, profile;
   std::vector<std::string> overrides;
 };
 
@@ -136,6 +137,7 @@ void add_train(CLI::App& app, Shared& shared) {
       ->add_option("--set", args->overrides, "Override one value, e.g. --set method.rho=1e-3 --set stages.2.epochs=50")
       ->allow_extra_args(false);
   command->add_option("--run", args->run, "Run folder (default: runs/ and the config's name)");
+  command->add_option("--from", args->from, "Start from the weights of a run folder or a .safetensors file");
   command->add_option("--devices", args->devices,
                       "auto, cpu, cpu:N (N workers), cuda:all, or cuda:I,J (GPUs by number)");
   command->add_option("--trace", args->trace, kTraceHelp);
@@ -148,6 +150,9 @@ void add_train(CLI::App& app, Shared& shared) {
     shared.run = [args, &shared] {
       std::vector<std::string> overrides = args->overrides;
       if (!args->devices.empty()) overrides.push_back("devices=" + args->devices);
+      if (!args->from.empty()) {
+        overrides.push_back("train.from=" + nlohmann::json(fs::absolute(args->from).string()).dump());
+      }
       const fs::path path = args->config;
       const bool first = shared.group->rank() == 0;
       Config config;

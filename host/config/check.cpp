@@ -185,6 +185,9 @@ std::vector<std::string> section_problems(const Config& config) {
 
 std::vector<std::string> section_warnings(const Config& config) {
   Lines out;
+  if (config.train.new_head && !config.train.from) {
+    out.push_back("`train.new_head` is true: has no effect without `train.from`, every layer is new then");
+  }
   const SplitConfig& split = config.dataset.split;
   if (split.kind != SplitKind::file && split.index != 0) {
     out.push_back("`dataset.split.index` is " + std::to_string(split.index) +

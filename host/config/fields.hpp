@@ -123,6 +123,8 @@ void fields(T& c, Visit&& visit) {
 template <SectionOf<TrainConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("seed", c.seed);
+  visit("from", c.from);
+  visit("new_head", c.new_head);
   visit("evaluate_every", c.evaluate_every);
   visit("checkpoint_every", c.checkpoint_every);
   visit("stop", c.stop);

@@ -6,7 +6,8 @@ namespace gamlp {
 
 namespace fs = std::filesystem;
 
-fs::path locate_file(const std::string& key, const std::string& file, const fs::path& config_folder) {
+fs::path locate_file(const std::string& key, const std::string& file, const fs::path& config_folder,
+                     const std::string& hint) {
   const fs::path given(file);
   std::error_code ignored;  // an unreadable folder is the same as a missing file here
   if (given.is_absolute()) {
@@ -19,12 +20,12 @@ fs::path locate_file(const std::string& key, const std::string& file, const fs::
   if (fs::exists(here, ignored)) return here;
   throw DataError(file + ": no such file (" + key + "): " +
                   (here != beside ? "neither " + beside.string() + " nor " + here.string() : "not " + beside.string()) +
-                  "; data/README.md says how to get the public datasets");
+                  hint);
 }
 
 void locate_dataset(DatasetConfig& dataset, const fs::path& config_folder) {
   const auto locate = [&](const char* key, std::string& file) {
-    file = locate_file(key, file, config_folder).string();
+    file = locate_file(key, file, config_folder, "; data/README.md says how to get the public datasets").string();
   };
   if (dataset.path) locate("dataset.path", *dataset.path);
   if (dataset.text) {
@@ -32,6 +33,10 @@ void locate_dataset(DatasetConfig& dataset, const fs::path& config_folder) {
     locate("dataset.text.features", dataset.text->features);
     locate("dataset.text.labels", dataset.text->labels);
   }
+}
+
+void locate_start(TrainConfig& train, const fs::path& config_folder) {
+  if (train.from) train.from = locate_file("train.from", *train.from, config_folder).string();
 }
 
 }  // namespace gamlp

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace gamlp {
 
@@ -18,6 +19,8 @@ struct StopConfig {
 enum class Report { last_stage, best_stage };
 struct TrainConfig {
   std::uint64_t seed = 0;
+  std::optional<std::string> from = std::nullopt;  // weights to start from (host/train/warm_start.hpp)
+  bool new_head = false;                           // with `from`: but for the last layer
   std::int64_t evaluate_every = 1;    // epochs between evaluations; the last epoch of a stage is always evaluated
   std::int64_t checkpoint_every = 0;  // epochs between checkpoints, and one at the end; 0: only on a signal
   StopConfig stop;

@@ -106,10 +106,11 @@ void check_has_labels(const Dataset& dataset) {
   if (dataset.classes == 0) throw DataError(dataset.origin + ": labels: no node has a class, expected some that do");
 }
 
-Dataset load_dataset(const DatasetConfig& config) {
+Dataset load_dataset(const DatasetConfig& config, std::span<const std::int32_t> class_ids) {
   Dataset dataset = prepared(config);
   check_has_labels(dataset);
-  if (config.class_ids == ClassIds::compact) compact_classes(dataset);
+  use_class_ids(dataset, class_ids);
+  if (class_ids.empty() && config.class_ids == ClassIds::compact) compact_classes(dataset);
   return dataset;
 }
 

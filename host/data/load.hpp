@@ -67,8 +67,9 @@ void save_npz_dataset(const std::filesystem::path& path, const Dataset& dataset)
 // Returns the dataset that a config asks for. It loads or generates the graph. Then, as configured, it takes or drops
 // weights, symmetrises or directs, drops self-loops, binarises and row-normalises the features, and renumbers the
 // classes. Features are not standardised yet: that needs the split (standardize.hpp). Paths are used as they are: see
-// locate_dataset() of host/config. Throws a DataError where no node has a class.
-Dataset load_dataset(const DatasetConfig& config);
+// locate_dataset() of host/config. Throws a DataError where no node has a class. Where `class_ids` are given, those are
+// the classes, whatever the config says, and ids that are not among them follow (use_class_ids()).
+Dataset load_dataset(const DatasetConfig& config, std::span<const std::int32_t> class_ids = {});
 
 // The same for a trained model. Classes and features become as they were prepared for its training. There may be no
 // labels at all.

@@ -12,6 +12,7 @@
 #include "host/core/files.hpp"
 #include "host/experiment/node.hpp"
 #include "host/methods/load_config.hpp"
+#include "host/store/run_folder.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;
@@ -68,6 +69,10 @@ std::string hash_of(const Job& job, const json& run, FileSums& sums) {
     if (job.missing.empty() && job.run.problem.empty()) sum = crc_of(std::to_string(sums.of(*file)), sum);
     *file = fs::path(*file).filename().string();
   }
+  if (config.train.from && job.missing.empty()) {
+    sum = crc_of(std::to_string(sums.of(weights_file(*config.train.from).string())), sum);
+    config.train.from = "weights";
+  }
   if (job.run.program != JobRun::Program::train) {
     json told = run;
     std::error_code error;
@@ -109,6 +114,7 @@ void locate(Job& job, const Experiment& e, const fs::path& folder) {
   }
   try {
     locate_dataset(job.config.dataset, e.base_folder);
+    locate_start(job.config.train, e.base_folder);
   } catch (const DataError& error) {
     job.missing = error.what() + (folder.empty() ? "" : "; nor is it in " + folder.string());
   }

@@ -74,42 +74,50 @@ std::vector<MethodConfig*> sections_of(Config& config) {
 }
 
 // Whether weights in the coordinates `from` can go on in the coordinates `to` without loss. The span of the inputs
-// holds that of the inputs without their mean, but not the other way round.
+// holds that of the inputs without their mean. The exact update, for which the kernel form is, drops what is not in
+// that span by itself (docs/algorithm.md §5).
 bool holds(InputKind from, InputKind to) {
-  return from == to || to == InputKind::plain || (from == InputKind::kernel && to == InputKind::qr);
+  return from == to || to == InputKind::plain || to == InputKind::kernel ||
+         (from == InputKind::kernel && to == InputKind::qr);
 }
+
+// The coordinates that a method would choose, and why.
+struct ChosenInput {
+  InputKind kind = InputKind::plain;
+  std::string why;
+};
 
 }  // namespace
 
 std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {
-  std::string why;
-  const auto note = [&](const std::string& of) {
+  const std::vector<MethodConfig*> sections = sections_of(config);
+  const auto note = [&](std::size_t stage, std::string& why) {
+    const std::string of = sections[stage] == &config.method ? "" : "stage " + std::to_string(stage + 1) + ": ";
     if (notes != nullptr && !why.empty()) notes->push_back(of + why);
     why.clear();
   };
-  const std::vector<MethodConfig*> sections = sections_of(config);
-  std::map<const MethodConfig*, InputKind> chosen;
+  std::map<const MethodConfig*, ChosenInput> chosen;
+  std::vector<InputKind> kinds;
   for (std::size_t i = 0; i < sections.size(); ++i) {
     MethodConfig& section = *sections[i];
-    if (chosen.contains(&section)) continue;
-    const std::string of = &section == &config.method ? "" : "stage " + std::to_string(i + 1) + ": ";
-    make_method(section, config.exchange)->resolve(section, config.model, shape, &why);
-    note(of);
-    std::int64_t epochs = 0;
-    for (std::size_t j = i; j < sections.size(); ++j) epochs += sections[j] == &section ? config.stages[j].epochs : 0;
-    chosen[&section] = make_method(section, config.exchange)->choose_input(shape, config.model.width, epochs, &why);
-    // Not what follows a stage whose weights these coordinates would not hold.
-    if (i > 0 && !holds(chosen.at(sections[i - 1]), chosen.at(&section))) why.clear();
-    note(of);
+    const auto [place, first] = chosen.try_emplace(&section);
+    ChosenInput& input = place->second;
+    if (first) {
+      std::string why;
+      make_method(section, config.exchange)->resolve(section, config.model, shape, &why);
+      note(i, why);
+      std::int64_t epochs = 0;
+      for (std::size_t j = i; j < sections.size(); ++j) epochs += sections[j] == &section ? config.stages[j].epochs : 0;
+      input.kind = make_method(section, config.exchange)->choose_input(shape, config.model.width, epochs, &input.why);
+    }
+    const bool new_weights = kinds.empty() && !config.train.from;
+    const InputKind before = kinds.empty() ? InputKind::plain : kinds.back();
+    kinds.push_back(new_weights || holds(before, input.kind) ? input.kind : InputKind::plain);
+    if (kinds.back() == input.kind) note(i, input.why);
   }
   // Of no stage, but config.json holds it.
   if (!chosen.contains(&config.method)) {
     make_method(config.method, config.exchange)->resolve(config.method, config.model, shape, nullptr);
-  }
-  std::vector<InputKind> kinds;
-  for (const MethodConfig* section : sections) {
-    const InputKind kind = chosen.at(section);
-    kinds.push_back(kinds.empty() || holds(kinds.back(), kind) ? kind : InputKind::plain);
   }
   return kinds;
 }

@@ -24,9 +24,9 @@ std::vector<std::shared_ptr<const Method>> all_methods();
 
 // Resolves `config.method` and the methods of the stages: it calls their resolve() (method.hpp), so that every null
 // that a method uses becomes the value used. Returns the coordinates in which layer 1 trains in each stage. A stage has
-// those that its method chooses, for the epochs of all stages of this method together. Where they do not hold every
-// weight that the stage before may end with, it has plain ones. `notes` (optional) receives a sentence on each
-// automatic choice. Throws ConfigError when values contradict each other.
+// those that its method chooses, for the epochs of all stages of this method together. Where they would lose some of
+// the weights that it may start from, those of the stage before or of train.from, it has plain ones. `notes` (optional)
+// receives a sentence on each automatic choice. Throws ConfigError when values contradict each other.
 std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape,
                                        std::vector<std::string>* notes = nullptr);
 

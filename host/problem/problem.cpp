@@ -74,16 +74,19 @@ Standardize chosen_standardize(const DatasetConfig& config, const std::string& o
   return chosen;
 }
 
-// The inputs of the three parts in each kind of coordinates that a stage has. A kind that no stage has any more does
-// not come back (resolve_problem()).
+// The inputs of the three parts in each kind of coordinates that a stage has, in the order of their first stages.
 std::vector<LayerInputs> layer_inputs(const std::vector<InputKind>& kinds, std::array<Matrix, 3> x) {
+  std::vector<InputKind> distinct;
+  for (const InputKind kind : kinds) {
+    if (std::find(distinct.begin(), distinct.end(), kind) == distinct.end()) distinct.push_back(kind);
+  }
   std::vector<LayerInputs> all;
-  for (std::size_t i = 0; i < kinds.size(); ++i) {
-    if (i > 0 && kinds[i] == kinds[i - 1]) continue;
-    const bool last = kinds[i] == kinds.back();
-    const auto take = [&](std::size_t part) { return last ? std::move(x[part]) : x[part]; };
+  for (const InputKind kind : distinct) {
+    const auto take = [&, last = kind == distinct.back()](std::size_t part) {
+      return last ? std::move(x[part]) : x[part];
+    };
     LayerInputs& inputs = all.emplace_back();
-    inputs.train = make_training_input(take(0), kinds[i]);
+    inputs.train = make_training_input(take(0), kind);
     for (std::size_t part = 1; part < 3; ++part) inputs.others[part - 1] = inputs.train.coordinates(take(part));
   }
   return all;
@@ -147,12 +150,13 @@ PreparedProblem prepare_problem(const Config& config, int threads) {
   return prepare_problem(config, threads, choose_devices(config));
 }
 
-PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDevices& devices) {
+PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDevices& devices,
+                                const Preparation& trained) {
   PreparedProblem prepared{given, {}};
   Config& config = prepared.config;
   Problem& problem = prepared.problem;
   Stopwatch watch;
-  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(given.dataset); });
+  Dataset dataset = with_room_for("the dataset", [&] { return load_dataset(given.dataset, trained.class_ids); });
   const Split split = make_split(dataset, given.dataset.split);
   check_split_labels(dataset, split);
   problem.notes = dataset.notes;
@@ -160,7 +164,11 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
   problem.scales = summarize_scales(dataset);
   problem.standardized = chosen_standardize(given.dataset, dataset.origin, problem.scales, problem.notes);
   config.dataset.standardize = problem.standardized;
-  measure_features(dataset, split.train, problem.standardized, problem.preparation);
+  if (trained.factor.empty()) {
+    measure_features(dataset, split.train, problem.standardized, problem.preparation);
+  } else {
+    problem.preparation.shift = trained.shift, problem.preparation.factor = trained.factor;
+  }
   standardize(dataset, problem.preparation);
   problem.dataset_name = dataset.name;
   problem.nodes = dataset.nodes();

@@ -70,8 +70,10 @@ struct PreparedProblem {
 // Loads the dataset (paths as they are) and splits it. Makes the choices that `config` leaves to the program and that
 // depend on the data (choose_standardize(), resolve_problem()). A resolved config stays as it is. Then augments the
 // inputs, and reduces them to the stages' coordinates, with `threads` threads. Of CUDA devices the first one augments,
-// or this process's where each has one. Where it fails the CPU augments, and the problem has a note.
-PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices);
+// or this process's where each has one. Where it fails the CPU augments, and the problem has a note. `trained`: what a
+// model to start from took from its data, classes, shift and factor, as far as it has them; the problem takes them over.
+PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices,
+                                const Preparation& trained = {});
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 
 // Returns a warning where training ended near chance. Chance is the accuracy of always naming the largest class of the

@@ -50,7 +50,7 @@ RunFolder RunFolder::open_to_train(const fs::path& path) {
 void RunFolder::discard() {
   std::error_code error;
   remove_temporary_files(path_);
-  for (const fs::path& file : {config_path(), state_path(), metrics_path()}) fs::remove(file, error);
+  for (const fs::path& file : {config_path(), state_path(), metrics_path(), start_path()}) fs::remove(file, error);
   remove_old_checkpoints(checkpoints(), 0);  // of a copy
   lock_.reset();
   fs::remove(checkpoints(), error);  // both only when empty
@@ -129,6 +129,8 @@ void RunFolder::copy_from(const RunFolder& source, std::int64_t epoch) const {
   const fs::path from = checkpoint_path(source.checkpoints(), epoch);
   write_file_atomic(metrics_path(), whole_lines(source.metrics_path(), epoch).text);
   write_file_atomic(checkpoint_path(checkpoints(), epoch), read_file(from));
+  std::error_code none;
+  if (fs::exists(source.start_path(), none)) write_file_atomic(start_path(), read_file(source.start_path()));
   write_file_atomic(config_path(), read_file(source.config_path()));
 }
 
@@ -137,6 +139,15 @@ void RunFolder::withdraw_result() const {
   if (!fs::remove(result_path(), error) && error) {
     throw IoError(result_path().string() + ": cannot remove: " + error.message());
   }
+}
+
+fs::path weights_file(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path;
+  const RunFolder run = RunFolder::open(path);
+  if (fs::exists(run.best_path(), error)) return run.best_path();
+  throw DataError(run.best_path().string() +
+                  ": no such file: the run is not finished; continue it with: gamlp resume " + path.string());
 }
 
 std::optional<nlohmann::json> read_result(const RunFolder& folder) {

@@ -5,6 +5,7 @@
 //   result.json        written at the end
 //   best.safetensors   the result: weights of the best validation accuracy, for the original inputs (W1…, b1…)
 //   best-stage-N.safetensors   the same of stage N, where there are several
+//   start.safetensors  the weights that the run started from, where those are a model's (train.from)
 //   checkpoints/       epoch-NNNNNN.safetensors
 //   lock               who trains here now (host/core/folder_lock.hpp)
 #pragma once
@@ -39,6 +40,7 @@ class RunFolder {
   std::filesystem::path result_path() const { return path_ / "result.json"; }
   // The weights of a stage (1-based). 0: those of the result.
   std::filesystem::path best_path(int stage = 0) const;
+  std::filesystem::path start_path() const { return path_ / "start.safetensors"; }
   std::filesystem::path metrics_path() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path state_path() const { return path_ / "state.json"; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -48,8 +50,8 @@ class RunFolder {
   void discard();
   void unlock() { lock_.reset(); }
 
-  // Copies from another run what is needed to go on apart from it: its config, the checkpoint of `epoch` and the
-  // metrics up to there.
+  // Copies from another run what is needed to go on apart from it: its config, the checkpoint of `epoch`, the metrics up
+  // to there, and the weights that it started from.
   void copy_from(const RunFolder& source, std::int64_t epoch) const;
   // Removes the result, because a finished run goes on. Throws IoError.
   void withdraw_result() const;
@@ -75,6 +77,10 @@ class RunFolder {
   std::filesystem::path path_;
   std::shared_ptr<FolderLock> lock_;
 };
+
+// Returns the file of a model, `path` itself, or the best.safetensors of a run folder. Throws DataError when a folder has
+// none.
+std::filesystem::path weights_file(const std::filesystem::path& path);
 
 // Reads result.json. Returns nothing when there is none. Throws DataError when it is damaged.
 std::optional<nlohmann::json> read_result(const RunFolder& folder);

@@ -69,7 +69,7 @@ void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) c
 
 void Bookkeeper::stage_starts(int stage, std::int64_t epoch, const Network& network) {
   best_ = {};
-  if (stage == 1) return;
+  if (stage == 1 && !config_.train.from) return;  // nobody needs to know how new weights do
   evaluator_.submit(epoch, problem_.kind(stage), std::make_shared<Network>(network), false);
   start_awaits_evaluation_ = true;
 }

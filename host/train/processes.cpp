@@ -193,8 +193,9 @@ void broadcast_config(ProcessGroup& group, Config& config) {
   if (group.rank() != 0) config = parse_config_text(text, "the config of rank 0");
 }
 
-void broadcast_start(ProcessGroup& group, TrainingStart& start) {
-  if (group.size() == 1) return;
+Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
+  Preparation trained = start.trained();
+  if (group.size() == 1) return trained;
   Problem& problem = start.problem;
   Json json;
   if (group.rank() == 0) {
@@ -207,6 +208,7 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
     json["classes"] = problem.classes;
     for (const InputKind kind : problem.stage_kinds) json["kinds"].push_back(static_cast<int>(kind));
     json["nodes"] = problem.train_labels().size();
+    json["trained"] = {trained.class_ids, trained.shift, trained.factor};
     if (start.from) {
       const Checkpoint& c = *start.from;
       json["from"] = {c.stage,
@@ -235,6 +237,8 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
       problem.layer_inputs.emplace_back().train.kind = problem.stage_kinds.back();
     }
     problem.parts[0].labels.resize(json.at("nodes").get<std::size_t>());
+    const Json& took = json.at("trained");
+    trained = {took.at(0).get<std::vector<std::int32_t>>(), numbers_of(took.at(1)), numbers_of(took.at(2))};
     if (json.contains("from")) {
       const Json& from = json.at("from");
       Checkpoint c;
@@ -247,6 +251,7 @@ void broadcast_start(ProcessGroup& group, TrainingStart& start) {
     }
   }
   broadcast(group, bytes_of(problem.parts[0].labels));
+  return trained;
 }
 
 void gather_trace(ProcessGroup& group, TraceLog& trace) {

@@ -13,6 +13,7 @@
 #include "host/methods/common/stage_program.hpp"
 #include "host/problem/problem.hpp"
 #include "host/store/checkpoint.hpp"
+#include "host/train/warm_start.hpp"
 
 namespace gamlp {
 
@@ -43,16 +44,21 @@ std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet);
 std::vector<DeviceTimes> gather_times(ProcessGroup& group, const Fleet& fleet);
 std::vector<MemoryUse> gather_memory(ProcessGroup& group, const Fleet& fleet);
 
-// What a run starts with: the problem, its config with the choices that depend on the data, and where a resumed run
-// stands.
+// What a run starts with: the problem, its config with the choices that depend on the data, where a resumed run stands,
+// and the weights that another run begins with (train.from).
 struct TrainingStart : PreparedProblem {
   std::optional<Checkpoint> from;
+  std::optional<WarmStart> warm;
+
+  // What the problem takes over of the data that the weights were trained on.
+  Preparation trained() const { return warm ? warm->preparation : Preparation(); }
 };
 // Afterwards every process has rank 0's config.
 void broadcast_config(ProcessGroup& group, Config& config);
 // Every process has the same config, except for the choices that rank 0 has made. Afterwards the others have these too.
 // They also have the sizes of the problem, the training labels, and where a resumed run stands (without its tensors).
-void broadcast_start(ProcessGroup& group, TrainingStart& start);
+// Returns rank 0's start.trained().
+Preparation broadcast_start(ProcessGroup& group, TrainingStart& start);
 
 // Afterwards rank 0's timeline has the spans of every device, by rank 0's clock.
 void gather_trace(ProcessGroup& group, TraceLog& trace);

@@ -44,6 +44,7 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
       bytes_per_epoch_all_boundaries(config, static_cast<std::int64_t>(problem.train_labels().size()));
   json["devices"] = f.devices;
   if (!f.continued.empty()) json["continued"] = nlohmann::ordered_json::parse(f.continued);
+  if (config.train.from) json["from"] = *config.train.from;
   json["seed"] = config.train.seed;
   json["version"] = kVersion;
   json["dataset"] = {{"name", problem.dataset_name},

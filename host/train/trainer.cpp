@@ -33,6 +33,15 @@ struct Slot {
   std::shared_ptr<Network> network;  // when the epoch is evaluated
 };
 
+// While it lives, one thread computes this thread's products: their bits may depend on the number.
+class OneThread {
+ public:
+  OneThread() { set_blas_threads(1); }
+  ~OneThread() { set_blas_threads(hardware_threads()); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+};
+
 // Drives the devices of this process through the run. In a run of several processes each has a Trainer, and all do the
 // same steps. What they decide by, they share before (processes.hpp). `books` and `reporter` are null but on rank 0.
 class Trainer {
@@ -54,7 +63,8 @@ class Trainer {
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  TrainResult run(const Checkpoint* from);
+  // Goes on from the checkpoint `from`, or starts with the weights of `warm`, which rank 0 has where train.from is set.
+  TrainResult run(const Checkpoint* from, const WarmStart* warm);
 
  private:
   // Trains a stage after its first `done` epochs. Returns true when it ended, false when a signal asked to stop.
@@ -234,15 +244,14 @@ Network Trainer::next_start(int stage, std::int64_t& epoch) {
   }
   if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // the device of rank 0 has layer 1
     LayerWeights& first = network_.front();
-    set_blas_threads(1);  // the bits of a product may depend on the number
+    const OneThread thread;
     first = books_ != nullptr ? problem_.input(stage).reduced(problem_.input(stage - 1).expanded(first))
                               : LayerWeights{Matrix(first.w.rows(), problem_.shape(stage).input_width()), first.b};
-    set_blas_threads(hardware_threads());
   }
   return grown(network_, static_cast<int>(config.layers), method_of(config_, stage), config_.train.seed);
 }
 
-TrainResult Trainer::run(const Checkpoint* from) {
+TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
   const std::uint64_t seed = config_.train.seed;
   int first_stage = 1;
   std::int64_t done = 0;
@@ -254,6 +263,11 @@ TrainResult Trainer::run(const Checkpoint* from) {
   }
   // A resumed stage restores its weights over these.
   network_ = runner_.initial(first_stage, seed);
+  if (!from && config_.train.from) {
+    const OneThread thread;
+    if (warm != nullptr) network_ = warm_network(*warm, config_, problem_, network_);
+    broadcast_weights(group_, network_);
+  }
   for (int stage = first_stage; stage <= stage_count(config_); ++stage) {
     std::int64_t origin = epochs_done_;
     if (stage > first_stage) network_ = next_start(stage, origin);
@@ -336,6 +350,13 @@ void check_inputs(const RunFolder& folder, const std::vector<double>& begun, con
                    "make them: the result will differ a little from that of an uninterrupted run");
 }
 
+void tell_start(const WarmStart& start, Reporter& reporter) {
+  for (const std::string& note : start.model.notes) reporter.message(note);
+  for (const std::string& warning : start.warnings) reporter.warning(warning);
+  reporter.message("starting from the " + std::to_string(start.model.network.size()) + " layers of " +
+                   start.file.string());
+}
+
 // What only rank 0 brings into a run.
 struct Book {
   const RunFolder& folder;
@@ -365,10 +386,10 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   agree(group, [&] {
     if (book != nullptr) prepare(start, options.create_fleet ? choose_devices(start.config) : devices);
   });
-  broadcast_start(group, start);
+  const Preparation trained = broadcast_start(group, start);
   if (group.size() > 1 && start.config.distributed.dataset == DatasetReading::each_process) {
     agree(group, [&] {
-      if (book == nullptr) start.problem = prepare_problem(start.config, hardware_threads(), devices).problem;
+      if (book == nullptr) start.problem = prepare_problem(start.config, hardware_threads(), devices, trained).problem;
     });
     expect_same_problem(group, start.problem);
   }
@@ -395,7 +416,7 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
     });
     trainer.emplace(start.config, start.problem, std::move(fleet), books ? &*books : nullptr,
                     book != nullptr ? &book->reporter : nullptr, options);
-    result = trainer->run(from);
+    result = trainer->run(from, start.warm ? &*start.warm : nullptr);
   });
   return result;
 }
@@ -418,12 +439,21 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
                   Reporter& reporter, const TrainOptions& options) {
   StateKeeper state(folder);
   const auto begin = [&] {
-    locate_dataset(config.dataset, config_folder);
-    return TrainingStart{{config, {}}, {}};
+    TrainingStart start;
+    start.config = config;
+    locate_dataset(start.config.dataset, config_folder);
+    locate_start(start.config.train, config_folder);
+    if (start.config.train.from) start.warm = load_warm_start(start.config);
+    return start;
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
     if (!devices.note.empty()) reporter.message(devices.note);
-    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices);
+    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices, start.trained());
+    if (start.warm) {
+      expect_fits(*start.warm, start.config, start.problem);
+      tell_start(*start.warm, reporter);
+      write_model(folder.start_path(), start.warm->model, 0);
+    }
     folder.write_config(start.config);
     state.begins();
     reporter.prepared(start.problem, start.config, devices);
@@ -449,10 +479,11 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     }
     if (options.group->size() > 1) fit_devices(start.config, options.group->size());
     locate_dataset(start.config.dataset, folder.path());
+    if (start.config.train.from) start.warm = load_warm_start(start.config, folder.start_path());
     return start;
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
-    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices);
+    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices, start.trained());
     check_inputs(folder, start.from->input_probe, start.problem.input(1), reporter);
     folder.truncate_metrics(start.from->epoch);
     state.begins();

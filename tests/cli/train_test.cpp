@@ -49,6 +49,29 @@ TEST_CASE("the result says which epoch it is of, also where no node validates") 
   check_says(last.out, "best epoch               16 of 16");
 }
 
+TEST_CASE("--from starts from the weights of a run") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  REQUIRE(run(work, {"train", "small.json", "--run", "first", "--quiet"}).status == 0);
+  const Outcome second = run(work, {"train", "small.json", "--run", "second", "--from", "first", "--set",
+                                    R"(stages=[{"layers":4,"epochs":2,"method":{"name":"adam"}}])"});
+  INFO(second.err);
+  REQUIRE(second.status == 0);
+  check_says(second.out, "starting from the 4 layers of " + (work / "first/best.safetensors").string());
+  const auto config = nlohmann::json::parse(file_text(work / "second/config.json"));
+  CHECK(config["train"]["from"] == (work / "first").string());
+  CHECK(fs::is_regular_file(work / "second/start.safetensors"));
+  check_says(run(work, {"info", "second"}).out, "starts from");
+  const auto refused = [&](const char* weights, const char* text) {
+    const Outcome outcome = run(work, {"train", "small.json", "--run", "third", "--from", weights});
+    CHECK(outcome.status == 4);
+    check_says(outcome.err, text);
+    CHECK_FALSE(fs::exists(work / "third"));
+  };
+  refused("absent", "absent: no such file (train.from)");
+  refused("first", "holds 4 layers, expected 2 to the 2");
+}
+
 TEST_CASE("--set and --devices override the config") {
   const WorkFolder work;
   work.write("small.json", small_config());

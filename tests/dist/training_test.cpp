@@ -58,6 +58,10 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
       {"several methods, other coordinates",
        {"method.update=exact", "dataset.hops=12",
         R"(stages=[{"layers":2,"epochs":4},{"layers":4,"epochs":5,"method":{"name":"adam","dropout":0.2}}])"}});
+  const ScratchFolder other_graph;
+  run_in(other_graph / "weights", short_config({"dataset.generate.seed=5", "dataset.standardize=columns"}));
+  cases.push_back({"from the weights of another graph",
+                   {"train.from=" + (other_graph / "weights").string(), R"(stages=[{"layers":4,"epochs":9}])"}});
   for (const Coded& coded : cases) {
     const ScratchFolder scratch;
     const std::vector<std::string> common = coded.overrides;
@@ -100,7 +104,7 @@ TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[thre
   REQUIRE(together(3, [&](ProcessGroup& group) {
             TrainingStart start;
             if (group.rank() == 0) {
-              start = {{chosen, std::move(prepared.problem)}, from};
+              static_cast<PreparedProblem&>(start) = {chosen, std::move(prepared.problem)}, start.from = from;
             } else {
               start.config = small_config(set);
             }

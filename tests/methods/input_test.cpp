@@ -154,6 +154,38 @@ TEST_CASE("layer 1 is reduced only where that is cheaper") {
   CHECK(plain_or_qr({140, 5732, 7}, 100, 600, nullptr) == InputKind::qr);
 }
 
+TEST_CASE("weights of other coordinates give the training nodes the same in qr and kernel") {
+  Random random(17);
+  for (const std::int64_t nodes : {9, 40}) {
+    Matrix x(nodes, 300);
+    for (float& value : x.view().flat()) value = static_cast<float>(1.0 + random.normal());
+    for (std::int64_t j = 0; j < x.cols(); ++j) x(3, j) = x(1, j);  // two nodes alike: K has less than full rank
+    LayerWeights layer{Matrix(7, 300), std::vector<float>(7, 0.25f)};
+    for (float& w : layer.w.view().flat()) w = static_cast<float>(0.2 * random.normal());
+    for (const InputKind kind : {InputKind::plain, InputKind::qr, InputKind::kernel}) {
+      const TrainingInput input = make_training_input(copy_of(x), kind);
+      const LayerWeights part = input.reduced(layer);
+      REQUIRE(part.w.cols() == input.inputs());
+      const LayerWeights back = input.expanded(part), twice = input.expanded(input.reduced(back));
+      const auto outputs = [](const LayerWeights& of, const Matrix& inputs) {
+        return forward({of}, {}, inputs.view());
+      };
+      const Matrix wanted = outputs(layer, x), direct = outputs(part, input.train), whole = outputs(back, x);
+      INFO(input_kind_name(kind) << ", " << nodes << " nodes");
+      double error = 0.0, again = 0.0;
+      for (std::int64_t i = 0; i < wanted.size(); ++i) {
+        error = std::max(error, std::fabs(double(wanted.data()[i]) - double(direct.data()[i])));
+        error = std::max(error, std::fabs(double(wanted.data()[i]) - double(whole.data()[i])));
+      }
+      for (std::int64_t i = 0; i < back.w.size(); ++i) {
+        again = std::max(again, std::fabs(double(back.w.data()[i]) - double(twice.w.data()[i])));
+      }
+      CHECK(error < 1e-3);  // outputs are of size 3.5 · sqrt(2)
+      CHECK(again < 1e-4);  // weights of the span are kept
+    }
+  }
+}
+
 TEST_CASE("of the optimisers only gradient descent trains in reduced coordinates") {
   for (const std::string name : {"gd", "adadelta", "adagrad", "adam"}) {
     Config config;

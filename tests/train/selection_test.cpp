@@ -12,6 +12,7 @@ BestWeights best_of(std::int64_t epoch, std::int64_t stage_epoch, double validat
   BestWeights best;
   best.epoch = epoch, best.stage_epoch = stage_epoch;
   best.accuracies.validation = validation;
+  best.network.resize(1);
   return best;
 }
 

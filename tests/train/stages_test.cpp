@@ -79,8 +79,9 @@ TEST_CASE("a stage has coordinates that hold the weights it starts from") {
   CHECK(kinds({"pdadmm-g exact", "pdadmm-g exact"}, few) == "kk");
   CHECK(kinds({"pdadmm-g exact", "adam"}, few) == "kp");
   CHECK(kinds({"pdadmm-g exact", "gd", "adam"}, few) == "kqp");  // the span of the inputs holds that of centred ones
-  CHECK(kinds({"pdadmm-g gradient", "pdadmm-g exact"}, few) == "qp");
-  CHECK(kinds({"adam", "gd", "pdadmm-g exact"}, few) == "ppp");  // Adam leaves the span
+  CHECK(kinds({"adam", "gd", "pdadmm-g gradient"}, few) == "ppp");  // Adam leaves the span
+  CHECK(kinds({"adam", "pdadmm-g exact", "gd"}, few) == "pkq");     // and the exact update returns to it
+  CHECK(kinds({"pdadmm-g gradient", "pdadmm-g exact", "adam", "pdadmm-g exact"}, few) == "qkpk");
   CHECK(kinds({"pdadmm-g exact", "adam", "gd"}, many) == "ppp");
 }
 

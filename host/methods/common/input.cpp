@@ -1,5 +1,6 @@
 #include "host/methods/common/input.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -24,6 +25,20 @@ std::vector<float> row_mean(const Matrix& x) {
   std::vector<float> mean(sum.size());
   for (std::size_t j = 0; j < sum.size(); ++j) mean[j] = static_cast<float>(sum[j] / static_cast<double>(x.rows()));
   return mean;
+}
+
+Matrix transposed(ConstMat x) {
+  Matrix out(x.cols, x.rows);
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    for (std::int64_t j = 0; j < x.cols; ++j) out(j, i) = x.row(i)[j];
+  }
+  return out;
+}
+
+double dot(const float* x, const std::vector<float>& y) {
+  double sum = 0.0;
+  for (std::size_t j = 0; j < y.size(); ++j) sum += static_cast<double>(x[j]) * static_cast<double>(y[j]);
+  return sum;
 }
 
 }  // namespace
@@ -97,12 +112,7 @@ Matrix TrainingInput::coordinates(Matrix x) const {
 
 void TrainingInput::to_host_layout(LayerWeights& layer) const {
   if (kind != InputKind::kernel) return;
-  const std::int64_t width = layer.w.rows(), nodes = layer.w.cols();
-  Matrix w(width, nodes);
-  for (std::int64_t i = 0; i < nodes; ++i) {
-    for (std::int64_t j = 0; j < width; ++j) w(j, i) = layer.w.data()[i * width + j];
-  }
-  layer.w = std::move(w);
+  layer.w = transposed({layer.w.data(), layer.w.cols(), layer.w.rows()});
 }
 
 // The columns of W = cᵀ x₀ are scaled by the mean squared entry of x₀'s columns, trace(K)/n0.
@@ -121,19 +131,50 @@ LayerWeights TrainingInput::expanded(const LayerWeights& layer) const {
   gemm(layer.w.view(), false, basis.view(), false, full.w.view());
   if (kind == InputKind::kernel) {  // b belongs to centred inputs
     for (std::int64_t i = 0; i < full.w.rows(); ++i) {
-      double shift = 0.0;
-      for (std::int64_t j = 0; j < full.w.cols(); ++j) {
-        shift += static_cast<double>(full.w(i, j)) * static_cast<double>(mean[static_cast<std::size_t>(j)]);
-      }
-      full.b[static_cast<std::size_t>(i)] -= static_cast<float>(shift);
+      full.b[static_cast<std::size_t>(i)] -= static_cast<float>(dot(full.w.row(i), mean));
     }
   }
   return full;
 }
 
+namespace {
+
+// The x with k x = y, as far as the rank of k allows, which is symmetric and positive semidefinite. A small ridge makes
+// it definite; refinement takes the ridge's share out again wherever k is larger.
+Matrix solved(ConstMat k, const Matrix& y) {
+  constexpr int kRefinements = 3;
+  double trace = 0.0;
+  for (std::int64_t i = 0; i < k.rows; ++i) trace += static_cast<double>(k.row(i)[i]);
+  Matrix x(y.rows(), y.cols());
+  if (!(trace > 0.0)) return x;
+  Matrix factor(k.rows, k.cols);
+  for (double share = 1e-5;; share *= 10.0) {
+    std::copy_n(k.data, k.size(), factor.data());
+    for (std::int64_t i = 0; i < k.rows; ++i)
+      factor(i, i) += static_cast<float>(share * trace / static_cast<double>(k.rows));
+    if (cholesky(factor.view())) break;
+    expects(share < 1.0, "a Gram matrix and a ridge as large are positive definite");
+  }
+  for (int i = 0; i <= kRefinements; ++i) {
+    Matrix left = y;
+    if (i > 0) gemm(k, false, x.view(), false, left.view(), -1.0f, 1.0f);
+    cholesky_solve_columns(factor.view(), left.view());
+    for (std::int64_t j = 0; j < x.size(); ++j) x.data()[j] += left.data()[j];
+  }
+  return x;
+}
+
+}  // namespace
+
 LayerWeights TrainingInput::reduced(LayerWeights layer) const {
-  expects(kind != InputKind::kernel, "weights are not brought into the kernel form");
   if (kind == InputKind::qr) layer.w = coordinates(std::move(layer.w));
+  if (kind != InputKind::kernel) return layer;
+  Matrix outputs(basis.rows(), layer.w.rows());  // of the training nodes
+  gemm(basis.view(), false, layer.w.view(), true, outputs.view());
+  for (std::int64_t i = 0; i < layer.w.rows(); ++i) {
+    layer.b[static_cast<std::size_t>(i)] += static_cast<float>(dot(layer.w.row(i), mean));
+  }
+  layer.w = transposed(solved(train.view(), outputs).view());
   return layer;
 }
 

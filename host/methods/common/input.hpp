@@ -50,7 +50,8 @@ struct TrainingInput {
   }
   // Returns layer 1 for the original inputs: its W is outputs × n0.
   LayerWeights expanded(const LayerWeights& layer) const;
-  // The opposite of expanded() for plain and qr. For qr it takes W's part in the span of the training inputs.
+  // The opposite of expanded(). For qr and kernel it takes W's part in the span of the training inputs, which gives the
+  // training nodes what W gives them. For kernel that is as good as float32 lets it, about 1e-4 of the largest output.
   LayerWeights reduced(LayerWeights layer) const;
   // Returns `train`, and for QR also the basis, times a fixed random vector each: V or 2 V numbers. They tell whether
   // a later run has the same inputs, and in the same coordinates. QR of inputs that differ by rounding may choose other
