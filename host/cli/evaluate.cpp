@@ -7,6 +7,7 @@
 
 #include "host/cli/commands.hpp"
 #include "host/cli/saved_run.hpp"
+#include "host/cli/smoothing.hpp"
 #include "host/cli/table.hpp"
 #include "host/config/json_number.hpp"
 #include "host/core/error.hpp"
@@ -28,18 +29,12 @@ struct Evaluation {
   std::array<double, 3> accuracy{};
   std::vector<ClassFigures> test;
   Counts confusion;
+  std::optional<CorrectAndSmooth> smooth;
 };
 
 double ratio(std::int64_t a, std::int64_t b) { return b > 0 ? static_cast<double>(a) / static_cast<double>(b) : NAN; }
 
 double f1(const ClassFigures& c) { return ratio(2 * c.correct, c.nodes + c.predicted); }
-
-std::vector<std::int32_t> labels_of(const Dataset& dataset, const std::vector<std::int32_t>& nodes) {
-  std::vector<std::int32_t> labels;
-  labels.reserve(nodes.size());
-  for (const std::int32_t node : nodes) labels.push_back(dataset.labels[static_cast<std::size_t>(node)]);
-  return labels;
-}
 
 Counts confusion_of(const Matrix& scores, const std::vector<std::int32_t>& labels) {
   const auto classes = static_cast<std::size_t>(scores.cols());
@@ -52,7 +47,7 @@ Counts confusion_of(const Matrix& scores, const std::vector<std::int32_t>& label
   return counts;
 }
 
-Evaluation evaluate_run(const SavedRun& run) {
+Evaluation evaluate_run(const SavedRun& run, const std::optional<std::string>& smooth) {
   check_has_labels(run.dataset);
   if (run.dataset.classes > run.classes()) {
     const std::int32_t unknown = class_id(run.dataset.class_ids, run.dataset.classes - 1);
@@ -65,9 +60,14 @@ Evaluation evaluate_run(const SavedRun& run) {
   check_split_labels(run.dataset, split);
   const std::array<const std::vector<std::int32_t>*, 3> parts = {&split.train, &split.validation, &split.test};
   Evaluation result;
+  Matrix probabilities;
+  if (smooth) {
+    Smoothed all = smoothed(run, *smooth);
+    probabilities = std::move(all.probabilities), result.smooth = all.options;
+  }
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const std::vector<std::int32_t> labels = labels_of(run.dataset, *parts[i]);
-    const Matrix scores = class_scores(run, *parts[i]);
+    const Matrix scores = smooth ? rows_of(probabilities, *parts[i]) : class_scores(run, *parts[i]);
     result.nodes[i] = scores.rows();
     result.accuracy[i] = accuracy_of(scores, labels);
     if (i != 2) continue;
@@ -83,6 +83,10 @@ nlohmann::ordered_json to_json(const SavedRun& run, const Evaluation& e) {
   json["dataset"] = run.dataset.origin;
   for (std::size_t i : {2u, 1u, 0u}) json[std::string(kParts[i]) + "_accuracy"] = number_or_null(e.accuracy[i]);
   for (std::size_t i : {0u, 1u, 2u}) json[std::string(kParts[i]) + "_nodes"] = e.nodes[i];
+  if (e.smooth) {
+    json["smooth"] = {
+        {"correct", e.smooth->correct}, {"smooth", e.smooth->smooth}, {"iterations", e.smooth->iterations}};
+  }
   json["test_per_class"] = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < e.test.size(); ++i) {
     const ClassFigures& c = e.test[i];
@@ -102,6 +106,11 @@ std::string to_text(const SavedRun& run, const Evaluation& e) {
   for (std::size_t i : {2u, 1u, 0u}) {
     out += summary_line(std::string(kParts[i]) + " accuracy",
                         percent_text(e.accuracy[i]) + "  (" + grouped(e.nodes[i]) + " nodes)");
+  }
+  if (e.smooth) {
+    out += summary_line("Correct and Smooth", "correct " + short_number(e.smooth->correct) + ", smooth " +
+                                                  short_number(e.smooth->smooth) + ", " +
+                                                  std::to_string(e.smooth->iterations) + " iterations each");
   }
   if (e.nodes[2] == 0) return out;
   Table classes({"class", "nodes", "predicted", "recall", "precision", "F1"});
@@ -155,7 +164,7 @@ void compare_with_result(const SavedRun& run, const Evaluation& e, int stage) {
 void add_evaluate(CLI::App& app, Shared& shared) {
   struct Arguments {
     std::string run;
-    std::optional<std::string> dataset;
+    std::optional<std::string> dataset, smooth;
     int stage = 0;
   };
   auto args = std::make_shared<Arguments>();
@@ -165,13 +174,14 @@ void add_evaluate(CLI::App& app, Shared& shared) {
   command->add_option("--dataset", args->dataset,
                       "Another graph (.npz) with the same features, split as in the run's config");
   add_stage_option(*command, args->stage);
+  add_smooth_option(*command, args->smooth);
   command->add_flag("--json", shared.json, "One JSON object, confusion matrix included");
   command->footer("Example:  gamlp evaluate runs/quickstart --json");
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
       const SavedRun run = open_saved_run(args->run, args->dataset, args->stage);
-      const Evaluation result = evaluate_run(run);
-      if (!args->dataset) compare_with_result(run, result, args->stage);
+      const Evaluation result = evaluate_run(run, args->smooth);
+      if (!args->dataset && !args->smooth) compare_with_result(run, result, args->stage);
       write_stdout(shared.json ? to_json(run, result).dump() + "\n" : to_text(run, result));
       return 0;
     };

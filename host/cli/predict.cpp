@@ -10,6 +10,7 @@
 
 #include "host/cli/commands.hpp"
 #include "host/cli/saved_run.hpp"
+#include "host/cli/smoothing.hpp"
 #include "host/cli/table.hpp"
 #include "host/config/enums.hpp"
 #include "host/core/error.hpp"
@@ -129,36 +130,26 @@ std::vector<std::int32_t> chosen_nodes(const SavedRun& run, const std::string& c
   return read_ids(choice, nodes);
 }
 
-// exp(score) over its row's sum.
-void softmax_rows(Matrix& scores) {
-  for (std::int64_t i = 0; i < scores.rows(); ++i) {
-    float* row = scores.row(i);
-    const float top = *std::max_element(row, row + scores.cols());
-    double sum = 0;
-    for (std::int64_t c = 0; c < scores.cols(); ++c)
-      sum += std::exp(static_cast<double>(row[c]) - static_cast<double>(top));
-    for (std::int64_t c = 0; c < scores.cols(); ++c) {
-      row[c] = static_cast<float>(std::exp(static_cast<double>(row[c]) - static_cast<double>(top)) / sum);
-    }
-  }
-}
-
 struct Predictions {
   std::vector<std::int32_t> nodes, classes;  // classes by the ids of the training file
   std::vector<std::int32_t> class_ids;       // of each column of probabilities
   Matrix probabilities;
 };
 
-Predictions predict(const SavedRun& run, std::vector<std::int32_t> nodes) {
+Predictions predict(const SavedRun& run, std::vector<std::int32_t> nodes, const std::optional<std::string>& smooth) {
   Predictions p{std::move(nodes), {}, {}, {}};
   for (std::int64_t c = 0; c < run.classes(); ++c) p.class_ids.push_back(run.class_id(c));
-  p.probabilities = class_scores(run, p.nodes);
+  if (smooth) {
+    p.probabilities = rows_of(smoothed(run, *smooth).probabilities, p.nodes);
+  } else {
+    p.probabilities = class_scores(run, p.nodes);
+  }
   for (std::int64_t i = 0; i < p.probabilities.rows(); ++i) {
     const float* row = p.probabilities.row(i);
     const auto best = std::max_element(row, row + p.probabilities.cols()) - row;
     p.classes.push_back(p.class_ids[static_cast<std::size_t>(best)]);
   }
-  softmax_rows(p.probabilities);
+  if (!smooth) to_probabilities(p.probabilities);
   return p;
 }
 
@@ -222,7 +213,7 @@ void write(const Predictions& p, const std::string& output, bool json) {
 void add_predict(CLI::App& app, Shared& shared) {
   struct Arguments {
     std::string run, nodes = "all", output;
-    std::optional<std::string> dataset;
+    std::optional<std::string> dataset, smooth;
     int stage = 0;
   };
   auto args = std::make_shared<Arguments>();
@@ -243,6 +234,7 @@ void add_predict(CLI::App& app, Shared& shared) {
       });
   command->add_option("--dataset", args->dataset, "Another graph (.npz) with the same features");
   add_stage_option(*command, args->stage);
+  add_smooth_option(*command, args->smooth);
   command->add_flag("--json", shared.json, "One JSON object: nodes, classes, probabilities");
   command->footer(
       "Examples:  gamlp predict runs/quickstart --nodes 0,1,2\n"
@@ -250,7 +242,7 @@ void add_predict(CLI::App& app, Shared& shared) {
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
       const SavedRun run = open_saved_run(args->run, args->dataset, args->stage);
-      write(predict(run, chosen_nodes(run, args->nodes)), args->output, shared.json);
+      write(predict(run, chosen_nodes(run, args->nodes), args->smooth), args->output, shared.json);
       return 0;
     };
   });

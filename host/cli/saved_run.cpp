@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
 #include <span>
@@ -91,6 +92,17 @@ Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
     std::copy_n(part.data(), part.size(), scores.row(static_cast<std::int64_t>(first)));
   }
   return scores;
+}
+
+void to_probabilities(Matrix& scores) {
+  for (std::int64_t i = 0; i < scores.rows(); ++i) {
+    float* row = scores.row(i);
+    const double top = static_cast<double>(*std::max_element(row, row + scores.cols()));
+    const auto power = [&](std::int64_t c) { return std::exp(static_cast<double>(row[c]) - top); };
+    double sum = 0;
+    for (std::int64_t c = 0; c < scores.cols(); ++c) sum += power(c);
+    for (std::int64_t c = 0; c < scores.cols(); ++c) row[c] = static_cast<float>(power(c) / sum);
+  }
 }
 
 }  // namespace gamlp::cli

@@ -41,4 +41,7 @@ void add_stage_option(CLI::App& command, int& stage);
 Matrix class_scores(const SavedRun& run, const std::vector<std::int32_t>& nodes,
                     std::size_t chunk_bytes = std::size_t{256} << 20);
 
+// Turns each row of scores into probabilities, exp(score) over its row's sum.
+void to_probabilities(Matrix& scores);
+
 }  // namespace gamlp::cli

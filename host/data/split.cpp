@@ -130,6 +130,13 @@ void check_split_labels(const Dataset& dataset, const Split& split) {
   check(split.test, "test_mask");
 }
 
+std::vector<std::int32_t> labels_of(const Dataset& dataset, const std::vector<std::int32_t>& nodes) {
+  std::vector<std::int32_t> labels;
+  labels.reserve(nodes.size());
+  for (const std::int32_t node : nodes) labels.push_back(dataset.labels[static_cast<std::size_t>(node)]);
+  return labels;
+}
+
 std::vector<std::int32_t> members_of(const std::vector<std::uint8_t>& mask) {
   std::vector<std::int32_t> ids;
   for (std::size_t i = 0; i < mask.size(); ++i) {

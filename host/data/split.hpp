@@ -20,6 +20,9 @@ Split make_split(const Dataset& dataset, const SplitConfig& config);
 // Returns the ids, ascending, at which a mask of one byte per node is not 0.
 std::vector<std::int32_t> members_of(const std::vector<std::uint8_t>& mask);
 
+// Returns the labels of some nodes.
+std::vector<std::int32_t> labels_of(const Dataset& dataset, const std::vector<std::int32_t>& nodes);
+
 // Checks that every node of the split has a class, as training and evaluation need it. Throws a DataError that names a
 // node and its mask.
 void check_split_labels(const Dataset& dataset, const Split& split);

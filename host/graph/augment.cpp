@@ -230,6 +230,16 @@ Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::s
   return Augmenter(propagation, node_features, nodes, options).run();
 }
 
+Matrix propagate(const Csr& propagation, ConstMat x, int threads) {
+  expects(propagation.rows == x.rows && propagation.cols == x.rows, "an operator of this graph");
+  Matrix out(x.rows, x.cols);
+  const DenseBlock block{x.data, x.cols, x.cols};
+  parallel_slices(threads, x.rows, [&](std::int64_t b, std::int64_t e) {
+    for (std::int64_t i = b; i < e; ++i) block.propagate(propagation, i, out.row(i));
+  });
+  return out;
+}
+
 std::size_t augment_workspace_bytes(std::int64_t nodes, std::int64_t features, const AugmentOptions& options) {
   const auto inner = static_cast<std::size_t>(std::max<std::int64_t>(0, options.hops - 2));
   const auto n = static_cast<std::size_t>(nodes);

@@ -25,6 +25,9 @@ struct AugmentOptions {
 Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
                const AugmentOptions& options);
 
+// Returns Ã x for a matrix x with a row per node, N × cols. Sums are as above. `threads` changes no bit of them.
+Matrix propagate(const Csr& propagation, ConstMat x, int threads);
+
 // Returns an upper bound of the memory that augment() allocates beside its result. These are at most two float
 // buffers of N rows × min(column_block, d) columns, two cursors per node, and a list of up to N row ids per inner hop.
 std::size_t augment_workspace_bytes(std::int64_t nodes, std::int64_t features, const AugmentOptions& options);

@@ -197,7 +197,7 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
   for (std::size_t i = 0; i < 3; ++i) {
     EvaluationPart& part = problem.parts[i];
     part.nodes = *ids[i];
-    for (const std::int32_t node : part.nodes) part.labels.push_back(dataset.labels[static_cast<std::size_t>(node)]);
+    part.labels = labels_of(dataset, part.nodes);
     const std::int64_t rows = static_cast<std::int64_t>(part.nodes.size());
     inputs[i] = Matrix(rows, x.cols());
     std::copy_n(x.row(row), rows * x.cols(), inputs[i].data());

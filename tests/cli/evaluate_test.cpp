@@ -170,6 +170,57 @@ TEST_CASE("a model is applied to another graph with the same features") {
   check_says(classes.err, "labels: found class 4, the model of run knows classes 0 to 2");
 }
 
+TEST_CASE("evaluate and predict --smooth pass labels along the edges") {
+  const WorkFolder work;
+  train_small(work);
+  const auto evaluated = [&](const char* smooth) {
+    const Outcome outcome = run(work, {"evaluate", "run", "--json", "--smooth", smooth});
+    INFO(outcome.err);
+    REQUIRE(outcome.status == 0);
+    CHECK(outcome.err.empty());
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto plain = nlohmann::json::parse(run(work, {"evaluate", "run", "--json"}).out);
+  CHECK_FALSE(plain.contains("smooth"));
+  const auto off = evaluated("0,0");
+  CHECK(off["test_accuracy"] == plain["test_accuracy"]);
+  CHECK(off["test_confusion"] == plain["test_confusion"]);
+  const auto strong = evaluated("0.8,0.9"), chosen = evaluated("auto");
+  CHECK(strong["smooth"] == nlohmann::json({{"correct", 0.8}, {"smooth", 0.9}, {"iterations", 50}}));
+  CHECK(strong["test_confusion"] != plain["test_confusion"]);
+  CHECK(strong["train_accuracy"] >= plain["train_accuracy"]);
+  CHECK(chosen["validation_accuracy"] >= plain["validation_accuracy"]);
+  CHECK(chosen["validation_accuracy"] >= strong["validation_accuracy"]);
+  check_says(run(work, {"evaluate", "run", "--smooth", "auto"}).out, "Correct and Smooth");
+
+  // predict says the same of the test nodes, and its rows add up to 1.
+  const Outcome predicted = run(work, {"predict", "run", "--nodes", "test", "--smooth", "0.8,0.9"});
+  REQUIRE(predicted.status == 0);
+  std::vector<std::int64_t> counts(3, 0), expected(3, 0);
+  for (const auto& row : csv_rows(predicted.out)) {
+    ++counts[static_cast<std::size_t>(row[1])];
+    CHECK(std::fabs(row[2] + row[3] + row[4] - 1.0) < 1e-5);
+    CHECK(*std::max_element(row.begin() + 2, row.end()) == row[2 + static_cast<std::size_t>(row[1])]);
+  }
+  for (const auto& row : strong["test_confusion"]) {
+    for (std::size_t c = 0; c < 3; ++c) expected[c] += row[c].get<std::int64_t>();
+  }
+  CHECK(counts == expected);
+
+  for (const char* wrong : {"1", "2,0", "-0.1,0", "0.5,0.5,0.5", "some", "nan,0"}) {
+    INFO(wrong);
+    const Outcome outcome = run(work, {"evaluate", "run", std::string("--smooth=") + wrong});
+    CHECK(outcome.status == 2);
+    check_says(outcome.err, "CORRECT,SMOOTH");
+  }
+  REQUIRE(run(work, {"train", "small.json", "--run", "blind", "--quiet", "--set", "dataset.split.kind=fraction",
+                     "--set", "dataset.split.validation_fraction=0.0001"})
+              .status == 0);
+  const Outcome blind = run(work, {"evaluate", "blind", "--smooth", "auto"});
+  CHECK(blind.status == 4);
+  check_says(blind.err, "no node validates, but --smooth auto chooses by validation accuracy");
+}
+
 TEST_CASE("evaluate and predict say what the weights say") {
   // Features and labels of the test's own, one hop: the scores are those of the saved weights on the features alone.
   const WorkFolder work;

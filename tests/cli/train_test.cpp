@@ -57,7 +57,7 @@ TEST_CASE("--from starts from the weights of a run") {
                                     R"(stages=[{"layers":4,"epochs":2,"method":{"name":"adam"}}])"});
   INFO(second.err);
   REQUIRE(second.status == 0);
-  check_says(second.out, "starting from the 4 layers of " + (work / "first/best.safetensors").string());
+  check_says(second.out, "starting from the 3 layers of " + (work / "first/best.safetensors").string());
   const auto config = nlohmann::json::parse(file_text(work / "second/config.json"));
   CHECK(config["train"]["from"] == (work / "first").string());
   CHECK(fs::is_regular_file(work / "second/start.safetensors"));
@@ -69,7 +69,7 @@ TEST_CASE("--from starts from the weights of a run") {
     CHECK_FALSE(fs::exists(work / "third"));
   };
   refused("absent", "absent: no such file (train.from)");
-  refused("first", "holds 4 layers, expected 2 to the 2");
+  refused("first", "holds 3 layers, expected 2 to the 2");
 }
 
 TEST_CASE("--set and --devices override the config") {
