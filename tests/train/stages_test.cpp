@@ -61,8 +61,9 @@ TEST_CASE("a stage starts from the best weights of the one before, or from its l
 
 TEST_CASE("a stage has coordinates that hold the weights it starts from") {
   const ProblemShape few{100, 1000, 5}, many{5000, 1000, 5};
-  const auto kinds = [](const std::vector<std::string>& methods, const ProblemShape& shape) {
+  const auto kinds = [](const std::vector<std::string>& methods, const ProblemShape& shape, bool warm = false) {
     Config config = small_config({});
+    if (warm) config.train.from = "weights.safetensors";
     config.stages.clear();
     for (const std::string& method : methods) {
       StageConfig stage{3, 100};
@@ -78,11 +79,13 @@ TEST_CASE("a stage has coordinates that hold the weights it starts from") {
   };
   CHECK(kinds({"pdadmm-g exact", "pdadmm-g exact"}, few) == "kk");
   CHECK(kinds({"pdadmm-g exact", "adam"}, few) == "kp");
-  CHECK(kinds({"pdadmm-g exact", "gd", "adam"}, few) == "kqp");  // the span of the inputs holds that of centred ones
+  CHECK(kinds({"pdadmm-g exact", "gd", "adam"}, few) == "kqp");     // the span of the inputs holds that of centred ones
   CHECK(kinds({"adam", "gd", "pdadmm-g gradient"}, few) == "ppp");  // Adam leaves the span
   CHECK(kinds({"adam", "pdadmm-g exact", "gd"}, few) == "pkq");     // and the exact update returns to it
   CHECK(kinds({"pdadmm-g gradient", "pdadmm-g exact", "adam", "pdadmm-g exact"}, few) == "qkpk");
   CHECK(kinds({"pdadmm-g exact", "adam", "gd"}, many) == "ppp");
+  CHECK(kinds({"gd", "pdadmm-g gradient"}, few, true) == "pp");  // weights of other data are not in the span
+  CHECK(kinds({"pdadmm-g exact", "gd"}, few, true) == "kq");
 }
 
 TEST_CASE("a run of several methods has the same bits on any number of workers") {

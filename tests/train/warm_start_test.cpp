@@ -133,6 +133,10 @@ TEST_CASE("a new graph's labels mean the classes of the weights, and a new head 
   CHECK(load_model(scratch / "fewer/best.safetensors").preparation.class_ids == std::vector<std::int32_t>{7, 11, 19});
   run_in(scratch / "same", small_config(joined(from(scratch / "first", kStill), {three})));
   CHECK(of(json_of(scratch / "same/result.json")) == expected);
+  // Likewise where the ids are 0, 1, …, and the new graph has only some of them.
+  run_in(scratch / "plain", small_config({relabelled({0, 1, 2, 1}, "plain.npz")}));
+  run_in(scratch / "gap", small_config(joined(from(scratch / "plain", kStill), {relabelled({0, 2, 2, 2}, "gap.npz")})));
+  CHECK(load_model(scratch / "gap/best.safetensors").network.back().w.rows() == 3);
   // Ids that the weights do not know.
   const std::string others = relabelled({7, 11, 19, 23}, "others.npz");
   CHECK(says(error_of(small_config(joined(from(scratch / "first", kStill), {others}))),
