@@ -86,7 +86,9 @@ std::string progress_lines(const RunSummary& s) {
 std::string config_lines(const Config& c) {
   std::string out = summary_line("dataset", dataset_text(c.dataset));
   out += summary_line(
-      "inputs", std::to_string(c.dataset.hops) + " hops, " + std::string(name_of(c.dataset.propagation)) + " operator");
+      "inputs", std::to_string(c.dataset.hops) + " hops" +
+                    (c.dataset.hop_growth == 1.0 ? "" : " growing by " + short_number(c.dataset.hop_growth)) + ", " +
+                    std::string(name_of(c.dataset.propagation)) + " operator");
   out += summary_line("split", split_text(c.dataset.split));
   std::string layers, epochs;
   for (const StageConfig& stage : c.stages) {

@@ -60,7 +60,8 @@ struct DatasetConfig {
   bool row_normalize = false;              // each node's features divided by their L1 norm
   std::optional<Standardize> standardize;  // null: by the features (host/data/standardize.hpp)
   ClassIds class_ids = ClassIds::compact;
-  std::int64_t hops = 4;                                             // K: inputs are [H, ÃH, …, Ã^{K-1}H]
+  double hop_growth = 1.0;  // weight of block k of the inputs ∝ hop_growth^k (hop_weights() in host/graph/augment.hpp)
+  std::int64_t hops = 4;    // K: inputs are [H, ÃH, …, Ã^{K-1}H]
   PropagationOperator propagation = PropagationOperator::symmetric;  // JSON key "operator"
   SplitConfig split;
 };

@@ -53,6 +53,7 @@ void fields(T& c, Visit&& visit) {
   visit("standardize", c.standardize);
   visit("class_ids", c.class_ids);
   visit("hops", c.hops);
+  visit("hop_growth", c.hop_growth);
   visit("operator", c.propagation);
   visit("split", c.split);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <thread>
@@ -228,6 +229,31 @@ Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::s
   expects(node_features.features() >= 1, "at least one feature");
   for (const std::int32_t i : nodes) expects(i >= 0 && i < propagation.rows, "node ids within the graph");
   return Augmenter(propagation, node_features, nodes, options).run();
+}
+
+std::vector<float> hop_weights(std::int64_t hops, double growth) {
+  std::vector<double> logs;  // relative to the largest, so that no power overflows
+  for (std::int64_t k = 0; k < hops; ++k) {
+    logs.push_back(std::log(growth) * static_cast<double>(growth > 1.0 ? k - (hops - 1) : k));
+  }
+  double squares = 0.0;
+  for (const double log : logs) squares += std::exp(2.0 * log);
+  const double scale = std::sqrt(static_cast<double>(hops) / squares);
+  std::vector<float> weights;
+  for (const double log : logs) weights.push_back(static_cast<float>(std::max(scale * std::exp(log), 1e-30)));
+  return weights;
+}
+
+void scale_hops(Matrix& x, const std::vector<float>& weights) {
+  const auto hops = static_cast<std::int64_t>(weights.size());
+  expects(hops > 0 && x.cols() % hops == 0, "a block of columns for every weight");
+  const std::int64_t width = x.cols() / hops;
+  for (std::int64_t i = 0; i < x.rows(); ++i) {
+    for (std::int64_t k = 0; k < hops; ++k) {
+      float* block = x.row(i) + k * width;
+      for (std::int64_t j = 0; j < width; ++j) block[j] *= weights[static_cast<std::size_t>(k)];
+    }
+  }
 }
 
 Matrix propagate(const Csr& propagation, ConstMat x, int threads) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "host/core/matrix.hpp"
 #include "host/graph/csr.hpp"
@@ -24,6 +25,13 @@ struct AugmentOptions {
 // augment_workspace_bytes(). A row of an inner hop is computed only if a wanted row needs it.
 Matrix augment(const Csr& propagation, const NodeFeatures& node_features, std::span<const std::int32_t> nodes,
                const AugmentOptions& options);
+
+// Returns the K weights of the blocks of X, proportional to growth^k, with 1 as the mean of their squares. `growth` is
+// above 0. Every weight is at least 1e-30.
+std::vector<float> hop_weights(std::int64_t hops, double growth);
+
+// Multiplies block k of the columns of x, which are weights.size() blocks of equal width, by weights[k].
+void scale_hops(Matrix& x, const std::vector<float>& weights);
 
 // Returns Ã x for a matrix x with a row per node, N × cols. Sums are as above. `threads` changes no bit of them.
 Matrix propagate(const Csr& propagation, ConstMat x, int threads);

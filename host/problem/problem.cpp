@@ -101,6 +101,18 @@ const LayerInputs& Problem::inputs_of(InputKind kind) const {
   return *found;
 }
 
+LayerWeights Problem::unweighted(LayerWeights first) const {
+  if (!hop_weights.empty()) scale_hops(first.w, hop_weights);
+  return first;
+}
+
+LayerWeights Problem::weighted(LayerWeights first) const {
+  std::vector<float> inverse;
+  for (const float weight : hop_weights) inverse.push_back(1.0f / weight);
+  if (!inverse.empty()) scale_hops(first.w, inverse);
+  return first;
+}
+
 std::optional<std::string> chance_warning(const Problem& problem, double train_accuracy) {
   const std::vector<std::int32_t>& labels = problem.train_labels();
   std::vector<std::int64_t> nodes(static_cast<std::size_t>(problem.classes), 0);
@@ -189,6 +201,10 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
   Matrix x = with_room_for(
       "the augmented inputs, " + std::to_string(all.size()) + " nodes × " + std::to_string(problem.inputs) + " values",
       [&] { return augmented_inputs(config, dataset, all, threads, devices, problem.notes); });
+  if (given.dataset.hop_growth != 1.0) {
+    problem.hop_weights = hop_weights(given.dataset.hops, given.dataset.hop_growth);
+    scale_hops(x, problem.hop_weights);
+  }
   problem.augment_seconds = watch.lap();
 
   set_blas_threads(threads);

@@ -41,11 +41,15 @@ struct Problem {
   std::vector<LayerInputs> layer_inputs;
   std::array<EvaluationPart, 3> parts;  // train, validation, test
   Preparation preparation;              // of the data, which the run keeps for evaluate and predict
+  std::vector<float> hop_weights;       // of the blocks of the inputs (dataset.hop_growth); empty: all are 1
   ScaleSummary scales;                  // before features were standardised; empty where another process read them
   Standardize standardized = Standardize::none;
   std::vector<std::string> notes;  // what was chosen automatically, for the log
   double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
 
+  // Turns layer 1 of inputs that have their hops' weights into that of inputs without them; and back.
+  LayerWeights unweighted(LayerWeights first) const;
+  LayerWeights weighted(LayerWeights first) const;
   // Stages count from 1.
   InputKind kind(int stage) const { return stage_kinds.at(static_cast<std::size_t>(stage) - 1); }
   const LayerInputs& inputs_of(InputKind kind) const;
@@ -71,7 +75,8 @@ struct PreparedProblem {
 // depend on the data (choose_standardize(), resolve_problem()). A resolved config stays as it is. Then augments the
 // inputs, and reduces them to the stages' coordinates, with `threads` threads. Of CUDA devices the first one augments,
 // or this process's where each has one. Where it fails the CPU augments, and the problem has a note. `trained`: what a
-// model to start from took from its data, classes, shift and factor, as far as it has them; the problem takes them over.
+// model to start from took from its data, classes, shift and factor, as far as it has them; the problem takes them
+// over.
 PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices,
                                 const Preparation& trained = {});
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config

@@ -169,7 +169,7 @@ void Bookkeeper::write_weights(std::size_t reported) const {
   for (std::size_t i = 0; i < best_of_stages_.size(); ++i) {
     const BestWeights& best = best_of_stages_[i];
     Network network = best.network;
-    network.front() = problem_.input(static_cast<int>(i) + 1).expanded(network.front());
+    network.front() = problem_.unweighted(problem_.input(static_cast<int>(i) + 1).expanded(network.front()));
     const auto write = [&](int stage) {
       folder_.write_best(network, config_, best.epoch, problem_.preparation, stage);
     };

@@ -95,7 +95,7 @@ void expect_fits(const WarmStart& start, const Config& config, const Problem& pr
 Network warm_network(const WarmStart& start, const Config& config, const Problem& problem, const Network& fresh) {
   Network network = start.model.network;
   if (config.train.new_head) network.back() = fresh.back();
-  network.front() = problem.input(1).reduced(std::move(network.front()));
+  network.front() = problem.input(1).reduced(problem.weighted(std::move(network.front())));
   return grown(network, static_cast<int>(config.stages.front().layers), method_of(config, 1), config.train.seed);
 }
 

@@ -142,3 +142,26 @@ TEST_CASE("the stated workspace grows with the block, not with all features") {
   CHECK(wide >= 2 * 1000 * 256 * sizeof(float));
   CHECK(wide < 3 * 1000 * 256 * sizeof(float));
 }
+TEST_CASE("weights of hops grow by a factor, and the mean of their squares is 1") {
+  CHECK(hop_weights(4, 1.0) == std::vector<float>(4, 1.0f));
+  for (const double growth : {0.01, 0.5, 2.0, 100.0}) {
+    for (const std::int64_t hops : {1, 4, 32}) {
+      const std::vector<float> weights = hop_weights(hops, growth);
+      REQUIRE(static_cast<std::int64_t>(weights.size()) == hops);
+      double squares = 0.0;
+      for (std::size_t k = 0; k < weights.size(); ++k) {
+        const double w = static_cast<double>(weights[k]);
+        CHECK(w > 0.0);
+        squares += w * w;
+        const double before = k > 0 ? static_cast<double>(weights[k - 1]) : 0.0;
+        if (before > 2e-30 && w > 2e-30) CHECK(std::fabs(w / before - growth) < 1e-5 * growth);
+      }
+      CHECK(std::fabs(squares / static_cast<double>(hops) - 1.0) < 1e-5);
+    }
+  }
+  Matrix x(2, 6);
+  for (std::int64_t i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(i + 1);
+  scale_hops(x, {1.0f, 0.5f, 2.0f});
+  CHECK(std::vector<float>(x.data(), x.data() + x.size()) ==
+        std::vector<float>{1, 2, 1.5f, 2, 10, 12, 7, 8, 4.5f, 5, 22, 24});
+}

@@ -83,6 +83,30 @@ TEST_CASE("a run from the weights of another starts with what those do") {
   }
 }
 
+TEST_CASE("weights on disk are for inputs without their hops' weights") {
+  const ScratchFolder scratch;
+  for (const char* hops : {"dataset.hops=3", "dataset.hops=12"}) {
+    for (const char* update : {"method.update=gradient", "method.update=exact"}) {
+      INFO(hops << " " << update);
+      const std::vector<std::string> common = {hops, update, "dataset.generate.feature_signal=0.6"};
+      const fs::path run = scratch / (std::string(hops) + update), other = run.string() + "-other";
+      run_in(run, small_config(joined(common, {"dataset.hop_growth=1.6"})));
+      run_in(other, small_config(common));
+      const auto expected = of(json_of(run / "result.json"));
+      CHECK(expected != of(json_of(other / "result.json")));       // it changes what is trained
+      const auto near = [&](const std::array<double, 3>& found) {  // rounding may turn a node
+        for (std::size_t i = 0; i < 3; ++i) CHECK(std::fabs(found[i] - expected[i]) < 0.02);
+      };
+      near(accuracies(run / "best.safetensors", small_config(common)));
+      for (const char* growth : {"dataset.hop_growth=1.6", "dataset.hop_growth=0.7"}) {
+        const fs::path still = run.string() + growth;
+        run_in(still, small_config(joined(from(run, joined(common, kStill)), {growth})));
+        near(of(json_of(still / "result.json")));
+      }
+    }
+  }
+}
+
 TEST_CASE("a run may start from weights of another graph of the same features, with its classes and scales") {
   const ScratchFolder scratch;
   const std::vector<std::string> common = {"dataset.standardize=columns", "dataset.generate.feature_signal=0.7"};
