@@ -7,6 +7,7 @@
 
 With --gamlp FILE, a gpu.json of tools/gpu_check.sh, its iterations stand beside them with their ratios.
 
+    tools/bench_torch.py --cpu --threads 1 --adam --sizes 10x100x10620 --inputs 6556
     tools/bench_torch.py [--sizes 10x100x140,10x1000x5000] [--gamlp gpu.json] [--json FILE] [--markdown FILE]
 """
 
@@ -28,9 +29,9 @@ CLASSES = 7
 class Problem:
     """Random inputs (nodes x features), labels and weights of an MLP."""
 
-    def __init__(self, layers, width, nodes, device):
+    def __init__(self, layers, width, nodes, device, inputs=None):
         generator = torch.Generator(device="cpu").manual_seed(1)
-        inputs = min(width, 1000)
+        inputs = inputs or min(width, 1000)
         widths = [inputs] + [width] * (layers - 1) + [CLASSES]
         self.x = torch.rand(nodes, inputs, generator=generator).to(device) - 0.5
         self.y = torch.randint(CLASSES, (nodes,), generator=generator).to(device)
@@ -164,8 +165,13 @@ def main():
     parser.add_argument("--gamlp", help="gpu.json of tools/gpu_check.sh")
     parser.add_argument("--json", help="write the figures to this file")
     parser.add_argument("--markdown", help="append the table to this file")
-    parser.add_argument("--cpu", action="store_true", help="without a GPU: a look at whether it runs")
+    parser.add_argument("--cpu", action="store_true", help="on the CPU, where there is no GPU")
+    parser.add_argument("--threads", type=int, help="of PyTorch, on the CPU")
+    parser.add_argument("--inputs", type=int, help="of layer 1 (default: the width, at most 1000)")
+    parser.add_argument("--adam", action="store_true", help="only the Adam step")
     arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     if not arguments.cpu and not torch.cuda.is_available():
         sys.exit("bench_torch: there is no GPU that PyTorch can use (--cpu: try it out without)")
     device = torch.device("cpu" if arguments.cpu else "cuda")
@@ -174,10 +180,10 @@ def main():
     rows = []
     for size in arguments.sizes.split(","):
         layers, width, nodes = (int(part) for part in size.split("x"))
-        row = {"size": size}
-        for name, make in (("rules", Rules), ("adam", Adam)):
+        row = {"size": size, "rules_ms": None}
+        for name, make in (("rules", Rules), ("adam", Adam))[1 if arguments.adam else 0 :]:
             try:
-                row[name + "_ms"] = milliseconds(make(Problem(layers, width, nodes, device)), device)
+                row[name + "_ms"] = milliseconds(make(Problem(layers, width, nodes, device, arguments.inputs)), device)
             except torch.cuda.OutOfMemoryError:
                 row[name + "_ms"] = None
             if device.type == "cuda":
