@@ -50,8 +50,8 @@ class RunFolder {
   void discard();
   void unlock() { lock_.reset(); }
 
-  // Copies from another run what is needed to go on apart from it: its config, the checkpoint of `epoch`, the metrics up
-  // to there, and the weights that it started from.
+  // Copies from another run what is needed to go on apart from it: its config, the checkpoint of `epoch`, the metrics
+  // up to there, and the weights that it started from.
   void copy_from(const RunFolder& source, std::int64_t epoch) const;
   // Removes the result, because a finished run goes on. Throws IoError.
   void withdraw_result() const;
@@ -78,8 +78,8 @@ class RunFolder {
   std::shared_ptr<FolderLock> lock_;
 };
 
-// Returns the file of a model, `path` itself, or the best.safetensors of a run folder. Throws DataError when a folder has
-// none.
+// Returns the file of a model, `path` itself, or the best.safetensors of a run folder. Throws DataError when a folder
+// has none.
 std::filesystem::path weights_file(const std::filesystem::path& path);
 
 // Reads result.json. Returns nothing when there is none. Throws DataError when it is damaged.
