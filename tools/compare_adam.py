@@ -7,7 +7,8 @@ PyTorch). "To Adam's accuracy" is the first epoch whose validation accuracy is a
 without evaluation, GFLOP of products and factorisations, and bytes that cross the boundaries with one device per layer. Adam's are
 those of float32 activations and gradients.
 
-    build/gamlp generate graph.npz --nodes 30000 --classes 40 --features 64 --mean-degree 8 --homophily 0.57
+    build/gamlp generate graph.npz --nodes 50000 --classes 40 --features 64 --mean-degree 8 --homophily 0.57 \\
+        --feature-signal 1.1
     tools/compare_adam.py graph.npz --output tests/results/many_nodes
 """
 
@@ -142,10 +143,10 @@ def main() -> None:
             if inputs > nodes:
                 sys.exit("compare_adam: more inputs than training nodes: exact_gflop does not describe that form")
             gflop = nodes * inputs**2 * 1e-9 + inputs**3 / 3e9  # layer 1's Gram and factor, once
-            of_adam = sum(stage["epochs"] for stage in parse_stages(args.stages))
+            admm_epochs = sum(stage["epochs"] for stage in parse_stages(args.stages))
             for i, (epoch, wire) in enumerate(zip(epochs, spread)):
                 sizes = (epoch["layers"], inputs, args.width, classes, nodes)
-                gflop += exact_gflop(*sizes) if i < of_adam else adam_gflop(*sizes)
+                gflop += exact_gflop(*sizes) if i < admm_epochs else adam_gflop(*sizes)
                 epoch.update(gflop=gflop, megabytes=1e-6 * wire["bytes_sent"])
             entry = {"test_accuracy": result["test_accuracy"], "validation_accuracy": result["validation_accuracy"],
                      "seconds": result["seconds"], "reached": reaches(epochs, target), "best_epoch": result["best_epoch"]}

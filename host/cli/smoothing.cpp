@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <numeric>
 
 #include "host/core/error.hpp"
@@ -77,11 +78,11 @@ Smoothed smoothed(const SavedRun& run, const std::string& text) {
   Matrix probabilities = class_scores(run, all);
   to_probabilities(probabilities);
   const Csr propagation = propagation_matrix(run.dataset.adjacency, run.model.config.dataset.propagation);
-  const auto apply = [&](CorrectAndSmooth options) {
+  if (text != "auto") {
+    CorrectAndSmooth options = parse(text).value();
     options.threads = hardware_threads();
-    return Smoothed{options, correct_and_smooth(propagation, probabilities, known, options)};
-  };
-  if (text != "auto") return apply(parse(text).value());
+    return {options, correct_and_smooth(propagation, probabilities, known, options)};
+  }
   if (split.validation.empty()) {
     throw DataError(run.dataset.origin +
                     ": no node validates, but --smooth auto chooses by validation accuracy; give " +
@@ -90,8 +91,12 @@ Smoothed smoothed(const SavedRun& run, const std::string& text) {
   const std::vector<std::int32_t> labels = labels_of(run.dataset, split.validation);
   Smoothed best;
   double accuracy = -1.0;
-  for (const CorrectAndSmooth& options : candidates()) {
-    Smoothed one = apply(options);
+  std::map<double, Matrix> corrected;  // by its strength
+  for (CorrectAndSmooth options : candidates()) {
+    options.threads = hardware_threads();
+    const auto [place, first] = corrected.try_emplace(options.correct);
+    if (first) place->second = correct_step(propagation, probabilities, known, options);
+    Smoothed one{options, smooth_step(propagation, place->second, known, options)};
     const double found = accuracy_of(rows_of(one.probabilities, split.validation), labels);
     if (found > accuracy) best = std::move(one), accuracy = found;
   }

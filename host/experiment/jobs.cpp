@@ -113,8 +113,12 @@ void locate(Job& job, const Experiment& e, const fs::path& folder) {
     if (!folder.empty() && fs::exists(there, error)) *file = fs::absolute(there).lexically_normal().string();
   }
   try {
-    locate_dataset(job.config.dataset, e.base_folder);
     locate_start(job.config.train, e.base_folder);
+  } catch (const DataError& error) {
+    job.missing = error.what();
+  }
+  try {
+    locate_dataset(job.config.dataset, e.base_folder);
   } catch (const DataError& error) {
     job.missing = error.what() + (folder.empty() ? "" : "; nor is it in " + folder.string());
   }

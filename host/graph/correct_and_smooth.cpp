@@ -26,39 +26,52 @@ double size_of(const float* row, std::int64_t cols) {
   return sum;
 }
 
+void expect_labels(const Csr& propagation, const Matrix& probabilities, std::span<const std::int32_t> labels) {
+  expects(propagation.rows == probabilities.rows() && labels.size() == static_cast<std::size_t>(probabilities.rows()),
+          "probabilities and a label for every node of the graph");
+  for (const std::int32_t label : labels) expects(label < probabilities.cols(), "labels of the classes");
+}
+
 }  // namespace
+
+Matrix correct_step(const Csr& propagation, Matrix z, std::span<const std::int32_t> labels,
+                    const CorrectAndSmooth& options) {
+  expect_labels(propagation, z, labels);
+  if (options.correct <= 0.0) return z;
+  const auto label = [&](std::int64_t i) { return labels[static_cast<std::size_t>(i)]; };
+  Matrix error(z.rows(), z.cols());
+  double sum = 0.0;
+  std::int64_t known = 0;
+  for (std::int64_t i = 0; i < z.rows(); ++i) {
+    if (label(i) < 0) continue;
+    for (std::int64_t c = 0; c < z.cols(); ++c) error(i, c) = (c == label(i) ? 1.0f : 0.0f) - z(i, c);
+    sum += size_of(error.row(i), z.cols());
+    ++known;
+  }
+  const double mean = sum / static_cast<double>(std::max<std::int64_t>(known, 1));
+  error = propagated(propagation, error, options.correct, options);
+  for (std::int64_t i = 0; i < z.rows(); ++i) {
+    const double size = size_of(error.row(i), z.cols());
+    if (!(size > 0.0)) continue;
+    for (std::int64_t c = 0; c < z.cols(); ++c) z(i, c) += static_cast<float>(mean / size) * error(i, c);
+  }
+  return z;
+}
+
+Matrix smooth_step(const Csr& propagation, Matrix z, std::span<const std::int32_t> labels,
+                   const CorrectAndSmooth& options) {
+  expect_labels(propagation, z, labels);
+  if (options.smooth <= 0.0) return z;
+  for (std::int64_t i = 0; i < z.rows(); ++i) {
+    const std::int32_t label = labels[static_cast<std::size_t>(i)];
+    for (std::int64_t c = 0; label >= 0 && c < z.cols(); ++c) z(i, c) = c == label ? 1.0f : 0.0f;
+  }
+  return propagated(propagation, z, options.smooth, options);
+}
 
 Matrix correct_and_smooth(const Csr& propagation, const Matrix& probabilities, std::span<const std::int32_t> labels,
                           const CorrectAndSmooth& options) {
-  expects(propagation.rows == probabilities.rows() && labels.size() == static_cast<std::size_t>(probabilities.rows()),
-          "probabilities and a label for every node of the graph");
-  const std::int64_t nodes = probabilities.rows(), classes = probabilities.cols();
-  const auto label = [&](std::int64_t i) { return labels[static_cast<std::size_t>(i)]; };
-  for (std::int64_t i = 0; i < nodes; ++i) expects(label(i) < classes, "labels of the classes");
-  Matrix z = probabilities;
-  if (options.correct > 0.0) {
-    Matrix error(nodes, classes);
-    double sum = 0.0;
-    std::int64_t known = 0;
-    for (std::int64_t i = 0; i < nodes; ++i) {
-      if (label(i) < 0) continue;
-      for (std::int64_t c = 0; c < classes; ++c) error(i, c) = (c == label(i) ? 1.0f : 0.0f) - z(i, c);
-      sum += size_of(error.row(i), classes);
-      ++known;
-    }
-    const double mean = sum / static_cast<double>(std::max<std::int64_t>(known, 1));
-    error = propagated(propagation, error, options.correct, options);
-    for (std::int64_t i = 0; i < nodes; ++i) {
-      const double size = size_of(error.row(i), classes);
-      if (!(size > 0.0)) continue;
-      for (std::int64_t c = 0; c < classes; ++c) z(i, c) += static_cast<float>(mean / size) * error(i, c);
-    }
-  }
-  if (options.smooth <= 0.0) return z;
-  for (std::int64_t i = 0; i < nodes; ++i) {
-    for (std::int64_t c = 0; label(i) >= 0 && c < classes; ++c) z(i, c) = c == label(i) ? 1.0f : 0.0f;
-  }
-  return propagated(propagation, z, options.smooth, options);
+  return smooth_step(propagation, correct_step(propagation, probabilities, labels, options), labels, options);
 }
 
 }  // namespace gamlp

@@ -27,4 +27,10 @@ struct CorrectAndSmooth {
 Matrix correct_and_smooth(const Csr& propagation, const Matrix& probabilities, std::span<const std::int32_t> labels,
                           const CorrectAndSmooth& options);
 
+// Each step alone, for one who tries several strengths: the second takes what the first returns.
+Matrix correct_step(const Csr& propagation, Matrix probabilities, std::span<const std::int32_t> labels,
+                    const CorrectAndSmooth& options);
+Matrix smooth_step(const Csr& propagation, Matrix probabilities, std::span<const std::int32_t> labels,
+                   const CorrectAndSmooth& options);
+
 }  // namespace gamlp

@@ -142,6 +142,7 @@ TEST_CASE("the stated workspace grows with the block, not with all features") {
   CHECK(wide >= 2 * 1000 * 256 * sizeof(float));
   CHECK(wide < 3 * 1000 * 256 * sizeof(float));
 }
+
 TEST_CASE("weights of hops grow by a factor, and the mean of their squares is 1") {
   CHECK(hop_weights(4, 1.0) == std::vector<float>(4, 1.0f));
   for (const double growth : {0.01, 0.5, 2.0, 100.0}) {
