@@ -11,7 +11,8 @@
 #        fuzz     clang and libFuzzer in build-fuzz/, tests labelled "fuzz"
 #        format   clang-format over the C++ sources
 #        tidy     clang-tidy over host/ and the sources of cuda/ that the host compiles
-#        tools    what folder includes which, the tests of the Python tools, shellcheck where it is installed
+#        tools    what folder includes which, whether every planted fault still finds its line, the tests of the Python
+#                 tools, shellcheck where it is installed
 #        aarch64  cross-compiled in build-aarch64/: under qemu-user the maths, the CPU worker's ops and a training as natively
 # Environment: JOBS (default: number of cores), GAMLP_WERROR=ON (warnings of parts release and aarch64 are errors).
 # shellcheck disable=SC2317  # the part_ functions are called by name
@@ -209,6 +210,7 @@ part_aarch64() {
 part_tools() {
   local python test skipped=""
   tools/check_floors.py
+  "$(python_with tomllib)" -B tools/mutants.py --list
   python=$(python_with numpy)
   for test in tools/test_*.py; do
     echo "$python $test"
