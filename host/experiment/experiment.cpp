@@ -123,13 +123,20 @@ void read_paper(Experiment& e, const Node& node) {
 }
 
 void read_search(Experiment& e, const Node& node) {
-  node.object({"axes", "seeds"});
+  node.object({"axes", "then", "seeds"});
   ExperimentSearch search;
   if (!e.mean_over) node.fail("left out without `mean_over`, the axis of its seeds");
-  for (const Node& one : node.at("axes").list()) {
+  std::set<std::size_t> seen;
+  const auto axis_to_choose = [&](const Node& one) {
     const std::size_t axis = axis_of(e, one, one.text());
     if (axis == e.rows || axis == e.columns || axis == *e.mean_over) one.fail("an axis that is not of the table");
-    search.axes.push_back(axis);
+    if (!seen.insert(axis).second) one.fail("named once");
+    return axis;
+  };
+  search.rounds.emplace_back();
+  for (const Node& one : node.at("axes").list()) search.rounds.front().push_back(axis_to_choose(one));
+  if (node.has("then")) {
+    for (const Node& one : node.at("then").list()) search.rounds.push_back({axis_to_choose(one)});
   }
   search.seeds = node.at("seeds").labels(e.axes[*e.mean_over]);
   e.search = std::move(search);
@@ -211,7 +218,9 @@ std::size_t Axis::index_of(const std::string& label) const {
 }
 
 bool Experiment::is_searched(std::size_t axis) const {
-  return search && std::find(search->axes.begin(), search->axes.end(), axis) != search->axes.end();
+  return search && std::any_of(search->rounds.begin(), search->rounds.end(), [&](const auto& round) {
+           return std::find(round.begin(), round.end(), axis) != round.end();
+         });
 }
 
 bool Experiment::is_search_job(const std::vector<std::string>& labels) const {

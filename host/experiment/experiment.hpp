@@ -13,8 +13,10 @@
 //   figure    how tools/plot.py draws the results (ExperimentFigure)
 //   mean_over the axis whose values are repetitions (seeds)
 //   paper     {row label: {column label: number}}: the published values that cells are compared with
-//   search    {"axes": […], "seeds": [labels]}: for each combination of the other axes, the values of these axes with
-//             the best mean validation accuracy are chosen. Only they are trained with all repetitions and tested
+//   search    {"axes": […], "then": […], "seeds": [labels]}: for each combination of the other axes, the values of
+//   these
+//             axes with the best mean validation accuracy are chosen: those of `axes` jointly, then each one of `then`
+//             (host/experiment/search.hpp). Only the chosen ones are trained with all repetitions and tested
 //   quick     {"keep": {axis: [labels]}, "set", "run"}: what --quick leaves and changes
 #pragma once
 
@@ -85,8 +87,8 @@ struct ExperimentRule {
 };
 
 struct ExperimentSearch {
-  std::vector<std::size_t> axes;
-  std::vector<std::string> seeds;  // labels of the repetitions
+  std::vector<std::vector<std::size_t>> rounds;  // the axes that each one chooses
+  std::vector<std::string> seeds;                // labels of the repetitions
 };
 
 // The picture of an experiment. tools/plot.py draws it from the results. The keys name axes or figures:
@@ -119,7 +121,7 @@ struct Experiment {
 
   std::size_t axis(const std::string& name) const;  // axes.size() when there is none
   bool is_searched(std::size_t axis) const;
-  // Whether the search looks at a job. Only for an experiment with a search.
+  // Whether a job is on a seed of the search. Only for an experiment with a search.
   bool is_search_job(const std::vector<std::string>& labels) const;
 };
 
@@ -138,8 +140,8 @@ struct Job {
   std::string name;     // of the labels, fit for a file; unique
   std::string hash;     // of config, run and the contents of its dataset's files: 8 hexadecimal digits
   std::string missing;  // why it cannot run: a file of its dataset that is not there
-  // What the jobs that are averaged have in common, or those that the search chooses from.
-  std::string key(const Experiment& experiment, bool without_search) const;
+  // What the jobs have in common that the search chooses from.
+  std::string key_without_search(const Experiment& experiment) const;
 };
 
 // Returns every job that no rule skips, in the order of the axes, the last one fastest. `datasets` is a folder in which

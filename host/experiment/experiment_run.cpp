@@ -17,6 +17,7 @@
 #include "host/core/threads.hpp"
 #include "host/experiment/pool.hpp"
 #include "host/experiment/report.hpp"
+#include "host/experiment/search.hpp"
 #include "host/plan/config_cost.hpp"
 #include "host/plan/machine.hpp"
 #include "host/problem/devices.hpp"
@@ -69,18 +70,23 @@ class ExperimentRun {
     for (std::size_t i = 0; i < jobs_.size(); ++i) look_up(i);
     std::vector<bool> wanted(jobs_.size(), true);
     if (experiment_.search) {
-      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = experiment_.is_search_job(jobs_[i].labels);
-      work_off(wanted, "search: ", false);
-      write("search.csv", results_csv(experiment_, only(jobs_, wanted), only(outcomes_, wanted), false));
-      if (stopped_) return stop(wanted);
-      const SearchChoice choice = chosen_by_search(experiment_, jobs_, outcomes_);
-      work_off(choice.chosen, "", true);
-      if (stopped_) {
-        write_tables(choice.chosen);
-        return stop(choice.chosen);
+      Search search(experiment_, jobs_);
+      std::vector<bool> compared(jobs_.size(), false);  // in this round or before
+      for (int round = 0; round < search.rounds(); ++round) {
+        const std::vector<bool> candidates = search.candidates();
+        work_off(candidates, search.rounds() > 1 ? "search " + std::to_string(round + 1) + ": " : "search: ", false);
+        for (std::size_t i = 0; i < jobs_.size(); ++i) compared[i] = compared[i] || candidates[i];
+        write("search.csv", results_csv(experiment_, only(jobs_, compared), only(outcomes_, compared), false));
+        if (stopped_) return stop(compared);
+        search.choose(outcomes_);
       }
-      write_best(only(jobs_, choice.chosen));
-      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = choice.chosen[i] || choice.undecided[i];
+      work_off(search.chosen(), "", true);
+      if (stopped_) {
+        write_tables(search.chosen());
+        return stop(search.chosen());
+      }
+      write_best(only(jobs_, search.chosen()));
+      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = search.chosen()[i] || search.undecided()[i];
       return report(wanted);
     }
     work_off(wanted, "", true);
@@ -358,7 +364,7 @@ class ExperimentRun {
     make_writable_folder(folder_ / "best");
     std::map<std::string, bool> written;
     for (const Job& job : jobs) {
-      if (!written.emplace(job.key(experiment_, true), true).second) continue;
+      if (!written.emplace(job.key_without_search(experiment_), true).second) continue;
       std::string name;
       for (std::size_t i = 0; i < job.labels.size(); ++i) {
         if (i == *experiment_.mean_over || experiment_.is_searched(i)) continue;

@@ -141,11 +141,10 @@ std::string file_label(const std::string& label) {
   return out.substr(0, kLongest);
 }
 
-std::string Job::key(const Experiment& e, bool without_search) const {
+std::string Job::key_without_search(const Experiment& e) const {
   std::string out;
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (e.mean_over && i == *e.mean_over) continue;
-    if (without_search && e.is_searched(i)) continue;
+    if ((e.mean_over && i == *e.mean_over) || e.is_searched(i)) continue;
     out += labels[i] + '\n';
   }
   return out;

@@ -163,8 +163,9 @@ std::vector<ResultTable> make_tables(const Experiment& e, const std::vector<Job>
     values[{static_cast<std::size_t>(at - tables.begin()), place}].push_back(value);
     if (!e.search) continue;
     cell.chosen.clear();
-    for (const std::size_t axis : e.search->axes)
-      cell.chosen.push_back(e.axes[axis].name + " = " + jobs[i].labels[axis]);
+    for (const auto& round : e.search->rounds) {
+      for (const std::size_t axis : round) cell.chosen.push_back(e.axes[axis].name + " = " + jobs[i].labels[axis]);
+    }
   }
   for (const auto& [key, list] : values) {
     Cell& cell = tables[key.first].cells.at(key.second);
@@ -255,48 +256,6 @@ nlohmann::ordered_json to_json(const Experiment& e, const std::vector<ResultTabl
     out["tables"].push_back(std::move(one));
   }
   return out;
-}
-
-SearchChoice chosen_by_search(const Experiment& e, const std::vector<Job>& jobs,
-                              const std::vector<JobOutcome>& outcomes) {
-  struct Candidate {
-    std::string key;
-    double sum = 0;
-    bool diverged = false;
-  };
-  struct Group {
-    std::vector<Candidate> candidates;  // in the order of the jobs
-    bool complete = true;
-  };
-  std::map<std::string, Group> groups;
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (!e.is_search_job(jobs[i].labels)) continue;
-    Group& group = groups[jobs[i].key(e, true)];
-    auto& all = group.candidates;
-    const std::string key = jobs[i].key(e, false);
-    auto at = std::find_if(all.begin(), all.end(), [&](const Candidate& c) { return c.key == key; });
-    if (at == all.end()) at = all.insert(at, {key});
-    const double value = number_in(outcomes[i].result, "validation_accuracy");
-    const bool done = outcomes[i].state == JobState::done && std::isfinite(value);
-    if (done) at->sum += value;
-    at->diverged = at->diverged || outcomes[i].state == JobState::diverged;
-    group.complete = group.complete && (done || outcomes[i].state == JobState::diverged);
-  }
-  std::map<std::string, std::string> best;
-  for (const auto& [name, group] : groups) {
-    const Candidate* chosen = nullptr;
-    for (const Candidate& one : group.candidates) {
-      if (!one.diverged && (chosen == nullptr || one.sum > chosen->sum)) chosen = &one;
-    }
-    if (group.complete && chosen != nullptr) best[name] = chosen->key;
-  }
-  SearchChoice choice;
-  for (const Job& job : jobs) {
-    const auto at = best.find(job.key(e, true));
-    choice.chosen.push_back(at != best.end() && at->second == job.key(e, false));
-    choice.undecided.push_back(at == best.end() && e.is_search_job(job.labels));
-  }
-  return choice;
 }
 
 }  // namespace gamlp

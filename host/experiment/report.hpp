@@ -48,14 +48,4 @@ std::string markdown(const Experiment& experiment, const std::vector<ResultTable
 // Returns the same as numbers.
 nlohmann::ordered_json to_json(const Experiment& experiment, const std::vector<ResultTable>& tables);
 
-// Which jobs the tables are made of after a search. For each combination of the other axes, `chosen` has the jobs with
-// the best mean validation accuracy over the search's seeds. Ties go to the first. A run that diverged disqualifies its
-// candidate. Where a run failed or is missing, or every candidate is disqualified, nothing is chosen. There `undecided`
-// has the search's own jobs, so that they are reported.
-struct SearchChoice {
-  std::vector<bool> chosen, undecided;
-};
-SearchChoice chosen_by_search(const Experiment& experiment, const std::vector<Job>& jobs,
-                              const std::vector<JobOutcome>& outcomes);
-
 }  // namespace gamlp

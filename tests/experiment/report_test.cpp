@@ -1,18 +1,9 @@
 // What is made of results.
 #include "host/experiment/report.hpp"
 
-#include <cmath>
-
 #include "tests/experiment/support.hpp"
 
 namespace gamlp::test {
-namespace {
-
-JobOutcome done(double test, double validation) {
-  return {JobState::done, {{"test_accuracy", test}, {"validation_accuracy", validation}, {"epochs", 3}}, ""};
-}
-
-}  // namespace
 
 TEST_CASE("tables hold means and sample deviations, the best of a row, and the published value") {
   const Experiment e = loaded(example());
@@ -97,45 +88,6 @@ TEST_CASE("a line of CSV for each job; a search sees no test accuracy") {
   CHECK(search.find("0.25") == std::string::npos);
   CHECK(search.find("test_accuracy") == std::string::npos);
   CHECK(std::count(all.begin(), all.end(), '\n') == 11);
-}
-
-TEST_CASE("a search chooses by mean validation accuracy over its seeds, and by nothing else") {
-  const std::string text = R"({"title": "x", )" + kBase + R"(,
-    "axes": [{"name": "a", "key": "model.width", "values": [8, 16]},
-             {"name": "rate", "key": "method.optimizer.learning_rate", "values": [0.1, 0.2, 0.3]},
-             {"name": "b", "values": [{"label": "one"}]},
-             {"name": "seed", "key": "train.seed", "values": [0, 1, 2]}],
-    "table": {"rows": "a", "columns": "b"}, "mean_over": "seed",
-    "search": {"axes": ["rate"], "seeds": ["0", "1"]}})";
-  const Experiment e = loaded(text);
-  const std::vector<Job> jobs = expand(e, "", {});
-  std::vector<JobOutcome> outcomes(jobs.size());
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const bool narrow = jobs[i].labels[0] == "8";
-    const std::string &rate = jobs[i].labels[1], &seed = jobs[i].labels[3];
-    if (seed == "2") continue;  // not of the search
-    // 8: 0.2 is best by validation, 0.1 by test; 16: 0.3 would be best, but a seed of it diverged; 0.1 and 0.2 tie.
-    const double validation = narrow ? (rate == "0.2" ? 0.7 : 0.6) : rate == "0.3" ? 0.9 : 0.5;
-    outcomes[i] = done(rate == "0.1" ? 0.99 : 0.1, validation);
-    if (!narrow && rate == "0.3" && seed == "1") outcomes[i] = {JobState::diverged, {}, ""};
-  }
-  const std::vector<bool> chosen = chosen_by_search(e, jobs, outcomes).chosen;
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const bool expected = jobs[i].labels[1] == (jobs[i].labels[0] == "8" ? "0.2" : "0.1");
-    INFO(jobs[i].name);
-    CHECK(chosen[i] == expected);
-  }
-  // A run that failed may have been the best: nothing is chosen beside it, and it is reported.
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (jobs[i].name == "16_0.3_one_0") outcomes[i] = {JobState::failed, {}, "x"};
-  }
-  const SearchChoice choice = chosen_by_search(e, jobs, outcomes);
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const bool narrow = jobs[i].labels[0] == "8";
-    INFO(jobs[i].name);
-    CHECK(choice.chosen[i] == (narrow && jobs[i].labels[1] == "0.2"));
-    CHECK(choice.undecided[i] == (!narrow && jobs[i].labels[3] != "2"));
-  }
 }
 
 }  // namespace gamlp::test

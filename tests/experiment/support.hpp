@@ -8,6 +8,7 @@
 
 #include "host/core/error.hpp"
 #include "host/experiment/experiment.hpp"
+#include "host/experiment/report.hpp"
 #include "tests/support/catch.hpp"
 
 namespace gamlp::test {
@@ -54,6 +55,19 @@ inline std::string example(const std::string& more = "") {
          more + "}";
 }
 
+// Two widths, three rates, three seeds, and a search on two of them. `axes` stand behind the rates.
+inline std::string searched(const std::string& search, const std::string& axes = "") {
+  return R"({"title": "x", )" + kBase + R"(,
+    "axes": [{"name": "a", "key": "model.width", "values": [8, 16]},
+             {"name": "rate", "key": "method.optimizer.learning_rate", "values": [0.1, 0.2, 0.3]},)" +
+         axes + R"(
+             {"name": "b", "values": [{"label": "one"}]},
+             {"name": "seed", "key": "train.seed", "values": [0, 1, 2]}],
+    "table": {"rows": "a", "columns": "b"}, "mean_over": "seed",
+    "search": {)" +
+         search + R"(, "seeds": ["0", "1"]}})";
+}
+
 inline Experiment loaded(const std::string& text, bool quick = false) {
   const Folder folder;
   return load_experiment(folder.write("x.json", text), quick);
@@ -67,6 +81,10 @@ std::string config_error(Call call) {
     return error.what();
   }
   return "";
+}
+
+inline JobOutcome done(double test, double validation) {
+  return {JobState::done, {{"test_accuracy", test}, {"validation_accuracy", validation}, {"epochs", 3}}, ""};
 }
 
 inline void check_says(const std::string& text, const std::string& part) {
