@@ -7,7 +7,7 @@
 #   --datasets  where the datasets are (default: data)
 #   --output    where the runs go (default: runs/paper, or runs/paper-quick); the same command goes on after an interrupt
 #   --machine   whose rates forecasts of CPU workers take (gamlp plan's; default: here, this machine's, measured as they go)
-#   --page      also writes the page and its pictures there, e.g. tests/results/paper
+#   --page      also writes the page and its pictures there, e.g. tests/results/paper; what was not run stays as it is
 # Needs build/gamlp (tools/quickstart.sh), 90 GB of disk, as every job keeps the best weights of its stages, and, for figures,
 # matplotlib. Exit status 0 when every experiment ended well.
 set -euo pipefail
@@ -43,6 +43,8 @@ if [[ ! -x $gamlp ]]; then echo "reproduce: there is no $gamlp: build it (tools/
 python=python3
 if ! "$python" -c 'import matplotlib' 2> /dev/null && /usr/bin/python3 -c 'import matplotlib' 2> /dev/null; then python=/usr/bin/python3; fi
 
+commit=$(git rev-parse --short HEAD 2> /dev/null || echo unknown)
+git diff --quiet HEAD 2> /dev/null || commit+=+
 failed=0
 mkdir -p "$output"
 for name in "${names[@]}"; do
@@ -53,7 +55,7 @@ for name in "${names[@]}"; do
   if [[ -f $output/$name/table.json ]] && grep -q '"figure"' "$output/$name/table.json"; then
     "$python" -B tools/plot.py "$output/$name" -o "$output/$name.png" || failed=1
   fi
-  echo "$((SECONDS - start))" >> "$output/$name/seconds"  # a call's; of several after an interrupt all
+  echo "$(date +%F) $commit $((SECONDS - start))" >> "$output/$name/made"  # a line for each call, as after an interrupt
 done
 if [[ -n $page ]]; then "$python" -B tools/results_page.py "$output" --page "$page" || failed=1; fi
 exit "$failed"

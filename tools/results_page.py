@@ -4,16 +4,15 @@
     results_page.py runs/paper --page tests/results/paper [--best configs/best]
 
 Reads PAGE/page.md, the text that people write, and writes PAGE/README.md and the pictures. In the text,
-    {{about}}         stands for date, commit, version, machine and time
+    {{about}}         stands for which experiment was run when, with which commit, on which machine and for how long
     {{table NAME}}    for the tables of the experiment of that name
     {{figure NAME}}   for its picture
-What was not run is said to be so. With --best the configs that experiment `best` chose are written to that folder, a file for each
+What was not run now stays as the page has it. What the page does not have either is said to be not run. With --best the configs that experiment `best` chose are written to that folder, a file for each
 dataset, which they expect in data/ at the top. Exit status: 0 written, 1 a file is missing or corrupt, 2 usage.
 """
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import re
@@ -21,6 +20,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 
 class PageError(Exception):
@@ -44,30 +44,42 @@ def processor() -> str:
     return "unknown processor"
 
 
-def commit(page: Path) -> str:
-    """The commit of all but the page; "+" after it: there were changes."""
-    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-
-    head = git("rev-parse", "--short", "HEAD")
-    if head.returncode != 0:
-        return "unknown"
-    changed = git("diff", "--quiet", "HEAD", "--", ":/", f":(exclude){page}").returncode != 0
-    return head.stdout.strip() + ("+" if changed else "")
-
-
-def about(runs: Path, page: Path) -> str:
-    seconds = {path.parent.name: sum(map(int, read(path).split())) for path in sorted(runs.glob("*/seconds"))}
-    total = sum(seconds.values())
-    parts = ", ".join(f"{name} {time // 60}:{time % 60:02}" for name, time in seconds.items())
-    return (f"Made by `tools/reproduce.sh` on {datetime.date.today()}, commit {commit(page)}, {len(os.sched_getaffinity(0))} cores "
-            f"({processor()}), in {total // 60} minutes of experiments ({parts}).")
+def made_now(runs: Path) -> dict[str, Any]:
+    """For each experiment of the folder when, with which commits ("+": with changes), where and in how many seconds it was run."""
+    out = {}
+    for path in sorted(runs.glob("*/made")):
+        calls = [line.split() for line in read(path).splitlines()]
+        if not calls or any(len(call) != 3 or not call[2].isdigit() for call in calls):
+            raise PageError(f"{path}: not the lines `date commit seconds` of tools/reproduce.sh")
+        out[path.parent.name] = {"date": calls[-1][0], "commit": ", ".join(dict.fromkeys(call[1] for call in calls)),
+                                 "machine": f"{len(os.sched_getaffinity(0))} cores ({processor()})",
+                                 "seconds": sum(int(call[2]) for call in calls)}
+    return out
 
 
-def tables(runs: Path, name: str) -> str:
+class OldPage:
+    """What the page has already: its blocks, which stand between comments, and what was made how."""
+
+    def __init__(self, path: Path) -> None:
+        text = read(path) if path.exists() else ""
+        self.blocks = dict(re.findall(r"<!-- begin (\w+ \w+) -->\n(.*?)\n<!-- end \1 -->", text, flags=re.DOTALL))
+        found = re.search(r"<!-- made (.*) -->", text)
+        self.made: dict[str, Any] = json.loads(found[1]) if found else {}
+
+
+def about(made: dict[str, Any]) -> str:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, one in sorted(made.items()):
+        text = f"{name} {one['seconds'] // 60}:{one['seconds'] % 60:02}"
+        groups.setdefault((one["date"], one["commit"], one["machine"]), []).append(text)
+    parts = [f"on {date}, commit {commit}, {machine}: {', '.join(texts)}" for (date, commit, machine), texts in sorted(groups.items())]
+    return "Made by `tools/reproduce.sh` (minutes:seconds) " + "; ".join(parts) + f".\n<!-- made {json.dumps(made, sort_keys=True)} -->"
+
+
+def tables(runs: Path, name: str) -> str | None:
     path = runs / name / "table.md"
     if not path.exists():
-        return f"*{name}: not run.*"
+        return None
     lines = read(path).strip().splitlines()
     if not lines or not lines[0].startswith("# "):
         raise PageError(f"{path}: not a table of gamlp experiment")
@@ -78,10 +90,10 @@ def tables(runs: Path, name: str) -> str:
     return "\n".join([f"**{lines[0][2:]}**"] + kept)
 
 
-def figure(runs: Path, page: Path, name: str) -> str:
+def figure(runs: Path, page: Path, name: str) -> str | None:
     picture = runs / f"{name}.png"
     if not picture.exists() or not (runs / name / "table.json").exists():
-        return f"*{name}: not run.*"
+        return None
     shutil.copyfile(picture, page / picture.name)
     title = json.loads(read(runs / name / "table.json"))["title"]
     return f"![{title}]({picture.name})"
@@ -99,14 +111,21 @@ def write_best(runs: Path, folder: Path) -> None:
 
 
 def fill(text: str, runs: Path, page: Path) -> str:
+    old = OldPage(page / "README.md")
+
+    def block(kind: str, name: str, new: str | None) -> str:
+        if new is None:
+            new = old.blocks.get(f"{kind} {name}", f"*{name}: not run.*")
+        return f"<!-- begin {kind} {name} -->\n{new}\n<!-- end {kind} {name} -->"
+
     def place(match: re.Match[str]) -> str:
         kind, name = match.group(1), match.group(2)
         if kind == "about" and name is None:
-            return about(runs, page)
+            return about(old.made | made_now(runs))
         if kind == "table" and name:
-            return tables(runs, name)
+            return block(kind, name, tables(runs, name))
         if kind == "figure" and name:
-            return figure(runs, page, name)
+            return block(kind, name, figure(runs, page, name))
         raise PageError(f"{page / 'page.md'}: {match.group(0)} is neither {{{{about}}}}, {{{{table NAME}}}} nor {{{{figure NAME}}}}")
 
     return re.sub(r"\{\{(\w+)(?: (\w+))?\}\}", place, text)

@@ -116,17 +116,31 @@ class ResultsPage(ExperimentCase):
 
     def test_the_page_is_filled(self) -> None:
         folder = self.experiment({"kind": "lines", "x": "layers", "y": "speedup"})
-        (folder / "seconds").write_text("70\n5\n")
+        (folder / "made").write_text("2026-01-02 abc 70\n2026-01-03 def+ 5\n")
         (self.dir / "exp.png").write_bytes(b"picture")
         status, text, err = self.page("# Page\n{{about}}\n{{table exp}}\n{{figure exp}}\n{{table other}}\n")
         self.assertEqual((status, err), (0, ""))
-        for part in ("# Page\n", "in 1 minutes of experiments (exp 1:15)", "**An experiment**", "*part a*", "| dataset | 2 |",
+        for part in ("# Page\n", "on 2026-01-03, commit abc, def+, ", " cores (", "): exp 1:15.", "**An experiment**", "*part a*", "| dataset | 2 |",
                      "![An experiment](exp.png)", "*other: not run.*"):
             self.assertIn(part, text)
         self.assertNotIn("From x.json", text)
         self.assertIn("Missing here: a.npz.", text)
         self.assertNotIn("/x/", text)
         self.assertEqual((self.dir / "page/exp.png").read_bytes(), b"picture")
+        # What is not run again stays, with when it was made; what is run replaces its own block alone.
+        shutil.rmtree(folder)
+        (self.dir / "other").mkdir()
+        (self.dir / "other/table.md").write_text("# Another\n\nFrom y.json.\n\n| dataset | 3 |\n|---|---|\n")
+        (self.dir / "other/made").write_text("2026-02-03 fed 61\n")
+        status, text, err = self.page("# Page\n{{about}}\n{{table exp}}\n{{figure exp}}\n{{table other}}\n{{table third}}\n")
+        self.assertEqual((status, err), (0, ""))
+        for part in ("on 2026-01-03, commit abc, def+, ", "): exp 1:15; on 2026-02-03, commit fed, ", "): other 1:01.", "**Another**",
+                     "| dataset | 3 |", "**An experiment**", "![An experiment](exp.png)", "*third: not run.*"):
+            self.assertIn(part, text)
+        self.assertNotIn("*other: not run.*", text)
+        (self.dir / "other/made").write_text("70\n")
+        self.assertIn("other/made: not the lines", self.page("{{about}}")[2])
+        (self.dir / "other/made").unlink()
         chosen = self.dir / "best/best"
         chosen.mkdir(parents=True)
         (chosen / "Cora_x.json").write_text(json.dumps({"dataset": {"path": "/a/cora.npz"}, "devices": "cpu:1"}))
