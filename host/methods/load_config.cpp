@@ -115,6 +115,12 @@ std::vector<std::string> config_warnings(const Config& config) {
   for (const MethodView& view : views_of(config)) {
     const auto method = make_method(view.config.method, config.exchange);
     Lines lines = method->warnings(view.config);
+    if (view.inherited != nullptr) {  // what the stage did not say itself is no mistake of its
+      Config without = view.config;
+      without.method.options = view.inherited->options;
+      const Lines known = make_method(without.method, without.exchange)->warnings(without);
+      std::erase_if(lines, [&](const std::string& line) { return holds(known, line); });
+    }
     warn_unused(view.config.method, view.inherited, *method, lines);
     append_from(view, lines, out);
   }

@@ -75,21 +75,22 @@ Standardize chosen_standardize(const DatasetConfig& config, const std::string& o
 }
 
 // The inputs of the three parts in each kind of coordinates that a stage has, in the order of their first stages.
-std::vector<LayerInputs> layer_inputs(const std::vector<InputKind>& kinds, std::array<Matrix, 3> x) {
+void add_layer_inputs(std::array<Matrix, 3> x, Problem& problem) {
   std::vector<InputKind> distinct;
-  for (const InputKind kind : kinds) {
+  for (const InputKind kind : problem.stage_kinds) {
     if (std::find(distinct.begin(), distinct.end(), kind) == distinct.end()) distinct.push_back(kind);
   }
-  std::vector<LayerInputs> all;
+  Stopwatch watch;
   for (const InputKind kind : distinct) {
     const auto take = [&, last = kind == distinct.back()](std::size_t part) {
       return last ? std::move(x[part]) : x[part];
     };
-    LayerInputs& inputs = all.emplace_back();
+    LayerInputs& inputs = problem.layer_inputs.emplace_back();
     inputs.train = make_training_input(take(0), kind);
+    problem.reduce_seconds += watch.lap();
     for (std::size_t part = 1; part < 3; ++part) inputs.others[part - 1] = inputs.train.coordinates(take(part));
+    problem.reduce_others_seconds += watch.lap();
   }
-  return all;
 }
 
 }  // namespace
@@ -220,8 +221,7 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
     row += rows;
   }
   x = Matrix();
-  problem.layer_inputs = layer_inputs(problem.stage_kinds, std::move(inputs));
-  problem.reduce_seconds = watch.lap();
+  add_layer_inputs(std::move(inputs), problem);
   dataset = Dataset();
   return_freed_memory();
   return prepared;

@@ -45,7 +45,9 @@ struct Problem {
   ScaleSummary scales;                  // before features were standardised; empty where another process read them
   Standardize standardized = Standardize::none;
   std::vector<std::string> notes;  // what was chosen automatically, for the log
-  double load_seconds = 0, augment_seconds = 0, reduce_seconds = 0;
+  double load_seconds = 0, augment_seconds = 0;
+  double reduce_seconds = 0;         // of the training nodes' inputs to the coordinates of layer 1
+  double reduce_others_seconds = 0;  // of those of validation and test
 
   // Turns layer 1 of inputs that have their hops' weights into that of inputs without them; and back.
   LayerWeights unweighted(LayerWeights first) const;

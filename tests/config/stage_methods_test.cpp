@@ -45,6 +45,11 @@ TEST_CASE("rules and warnings name the stage whose method they are of", "[config
   // Keys that the stage has from the section are no mistake of the stage; its own are.
   CHECK(config_warnings(parse_config(document({{"microbatches", 3}, {"name", "adam"}}, {{"name", "pdadmm-g"}}), "a"))
             .empty());
+  CHECK(config_warnings(parse_config(document({{"weight_decay_first", 0.1}}, {{"name", "adam"}}), "a")).empty());
+  const auto decay =
+      config_warnings(parse_config(document(json::object(), {{"name", "adam"}, {"weight_decay_first", 0.1}}), "a"));
+  REQUIRE(decay.size() == 1);
+  CHECK(contains(decay[0], "its own is `stages.1.method.optimizer.weight_decay`"));
   const auto warnings = config_warnings(parse_config(document(json::object(), {{"microbatches", 3}}), "a"));
   REQUIRE(warnings.size() == 1);
   CHECK(contains(warnings[0], "`stages.1.method.microbatches` has no effect"));
