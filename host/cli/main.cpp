@@ -1,5 +1,6 @@
 // gamlp: trains Graph-Augmented MLPs layer-parallel by ADMM.
 #include "host/cli/commands.hpp"
+#include "host/cpu/blas.hpp"
 #ifdef GAMLP_WITH_CUDA
 #include "cuda/accelerator.hpp"
 #endif
@@ -8,6 +9,7 @@
 #endif
 
 int main(int argc, char** argv) {
+  gamlp::choose_blas_kernels(argv);
 #ifdef GAMLP_WITH_CUDA
   gamlp::use_cuda();
 #endif

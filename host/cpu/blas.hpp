@@ -15,6 +15,16 @@ void set_blas_threads(int threads);
 // Returns "oneDNN 2.6.3 (products), OpenBLAS 0.3.21 (factorisations)" or "OpenBLAS 0.3.21", for --version and bench.
 std::string blas_description();
 
+// OpenBLAS takes its oldest kernels ("Prescott", SSE3) on a processor that it does not know, such as one newer than
+// itself. Returns the kernels to ask for instead, or "" where its choice is right.
+inline std::string better_blas_kernels(const std::string& chosen, bool avx2, bool avx512) {
+  if (chosen != "Prescott") return "";
+  return avx512 ? "SkylakeX" : avx2 ? "Haswell" : "";
+}
+// Where there are better ones, starts this program anew with OPENBLAS_CORETYPE, which the library reads as it is
+// loaded. To be called first. Where the variable is set already, it decides.
+void choose_blas_kernels(char** argv);
+
 // c ← alpha · op(a) op(b) + beta · c.
 void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha = 1.0f, float beta = 0.0f);
 
@@ -38,7 +48,7 @@ void cholesky_solve_rows(ConstMat factor, Mat x);
 void cholesky_solve_columns(ConstMat factor, Mat x);
 
 // The reduced QR of xᵀ: x = r q (V × n, V <= n), where q (V × n) has orthonormal rows and r (V × V) is lower
-// triangular. q replaces x.
+// triangular. q replaces x. The bits do not depend on the number of threads.
 void reduced_rq(Mat x, Mat r);
 
 }  // namespace gamlp

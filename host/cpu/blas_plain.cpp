@@ -39,6 +39,7 @@ double dot(const float* a, const float* b, std::int64_t n) {
 }  // namespace
 
 void set_blas_threads(int) {}
+void choose_blas_kernels(char**) {}
 std::string blas_description() { return "plain loops"; }
 
 void gemm(ConstMat a, bool ta, ConstMat b, bool tb, Mat c, float alpha, float beta) {

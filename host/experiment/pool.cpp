@@ -13,6 +13,7 @@
 
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/core/threads.hpp"
 
 namespace gamlp {
 namespace {
@@ -80,8 +81,14 @@ void Pool::start(std::size_t index, const PoolTask& task) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::string parent = std::string(kParentVariable) + "=" + std::to_string(::getpid());
+  std::string threads = std::string(kThreadsVariable) + "=" + std::to_string(task.cores);
   std::vector<char*> variables = {parent.data()};
-  for (char** one = environ; *one != nullptr; ++one) variables.push_back(*one);
+  if (task.cores < limits_.cores) variables.push_back(threads.data());
+  for (char** one = environ; *one != nullptr; ++one) {
+    if (variables.size() < 2 || !std::string_view(*one).starts_with(std::string(kThreadsVariable) + "=")) {
+      variables.push_back(*one);
+    }
+  }
   variables.push_back(nullptr);
   const FileActions actions(task.log);
   const OwnGroup group;

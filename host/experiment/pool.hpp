@@ -41,7 +41,8 @@ class Pool {
 
   // Whether there is room for the task. While nothing runs, there always is.
   bool fits(const PoolTask& task) const;
-  // Starts the program. ended() will give `index` back. Throws IoError when it cannot be started.
+  // Starts the program. Where other tasks fit beside it, OMP_NUM_THREADS tells it its cores. ended() will give `index`
+  // back. Throws IoError when it cannot be started.
   void start(std::size_t index, const PoolTask& task);
   // Returns the tasks that have ended since the last call. Does not wait.
   std::vector<PoolEnd> ended();

@@ -130,8 +130,8 @@ TEST_CASE("cholesky refuses what is not positive definite") {
 
 TEST_CASE("reduced_rq gives orthonormal rows and the input back") {
   OpBench bench;
-  for (const auto& [v, n] :
-       {std::pair{1, 1}, std::pair{1, 9}, std::pair{5, 5}, std::pair{12, 40}, std::pair{70, 200}}) {
+  for (const auto& [v, n] : {std::pair{1, 1}, std::pair{1, 9}, std::pair{5, 5}, std::pair{12, 40}, std::pair{70, 200},
+                             std::pair{30, 6500}}) {
     const Mat x = bench.normal(v, n), r = bench.normal(v, v);
     const Dense original = dense(x);
     reduced_rq(x, r);
@@ -151,4 +151,27 @@ TEST_CASE("reduced_rq gives orthonormal rows and the input back") {
     CHECK(triangular);
   }
   CHECK_THROWS_AS(reduced_rq(bench.zeros(3, 2), bench.zeros(3, 3)), std::logic_error);
+}
+
+TEST_CASE("OpenBLAS gets the kernels of a processor that it does not know") {
+  CHECK(better_blas_kernels("Prescott", true, true) == "SkylakeX");
+  CHECK(better_blas_kernels("Prescott", true, false) == "Haswell");
+  CHECK(better_blas_kernels("Prescott", false, false).empty());
+  CHECK(better_blas_kernels("Zen", true, true).empty());
+}
+
+TEST_CASE("reduced_rq has the same bits with any number of threads") {
+  OpBench bench;
+  const Mat x = bench.normal(140, 5000);
+  std::vector<float> before(x.data, x.data + x.size()), q, factor;
+  for (const int threads : {1, 2, 3}) {
+    std::copy(before.begin(), before.end(), x.data);
+    const Mat r = bench.normal(140, 140);
+    set_blas_threads(threads);
+    reduced_rq(x, r);
+    set_blas_threads(1);
+    if (threads == 1) q.assign(x.data, x.data + x.size()), factor.assign(r.data, r.data + r.size());
+    CHECK(std::equal(q.begin(), q.end(), x.data));
+    CHECK(std::equal(factor.begin(), factor.end(), r.data));
+  }
 }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "host/core/files.hpp"
+#include "host/core/threads.hpp"
 #include "tests/experiment/support.hpp"
 
 namespace gamlp::test {
@@ -37,6 +38,20 @@ TEST_CASE("programs end with their status, and leave their output") {
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   pool.signal(SIGTERM);
   CHECK(all_ended(pool).at(0).status == 8);
+}
+
+TEST_CASE("a program that others fit beside is told its cores") {
+  const Folder folder;
+  const char* outer = std::getenv(kThreadsVariable);
+  const std::string before = outer != nullptr ? outer : "unset";
+  Pool pool("/bin/sh", {4, 1e9});
+  const auto told = [&](int cores) {
+    pool.start(0, {{"-c", "echo ${OMP_NUM_THREADS-unset}; env | grep -c ^OMP_NUM_THREADS"}, folder / "log", cores, 0});
+    (void)all_ended(pool);
+    return read_file(folder / "log");
+  };
+  CHECK(told(3) == "3\n1\n");
+  CHECK(told(4) == before + (outer != nullptr ? "\n1\n" : "\n0\n"));
 }
 
 TEST_CASE("as many run as cores and memory allow, and one in any case") {
