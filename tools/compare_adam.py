@@ -12,9 +12,9 @@ seconds include reducing the inputs to the coordinates of layer 1.
     build/gamlp generate graph.npz --nodes 50000 --classes 40 --features 64 --mean-degree 8 --homophily 0.57 \\
         --feature-signal 1.1
     tools/compare_adam.py graph.npz --output tests/results/many_nodes
-    tools/compare_adam.py cora.npz --split file --settings cora.json --output cora
+    tools/compare_adam.py cora.npz --split file --settings '{"method": {"nu": 1, "rho": 1}}' --output cora
 
---settings is a config of gamlp's whose `dataset` (without its path), `method` and `train` both programs use as far as they know them.
+--settings is a config of gamlp's, as a file or as text. Of its `dataset` PyTorch has hops, binarize_features and row_normalize.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="path without ending: .json and .md are written")
     parser.add_argument("--program", type=Path, default=ROOT / "build" / "gamlp")
     parser.add_argument("--split", choices=("draw", "file"), default="draw")
-    parser.add_argument("--settings", type=Path, help="config whose dataset, method and train apply")
+    parser.add_argument("--settings", default='{"method": {"update": "exact"}}',
+                        help="config whose dataset, method and train apply (%(default)s)")
     parser.add_argument("--stages", default="2:25,5:15,10:20", help="of ADMM (%(default)s)")
     parser.add_argument("--finish", default="10:60", help="of Adam after it (%(default)s)")
     parser.add_argument("--finish-rate", type=float, default=0.001)
@@ -113,7 +114,7 @@ def main() -> None:
     finish = [{**stage, "method": {"name": "adam", "input_dropout": args.finish_dropout,
                                    "optimizer": {"learning_rate": args.finish_rate}}}
               for stage in parse_stages(args.finish)]
-    settings = json.loads(args.settings.read_text()) if args.settings else {"method": {"update": "exact"}}
+    settings = json.loads(args.settings if args.settings.startswith("{") else Path(args.settings).read_text())
     dataset, method = settings.get("dataset", {}), settings.get("method", {})
     exact = method.get("update") == "exact"
     report: dict = {"graph": args.graph.name, "stages": args.stages, "finish": finish, "adam_stages": args.adam_stages,
