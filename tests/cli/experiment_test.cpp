@@ -254,13 +254,14 @@ TEST_CASE("the small variant of table III trains Cora by every method", "[.datas
   INFO(quick.err << quick.out);
   REQUIRE(quick.status == 0);
   const auto table = nlohmann::json::parse(file_text(work / "out/table.json"));
-  REQUIRE(table["tables"][0]["cells"].size() == 11);
+  REQUIRE(table["tables"][0]["cells"].size() == 12);
   for (const auto& cell : table["tables"][0]["cells"]) {
     REQUIRE(cell["row"] == "Cora");
     REQUIRE(cell["done"] == 1);
     const double accuracy = cell["mean"];
-    const bool ours = cell["column"].get<std::string>().find("pdADMM") != std::string::npos;
-    const bool hardly_moves = cell["column"] == "Adadelta";  // at the published rate
+    const std::string column = cell["column"];
+    const bool ours = column.find("pdADMM") != std::string::npos || column == "8 bits, then Adam";
+    const bool hardly_moves = column == "Adadelta";  // at the published rate
     CHECK(accuracy > (ours ? 0.74 : hardly_moves ? 0.0 : 0.5));
   }
 }

@@ -233,7 +233,7 @@ TEST_CASE(
     if (name == "gd") {
       // Steps of size 0.1 and the two products with the basis round at 2^-24 each; 30 of them.
       CHECK(apart < 100 * 0x1p-24);
-      CHECK(moved > 0.1);
+      CHECK(moved > 0.05);  // the test can tell
     } else {
       CHECK(apart > 0.05 * moved);
     }
