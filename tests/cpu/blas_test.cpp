@@ -128,6 +128,27 @@ TEST_CASE("cholesky refuses what is not positive definite") {
   CHECK(cholesky(Mat{}));  // nothing to factor
 }
 
+namespace {
+
+// Checks that x became orthonormal rows, and that r, lower triangular, times them gives the original back.
+void check_rq(const Dense& original, Mat x, Mat r) {
+  Dense identity(x.rows, x.rows);
+  for (std::int64_t i = 0; i < x.rows; ++i) identity(i, i) = 1.0;
+  const double eps = 8.0 * kEps * static_cast<double>(x.rows + 1);
+  CHECK(reference::largest(
+            reference::sum(reference::product(dense(x), reference::transposed(dense(x))), identity, -1.0)) <= eps);
+  const Dense back = reference::product(dense(r), dense(x));
+  CHECK(reference::largest(reference::sum(back, original, -1.0)) <=
+        eps * std::sqrt(static_cast<double>(x.cols)) * reference::largest(original));
+  bool triangular = true;
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    for (std::int64_t j = i + 1; j < x.rows; ++j) triangular = triangular && r.row(i)[j] == 0.0f;
+  }
+  CHECK(triangular);
+}
+
+}  // namespace
+
 TEST_CASE("reduced_rq gives orthonormal rows and the input back") {
   OpBench bench;
   for (const auto& [v, n] : {std::pair{1, 1}, std::pair{1, 9}, std::pair{5, 5}, std::pair{12, 40}, std::pair{70, 200},
@@ -136,21 +157,31 @@ TEST_CASE("reduced_rq gives orthonormal rows and the input back") {
     const Dense original = dense(x);
     reduced_rq(x, r);
     bench.check_guards();
-    Dense identity(v, v);
-    for (std::int64_t i = 0; i < v; ++i) identity(i, i) = 1.0;
-    const double eps = 8.0 * kEps * static_cast<double>(v + 1);
-    CHECK(reference::largest(
-              reference::sum(reference::product(dense(x), reference::transposed(dense(x))), identity, -1.0)) <= eps);
-    const Dense back = reference::product(dense(r), dense(x));
-    CHECK(reference::largest(reference::sum(back, original, -1.0)) <=
-          eps * std::sqrt(static_cast<double>(n)) * reference::largest(original));
-    bool triangular = true;
-    for (std::int64_t i = 0; i < v; ++i) {
-      for (std::int64_t j = i + 1; j < v; ++j) triangular = triangular && r.row(i)[j] == 0.0f;
-    }
-    CHECK(triangular);
+    check_rq(original, x, r);
   }
   CHECK_THROWS_AS(reduced_rq(bench.zeros(3, 2), bench.zeros(3, 3)), std::logic_error);
+}
+
+TEST_CASE("reduced_rq gives orthonormal rows of rows that are nearly or exactly dependent") {
+  for (const float apart : {1e-3f, 1e-5f, 3e-7f, 0.0f}) {
+    INFO("half of the rows are " << apart << " from sums of the others");
+    OpBench bench;
+    const Mat x = bench.normal(40, 900), r = bench.normal(40, 40);
+    for (std::int64_t i = 0; i < 20; ++i) {
+      for (std::int64_t j = 0; j < x.cols; ++j) {
+        x.row(20 + i)[j] = x.row(i)[j] + x.row((i + 1) % 20)[j] + apart * x.row(20 + i)[j];
+      }
+    }
+    const Dense original = dense(x);
+    reduced_rq(x, r);
+    check_rq(original, x, r);
+  }
+  OpBench bench;
+  const Mat x = bench.normal(60, 3000), r = bench.normal(60, 60);
+  for (std::int64_t i = 30; i < 60; ++i) std::copy_n(x.row(i - 30), x.cols, x.row(i));
+  const Dense original = dense(x);
+  reduced_rq(x, r);
+  check_rq(original, x, r);
 }
 
 TEST_CASE("OpenBLAS gets the kernels of a processor that it does not know") {
