@@ -183,10 +183,11 @@ void in_parallel(std::int64_t count, const Work& work) {
       failure = std::current_exception();
     }
   };
-  std::vector<std::thread> others;
-  for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) others.emplace_back(run);
-  run();
-  for (std::thread& other : others) other.join();
+  {
+    std::vector<std::jthread> others;
+    for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) others.emplace_back(run);
+    run();
+  }
   openblas_set_num_threads(threads);
   if (failure) std::rethrow_exception(failure);
 }
@@ -227,38 +228,41 @@ bool well_conditioned_cholesky(std::vector<double>& gram, lapack_int n) {
          LAPACKE_dpocon(LAPACK_COL_MAJOR, 'U', n, gram.data(), n, norm, &reciprocal) == 0 && reciprocal > kLeast;
 }
 
-// x ← l⁻¹ x, where l is lower triangular (row-major).
-void solve_lower(const std::vector<double>& l, Mat x) {
+// x ← l⁻¹ x, where l is lower triangular.
+void solve_lower(ConstMat l, Mat x) {
   constexpr std::int64_t kColumns = 1024;
-  const std::vector<float> factor(l.begin(), l.end());
   in_parallel((x.cols + kColumns - 1) / kColumns, [&](std::int64_t chunk) {
     const std::int64_t some = std::min(kColumns, x.cols - chunk * kColumns);
     cblas_strsm(CblasRowMajor, CblasLeft, CblasLower, CblasNoTrans, CblasNonUnit, as_int(x.rows), as_int(some), 1.0f,
-                factor.data(), as_int(x.rows), x.data + chunk * kColumns, as_int(x.cols));
+                l.data, as_int(x.rows), x.data + chunk * kColumns, as_int(x.cols));
   });
+}
+
+// factor ← the lower triangular Cholesky factor of x xᵀ. False, and factor unchanged, where the condition number of x
+// exceeds 1e5.
+bool gram_factor(ConstMat x, Mat factor) {
+  std::vector<double> gram = exact_outer_gram(x);
+  bool fits = false;
+  in_parallel(1, [&](std::int64_t) { fits = well_conditioned_cholesky(gram, as_int(x.rows)); });
+  if (!fits) return false;
+  std::fill_n(factor.data, factor.size(), 0.0f);
+  for (std::int64_t i = 0; i < x.rows; ++i) std::copy_n(gram.data() + i * x.rows, i + 1, factor.row(i));
+  return true;
 }
 
 // Cholesky QR, twice (Yamamoto et al., Roundoff error analysis of the CholeskyQR2 algorithm, 2015), with Gram matrices
 // in double: mostly products, which run several times as fast as Householder's. False, and x unchanged, where x is too
 // badly conditioned.
 bool cholesky_rq(Mat x, Mat r) {
-  const lapack_int v = as_int(x.rows);
-  std::vector<double> first = exact_outer_gram(x);
-  bool fits = false;
-  in_parallel(1, [&](std::int64_t) { fits = well_conditioned_cholesky(first, v); });
-  if (!fits) return false;
-  solve_lower(first, x);
-  std::vector<double> second = exact_outer_gram(x);
+  if (!gram_factor(x, r)) return false;
+  solve_lower(r, x);
+  Matrix second(x.rows, x.rows);
+  expects(gram_factor(x, second.view()), "rows that are nearly orthonormal are well conditioned");
+  solve_lower(second.view(), x);
   in_parallel(1, [&](std::int64_t) {
-    expects(well_conditioned_cholesky(second, v), "rows that are nearly orthonormal are well conditioned");
-    for (std::int64_t i = 0; i < x.rows; ++i) {  // what Cholesky leaves above the diagonal
-      std::fill_n(first.data() + i * x.rows + i + 1, x.rows - i - 1, 0.0);
-    }
-    cblas_dtrmm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, v, v, 1.0, second.data(), v,
-                first.data(), v);
+    cblas_strmm(CblasRowMajor, CblasRight, CblasLower, CblasNoTrans, CblasNonUnit, as_int(x.rows), as_int(x.rows), 1.0f,
+                second.data(), as_int(x.rows), r.data, as_int(x.rows));
   });
-  solve_lower(second, x);
-  std::copy(first.begin(), first.end(), r.data);
   return true;
 }
 
