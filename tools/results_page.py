@@ -7,8 +7,8 @@ Reads PAGE/page.md, the text that people write, and writes PAGE/README.md and th
     {{about}}         stands for which experiment was run when, with which commit, on which machine and for how long
     {{table NAME}}    for the tables of the experiment of that name
     {{figure NAME}}   for its picture
-What was not run now stays as the page has it. What the page does not have either is said to be not run. With --best the configs that experiment `best` chose are written to that folder, a file for each
-dataset, which they expect in data/ at the top. Exit status: 0 written, 1 a file is missing or corrupt, 2 usage.
+What was not run now stays as the page has it. What the page does not have either is said to be not run. With --best the configs
+that experiment `best` chose are written to that folder, a file for each dataset, which they expect in data/ at the top. Exit status: 0 written, 1 a file is missing or corrupt, 2 usage.
 """
 from __future__ import annotations
 

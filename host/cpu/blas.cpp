@@ -8,16 +8,13 @@
 #endif
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
-#include <exception>
 #include <memory>
-#include <mutex>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
 #include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
 #include "host/cpu/blas_threads.hpp"
 
 namespace gamlp {
@@ -170,26 +167,13 @@ namespace {
 // Calls work(0) to work(count − 1) on as many threads as the library may use now, and in each with one thread of it.
 template <class Work>
 void in_parallel(std::int64_t count, const Work& work) {
-  const int threads = openblas_get_num_threads();
-  openblas_set_num_threads(1);
-  std::atomic<std::int64_t> next = 0;
-  std::exception_ptr failure;
-  std::mutex mutex;
-  const auto run = [&] {
-    try {
-      for (std::int64_t i; (i = next++) < count;) work(i);
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
+  struct OneThreadEach {
+    const int threads = openblas_get_num_threads();
+    OneThreadEach() { openblas_set_num_threads(1); }
+    ~OneThreadEach() { openblas_set_num_threads(threads); }
   };
-  {
-    std::vector<std::jthread> others;
-    for (std::int64_t i = 1; i < std::min<std::int64_t>(threads, count); ++i) others.emplace_back(run);
-    run();
-  }
-  openblas_set_num_threads(threads);
-  if (failure) std::rethrow_exception(failure);
+  const OneThreadEach limit;
+  parallel_slices(limit.threads, count, 1, [&](std::int64_t i, std::int64_t) { work(i); });
 }
 
 // The Gram matrix x xᵀ in double, its lower triangle (row-major), in tiles that a thread each sums in one order.

@@ -12,7 +12,8 @@ namespace gamlp {
 
 // Sets how many threads the products called from this thread may use. LAPACK has one number for the whole process.
 void set_blas_threads(int threads);
-// Returns "oneDNN 2.6.3 (products), OpenBLAS 0.3.21 (factorisations)" or "OpenBLAS 0.3.21", for --version and bench.
+// Returns the libraries, OpenBLAS with the processor that its kernels are for: "oneDNN 2.6.3 (products), OpenBLAS
+// 0.3.21 for SkylakeX (factorisations)" or "OpenBLAS 0.3.21 for SkylakeX".
 std::string blas_description();
 
 // OpenBLAS takes its oldest kernels ("Prescott", SSE3) on a processor that it does not know, such as one newer than

@@ -2,24 +2,20 @@
 // library's speed.
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <thread>
-#include <vector>
 
 #include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
+#include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 
 namespace gamlp {
 namespace {
 
 // body(first, last) over parts of [0, n) at once. Results do not depend on the parts.
-void in_parts(std::int64_t n, double work, const std::function<void(std::int64_t, std::int64_t)>& body) {
-  const std::int64_t cores = std::max<std::int64_t>(1, std::thread::hardware_concurrency());
-  const std::int64_t parts = work < 1e7 ? 1 : std::min(n, cores);
-  std::vector<std::thread> threads;
-  for (std::int64_t i = 1; i < parts; ++i) threads.emplace_back(body, n * i / parts, n * (i + 1) / parts);
-  body(0, parts > 0 ? n / parts : 0);
-  for (std::thread& thread : threads) thread.join();
+template <class Body>
+void in_parts(std::int64_t n, double work, const Body& body) {
+  const int threads = work < 1e7 ? 1 : hardware_threads();
+  parallel_slices(threads, n, std::max<std::int64_t>(1, (n + threads - 1) / threads), body);
 }
 
 Matrix transposed(ConstMat x) {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
+#include "host/core/parallel.hpp"
+#include "host/core/threads.hpp"
 #include "host/data/check.hpp"
 #include "host/data/normal.hpp"
 #include "host/data/shuffle.hpp"
@@ -159,12 +160,7 @@ Matrix draw_features(const GenerateConfig& config, const std::vector<std::int32_
       for (std::int64_t j = 0; j < config.features; ++j) features(i, j) = static_cast<float>(mean[j] + normal.next());
     }
   };
-  const std::int64_t threads = std::clamp<std::int64_t>(std::thread::hardware_concurrency(), 1, 64);
-  std::vector<std::jthread> helpers;
-  for (std::int64_t t = 1; t < threads; ++t) {
-    helpers.emplace_back(fill, config.nodes * t / threads, config.nodes * (t + 1) / threads);
-  }
-  fill(0, config.nodes / threads);
+  parallel_slices(hardware_threads(), config.nodes, 64, fill);
   return features;
 }
 

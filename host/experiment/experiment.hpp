@@ -14,9 +14,8 @@
 //   mean_over the axis whose values are repetitions (seeds)
 //   paper     {row label: {column label: number}}: the published values that cells are compared with
 //   search    {"axes": […], "then": […], "seeds": [labels]}: for each combination of the other axes, the values of
-//   these
-//             axes with the best mean validation accuracy are chosen: those of `axes` jointly, then each one of `then`
-//             (host/experiment/search.hpp). Only the chosen ones are trained with all repetitions and tested
+//             these axes with the best mean validation accuracy are chosen: those of `axes` jointly, then each one of
+//             `then` (host/experiment/search.hpp). Only the chosen ones are trained with all repetitions and tested
 //   quick     {"keep": {axis: [labels]}, "set", "run"}: what --quick leaves and changes
 #pragma once
 

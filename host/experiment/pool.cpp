@@ -81,13 +81,13 @@ void Pool::start(std::size_t index, const PoolTask& task) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::string parent = std::string(kParentVariable) + "=" + std::to_string(::getpid());
-  std::string threads = std::string(kThreadsVariable) + "=" + std::to_string(task.cores);
+  const std::string threads = std::string(kThreadsVariable) + "=";
+  std::string cores = threads + std::to_string(task.cores);
+  const bool told = task.cores < limits_.cores;
   std::vector<char*> variables = {parent.data()};
-  if (task.cores < limits_.cores) variables.push_back(threads.data());
+  if (told) variables.push_back(cores.data());
   for (char** one = environ; *one != nullptr; ++one) {
-    if (variables.size() < 2 || !std::string_view(*one).starts_with(std::string(kThreadsVariable) + "=")) {
-      variables.push_back(*one);
-    }
+    if (!(told && std::string_view(*one).starts_with(threads))) variables.push_back(*one);
   }
   variables.push_back(nullptr);
   const FileActions actions(task.log);

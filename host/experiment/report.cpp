@@ -27,11 +27,6 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-double number_in(const json& result, const std::string& key) {
-  const auto at = result.find(key);
-  return at != result.end() && at->is_number() ? at->get<double>() : NAN;
-}
-
 bool is_share(const std::string& value) { return value.ends_with("_accuracy"); }
 
 std::string format(const char* pattern, double value) {
@@ -104,6 +99,11 @@ json published_of(const Experiment& e, const std::string& row, const std::string
 }
 
 }  // namespace
+
+double number_in(const json& result, const std::string& key) {
+  const auto at = result.find(key);
+  return at != result.end() && at->is_number() ? at->get<double>() : NAN;
+}
 
 const char* state_name(JobState state) {
   constexpr const char* kNames[] = {"waiting", "done", "missing", "diverged", "failed"};

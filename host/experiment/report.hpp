@@ -20,6 +20,9 @@ struct JobOutcome {
   std::string note;       // why not
 };
 
+// Returns a figure of a result; NaN where the result has no number for it.
+double number_in(const nlohmann::json& result, const std::string& key);
+
 // Returns one line per job, its labels first. Without `tests` it leaves the test accuracy out, as a search sees it.
 std::string results_csv(const Experiment& experiment, const std::vector<Job>& jobs,
                         const std::vector<JobOutcome>& outcomes, bool tests);

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 namespace gamlp {
 namespace {
 
-// The labels of a job but those of some axes.
-std::string key_without(const Job& job, const std::vector<std::size_t>& axes) {
+// The labels that a job has of some axes, or, with `of` false, of all others.
+std::string labels_along(const Job& job, const std::vector<std::size_t>& axes, bool of) {
   std::string out;
   for (std::size_t i = 0; i < job.labels.size(); ++i) {
-    if (std::find(axes.begin(), axes.end(), i) == axes.end()) out += job.labels[i] + '\n';
+    if ((std::find(axes.begin(), axes.end(), i) != axes.end()) == of) out += job.labels[i] + '\n';
   }
   return out;
 }
@@ -31,7 +32,7 @@ std::vector<bool> Search::candidates() const {
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
     const bool of_a_seed = kept_[i] && experiment_.is_search_job(jobs_[i].labels);
     // Jobs come in the order of the axes' values, so that the first one has the first value of every later axis.
-    out[i] = of_a_seed && seen.insert(key_without(jobs_[i], later)).second;
+    out[i] = of_a_seed && seen.insert(labels_along(jobs_[i], later, false)).second;
   }
   return out;
 }
@@ -48,11 +49,7 @@ void Search::choose(const std::vector<JobOutcome>& outcomes) {
   };
   const std::vector<bool> compared = candidates();
   // What tells candidates apart: the labels of this round's axes.
-  const auto values_of = [&](const Job& job) {
-    std::string out;
-    for (const std::size_t axis : experiment_.search->rounds[round_]) out += job.labels[axis] + '\n';
-    return out;
-  };
+  const auto values_of = [&](const Job& job) { return labels_along(job, experiment_.search->rounds[round_], true); };
   std::map<std::string, Group> groups;
   for (std::size_t i = 0; i < jobs_.size(); ++i) {
     if (!compared[i]) continue;
@@ -61,10 +58,9 @@ void Search::choose(const std::vector<JobOutcome>& outcomes) {
     const std::string key = values_of(jobs_[i]);
     auto at = std::find_if(all.begin(), all.end(), [&](const Candidate& c) { return c.key == key; });
     if (at == all.end()) at = all.insert(at, {key});
-    const auto accuracy = outcomes[i].result.find("validation_accuracy");
-    const bool done = outcomes[i].state == JobState::done && accuracy != outcomes[i].result.end() &&
-                      accuracy->is_number() && std::isfinite(accuracy->get<double>());
-    if (done) at->sum += accuracy->get<double>();
+    const double accuracy = number_in(outcomes[i].result, "validation_accuracy");
+    const bool done = outcomes[i].state == JobState::done && std::isfinite(accuracy);
+    if (done) at->sum += accuracy;
     at->diverged = at->diverged || outcomes[i].state == JobState::diverged;
     group.complete = group.complete && (done || outcomes[i].state == JobState::diverged);
   }

@@ -3,7 +3,6 @@
 // come yet stays at its first value.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 

@@ -1,36 +1,18 @@
 #include "host/graph/augment.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <memory>
-#include <thread>
 #include <vector>
 
 #include "host/core/error.hpp"
+#include "host/core/parallel.hpp"
 
 namespace gamlp {
 namespace {
 
-// Calls body(begin, end) over slices of [0, count), from `threads` threads that take the next slice when they are
-// free. Rows are independent, so who computes which changes nothing. `body` must not throw.
-template <class Body>
-void parallel_slices(int threads, std::int64_t count, const Body& body) {
-  constexpr std::int64_t slice = 64;
-  std::atomic<std::int64_t> next{0};
-  const auto work = [&] {
-    for (;;) {
-      const std::int64_t begin = next.fetch_add(slice, std::memory_order_relaxed);
-      if (begin >= count) return;
-      body(begin, std::min(count, begin + slice));
-    }
-  };
-  const std::int64_t useful = std::min<std::int64_t>(threads, (count + slice - 1) / slice);
-  std::vector<std::jthread> helpers;
-  for (std::int64_t t = 1; t < useful; ++t) helpers.emplace_back(work);
-  work();
-}
+constexpr std::int64_t kSlice = 64;  // rows that a thread takes at a time
 
 // out += v0·a0, then += v1·a1, …: four terms per pass over `out`, added one after another as in a plain loop.
 void add_scaled_rows(float* __restrict out, const float* v, const float* const* a, std::int64_t cols) {
@@ -164,22 +146,24 @@ class Augmenter {
   void inner_hop(const Block& from, std::int64_t k) {
     float* const to = buffer_[(k - 1) % 2].get();
     const std::vector<std::int32_t>& rows = rows_[k];
-    parallel_slices(options_.threads, static_cast<std::int64_t>(rows.size()), [&](std::int64_t b, std::int64_t e) {
-      for (std::int64_t r = b; r < e; ++r) from.propagate(propagation_, rows[r], to + rows[r] * from.cols);
-    });
+    parallel_slices(options_.threads, static_cast<std::int64_t>(rows.size()), kSlice,
+                    [&](std::int64_t b, std::int64_t e) {
+                      for (std::int64_t r = b; r < e; ++r)
+                        from.propagate(propagation_, rows[r], to + rows[r] * from.cols);
+                    });
   }
 
   template <class Block>
   void last_hop(const Block& from, std::int64_t first) {
     const std::int64_t column = (options_.hops - 1) * node_features_.features() + first;
-    parallel_slices(options_.threads, result_.rows(), [&](std::int64_t b, std::int64_t e) {
+    parallel_slices(options_.threads, result_.rows(), kSlice, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t r = b; r < e; ++r) from.propagate(propagation_, nodes_[r], result_.row(r) + column);
     });
   }
 
   void copy_rows(const DenseBlock& block, std::int64_t hop, std::int64_t first) {
     const std::int64_t column = hop * node_features_.features() + first;
-    parallel_slices(options_.threads, result_.rows(), [&](std::int64_t b, std::int64_t e) {
+    parallel_slices(options_.threads, result_.rows(), kSlice, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t r = b; r < e; ++r) {
         std::memcpy(result_.row(r) + column, block.data + nodes_[r] * block.stride, sizeof(float) * block.cols);
       }
@@ -188,7 +172,7 @@ class Augmenter {
 
   void copy_sparse_features() {
     const Csr& features = node_features_.features_sparse;
-    parallel_slices(options_.threads, result_.rows(), [&](std::int64_t b, std::int64_t e) {
+    parallel_slices(options_.threads, result_.rows(), kSlice, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t r = b; r < e; ++r) {
         float* const out = result_.row(r);
         for (std::int64_t f = begin_[nodes_[r]]; f < end_[nodes_[r]]; ++f) out[features.indices[f]] = features.value(f);
@@ -200,7 +184,7 @@ class Augmenter {
   void advance_cursors(std::int64_t limit) {
     const Csr& features = node_features_.features_sparse;
     begin_ = end_;
-    parallel_slices(options_.threads, features.rows, [&](std::int64_t b, std::int64_t e) {
+    parallel_slices(options_.threads, features.rows, kSlice, [&](std::int64_t b, std::int64_t e) {
       for (std::int64_t j = b; j < e; ++j) {
         while (end_[j] < features.indptr[j + 1] && features.indices[end_[j]] < limit) ++end_[j];
       }
@@ -260,7 +244,7 @@ Matrix propagate(const Csr& propagation, ConstMat x, int threads) {
   expects(propagation.rows == x.rows && propagation.cols == x.rows, "an operator of this graph");
   Matrix out(x.rows, x.cols);
   const DenseBlock block{x.data, x.cols, x.cols};
-  parallel_slices(threads, x.rows, [&](std::int64_t b, std::int64_t e) {
+  parallel_slices(threads, x.rows, kSlice, [&](std::int64_t b, std::int64_t e) {
     for (std::int64_t i = b; i < e; ++i) block.propagate(propagation, i, out.row(i));
   });
   return out;

@@ -115,7 +115,7 @@ std::vector<std::string> config_warnings(const Config& config) {
   for (const MethodView& view : views_of(config)) {
     const auto method = make_method(view.config.method, config.exchange);
     Lines lines = method->warnings(view.config);
-    if (view.inherited != nullptr) {  // what the stage did not say itself is no mistake of its
+    if (view.inherited != nullptr) {  // what the section says alone is no mistake of the stage
       Config without = view.config;
       without.method.options = view.inherited->options;
       const Lines known = make_method(without.method, without.exchange)->warnings(without);
