@@ -133,10 +133,13 @@ void read_search(Experiment& e, const Node& node) {
     if (!seen.insert(axis).second) one.fail("named once");
     return axis;
   };
-  search.rounds.emplace_back();
-  for (const Node& one : node.at("axes").list()) search.rounds.front().push_back(axis_to_choose(one));
+  const auto add_round = [&](const std::vector<Node>& axes) {
+    search.rounds.emplace_back();
+    for (const Node& one : axes) search.rounds.back().push_back(axis_to_choose(one));
+  };
+  add_round(node.at("axes").list());
   if (node.has("then")) {
-    for (const Node& one : node.at("then").list()) search.rounds.push_back({axis_to_choose(one)});
+    for (const Node& one : node.at("then").list()) add_round(one.value().is_array() ? one.list() : std::vector{one});
   }
   search.seeds = node.at("seeds").labels(e.axes[*e.mean_over]);
   e.search = std::move(search);

@@ -1,6 +1,6 @@
 // Chooses values of axes by validation accuracy, in rounds. The first round tries the axes of `search.axes` jointly.
-// Then comes a round for each axis of `search.then`, with what the rounds before chose. An axis whose round has not
-// come yet stays at its first value.
+// Then comes a round for each element of `search.then`, an axis or a list of axes that are tried jointly, with what the
+// rounds before chose. An axis whose round has not come yet stays at its first value.
 #pragma once
 
 #include <string>

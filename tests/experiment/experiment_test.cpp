@@ -179,6 +179,7 @@ TEST_CASE("every bad experiment file is refused with file, key and expectation")
       {replaced("{\"GD\": 0.5}", "{\"GD\": \"0.5\"}"), "`paper.8.GD` is \"0.5\": must be a number"},
       {example(", \"search\": {\"axes\": [\"width\"], \"seeds\": \"0\"}"), "`search.axes.0` is \"width\": must be"},
       {searched(R"("axes": ["rate"], "then": ["rate"])"), "`search.then.0` is \"rate\": must be named once"},
+      {searched(R"("axes": ["rate"], "then": [["rate"]])"), "`search.then.0.0` is \"rate\": must be named once"},
       {searched(R"("axes": ["rate"], "then": [])"), "`search.then` is []: must be a list that is not empty"},
       {replaced("[{\"layers\": 2", "[{\"layers\": 1"), "8, ADMM, 0: `stages.0.layers` is 1: must be"},
       {replaced("\"name\": \"seed\"", "\"name\": \"epochs\""),

@@ -74,4 +74,27 @@ TEST_CASE("a search in rounds tries later axes with what the rounds before chose
   }
 }
 
+TEST_CASE("a later round can try several axes jointly") {
+  const Experiment e = loaded(searched(R"("axes": ["rate"], "then": [["decay", "evaluate"]])",
+                                       R"({"name": "decay", "key": "method.weight_decay", "values": [0, 0.01]},
+                                          {"name": "evaluate", "key": "train.evaluate_every", "values": [1, 2]},)"));
+  const std::vector<Job> jobs = expand(e, "", {});
+  std::vector<JobOutcome> outcomes(jobs.size());
+  Search search(e, jobs);
+  REQUIRE(search.rounds() == 2);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const std::vector<std::string>& labels = jobs[i].labels;
+    // Each axis alone is worse away from its first value. Both together are better.
+    const int moved = (labels[2] != "0" ? 1 : 0) + (labels[3] != "1" ? 1 : 0);
+    outcomes[i] = done(0.5, moved == 0 ? 0.6 : moved == 1 ? 0.5 : 0.7);
+  }
+  search.choose(outcomes);
+  search.choose(outcomes);
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const std::vector<std::string>& labels = jobs[i].labels;
+    INFO(jobs[i].name);
+    CHECK(search.chosen()[i] == (labels[1] == "0.1" && labels[2] == "0.01" && labels[3] == "2"));
+  }
+}
+
 }  // namespace gamlp::test
