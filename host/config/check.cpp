@@ -35,9 +35,10 @@ void check_dataset(const DatasetConfig& d, Lines& out) {
     out.push_back(
         "`dataset.split.kind` is \"file\", but a text dataset holds no masks: must be \"per_class\" or \"fraction\"");
   }
-  if (s.kind == SplitKind::fraction && s.train_fraction + s.validation_fraction >= 1.0) {
+  // A sum of 1 leaves no test part. It may be above 1 by a rounding error, as make_split() allows.
+  if (s.kind == SplitKind::fraction && s.train_fraction + s.validation_fraction > 1.0 + 1e-9) {
     out.push_back("`dataset.split.train_fraction` + `dataset.split.validation_fraction` is " +
-                  text(s.train_fraction + s.validation_fraction) + ": must be below 1, the rest is the test part");
+                  text(s.train_fraction + s.validation_fraction) + ": must be at most 1, the rest is the test part");
   }
   if (!d.generate || d.generate->shape) return;
   const GenerateConfig& g = *d.generate;

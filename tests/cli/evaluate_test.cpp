@@ -224,14 +224,14 @@ TEST_CASE("evaluate and predict --smooth pass labels along the edges") {
 TEST_CASE("evaluate and predict say what the weights say") {
   // Features and labels of the test's own, one hop: the scores are those of the saved weights on the features alone.
   const WorkFolder work;
-  constexpr int kNodes = 90, kFeatures = 4, kClasses = 3;
+  constexpr int kAll = 90, kFeatures = 4, kClasses = 3;
   std::vector<std::vector<double>> x;
   std::vector<int> labels;
   std::string edges, features, classes;
-  for (int i = 0; i < kNodes; ++i) {
+  for (int i = 0; i < kAll; ++i) {
     labels.push_back(i % 7 < 3 ? 0 : i % 7 < 5 ? 1 : 2);  // classes of different sizes
     classes += std::to_string(labels.back()) + "\n";
-    edges += std::to_string(i) + " " + std::to_string((i + 1) % kNodes) + "\n";
+    edges += std::to_string(i) + " " + std::to_string((i + 1) % kAll) + "\n";
     x.emplace_back();
     for (int j = 0; j < kFeatures; ++j) {
       const int noise = (i * 37 + j * 61) % 97;  // enough of it that classes are confused

@@ -52,8 +52,8 @@ TEST_CASE("impossible datasets are refused", "[config]") {
   const std::vector<Contradiction> corpus = {
       {R"("text": {"edges": "e", "features": "f", "labels": "l"})",
        "`dataset.split.kind` is \"file\", but a text dataset"},
-      {R"("path": "a", "split": {"kind": "fraction", "train_fraction": 0.7, "validation_fraction": 0.3})",
-       "must be below 1"},
+      {R"("path": "a", "split": {"kind": "fraction", "train_fraction": 0.7, "validation_fraction": 0.31})",
+       "must be at most 1"},
       {R"("generate": {"nodes": 3, "classes": 4, "mean_degree": 1})",
        "`dataset.generate.classes` is 4: must be at most the 3"},
       {R"("generate": {"nodes": 8, "mean_degree": 8})", "`dataset.generate.mean_degree` is 8.0: must be below the 8"},
@@ -66,6 +66,9 @@ TEST_CASE("impossible datasets are refused", "[config]") {
     INFO(message);
     CHECK(contains(message, bad.message));
   }
+  // No test part is left, which is fine.
+  CHECK_NOTHROW(test::parsed(
+      R"({"dataset": {"path": "a", "split": {"kind": "fraction", "train_fraction": 0.7, "validation_fraction": 0.3}}})"));
 }
 
 TEST_CASE("combinations that look alike and are fine pass", "[config]") {
