@@ -64,6 +64,15 @@ void set_blas_threads(int threads) {
 #endif
 }
 
+BlasThreads::BlasThreads(int threads) : products_(omp_get_max_threads()), factorisations_(openblas_get_num_threads()) {
+  set_blas_threads(threads);
+}
+
+BlasThreads::~BlasThreads() {
+  set_blas_threads(products_);
+  openblas_set_num_threads(factorisations_);
+}
+
 std::string blas_description() {
   std::string config = openblas_get_config();
   const std::string openblas =
@@ -167,13 +176,12 @@ namespace {
 // Calls work(0) to work(count − 1) on as many threads as the library may use now, and in each with one thread of it.
 template <class Work>
 void in_parallel(std::int64_t count, const Work& work) {
-  struct OneThreadEach {
-    const int threads = openblas_get_num_threads();
-    OneThreadEach() { openblas_set_num_threads(1); }
-    ~OneThreadEach() { openblas_set_num_threads(threads); }
-  };
-  const OneThreadEach limit;
-  parallel_slices(limit.threads, count, 1, [&](std::int64_t i, std::int64_t) { work(i); });
+  const int threads = openblas_get_num_threads();
+  const BlasThreads one(1);
+  parallel_slices(threads, count, 1, [&](std::int64_t i, std::int64_t) {
+    omp_set_num_threads(1);  // of the thread that this runs in, where OpenBLAS is built with OpenMP
+    work(i);
+  });
 }
 
 // The Gram matrix x xᵀ in double, its lower triangle (row-major), in tiles that a thread each sums in one order.

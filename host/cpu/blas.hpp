@@ -12,6 +12,17 @@ namespace gamlp {
 
 // Sets how many threads the products called from this thread may use. LAPACK has one number for the whole process.
 void set_blas_threads(int threads);
+// While it lives, products of this thread use so many threads. Afterwards as many as before.
+class BlasThreads {
+ public:
+  explicit BlasThreads(int threads);
+  ~BlasThreads();
+  BlasThreads(const BlasThreads&) = delete;
+  BlasThreads& operator=(const BlasThreads&) = delete;
+
+ private:
+  int products_, factorisations_;  // before
+};
 // Returns the libraries, OpenBLAS with the processor that its kernels are for: "oneDNN 2.6.3 (products), OpenBLAS
 // 0.3.21 for SkylakeX (factorisations)" or "OpenBLAS 0.3.21 for SkylakeX".
 std::string blas_description();

@@ -101,7 +101,7 @@ void check_has_labels(const Dataset& dataset) {
   if (!dataset.has_labels) {
     throw DataError(dataset.origin +
                     ": labels: missing, expected one integer per node (-1: no class); without labels only "
-                    "`gamlp predict` works");
+                    "`gamlp predict` works, without --smooth");
   }
   if (dataset.classes == 0) throw DataError(dataset.origin + ": labels: no node has a class, expected some that do");
 }

@@ -86,7 +86,10 @@ class ExperimentRun {
         return stop(search.chosen());
       }
       write_best(only(jobs_, search.chosen()));
-      for (std::size_t i = 0; i < jobs_.size(); ++i) wanted[i] = search.chosen()[i] || search.undecided()[i];
+      // Where nothing was chosen the report has what went wrong, and no figure of a candidate.
+      for (std::size_t i = 0; i < jobs_.size(); ++i) {
+        wanted[i] = search.chosen()[i] || (search.undecided()[i] && outcomes_[i].state != JobState::done);
+      }
       return report(wanted);
     }
     work_off(wanted, "", true);
@@ -137,7 +140,7 @@ class ExperimentRun {
   JobCost cost_of(std::size_t i) {
     constexpr int kAlone = 1 << 20;  // cores: nothing runs beside it
     if (jobs_[i].run.program == JobRun::Program::plan) {
-      return {{{}, path_of(i, ".log"), jobs_[i].run.machine == kThisMachine ? kAlone : 1, 0}, 1e10};
+      return {{{}, path_of(i, ".log"), jobs_[i].run.machine == kThisMachine ? kAlone : 1, 1, 0}, 1e10};
     }
     Config config = jobs_[i].config;
     const std::string key = to_json(config)["dataset"].dump();
@@ -162,7 +165,9 @@ class ExperimentRun {
     }
     // Runs on GPUs come one after the other.
     const bool alone = means_gpus(config) || jobs_[i].run.program == JobRun::Program::bench;
-    return {{{}, path_of(i, ".log"), alone ? kAlone : cores, cost.memory_bytes}, flops};
+    if (alone) return {{{}, path_of(i, ".log"), kAlone, 0, cost.memory_bytes}, flops};
+    const int threads = options_.jobs > 0 ? std::max(1, hardware_threads() / options_.jobs) : cores;
+    return {{{}, path_of(i, ".log"), cores, threads < hardware_threads() ? threads : 0, cost.memory_bytes}, flops};
   }
 
   static bool has_checkpoint(const fs::path& run) {

@@ -81,13 +81,12 @@ void Pool::start(std::size_t index, const PoolTask& task) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::string parent = std::string(kParentVariable) + "=" + std::to_string(::getpid());
-  const std::string threads = std::string(kThreadsVariable) + "=";
-  std::string cores = threads + std::to_string(task.cores);
-  const bool told = task.cores < limits_.cores;
+  const std::string name = std::string(kThreadsVariable) + "=";
+  std::string threads = name + std::to_string(task.threads);
   std::vector<char*> variables = {parent.data()};
-  if (told) variables.push_back(cores.data());
+  if (task.threads > 0) variables.push_back(threads.data());
   for (char** one = environ; *one != nullptr; ++one) {
-    if (!(told && std::string_view(*one).starts_with(threads))) variables.push_back(*one);
+    if (!(task.threads > 0 && std::string_view(*one).starts_with(name))) variables.push_back(*one);
   }
   variables.push_back(nullptr);
   const FileActions actions(task.log);

@@ -17,6 +17,7 @@ struct PoolTask {
   std::vector<std::string> arguments;  // of this program
   std::filesystem::path log;           // receives standard output and error
   int cores = 1;
+  int threads = 0;    // OMP_NUM_THREADS; 0: as it is here
   double memory = 0;  // bytes
 };
 
@@ -41,8 +42,7 @@ class Pool {
 
   // Whether there is room for the task. While nothing runs, there always is.
   bool fits(const PoolTask& task) const;
-  // Starts the program. Where other tasks fit beside it, OMP_NUM_THREADS tells it its cores. ended() will give `index`
-  // back. Throws IoError when it cannot be started.
+  // Starts the program. ended() will give `index` back. Throws IoError when it cannot be started.
   void start(std::size_t index, const PoolTask& task);
   // Returns the tasks that have ended since the last call. Does not wait.
   std::vector<PoolEnd> ended();

@@ -53,7 +53,10 @@ Matrix correct_step(const Csr& propagation, Matrix z, std::span<const std::int32
   for (std::int64_t i = 0; i < z.rows(); ++i) {
     const double size = size_of(error.row(i), z.cols());
     if (!(size > 0.0)) continue;
-    for (std::int64_t c = 0; c < z.cols(); ++c) z(i, c) += static_cast<float>(mean / size) * error(i, c);
+    // Far from every known node the error is so small that mean / size is no float.
+    for (std::int64_t c = 0; c < z.cols(); ++c) {
+      z(i, c) += static_cast<float>(mean / size * static_cast<double>(error(i, c)));
+    }
   }
   return z;
 }

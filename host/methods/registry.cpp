@@ -89,7 +89,8 @@ struct ChosenInput {
 
 }  // namespace
 
-std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes) {
+std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes,
+                                       const std::vector<InputKind>& begun) {
   const std::vector<MethodConfig*> sections = sections_of(config);
   const auto note = [&](std::size_t stage, std::string& why) {
     const std::string of = sections[stage] == &config.method ? "" : "stage " + std::to_string(stage + 1) + ": ";
@@ -109,6 +110,12 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
       std::int64_t epochs = 0;
       for (std::size_t j = i; j < sections.size(); ++j) epochs += sections[j] == &section ? config.stages[j].epochs : 0;
       input.kind = make_method(section, config.exchange)->choose_input(shape, config.model.width, epochs, &input.why);
+      if (i < begun.size() && begun[i] != input.kind) input = {begun[i], ""};
+    }
+    if (i < begun.size()) {
+      kinds.push_back(begun[i]);
+      if (begun[i] == input.kind) note(i, input.why);
+      continue;
     }
     const bool new_weights = kinds.empty() && !config.train.from;
     const InputKind before = kinds.empty() ? InputKind::plain : kinds.back();

@@ -25,10 +25,13 @@ std::vector<std::shared_ptr<const Method>> all_methods();
 // Resolves `config.method` and the methods of the stages: it calls their resolve() (method.hpp), so that every null
 // that a method uses becomes the value used. Returns the coordinates in which layer 1 trains in each stage. A stage has
 // those that its method chooses, for the epochs of all stages of this method together. Where they would lose some of
-// the weights that it may start from, those of the stage before or of train.from, it has plain ones. `notes` (optional)
-// receives a sentence on each automatic choice. Throws ConfigError when values contradict each other.
+// the weights that it may start from, those of the stage before or of train.from, it has plain ones. A run that goes on
+// has `begun`, the coordinates of the stages that it has begun: these stages keep them, and later ones of their methods
+// have them too, whatever the epochs are now. `notes` (optional) receives a sentence on each automatic choice. Throws
+// ConfigError when values contradict each other.
 std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape,
-                                       std::vector<std::string>* notes = nullptr);
+                                       std::vector<std::string>* notes = nullptr,
+                                       const std::vector<InputKind>& begun = {});
 
 // The methods of the stages in one line, for a person. Resolved.
 std::string methods_text(const Config& config);

@@ -164,7 +164,7 @@ PreparedProblem prepare_problem(const Config& config, int threads) {
 }
 
 PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDevices& devices,
-                                const Preparation& trained) {
+                                const Preparation& trained, const std::vector<InputKind>& begun) {
   PreparedProblem prepared{given, {}};
   Config& config = prepared.config;
   Problem& problem = prepared.problem;
@@ -193,7 +193,7 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
 
   if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
   const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
-  problem.stage_kinds = resolve_problem(config, shape, &problem.notes);
+  problem.stage_kinds = resolve_problem(config, shape, &problem.notes, begun);
 
   // One augmentation for all parts, then a copy per part.
   const std::array<const std::vector<std::int32_t>*, 3> ids = {&split.train, &split.validation, &split.test};

@@ -78,9 +78,9 @@ struct PreparedProblem {
 // inputs, and reduces them to the stages' coordinates, with `threads` threads. Of CUDA devices the first one augments,
 // or this process's where each has one. Where it fails the CPU augments, and the problem has a note. `trained`: what a
 // model to start from took from its data, classes, shift and factor, as far as it has them; the problem takes them
-// over.
+// over. `begun`: as resolve_problem() takes it.
 PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices,
-                                const Preparation& trained = {});
+                                const Preparation& trained = {}, const std::vector<InputKind>& begun = {});
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 
 // Returns a warning where training ended near chance. Chance is the accuracy of always naming the largest class of the

@@ -151,6 +151,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
                              {"recent_dual_residuals", c.recent.dual_residuals},
                              {"largest_residual", c.recent.largest_residual},
                              {"best", position_of(c.best)}};
+  for (const InputKind kind : c.kinds) position["coordinates"].push_back(input_kind_name(kind));
   if (!c.continued.empty()) position["continued"] = nlohmann::json::parse(c.continued);
   content.metadata["format"] = kFormat;
   content.metadata["version"] = std::to_string(kCheckpointVersion);
@@ -199,6 +200,16 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
     if (position.contains("continued")) {
       if (!position.at("continued").is_array()) fail("metadata \"position\": continued is not a list");
       c.continued = position.at("continued").dump();
+    }
+    if (position.contains("coordinates")) {
+      for (const nlohmann::json& name : position.at("coordinates")) {
+        for (const InputKind kind : {InputKind::plain, InputKind::qr, InputKind::kernel}) {
+          if (name == input_kind_name(kind)) c.kinds.push_back(kind);
+        }
+      }
+      if (c.kinds.size() != position.at("coordinates").size()) {
+        fail("metadata \"position\": coordinates are not \"plain\", \"qr\" or \"kernel\"");
+      }
     }
     best_layers = read_position(position.at("best"), c.best);
     for (const nlohmann::json& best : position.at("best_of_stages")) {

@@ -33,6 +33,7 @@ struct Checkpoint {
   RecentEpochs recent;
   std::string config;                       // the resolved config, JSON
   std::vector<double> input_probe;          // TrainingInput::probe() of the run
+  std::vector<InputKind> kinds;             // layer 1's coordinates in the stages begun; empty: an older version's
   BestWeights best;                         // of this stage
   std::vector<BestWeights> best_of_stages;  // of the stages before
   std::string continued;                    // what changed on the way (continuation.hpp), a JSON list; empty: nothing

@@ -20,6 +20,9 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
       evaluator_(problem_, activation_rule(config_.model), std::move(evaluation),
                  evaluation_shapes(config_, problem_, resident)) {
   for (const StageConfig& stage : config_.stages) total_epochs_ += stage.epochs;
+  if (config_.train.stop.patience && problem_.part_nodes()[1] == 0) {
+    reporter_.warning("`train.stop.patience` has no effect: no node validates");
+  }
   if (from == nullptr) return;
   input_probe_ = from->input_probe;
   seconds_before_ = from->seconds;
@@ -124,6 +127,7 @@ void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
   c.config = to_json(config_).dump();
   if (input_probe_.empty()) input_probe_ = problem_.input(1).probe();
   c.input_probe = input_probe_;
+  c.kinds.assign(problem_.stage_kinds.begin(), problem_.stage_kinds.begin() + c.stage);
   c.best = best_;
   c.best_of_stages = best_of_stages_;
   c.continued = continued_;

@@ -29,9 +29,10 @@ class Bookkeeper {
   // that it starts from are the first of them. They are those after `epoch` epochs of the run.
   void stage_starts(int stage, std::int64_t epoch, const Network& network);
   void stage_ends() { best_of_stages_.push_back(std::move(best_)); }
-  // The epoch of the stage with the best of the evaluations taken. Nothing before there is one.
+  // The epoch of the stage with the best of the evaluations taken, 0 where that is the start. Nothing before there is
+  // one.
   std::optional<std::int64_t> best_stage_epoch() const {
-    return best_.epoch > 0 ? std::optional(best_.stage_epoch) : std::nullopt;
+    return best_.network.empty() ? std::nullopt : std::optional(best_.stage_epoch);
   }
   // The best weights of the stage that has ended last, in its coordinates.
   const BestWeights& best_of_last_stage() const { return best_of_stages_.back(); }

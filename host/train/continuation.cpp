@@ -57,6 +57,33 @@ void refuse(const std::vector<Change>& changes, const std::vector<std::string>& 
                     "`distributed` may change; train a new run with the others");
 }
 
+// Gives `now`, the method of a stage, the values of `then`, of the same stage, where `now` has null. Also where `then`
+// has null, which its method does not use, and `now` only what every stage has of `shared`, the section `method`.
+void take_over(json& now, const json& then, const json& shared) {
+  if (now.is_null() || (then.is_null() && now == shared)) now = then;
+  if (!now.is_object() || !then.is_object() || !shared.is_object()) return;
+  for (auto one = now.begin(); one != now.end(); ++one) {
+    if (!then.contains(one.key()) || !shared.contains(one.key())) continue;
+    take_over(one.value(), then.at(one.key()), shared.at(one.key()));
+  }
+}
+
+// The choices that the run has made for the methods of the stages that it has begun, where `config` leaves them open.
+Config with_choices(const Config& config, const Config& saved, int begun, const std::string& source) {
+  json now = to_json(config);
+  const json then = to_json(saved);
+  const auto stages = std::min<std::size_t>(std::min(now["stages"].size(), then["stages"].size()),
+                                            static_cast<std::size_t>(std::max(begun, 0)));
+  for (std::size_t i = 0; i < stages; ++i) {
+    json& mine = now["stages"][i];
+    const json& its = then["stages"][i];
+    const bool same =
+        mine.contains("method") && its.contains("method") && mine["method"]["name"] == its["method"]["name"];
+    if (same) take_over(mine["method"], its["method"], now["method"]);
+  }
+  return read_config(now, source);
+}
+
 // All but its epochs. `own`: keys of its method that may change.
 void expect_same_stage(json now, json then, std::size_t number, const std::vector<std::string>& own,
                        const std::string& name) {
@@ -96,17 +123,26 @@ void expect_position(const Config& config, const Config& saved, const Checkpoint
                   ", and later ones may change");
     }
   }
-  if (config.stages[at].epochs < from.stage_epoch) {
-    fail(at, ".epochs: is " + std::to_string(config.stages[at].epochs) + ", but " + std::to_string(from.stage_epoch) +
-                 " are done");
+  const std::int64_t now = config.stages[at].epochs;
+  if (now < from.stage_epoch) {
+    fail(at, ".epochs: is " + std::to_string(now) + ", but " + std::to_string(from.stage_epoch) + " are done");
+  }
+  // The last epoch of a stage is evaluated, with the weights that only training has.
+  const bool evaluated = now % saved.train.evaluate_every == 0 && !from.best.network.empty();
+  if (now == from.stage_epoch && !from.stage_complete && !evaluated) {
+    fail(at, ".epochs: is " + std::to_string(now) +
+                 ", which are done, but the last of them was not evaluated: must be "
+                 "at least " +
+                 std::to_string(now + 1));
   }
 }
 
 }  // namespace
 
-void continue_with(const Config& config, Checkpoint& from, const std::string& source) {
+void continue_with(Config& config, Checkpoint& from, const std::string& source) {
   std::vector<std::string> told;  // of the run's config.json, which is as old
   const Config saved = parse_saved_config(from.config, source + ": checkpoint", told);
+  config = with_choices(config, saved, from.stage, source);
   std::vector<Change> all, refused;
   std::vector<std::string> own;
   for (int stage = 1; stage <= stage_count(config); ++stage) {

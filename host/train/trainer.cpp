@@ -33,15 +33,6 @@ struct Slot {
   std::shared_ptr<Network> network;  // when the epoch is evaluated
 };
 
-// While it lives, one thread computes this thread's products: their bits may depend on the number.
-class OneThread {
- public:
-  OneThread() { set_blas_threads(1); }
-  ~OneThread() { set_blas_threads(hardware_threads()); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-};
-
 // Drives the devices of this process through the run. In a run of several processes each has a Trainer, and all do the
 // same steps. What they decide by, they share before (processes.hpp). `books` and `reporter` are null but on rank 0.
 class Trainer {
@@ -244,7 +235,7 @@ Network Trainer::next_start(int stage, std::int64_t& epoch) {
   }
   if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // the device of rank 0 has layer 1
     LayerWeights& first = network_.front();
-    const OneThread thread;
+    const BlasThreads one(1);  // the bits of products may depend on the number
     first = books_ != nullptr ? problem_.input(stage).reduced(problem_.input(stage - 1).expanded(first))
                               : LayerWeights{Matrix(first.w.rows(), problem_.shape(stage).input_width()), first.b};
   }
@@ -264,7 +255,7 @@ TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
   // A resumed stage restores its weights over these.
   network_ = runner_.initial(first_stage, seed);
   if (!from && config_.train.from) {
-    const OneThread thread;
+    const BlasThreads one(1);
     if (warm != nullptr) network_ = warm_network(*warm, config_, problem_, network_);
     broadcast_weights(group_, network_);
   }
@@ -389,7 +380,9 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   const Preparation trained = broadcast_start(group, start);
   if (group.size() > 1 && start.config.distributed.dataset == DatasetReading::each_process) {
     agree(group, [&] {
-      if (book == nullptr) start.problem = prepare_problem(start.config, hardware_threads(), devices, trained).problem;
+      if (book != nullptr) return;
+      const std::vector<InputKind> kinds = start.problem.stage_kinds;  // rank 0's
+      start.problem = prepare_problem(start.config, hardware_threads(), devices, trained, kinds).problem;
     });
     expect_same_problem(group, start.problem);
   }
@@ -483,7 +476,8 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     return start;
   };
   const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
-    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices, start.trained());
+    static_cast<PreparedProblem&>(start) =
+        prepare_problem(start.config, hardware_threads(), devices, start.trained(), start.from->kinds);
     check_inputs(folder, start.from->input_probe, start.problem.input(1), reporter);
     folder.truncate_metrics(start.from->epoch);
     state.begins();

@@ -187,6 +187,24 @@ TEST_CASE("a search sees validation accuracies alone, and leaves the chosen conf
   check_says(away.out, "- missing: away.npz");
 }
 
+TEST_CASE("where a candidate of a search fails nothing is chosen, and no candidate is reported") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  work.write("torn.npz", "no archive");
+  std::string text = experiment(8, R"(, "search": {"axes": ["data"], "seeds": ["0"]})");
+  const std::string axis =
+      R"({"name": "data", "values": [{"label": "there"}, {"label": "torn", "set": {"dataset": {"path": "torn.npz"}}}]}, )";
+  text.insert(text.find("{\"name\": \"seed\""), axis);
+  work.write("x.json", text);
+  const Outcome done = run(work, {"experiment", "x.json", "--output", "out"});
+  INFO(done.err << done.out);
+  CHECK(done.status == 4);
+  check_says(done.out, "| 12 | failed | failed |");
+  check_says(done.out, "torn.npz");
+  CHECK(done.out.find("data = ") == std::string::npos);
+  CHECK(lines_with(file_text(work / "out/results.csv"), ",done,").empty());
+}
+
 TEST_CASE("what is missing is listed, what fails is named, and the rest is trained") {
   const WorkFolder work;
   work.write("small.json", small_config());

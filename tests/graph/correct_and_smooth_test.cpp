@@ -100,6 +100,26 @@ TEST_CASE("Correct and Smooth equals its definition") {
   }
 }
 
+TEST_CASE("Correct and Smooth stays finite far from every label") {
+  // A path: at its end the error of the first node is no normal float.
+  std::vector<Edge> edges;
+  for (std::int32_t i = 0; i + 1 < kNodes; ++i) edges.push_back({i, i + 1});
+  const Csr graph = propagation_matrix(symmetrized(csr_from_edges(kNodes, edges)), PropagationOperator::symmetric);
+  std::vector<std::int32_t> labels(kNodes, -1);
+  labels[0] = 2;
+  const Matrix z = some_probabilities(), got = correct_step(graph, z, labels, {0.1, 0.0, 60});
+  double most = 0.0;
+  for (std::int64_t c = 0; c < kClasses; ++c) most += std::fabs((c == 2) - static_cast<double>(z(0, c)));
+  std::int64_t reached = 0;
+  for (std::int64_t i = 0; i < kNodes; ++i) {
+    double moved = 0.0;
+    for (std::int64_t c = 0; c < kClasses; ++c) moved += std::fabs(static_cast<double>(got(i, c) - z(i, c)));
+    CHECK(moved < most * 1.001);
+    reached += moved > 0.0;
+  }
+  CHECK(reached > 25);
+}
+
 TEST_CASE("Correct and Smooth leaves alone what no label reaches") {
   const Csr graph = propagation_matrix(random_graph(kNodes, 0, 3), PropagationOperator::symmetric);  // loops alone
   const Matrix z = some_probabilities();

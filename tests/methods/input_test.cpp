@@ -196,5 +196,7 @@ TEST_CASE("of the optimisers only gradient descent trains in reduced coordinates
     CHECK(reduced == (name == "gd"));
     CHECK(notes.size() == (reduced ? 2 : 1));
     CHECK(resolve_problem(config, {6000, 5732, 7}).front() == InputKind::plain);
+    config.method.options.json()["input_dropout"] = 0.5;  // of the inputs as they are
+    CHECK(resolve_problem(config, {140, 5732, 7}).front() == InputKind::plain);
   }
 }

@@ -136,6 +136,56 @@ TEST_CASE("what a run cannot go on with is refused by name, and the run stays as
   }
 }
 
+TEST_CASE("with more epochs a run keeps the coordinates that it has for few") {
+  const ScratchFolder scratch;
+  const fs::path run = scratch / "run";
+  const std::vector<std::string> set = {"dataset.hops=12", "train.checkpoint_every=5"};
+  const auto stages = [](const char* more) { return std::string(R"(stages=[{"layers":2,"epochs":2},)") + more + "]"; };
+  run_in(run, small_config(joined(set, {stages(R"({"layers":4,"epochs":3})")})));
+  const auto few = metrics_of(run);
+  REQUIRE(json_of(run / "result.json")["input"] == "plain");
+  run_in(scratch / "many", small_config(joined(set, {stages(R"({"layers":4,"epochs":20})")})));
+  REQUIRE(json_of(scratch / "many" / "result.json")["input"] == "qr");
+  go_on(run, {"stages.1.epochs=20"});
+  go_on(run, {stages(R"({"layers":4,"epochs":20},{"layers":5,"epochs":3})")});
+  CHECK(json_of(run / "result.json")["input"] == "plain");
+  const auto all = metrics_of(run);
+  REQUIRE(all.size() == 25);
+  CHECK(std::equal(few.begin(), few.end(), all.begin()));
+}
+
+TEST_CASE("a list of stages typed again leaves the choices of those that have run as they were") {
+  const ScratchFolder scratch;
+  const auto stages = [](const char* rate, int epochs) {
+    return R"(stages=[{"layers":2,"epochs":8},{"layers":4,"method":{"name":"adam")" + std::string(rate) +
+           R"(},"epochs":)" + std::to_string(epochs) + "}]";
+  };
+  for (const char* rate : {"", R"(,"optimizer":{"learning_rate":0.01})"}) {
+    run_in(scratch / "whole", small_config({"train.checkpoint_every=9", stages(rate, 10)}));
+    run_in(scratch / "run", small_config({"train.checkpoint_every=9", stages(rate, 6)}));
+    go_on(scratch / "run", {stages(rate, 10)});
+    check_same_continuation(scratch / "whole", scratch / "run");
+    fs::remove_all(scratch / "whole"), fs::remove_all(scratch / "run");
+  }
+  run_in(scratch / "run", small_config({"train.checkpoint_every=9", stages("", 6)}));
+  check_says(error_of<ConfigError>([&] { go_on(scratch / "run", {stages(R"(,"microbatches":3)", 10)}); }),
+             "stages.1.method.microbatches: is 3, but the run has trained the stage with 1");
+}
+
+TEST_CASE("a stage does not end before its first evaluation") {
+  const ScratchFolder scratch;
+  const Config config = small_config({"train.evaluate_every=100"});
+  REQUIRE(train_until(scratch / "run", config, 4).interrupted);
+  const std::string done = std::to_string(metrics_of(scratch / "run").size());
+  check_says(error_of<ConfigError>([&] { go_on(scratch / "run", {"stages.0.epochs=" + done}); }),
+             "stages.0.epochs: is " + done +
+                 ", which are done, but the last of them was not evaluated: must be at "
+                 "least " +
+                 std::to_string(std::stoi(done) + 1));
+  go_on(scratch / "run", {"stages.0.epochs=" + std::to_string(std::stoi(done) + 1)});
+  CHECK(json_of(scratch / "run/result.json")["stages"].size() == 2);
+}
+
 TEST_CASE("a run leaves a checkpoint of its end where it leaves any") {
   const ScratchFolder scratch;
   run_in(scratch / "none", small_config());

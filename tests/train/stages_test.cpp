@@ -88,6 +88,27 @@ TEST_CASE("a stage has coordinates that hold the weights it starts from") {
   CHECK(kinds({"pdadmm-g exact", "gd"}, few, true) == "kq");
 }
 
+TEST_CASE("stages that a run has begun keep their coordinates, and so do later ones of their method") {
+  const ProblemShape shape{100, 1000, 5};
+  const auto kinds = [&](const std::vector<std::string>& stages, const std::vector<InputKind>& begun) {
+    Config config = small_config({});
+    config.stages.clear();
+    for (const std::string& name : stages) {
+      StageConfig& stage = config.stages.emplace_back(StageConfig{3, 100});
+      if (name != "shared") stage.method.emplace().name = name;
+    }
+    return resolve_problem(config, shape, nullptr, begun);
+  };
+  constexpr InputKind p = InputKind::plain, q = InputKind::qr;
+  using Kinds = std::vector<InputKind>;
+  CHECK(kinds({"shared", "shared"}, {}) == Kinds{q, q});
+  CHECK(kinds({"shared", "shared"}, {p}) == Kinds{p, p});
+  CHECK(kinds({"shared", "adam", "shared"}, {p}) == Kinds{p, p, p});
+  CHECK(kinds({"shared", "gd"}, {q}) == Kinds{q, q});
+  CHECK(kinds({"adam", "gd"}, {p}) == Kinds{p, p});  // as without: Adam leaves the span
+  CHECK(kinds({"gd", "shared"}, {p, p}) == Kinds{p, p});
+}
+
 TEST_CASE("a run of several methods has the same bits on any number of workers") {
   for (const std::vector<std::string>& coordinates : kCoordinates) {
     const ScratchFolder scratch;
@@ -141,6 +162,31 @@ TEST_CASE("config.json of a run of several methods repeats it") {
   run_in(scratch / "again", load_config(scratch / "run/config.json"));
   CHECK(metrics_of(scratch / "again") == metrics_of(scratch / "run"));
   CHECK(json_of(scratch / "again/config.json") == json_of(scratch / "run/config.json"));
+}
+
+TEST_CASE("patience counts from the start where nothing is better than the weights that a run starts from") {
+  const ScratchFolder scratch;
+  run_in(scratch / "good", small_config({"train.checkpoint_every=20"}));
+  // Steps that change nothing.
+  const std::vector<std::string> set = {"train.from=" + (scratch / "good").string(), "method.name=adam",
+                                        "method.optimizer.learning_rate=1e-12", "train.stop.patience=4"};
+  run_in(scratch / "tuned",
+         small_config(joined(set, {R"(stages=[{"layers":4,"epochs":40},{"layers":5,"epochs":40}])"})));
+  const json result = json_of(scratch / "tuned" / "result.json");
+  CHECK(metrics_of(scratch / "tuned").size() == 10);
+  CHECK(result["stages"][0]["best_stage_epoch"] == 0);
+  CHECK(result["stages"][1]["best_stage_epoch"] == 0);
+}
+
+TEST_CASE("patience without validation nodes is of no effect, and the run says so") {
+  const ScratchFolder scratch;
+  Recorder recorder;
+  const Config config = small_config(
+      {"train.stop.patience=2", "dataset.split.kind=fraction", "dataset.split.validation_fraction=0.000001"});
+  run_in(scratch / "run", config, {}, &recorder);
+  CHECK(metrics_of(scratch / "run").size() == 20);
+  REQUIRE(recorder.warnings.size() == 1);
+  check_says(recorder.warnings[0], "`train.stop.patience` has no effect: no node validates");
 }
 
 TEST_CASE("patience ends a stage, one epoch after its evaluations have shown no gain") {

@@ -81,7 +81,9 @@ nlohmann::ordered_json BackpropMethod::report() const { return nlohmann::ordered
 
 InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                        std::string* why) const {
-  return optimizer_ == Optimizer::gd ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
+  // The others take each coordinate by itself, and so does dropout, which means the inputs as they are.
+  const bool turns = optimizer_ == Optimizer::gd && config_.input_dropout == 0.0;
+  return turns ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
 }
 
 double BackpropMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const {
