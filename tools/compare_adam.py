@@ -41,7 +41,7 @@ def write_split(source: Path, target: Path, seed: int) -> int:
         arrays = {key: archive[key] for key in archive.files}
     labels, random = arrays["labels"], np.random.default_rng(seed)
     masks = {name: np.zeros(len(labels), np.uint8) for name in ("train_mask", "val_mask", "test_mask")}
-    for label in np.unique(labels):
+    for label in np.unique(labels[labels >= 0]):  # below 0: no class
         nodes = random.permutation(np.flatnonzero(labels == label))
         train, validation = round(0.6 * len(nodes)), round(0.2 * len(nodes))
         masks["train_mask"][nodes[:train]] = 1

@@ -123,6 +123,15 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   report["reference_gflops_2048_one_thread"] = reference;
   report["iterations"] = args.iterations;
   report["rounds"] = args.rounds;
+  std::vector<double> speedups;  // of each device but the first: the median over the rounds, in which they took turns
+  for (std::size_t i = 1; i < rounds.size(); ++i) {
+    std::vector<double> ratios;
+    for (std::size_t round = 0; round < rounds[i].size(); ++round) {
+      ratios.push_back(rounds.front()[round].iteration / rounds[i][round].iteration);
+    }
+    std::nth_element(ratios.begin(), ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2), ratios.end());
+    speedups.push_back(ratios[ratios.size() / 2]);
+  }
   for (auto& measured : rounds) {
     // The round with the median ratio stands for all; the spread beside it.
     std::sort(measured.begin(), measured.end(),
@@ -134,13 +143,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
                                      measured.back().iteration / measured.back().floor};
     report["devices"].push_back(entry);
   }
-  // Speedups pair the measurements of one round.
-  if (rounds.size() > 1) {
-    for (std::size_t i = 1; i < rounds.size(); ++i) {
-      report["devices"][i]["speedup"] = report["devices"][0]["iteration_seconds"].get<double>() /
-                                        report["devices"][i]["iteration_seconds"].get<double>();
-    }
-  }
+  for (std::size_t i = 0; i < speedups.size(); ++i) report["devices"][i + 1]["speedup"] = speedups[i];
   if (!args.output.empty()) write_file_atomic(args.output, report.dump(2) + "\n");
   if (json) {
     std::printf("%s\n", report.dump(2).c_str());

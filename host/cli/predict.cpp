@@ -204,7 +204,7 @@ void write(const Predictions& p, const std::string& output, bool json) {
     const Matrix table = as_matrix(p, output);
     write_npy(fs::path(output), table.view());
   } else {
-    write_file_atomic(output, json ? json_text(p) : csv(p));
+    write_file_atomic(output, output.ends_with(".json") ? json_text(p) : csv(p));
   }
 }
 
@@ -225,12 +225,13 @@ void add_predict(CLI::App& app, Shared& shared) {
           "all, train, validation, test, ids (0,5,7), or a file of ids (text or .npy; booleans in .npy: a mask)")
       ->capture_default_str();
   command
-      ->add_option("--output", args->output,
-                   "FILE.csv, or FILE.npy: float32, one row per node: id, class, probabilities (default: CSV to "
-                   "standard output)")
+      ->add_option(
+          "--output", args->output,
+          "FILE.csv, FILE.json, or FILE.npy: float32, one row per node: id, class, probabilities (default: CSV "
+          "to standard output)")
       ->check([](const std::string& file) {
         const bool known = file.ends_with(".csv") || file.ends_with(".npy") || file.ends_with(".json");
-        return known ? std::string() : "\"" + file + "\" must end in .csv or .npy (or .json with --json)";
+        return known ? std::string() : "\"" + file + "\" must end in .csv, .json or .npy";
       });
   command->add_option("--dataset", args->dataset, "Another graph (.npz) with the same features");
   add_stage_option(*command, args->stage);
@@ -240,6 +241,9 @@ void add_predict(CLI::App& app, Shared& shared) {
       "Examples:  gamlp predict runs/quickstart --nodes 0,1,2\n"
       "           gamlp predict runs/quickstart --nodes test --output test.npy");
   command->callback([args, &shared] {
+    if (shared.json && !args->output.empty() && !args->output.ends_with(".json")) {
+      throw CLI::ValidationError("--json", "writes JSON, but the file of --output is \"" + args->output + "\"");
+    }
     shared.run = [args, &shared] {
       const SavedRun run = open_saved_run(args->run, args->dataset, args->stage);
       write(predict(run, chosen_nodes(run, args->nodes), args->smooth), args->output, shared.json);

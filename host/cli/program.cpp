@@ -73,7 +73,9 @@ void follow_parent() {
 
 void expect_writable(const std::string& file) {
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  if (::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) {
+  const bool writable = is_device_file(file) ? ::access(file.c_str(), W_OK) == 0
+                                             : ::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) == 0;
+  if (!writable) {
     throw IoError(file + ": cannot be written: " + std::strerror(errno));
   }
 }

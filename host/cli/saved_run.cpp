@@ -37,8 +37,10 @@ fs::path weights_of_stage(const RunFolder& folder, int stage) {
   const fs::path file = folder.best_path(stages == 1 ? 0 : stage);  // one stage has no file beside the result's
   std::error_code error;
   if (!fs::exists(file, error)) {
-    throw DataError(file.string() +
-                    ": no such file: an older version, which kept no weights of stages, trained the run");
+    throw DataError(file.string() + ": no such file: " +
+                    (fs::exists(folder.result_path(), error)
+                         ? "an older version, which kept no weights of stages, trained the run"
+                         : "the run is not finished; continue it with: gamlp resume " + run));
   }
   return file;
 }
@@ -48,6 +50,11 @@ fs::path weights_of_stage(const RunFolder& folder, int stage) {
 SavedRun open_saved_run(const fs::path& run, const std::optional<std::string>& other, int stage) {
   const RunFolder folder = RunFolder::open(run);
   SavedRun saved{run, load_model(weights_of_stage(folder, stage)), {}};
+  std::error_code error;
+  if (!fs::exists(folder.result_path(), error)) {
+    saved.model.notes.push_back(run.string() +
+                                ": the run goes on and is not finished: these are the weights from before");
+  }
   for (const std::string& note : saved.model.notes) std::fprintf(stderr, "gamlp: note: %s\n", note.c_str());
   DatasetConfig& source = saved.model.config.dataset;
   if (other) {

@@ -36,7 +36,8 @@ fs::path free_run_folder(const fs::path& config) {
   fs::create_directories(base.parent_path(), error);
   fs::path candidate = base;
   for (int i = 2; !fs::create_directory(candidate, error); ++i) {
-    if (error && !fs::exists(candidate)) return base;  // which says why it cannot be made
+    std::error_code unknown;
+    if (error && !fs::exists(candidate, unknown)) return base;  // which says why it cannot be made
     candidate = base.string() + "-" + std::to_string(i);
   }
   return candidate;

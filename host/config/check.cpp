@@ -47,7 +47,7 @@ void check_dataset(const DatasetConfig& d, Lines& out) {
                   std::to_string(g.nodes) + " nodes");
   }
   if (g.mean_degree > static_cast<double>(g.nodes - 1)) {
-    out.push_back("`dataset.generate.mean_degree` is " + text(g.mean_degree) + ": must be below the " +
+    out.push_back("`dataset.generate.mean_degree` is " + text(g.mean_degree) + ": must be at most one less than the " +
                   std::to_string(g.nodes) + " nodes");
   }
   if (static_cast<double>(g.nodes) * static_cast<double>(g.features) > max_generated_values) {

@@ -55,7 +55,24 @@ std::string read_file(const std::filesystem::path& path, std::uintmax_t limit) {
   return content;
 }
 
+namespace {
+
+void write_device(const std::filesystem::path& path, std::span<const std::string_view> parts) {
+  FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  bool written = file.is_open();
+  for (const std::string_view part : parts) written = written && write_all(file.get(), part);
+  if (!written || file.close() != 0) throw IoError(path.string() + ": cannot write: " + reason());
+}
+
+}  // namespace
+
+bool is_device_file(const std::filesystem::path& path) {
+  struct stat there {};
+  return ::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode);
+}
+
 void write_file_atomic(const std::filesystem::path& path, std::span<const std::string_view> parts) {
+  if (is_device_file(path)) return write_device(path, parts);
   const std::string temporary = path.string() + kTemporary + std::to_string(::getpid());
   const auto fail = [&](const char* what) {
     const std::string why = reason();
@@ -102,7 +119,10 @@ void flush_file(const std::filesystem::path& path) {
 void remove_temporary_files(const std::filesystem::path& folder) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().filename().string().find(kTemporary) == std::string::npos) continue;
+    const std::string name = entry.path().filename().string();
+    const std::size_t at = name.rfind(kTemporary), digits = at + std::strlen(kTemporary);
+    if (at == std::string::npos || digits == name.size()) continue;
+    if (name.find_first_not_of("0123456789", digits) != std::string::npos) continue;
     std::filesystem::remove(entry.path(), error);
   }
 }

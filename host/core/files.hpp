@@ -15,9 +15,13 @@ namespace gamlp {
 std::string read_file(const std::filesystem::path& path, std::uintmax_t limit = std::uintmax_t{1} << 40);
 
 // Writes a file beside `path`, flushes it to disk, and renames it to `path`. So after an error or a crash `path` holds
-// its old content or the new one, never a part. Throws an IoError that names the path and the system's reason.
+// its old content or the new one, never a part. Into a device or a pipe, such as /dev/null, it writes as it is. Throws
+// an IoError that names the path and the system's reason.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 void write_file_atomic(const std::filesystem::path& path, std::span<const std::string_view> parts);
+
+// Whether there is something at `path` that is neither a file nor a folder: a device, a pipe.
+bool is_device_file(const std::filesystem::path& path);
 
 // Appends to a file, and creates it where there is none. Appends all of the bytes, or none when that fails, and then
 // throws an IoError as above. Only one writer at a time may call this.

@@ -53,8 +53,8 @@ void check(const GenerateConfig& config) {
   in_range("nodes", config.nodes, 1, max_nodes);
   in_range("classes", config.classes, 1, std::min(config.nodes, max_classes));
   in_range("features", config.features, 1, max_features);
-  require(config.mean_degree >= 0.0 && config.mean_degree < static_cast<double>(config.nodes), "mean_degree",
-          number_text(config.mean_degree), "at least 0 and less than the number of nodes");
+  require(config.mean_degree >= 0.0 && config.mean_degree <= static_cast<double>(config.nodes - 1), "mean_degree",
+          number_text(config.mean_degree), "0 to one less than the number of nodes");
   require(config.homophily >= 0.0 && config.homophily <= 1.0, "homophily", number_text(config.homophily), "0 to 1");
   require(std::isfinite(config.feature_signal) && std::abs(config.feature_signal) <= 1e6, "feature_signal",
           number_text(config.feature_signal), "at most 1e6");

@@ -198,7 +198,12 @@ std::vector<Job> expand(const Experiment& e, const fs::path& datasets, const std
       const fs::path named = e.base_folder / "machines" / (job.run.machine + ".json");
       if (fs::is_regular_file(named, error)) job.run.machine = named.string();
       locate(job, e, datasets);
-      job.hash = hash_of(job, run, sums);
+      try {
+        job.hash = hash_of(job, run, sums);
+      } catch (const DataError& unusable) {  // of a file that is there and cannot be used
+        job.missing = unusable.what();
+        job.hash = hash_of(job, run, sums);
+      }
       job.name = file_name(job.labels);
       if (!names.insert(job.name).second) {
         throw ConfigError(what + ": another job is called \"" + job.name +

@@ -251,8 +251,6 @@ std::filesystem::path checkpoint_path(const std::filesystem::path& folder, std::
   return folder / ("epoch-" + digits + ".safetensors");
 }
 
-namespace {
-
 std::vector<std::filesystem::path> checkpoints_of(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> found;
   std::error_code error;
@@ -267,8 +265,6 @@ std::vector<std::filesystem::path> checkpoints_of(const std::filesystem::path& f
   });
   return found;
 }
-
-}  // namespace
 
 Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vector<std::string>& warnings,
                                   std::int64_t recorded) {

@@ -54,6 +54,8 @@ Checkpoint load_latest_checkpoint(const std::filesystem::path& folder, std::vect
                                   std::int64_t recorded = std::numeric_limits<std::int64_t>::max());
 // folder/epoch-000123.safetensors
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, std::int64_t epoch);
+// The checkpoints of the folder, the newest first. Empty where there is no folder.
+std::vector<std::filesystem::path> checkpoints_of(const std::filesystem::path& folder);
 // Removes all but the newest `keep` checkpoints of the folder.
 void remove_old_checkpoints(const std::filesystem::path& folder, std::size_t keep);
 

@@ -19,12 +19,15 @@ constexpr const char* kTrainer = "another gamlp train or resume";
 
 void expect_no_run(const fs::path& path) {
   std::error_code error;
-  for (const char* name : {"config.json", "metrics.jsonl", "result.json"}) {
-    if (fs::exists(path / name, error)) {
-      throw IoError(path.string() + ": holds a run already (" + name +
-                    "); choose another folder with --run, or continue it with `gamlp resume`");
-    }
+  const auto refuse = [&](const fs::path& file) {
+    throw IoError(path.string() + ": holds a run already (" + file.string() +
+                  "); choose another folder with --run, or continue it with `gamlp resume`");
+  };
+  for (const char* name : {"config.json", "metrics.jsonl", "result.json", "best.safetensors"}) {
+    if (fs::exists(path / name, error)) refuse(name);
   }
+  const std::vector<fs::path> checkpoints = checkpoints_of(path / "checkpoints");
+  if (!checkpoints.empty()) refuse(fs::path("checkpoints") / checkpoints.front().filename());
 }
 
 }  // namespace

@@ -77,7 +77,13 @@ TEST_CASE("the best weights of every stage can be used") {
               "--stage: found 3, expected at most 2, the stages of run");
   check_fails(run(work, {"evaluate", "run", "--stage", "0"}), 2, "--stage");
   fs::remove(work / "run/best-stage-1.safetensors");
-  check_fails(run(work, {"predict", "run", "--stage", "1"}), 4, "best-stage-1.safetensors: no such file");
+  check_fails(run(work, {"predict", "run", "--stage", "1"}), 4, "best-stage-1.safetensors: no such file: an older");
+  // As while a finished run goes on.
+  fs::remove(work / "run/result.json");
+  check_fails(run(work, {"predict", "run", "--stage", "1"}), 4, "no such file: the run is not finished");
+  const Outcome before = run(work, {"predict", "run"});
+  CHECK(before.status == 0);
+  check_says(before.err, "run: the run goes on and is not finished: these are the weights from before");
 }
 
 TEST_CASE("predict writes classes and probabilities") {
@@ -123,6 +129,12 @@ TEST_CASE("predict writes classes and probabilities") {
     const auto json = nlohmann::json::parse(run(work, {"predict", "run", "--nodes", "1,2", "--json"}).out);
     CHECK(json["nodes"] == std::vector<int>{1, 2});
     CHECK(json["probabilities"][1].size() == 3);
+    REQUIRE(run(work, {"predict", "run", "--nodes", "1,2", "--output", "some.json"}).status == 0);
+    CHECK(nlohmann::json::parse(file_text(work / "some.json")) == json);
+    const Outcome mixed = run(work, {"predict", "run", "--json", "--output", "some.csv"});
+    CHECK(mixed.status == 2);
+    check_says(mixed.err, "the file of --output is \"some.csv\"");
+    CHECK_FALSE(fs::exists(work / "some.csv"));
   }
   SECTION("errors") {
     const std::vector<std::pair<std::vector<std::string>, const char*>> cases = {

@@ -234,6 +234,21 @@ TEST_CASE("what is missing is listed, what fails is named, and the rest is train
   const Outcome again = run(work, {"experiment", "y.json", "--output", "out2"});
   CHECK(lines_with(again.out, "; about").empty());
 
+  // Weights that are not there yet are missing, with the reason.
+  std::string warm = text;
+  warm.replace(warm.find("\"label\": \"wild\""), 15, "\"label\": \"early\"");
+  const std::string gd = R"({"method.name": "gd", "method.optimizer.learning_rate": 1e6})";
+  warm.replace(warm.find(gd), gd.size(), R"({"train.from": "begun"})");
+  REQUIRE(run(work, {"train", "small.json", "--run", "begun", "--quiet"}).status == 0);
+  fs::remove(work / "begun/best.safetensors");
+  work.write("w.json", warm);
+  const Outcome early = run(work, {"experiment", "w.json", "--output", "out4"});
+  INFO(early.out << early.err);
+  CHECK(early.status == 0);
+  check_says(early.out, "begun/best.safetensors: no such file: the run is not finished");
+  CHECK(lines_with(file_text(work / "out4/results.csv"), ",missing,").size() == 8);
+  CHECK(lines_with(file_text(work / "out4/results.csv"), ",done,").size() == 8);
+
   // A damaged dataset fails its own jobs.
   text.replace(text.find("\"label\": \"wild\""), 15, "\"label\": \"torn\"");
   const std::string rate = R"({"method.name": "gd", "method.optimizer.learning_rate": 1e6})";

@@ -56,7 +56,9 @@ TEST_CASE("impossible datasets are refused", "[config]") {
        "must be at most 1"},
       {R"("generate": {"nodes": 3, "classes": 4, "mean_degree": 1})",
        "`dataset.generate.classes` is 4: must be at most the 3"},
-      {R"("generate": {"nodes": 8, "mean_degree": 8})", "`dataset.generate.mean_degree` is 8.0: must be below the 8"},
+      {R"("generate": {"nodes": 8, "mean_degree": 8})",
+       "`dataset.generate.mean_degree` is 8.0: must be at most one less than the 8"},
+      {R"("generate": {"nodes": 8, "mean_degree": 7.5})", "`dataset.generate.mean_degree` is 7.5: must be at most one"},
       {R"("generate": {"nodes": 100000000, "features": 1000})", "must be at most 4000000000.0 values"},
       {R"("generate": {"nodes": 1000}, "split": {"kind": "per_class"})", "asks for 20 × 4 training, 1000 validation"},
   };

@@ -1,8 +1,10 @@
 #include "host/core/files.hpp"
 
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <string>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/core/error.hpp"
@@ -42,6 +44,33 @@ TEST_CASE("what is written is read back, and nothing is left beside it") {
   write_file_atomic(path, std::string_view());
   CHECK(read_file(path).empty());
   CHECK(files_in(folder.path) == 1);
+}
+
+TEST_CASE("what is no file is written into, not replaced") {
+  const Folder folder;
+  const auto pipe = folder.path / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  REQUIRE(reader >= 0);
+  CHECK(is_device_file(pipe));
+  write_file_atomic(pipe, "content");
+  char got[16] = {};
+  CHECK(::read(reader, got, sizeof got) == 7);
+  CHECK(std::string(got) == "content");
+  ::close(reader);
+  CHECK(is_device_file(pipe));
+  CHECK_FALSE(is_device_file(folder.path));
+  CHECK_FALSE(is_device_file(folder.path / "none"));
+}
+
+TEST_CASE("of temporary files only the program's own are removed") {
+  const Folder folder;
+  for (const char* name : {"a.json.tmp.12", "notes.tmp.txt", "b.tmp.", "c.tmp.1.txt"}) {
+    write_file_atomic(folder.path / name, "x");
+  }
+  remove_temporary_files(folder.path);
+  CHECK_FALSE(std::filesystem::exists(folder.path / "a.json.tmp.12"));
+  CHECK(files_in(folder.path) == 3);
 }
 
 TEST_CASE("files that cannot be read are refused by name") {

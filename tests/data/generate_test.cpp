@@ -157,8 +157,8 @@ TEST_CASE("impossible graphs") {
   CHECK(contains(config_error_of({.shape = {}, .nodes = 3, .classes = 4}),
                  "dataset.generate.classes: found 4, expected 1 to 3"));
   CHECK(contains(config_error_of({.shape = {}, .features = 0}), "dataset.generate.features: found 0"));
-  CHECK(
-      contains(config_error_of({.shape = {}, .nodes = 5, .mean_degree = 5}), "dataset.generate.mean_degree: found 5"));
+  CHECK(contains(config_error_of({.shape = {}, .nodes = 5, .mean_degree = 4.5}),
+                 "dataset.generate.mean_degree: found 4.5"));
   CHECK(contains(config_error_of({.shape = {}, .mean_degree = -1}), "dataset.generate.mean_degree: found -1"));
   CHECK(contains(config_error_of({.shape = {}, .homophily = 1.5}), "dataset.generate.homophily: found 1.5"));
   CHECK(contains(config_error_of({.shape = {}, .feature_signal = NAN}), "dataset.generate.feature_signal: found nan"));

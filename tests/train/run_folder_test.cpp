@@ -17,8 +17,9 @@ EpochRecord record(std::int64_t epoch) {
 
 TEST_CASE("a folder that holds a run is not used for another") {
   const ScratchFolder scratch;
-  for (const char* name : {"config.json", "metrics.jsonl", "result.json"}) {
-    const fs::path path = scratch / (std::string("run-") + name);
+  for (const char* name :
+       {"config.json", "metrics.jsonl", "result.json", "best.safetensors", "checkpoints/epoch-000100.safetensors"}) {
+    const fs::path path = scratch / ("run-" + fs::path(name).filename().string());
     RunFolder::create(path);
     write_file_atomic(path / name, "{}");
     check_says(error_of<IoError>([&] { RunFolder::create(path); }), "holds a run already (" + std::string(name) + ")");
