@@ -123,46 +123,48 @@ std::vector<std::string> gather_at_start(const std::string& text, int size) {
 
 // ---- transfers -----------------------------------------------------------------------------------------
 
-Transfer Transfer::send(int peer, std::span<const std::byte> message, MPI_Comm comm) {
+Transfer Transfer::send(Lane& lane, std::span<const std::byte> message) {
   Transfer t;
-  t.peer_ = peer;
-  t.comm_ = comm;
-  t.memory_ = const_cast<std::byte*>(message.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
-  t.bytes_ = message.size();
-  t.empty_ = message.empty();
-  t.post();
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast)
+  t.begin(lane, const_cast<std::byte*>(message.data()), message.size());
   return t;
 }
 
-Transfer Transfer::receive(int peer, std::span<std::byte> message, MPI_Comm comm) {
+Transfer Transfer::receive(Lane& lane, std::span<std::byte> message) {
   Transfer t;
-  t.peer_ = peer;
   t.receives_ = true;
-  t.comm_ = comm;
-  t.memory_ = message.data();
-  t.bytes_ = message.size();
-  t.empty_ = message.empty();
-  t.post();
+  t.begin(lane, message.data(), message.size());
   return t;
+}
+
+void Transfer::begin(Lane& lane, std::byte* memory, std::size_t bytes) {
+  lane_ = &lane;
+  turn_ = lane.begun++;
+  memory_ = memory;
+  bytes_ = bytes;
+  post();
 }
 
 void Transfer::post() {
-  while (pieces_.size() < kUnderWay && (posted_ < bytes_ || empty_)) {
+  if (lane_->posted != turn_) return;
+  while (pieces_.size() < kUnderWay && !all_posted_) {
     const std::size_t piece = std::min(kPiece, bytes_ - posted_);
     MPI_Request request = MPI_REQUEST_NULL;
     const int count = static_cast<int>(piece);
     if (receives_) {
-      check(MPI_Irecv(memory_ + posted_, count, MPI_BYTE, peer_, 0, comm_, &request), "MPI_Irecv");
+      check(MPI_Irecv(memory_ + posted_, count, MPI_BYTE, lane_->peer, 0, lane_->comm, &request), "MPI_Irecv");
     } else {
-      check(MPI_Isend(memory_ + posted_, count, MPI_BYTE, peer_, 0, comm_, &request), "MPI_Isend");
+      check(MPI_Isend(memory_ + posted_, count, MPI_BYTE, lane_->peer, 0, lane_->comm, &request), "MPI_Isend");
     }
     pieces_.push_back(request);
     posted_ += piece;
-    empty_ = false;
+    all_posted_ = posted_ == bytes_;
   }
+  if (all_posted_) ++lane_->posted;
 }
 
 bool Transfer::test() {
+  post();
   while (!pieces_.empty()) {
     int done = 0;
     MPI_Status status;
@@ -182,6 +184,7 @@ bool Transfer::test() {
     pieces_.erase(pieces_.begin());
     post();
   }
+  if (!all_posted_) return false;  // it is not its turn
   if (receives_ && received_ != bytes_) {
     throw DeviceError("a message has " + std::to_string(received_) + " bytes, " + std::to_string(bytes_) +
                       " were expected");
@@ -218,6 +221,7 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     check(MPI_Comm_dup(MPI_COMM_WORLD, comm), "MPI_Comm_dup");
     MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN);
   }
+  data_lanes_ = lanes_of(data_), control_lanes_ = lanes_of(control_);
   const std::vector<std::string> hosts = gather_at_start(host_name(), size_);
   const std::vector<std::string> processes = gather_at_start(std::to_string(::getpid()), size_);
   const std::vector<std::string> spaces = gather_at_start(process_namespace(), size_);
@@ -313,6 +317,15 @@ void MpiGroup::name_devices(const std::vector<std::string>& devices) {
 
 void MpiGroup::set_timeouts(const GroupTimeouts& timeouts) { silence_ = timeouts.silence, stall_ = timeouts.stall; }
 
+MpiGroup::Lanes MpiGroup::lanes_of(MPI_Comm comm) const {
+  Lanes lanes;
+  for (int peer = 0; peer < size_; ++peer) {
+    lanes.sends.push_back({comm, peer});
+    lanes.receives.push_back({comm, peer});
+  }
+  return lanes;
+}
+
 // ---- messages between the drivers ----------------------------------------------------------------------
 
 void MpiGroup::send(int to, std::span<const std::byte> message) {
@@ -320,7 +333,7 @@ void MpiGroup::send(int to, std::span<const std::byte> message) {
   {
     const std::lock_guard lock(mpi_);
     throw_if_failed();
-    transfer = Transfer::send(to, message, control_);
+    transfer = Transfer::send(control_lanes_.sends.at(static_cast<std::size_t>(to)), message);
   }
   wait(std::move(transfer));
 }
@@ -330,7 +343,7 @@ void MpiGroup::receive(int from, std::span<std::byte> message) {
   {
     const std::lock_guard lock(mpi_);
     throw_if_failed();
-    transfer = Transfer::receive(from, message, control_);
+    transfer = Transfer::receive(control_lanes_.receives.at(static_cast<std::size_t>(from)), message);
   }
   wait(std::move(transfer));
 }

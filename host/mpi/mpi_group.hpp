@@ -35,32 +35,41 @@
 
 namespace gamlp::mpi {
 
+// The messages to a peer, or those from it, over one communicator. MPI matches pieces in the order in which they are
+// posted, so a message posts all of its pieces before the next one posts its first.
+struct Lane {
+  MPI_Comm comm = MPI_COMM_NULL;
+  int peer = 0;
+  std::uint64_t begun = 0, posted = 0;  // messages
+};
+
 // A message, cut into pieces. Only a few pieces are under way at a time, so that other messages, above all signs of
 // life, need not wait for the whole of a large one.
 class Transfer {
  public:
   Transfer() = default;
-  // Both begin the transfer. The caller holds the group's mutex, as for test() and cancel().
-  static Transfer send(int peer, std::span<const std::byte> message, MPI_Comm comm);
-  static Transfer receive(int peer, std::span<std::byte> message, MPI_Comm comm);
+  // Both begin the transfer. The caller holds the group's mutex, as for test() and cancel(). The lane outlives it.
+  static Transfer send(Lane& lane, std::span<const std::byte> message);
+  static Transfer receive(Lane& lane, std::span<std::byte> message);
 
   // Carries it on, and returns whether it is complete. Throws DeviceError for an error that MPI reports, and when the
   // sender's message has another size.
   bool test();
   // Gives up the pieces that are not complete.
   void cancel();
-  int peer() const { return peer_; }
+  int peer() const { return lane_->peer; }
   bool receives() const { return receives_; }
 
  private:
+  void begin(Lane& lane, std::byte* memory, std::size_t bytes);
   void post();
 
-  int peer_ = 0;
+  Lane* lane_ = nullptr;
+  std::uint64_t turn_ = 0;  // in the lane
   bool receives_ = false;
-  MPI_Comm comm_ = MPI_COMM_NULL;
   std::byte* memory_ = nullptr;  // sends do not write to it
   std::size_t bytes_ = 0, posted_ = 0, received_ = 0;
-  bool empty_ = false;               // a message without bytes has one empty piece
+  bool all_posted_ = false;          // a message without bytes has one empty piece
   std::vector<MPI_Request> pieces_;  // under way, in order
 };
 
@@ -95,7 +104,8 @@ class MpiGroup final : public ProcessGroup {
 
   // For transports.
   std::mutex& mutex() { return mpi_; }
-  MPI_Comm data() const { return data_; }
+  Lane& sends_to(int peer) { return data_lanes_.sends.at(static_cast<std::size_t>(peer)); }
+  Lane& receives_from(int peer) { return data_lanes_.receives.at(static_cast<std::size_t>(peer)); }
   double stall_timeout() const { return stall_.load(); }
   // The service thread carries `carried` on until it is removed. The caller holds the mutex. For `large` messages the
   // thread comes round more often.
@@ -110,6 +120,11 @@ class MpiGroup final : public ProcessGroup {
     int pidfd = -1;  // of a process on this host
   };
 
+  struct Lanes {
+    std::vector<Lane> sends, receives;  // by peer
+  };
+
+  Lanes lanes_of(MPI_Comm comm) const;
   void wait(Transfer transfer);
   void serve();
   void serve_messages(double now);
@@ -123,6 +138,7 @@ class MpiGroup final : public ProcessGroup {
   int rank_ = 0, size_ = 1, local_rank_ = 0;
   std::mutex mpi_;
   MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL, watch_ = MPI_COMM_NULL;
+  Lanes data_lanes_, control_lanes_;
   std::vector<Carried*> carried_, carrying_;
   std::atomic<int> large_{0};
   std::vector<int> watched_;        // ranks that send signs of life here, and that this process sends some

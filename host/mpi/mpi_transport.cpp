@@ -73,10 +73,10 @@ class MpiExchange final : public ExchangeTask, Carried {
     posted_ = true;
     for (const Receive& receive : receives_) {
       const std::span<std::byte> memory{receive.message.data, static_cast<std::size_t>(receive.message.size())};
-      messages_.push_back({Transfer::receive(receive.peer, memory, group_.data()), receive.label});
+      messages_.push_back({Transfer::receive(group_.receives_from(receive.peer), memory), receive.label});
     }
     for (const Send& send : sends_) {
-      messages_.push_back({Transfer::send(send.peer, span_of(send.message), group_.data()), send.label});
+      messages_.push_back({Transfer::send(group_.sends_to(send.peer), span_of(send.message)), send.label});
     }
     group_.add(*this, large_);
   }

@@ -186,6 +186,9 @@ TEST_CASE("the transport carries every message, and says what is wrong with it")
     INFO(exchanged.err);
     CHECK(exchanged.status == 0);
   }
+  const Outcome queued = ranks(2, "queue");
+  INFO(queued.err);
+  CHECK(queued.status == 0);
   for (const auto& [what, said] : {std::pair{"longer", "a message is longer than the 1000 bytes that were expected"},
                                    {"shorter", "a message has 800 bytes, 1000 were expected"}}) {
     INFO(what);

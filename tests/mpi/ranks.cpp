@@ -98,6 +98,35 @@ void exchange(Rank& rank) {
   if (counted.bytes_sent != sent || counted.bytes_received != received) throw DeviceError("counters are wrong");
 }
 
+// Large messages of one pair behind each other, which the receiver asks for late: groups of one message each, and one
+// group of two.
+void queue(Rank& rank) {
+  constexpr std::size_t kMega = std::size_t{1} << 20;
+  const std::size_t sizes[] = {9 * kMega, 8 * kMega, 5 * kMega + 1, 1, 8 * kMega, 7 * kMega};
+  constexpr std::size_t kInGroups = 4;  // the others are one group
+  static std::vector<std::vector<std::byte>> out, in;  // MPI may write into them until the end, after an error too
+  for (std::size_t i = 0; i < std::size(sizes); ++i) {
+    out.emplace_back(sizes[i]);
+    for (std::size_t j = 0; j < sizes[i]; ++j) out[i][j] = static_cast<std::byte>(i * 37 + (j >> 12));
+    in.emplace_back(sizes[i]);
+  }
+  const auto send = [&](std::size_t i) { return Send{1, bytes_of(out[i])}; };
+  const auto receive = [&](std::size_t i) { return Receive{0, bytes_of(in[i])}; };
+  const bool sends = rank.group.rank() == 0;
+  if (!sends) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  for (std::size_t i = 0; i < kInGroups; ++i) {
+    if (sends) rank.transport->exchange(*rank.stream, std::vector<Send>{send(i)}, {});
+    if (!sends) rank.transport->exchange(*rank.stream, {}, std::vector<Receive>{receive(i)});
+  }
+  if (sends) rank.transport->exchange(*rank.stream, std::vector<Send>{send(4), send(5)}, {});
+  if (!sends) rank.transport->exchange(*rank.stream, {}, std::vector<Receive>{receive(4), receive(5)});
+  rank.stream->synchronize();
+  for (std::size_t i = 0; !sends && i < in.size(); ++i) {
+    if (in[i] != out[i]) throw DeviceError("message " + std::to_string(i) + " is not what was sent");
+  }
+  agree(rank.group, [] {});
+}
+
 // The neighbour sends more or less than is expected.
 void mismatch(Rank& rank, std::size_t bytes) {
   const int peer = 1 - rank.group.rank();
@@ -141,6 +170,7 @@ int main(int argc, char** argv) {
     group->name_devices(std::vector<std::string>(static_cast<std::size_t>(group->size()), "cpu"));
     const std::string what = argv[1];
     if (what == "exchange") exchange(rank);
+    if (what == "queue") queue(rank);
     if (what == "longer") mismatch(rank, 1200);
     if (what == "shorter") mismatch(rank, 800);
     if (what == "stall") stall(rank);
