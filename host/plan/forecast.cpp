@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 
 #include "host/device/accelerator.hpp"
 #include "host/device/cuda_sizes.hpp"
@@ -237,10 +238,9 @@ double training_memory(const Config& config, const ProblemCounts& counts, const 
   constexpr double kWeightCopies = 8;
   const double v = as_double(counts.shape.train_nodes), inputs = as_double(counts.shape.inputs);
   const double width = as_double(config.model.width);
-  double parts = 0;  // the inputs in each kind of coordinates
-  for (std::size_t i = 0; i < kinds.size(); ++i) {
-    if (i > 0 && kinds[i] == kinds[i - 1]) continue;
-    parts += kValue * (kinds[i] == InputKind::plain ? rows_of(counts) * inputs : (rows_of(counts) + inputs) * v);
+  double parts = 0;  // the inputs, once in each kind of coordinates
+  for (const InputKind kind : std::set<InputKind>(kinds.begin(), kinds.end())) {
+    parts += kValue * (kind == InputKind::plain ? rows_of(counts) * inputs : (rows_of(counts) + inputs) * v);
   }
   const auto weights_of = [&](int stage) {
     const bool all = kinds[static_cast<std::size_t>(stage) - 1] == InputKind::plain;

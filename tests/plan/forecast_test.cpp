@@ -232,6 +232,14 @@ TEST_CASE("a process needs what loading or training needs, and more where it sav
   CHECK(needed() > 2e9);
   counts.sparse_values = 3000000;
   CHECK(needed() < 2e9);
+  // The inputs are held once in each kind of coordinates, whichever stages have it.
+  counts = counts_of(45, 240000, 3);
+  config.stages = {{3, 5}, {3, 5}, {3, 5}};
+  const auto with_kinds = [&](const std::vector<InputKind>& kinds) {
+    return process_memory(config, counts, kinds, 3, {device});
+  };
+  CHECK(with_kinds({InputKind::kernel, InputKind::plain, InputKind::kernel}) ==
+        with_kinds({InputKind::plain, InputKind::kernel, InputKind::kernel}));
 }
 
 }  // namespace gamlp::test
