@@ -238,8 +238,10 @@ TEST_CASE("a process needs what loading or training needs, and more where it sav
   const auto with_kinds = [&](const std::vector<InputKind>& kinds) {
     return process_memory(config, counts, kinds, 3, {device});
   };
-  CHECK(with_kinds({InputKind::kernel, InputKind::plain, InputKind::kernel}) ==
-        with_kinds({InputKind::plain, InputKind::kernel, InputKind::kernel}));
+  constexpr InputKind p = InputKind::plain, k = InputKind::kernel;
+  CHECK(with_kinds({k, p, k}) == with_kinds({p, k, k}));
+  const double width = static_cast<double>(config.model.width);
+  CHECK(with_kinds({k, p, p}) - with_kinds({k, k, p}) == Approx(4 * width * (240000 - 45)));  // its best weights
 }
 
 }  // namespace gamlp::test

@@ -90,11 +90,12 @@ TEST_CASE("a stage has coordinates that hold the weights it starts from") {
 
 TEST_CASE("stages that a run has begun keep their coordinates, and so do later ones of their method") {
   const ProblemShape shape{100, 1000, 5};
-  const auto kinds = [&](const std::vector<std::string>& stages, const std::vector<InputKind>& begun) {
+  const auto kinds = [&](const std::vector<std::string>& stages, const std::vector<InputKind>& begun,
+                         std::int64_t epochs = 100) {
     Config config = small_config({});
     config.stages.clear();
     for (const std::string& name : stages) {
-      StageConfig& stage = config.stages.emplace_back(StageConfig{3, 100});
+      StageConfig& stage = config.stages.emplace_back(StageConfig{3, epochs});
       if (name != "shared") stage.method.emplace().name = name;
     }
     return resolve_problem(config, shape, nullptr, begun);
@@ -107,6 +108,8 @@ TEST_CASE("stages that a run has begun keep their coordinates, and so do later o
   CHECK(kinds({"shared", "gd"}, {q}) == Kinds{q, q});
   CHECK(kinds({"adam", "gd"}, {p}) == Kinds{p, p});  // as without: Adam leaves the span
   CHECK(kinds({"gd", "shared"}, {p, p}) == Kinds{p, p});
+  CHECK(kinds({"shared", "shared"}, {}, 2) == Kinds{p, p});
+  CHECK(kinds({"shared", "shared"}, {q}, 2) == Kinds{q, q});
 }
 
 TEST_CASE("a run of several methods has the same bits on any number of workers") {
