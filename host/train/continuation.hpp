@@ -14,8 +14,8 @@ namespace gamlp {
 //     are done), later stages, train.stop, and Method::changeable_keys(), e.g. the optimiser's learning rate. Such
 //     changes are added to from.continued, for result.json.
 // A value that is null in the method of a stage that the run has begun becomes the one that the run chose. Reopens the
-// stage when it ended for a reason that no longer holds. Messages name `source`. Throws ConfigError that names every key
-// that may not change, and DataError for a checkpoint whose place is not in its own config.
+// stage when it ended for a reason that no longer holds. Messages name `source`. Throws ConfigError that names every
+// key that may not change, and DataError for a checkpoint whose place is not in its own config.
 void continue_with(Config& config, Checkpoint& from, const std::string& source);
 
 // Whether the checkpoint's stage was over before its last epoch.

@@ -103,7 +103,7 @@ void exchange(Rank& rank) {
 void queue(Rank& rank) {
   constexpr std::size_t kMega = std::size_t{1} << 20;
   const std::size_t sizes[] = {9 * kMega, 8 * kMega, 5 * kMega + 1, 1, 8 * kMega, 7 * kMega};
-  constexpr std::size_t kInGroups = 4;  // the others are one group
+  constexpr std::size_t kInGroups = 4;                 // the others are one group
   static std::vector<std::vector<std::byte>> out, in;  // MPI may write into them until the end, after an error too
   for (std::size_t i = 0; i < std::size(sizes); ++i) {
     out.emplace_back(sizes[i]);
