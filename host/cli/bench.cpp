@@ -13,6 +13,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/median.hpp"
 #include "host/core/threads.hpp"
 #include "host/core/version.hpp"
 #include "host/cpu/blas.hpp"
@@ -129,8 +130,7 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
     for (std::size_t round = 0; round < rounds[i].size(); ++round) {
       ratios.push_back(rounds.front()[round].iteration / rounds[i][round].iteration);
     }
-    std::nth_element(ratios.begin(), ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2), ratios.end());
-    speedups.push_back(ratios[ratios.size() / 2]);
+    speedups.push_back(median(ratios));
   }
   for (auto& measured : rounds) {
     // The round with the median ratio stands for all; the spread beside it.

@@ -8,6 +8,7 @@
 #include "host/config/enums.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
+#include "host/core/median.hpp"
 #include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
@@ -22,13 +23,6 @@ namespace {
 
 // Times of each op shape, in the order met.
 using Samples = std::map<std::pair<std::string, std::array<double, 3>>, std::vector<double>>;
-
-// Of an even number of values the higher of the two in the middle.
-double median(std::vector<double>& values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
 
 // Passes ops on to a CPU worker's compute stream, which runs them at once, and times each.
 class TimingStream final : public ForwardingStream {

@@ -21,6 +21,13 @@ std::string experiment(int epochs, const std::string& more = "") {
          more + "}";
 }
 
+// The same with an axis "data" of two values: "there", which sets nothing, and `label`, which sets `set`.
+std::string with_data(std::string text, const std::string& label, const std::string& set) {
+  const std::string axis =
+      R"({"name": "data", "values": [{"label": "there"}, {"label": ")" + label + R"(", "set": )" + set + "}]}, ";
+  return text.insert(text.find("{\"name\": \"seed\""), axis);
+}
+
 std::vector<std::string> lines_with(const std::string& text, const std::string& part) {
   std::vector<std::string> found;
   for (const std::string& line : lines_of(text)) {
@@ -191,11 +198,8 @@ TEST_CASE("where a candidate of a search fails nothing is chosen, and no candida
   const WorkFolder work;
   work.write("small.json", small_config());
   work.write("torn.npz", "no archive");
-  std::string text = experiment(8, R"(, "search": {"axes": ["data"], "seeds": ["0"]})");
-  const std::string axis =
-      R"({"name": "data", "values": [{"label": "there"}, {"label": "torn", "set": {"dataset": {"path": "torn.npz"}}}]}, )";
-  text.insert(text.find("{\"name\": \"seed\""), axis);
-  work.write("x.json", text);
+  work.write("x.json", with_data(experiment(8, R"(, "search": {"axes": ["data"], "seeds": ["0"]})"), "torn",
+                                 R"({"dataset": {"path": "torn.npz"}})"));
   const Outcome done = run(work, {"experiment", "x.json", "--output", "out"});
   INFO(done.err << done.out);
   CHECK(done.status == 4);
@@ -208,11 +212,7 @@ TEST_CASE("where a candidate of a search fails nothing is chosen, and no candida
 TEST_CASE("what is missing is listed, what fails is named, and the rest is trained") {
   const WorkFolder work;
   work.write("small.json", small_config());
-  std::string text = experiment(8);
-  const std::string source = R"({"name": "data", "values": [{"label": "there"},
-    {"label": "away", "set": {"dataset": {"path": "away.npz"}}}]}, )";
-  text.insert(text.find("{\"name\": \"seed\""), source);
-  work.write("x.json", text);
+  work.write("x.json", with_data(experiment(8), "away", R"({"dataset": {"path": "away.npz"}})"));
   const Outcome done = run(work, {"experiment", "x.json", "--output", "out"});
   INFO(done.err << done.out);
   CHECK(done.status == 0);
@@ -223,10 +223,8 @@ TEST_CASE("what is missing is listed, what fails is named, and the rest is train
   CHECK(lines_with(file_text(work / "out/results.csv"), ",missing,").size() == 8);
 
   // A rate that diverges is a result, not a failure, and is not tried again.
-  text.replace(text.find("\"label\": \"away\""), 15, "\"label\": \"wild\"");
-  const std::string path = R"({"dataset": {"path": "away.npz"}})";
-  text.replace(text.find(path), path.size(), R"({"method.name": "gd", "method.optimizer.learning_rate": 1e6})");
-  work.write("y.json", text);
+  work.write("y.json",
+             with_data(experiment(8), "wild", R"({"method.name": "gd", "method.optimizer.learning_rate": 1e6})"));
   const Outcome wild = run(work, {"experiment", "y.json", "--output", "out2"});
   INFO(wild.out << wild.err);
   CHECK(wild.status == 0);
@@ -235,13 +233,9 @@ TEST_CASE("what is missing is listed, what fails is named, and the rest is train
   CHECK(lines_with(again.out, "; about").empty());
 
   // Weights that are not there yet are missing, with the reason.
-  std::string warm = text;
-  warm.replace(warm.find("\"label\": \"wild\""), 15, "\"label\": \"early\"");
-  const std::string gd = R"({"method.name": "gd", "method.optimizer.learning_rate": 1e6})";
-  warm.replace(warm.find(gd), gd.size(), R"({"train.from": "begun"})");
   REQUIRE(run(work, {"train", "small.json", "--run", "begun", "--quiet"}).status == 0);
   fs::remove(work / "begun/best.safetensors");
-  work.write("w.json", warm);
+  work.write("w.json", with_data(experiment(8), "early", R"({"train.from": "begun"})"));
   const Outcome early = run(work, {"experiment", "w.json", "--output", "out4"});
   INFO(early.out << early.err);
   CHECK(early.status == 0);
@@ -250,11 +244,8 @@ TEST_CASE("what is missing is listed, what fails is named, and the rest is train
   CHECK(lines_with(file_text(work / "out4/results.csv"), ",done,").size() == 8);
 
   // A damaged dataset fails its own jobs.
-  text.replace(text.find("\"label\": \"wild\""), 15, "\"label\": \"torn\"");
-  const std::string rate = R"({"method.name": "gd", "method.optimizer.learning_rate": 1e6})";
-  text.replace(text.find(rate), rate.size(), R"({"dataset": {"path": "torn.npz"}})");
   work.write("torn.npz", "no archive");
-  work.write("z.json", text);
+  work.write("z.json", with_data(experiment(8), "torn", R"({"dataset": {"path": "torn.npz"}})"));
   const Outcome torn = run(work, {"experiment", "z.json", "--output", "out3"});
   CHECK(torn.status == 4);
   check_says(torn.out, "| 6 | failed | failed (50.0) |");
