@@ -73,7 +73,7 @@ void Bookkeeper::check_best_fits(const Checkpoint& from, const Network& stage) c
 void Bookkeeper::stage_starts(int stage, std::int64_t epoch, const Network& network) {
   best_ = {};
   if (stage == 1 && !config_.train.from) return;  // nobody needs to know how new weights do
-  evaluator_.submit(epoch, problem_.kind(stage), std::make_shared<Network>(network), false);
+  evaluator_.submit(epoch, std::make_shared<Network>(network), false);
   start_awaits_evaluation_ = true;
 }
 
@@ -82,13 +82,13 @@ void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::s
   record.bytes_sent = bytes_before_ + bytes_sent;
   record.awaits_evaluation = network != nullptr;
   unpublished_.push_back(record);
-  if (network) evaluator_.submit(record.epoch, problem_.kind(record.stage), std::move(network));
+  if (network) evaluator_.submit(record.epoch, std::move(network));
 }
 
 void Bookkeeper::evaluate_last(std::shared_ptr<Network> network) {
   EpochRecord& last = unpublished_.back();
   last.awaits_evaluation = true;
-  evaluator_.submit(last.epoch, problem_.kind(last.stage), std::move(network));
+  evaluator_.submit(last.epoch, std::move(network));
 }
 
 // Records are published in order; those that are evaluated wait for their result.

@@ -25,6 +25,8 @@ class Bookkeeper {
   Bookkeeper(const Config& config, const Problem& problem, const RunFolder& folder, Reporter& reporter,
              std::unique_ptr<Device> evaluation, bool resident, const Checkpoint* from);
 
+  // The programs of a stage are built, and nothing is enqueued yet (Evaluator::use()).
+  void stage_is_built(int stage) { evaluator_.use(problem_.kind(stage)); }
   // A stage that does not go on from a checkpoint searches its own best weights. After the first stage, the weights
   // that it starts from are the first of them. They are those after `epoch` epochs of the run.
   void stage_starts(int stage, std::int64_t epoch, const Network& network);

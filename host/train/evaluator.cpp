@@ -139,11 +139,13 @@ Evaluator::Evaluator(const Problem& problem, const ActivationRule& f, std::uniqu
       device_(std::move(device)),
       stream_(device_->create_stream("evaluation", StreamKind::compute)),
       shapes_(std::move(shapes)) {
-  prepare(shapes_.front().kind);
+  use(shapes_.front().kind);
   thread_ = std::thread([this] { work(); });
 }
 
-void Evaluator::prepare(InputKind kind) {
+void Evaluator::use(InputKind kind) {
+  const std::lock_guard lock(mutex_);
+  expects(waiting_.empty() && !busy_, "no evaluation is under way");
   if (evaluation_ && kind_ == kind) return;
   const auto shape =
       std::find_if(shapes_.begin(), shapes_.end(), [&](const EvaluationShape& one) { return one.kind == kind; });
@@ -162,11 +164,11 @@ Evaluator::~Evaluator() {
   thread_.join();
 }
 
-void Evaluator::submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network, bool downloaded) {
+void Evaluator::submit(std::int64_t epoch, std::shared_ptr<Network> network, bool downloaded) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return waiting_.size() < kMaxWaiting || failure_; });
   if (failure_) std::rethrow_exception(failure_);
-  waiting_.push_back({kind, downloaded, {epoch, {}, std::move(network)}});
+  waiting_.push_back({downloaded, {epoch, {}, std::move(network)}});
   changed_.notify_all();
 }
 
@@ -199,9 +201,8 @@ void Evaluator::work() {
     const auto start = Clock::now();
     std::exception_ptr failure;
     try {
-      prepare(job.kind);
       Network& network = *job.result.network;
-      if (job.downloaded) problem_.inputs_of(job.kind).train.to_host_layout(network.front());
+      if (job.downloaded) problem_.inputs_of(kind_).train.to_host_layout(network.front());
       job.result.accuracies = evaluation_->accuracies(*stream_, problem_, network);
     } catch (...) {
       failure = std::current_exception();

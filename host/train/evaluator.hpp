@@ -62,8 +62,8 @@ class Evaluation {
 // Evaluates networks one after the other on its own thread. After a failure submit() and next() throw it.
 class Evaluator {
  public:
-  // `problem` must outlive the evaluator. `shapes` has one for each kind of coordinates. Memory is allocated for the
-  // first of them, and for another when its first network comes: then the memory before is freed.
+  // `problem` must outlive the evaluator. `shapes` has one for each kind of coordinates. Begins with use() of the
+  // first.
   Evaluator(const Problem& problem, const ActivationRule& f, std::unique_ptr<Device> device,
             std::vector<EvaluationShape> shapes);
   ~Evaluator();
@@ -76,10 +76,14 @@ class Evaluator {
     std::shared_ptr<Network> network;
   };
 
-  // Puts a network in the coordinates `kind` into the queue. `downloaded`: its layer 1 is as
-  // StageProgram::enqueue_weights() leaves it, and next() returns it in the layout of the host. The caller must not
-  // change the network afterwards. The queue holds four at most; a further submit() waits.
-  void submit(std::int64_t epoch, InputKind kind, std::shared_ptr<Network> network, bool downloaded = true);
+  // From here networks are in the coordinates `kind`. Frees the memory of the coordinates before and allocates that of
+  // these. No evaluation may be under way. Nothing may be enqueued on this process's devices either: on a GPU freeing
+  // waits for all that is, and a message may wait for a device that the same thread has yet to enqueue on.
+  void use(InputKind kind);
+  // Puts a network into the queue. `downloaded`: its layer 1 is as StageProgram::enqueue_weights() leaves it, and
+  // next() returns it in the layout of the host. The caller must not change the network afterwards. The queue holds
+  // four at most; a further submit() waits.
+  void submit(std::int64_t epoch, std::shared_ptr<Network> network, bool downloaded = true);
   // Returns the oldest finished result, if there is one. next(true) waits for one while evaluations are pending.
   std::optional<Result> next(bool wait);
   double seconds() const;  // spent evaluating
@@ -87,20 +91,18 @@ class Evaluator {
 
  private:
   struct Job {
-    InputKind kind = InputKind::plain;
     bool downloaded = true;
     Result result;
   };
 
   void work();
-  void prepare(InputKind kind);
 
   const Problem& problem_;
   ActivationRule activation_;
   std::unique_ptr<Device> device_;
   std::unique_ptr<Stream> stream_;
   std::vector<EvaluationShape> shapes_;
-  InputKind kind_ = InputKind::plain;  // of evaluation_
+  InputKind kind_ = InputKind::plain;  // of evaluation_; both change only while thread_ waits for a network
   std::unique_ptr<Evaluation> evaluation_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -263,6 +263,7 @@ TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
     std::int64_t origin = epochs_done_;
     if (stage > first_stage) network_ = next_start(stage, origin);
     runner_.build(stage, network_);
+    if (books_ != nullptr) books_->stage_is_built(stage);
     if (reporter_ != nullptr) reporter_->stage_begins(stage, runner_.spec().layers(), runner_.spec().ranges);
     const bool restored = from && stage == first_stage;
     if (restored) {
