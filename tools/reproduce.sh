@@ -8,9 +8,8 @@
 #   --output    where the runs go (default: runs/paper, or runs/paper-quick); the same command goes on after an interrupt
 #   --machine   whose rates forecasts of CPU workers take (gamlp plan's; default: here, this machine's, measured as they go)
 #   --page      also writes the page and its pictures there, e.g. tests/results/paper; what was not run stays as it is
-# Needs build/gamlp (tools/quickstart.sh), 130 GB of disk, as every job keeps the best weights of its stages (they may be
-# deleted once a job is done: only its config.json and result.json are read again), and, for figures, matplotlib. Exit status
-# 0 when every experiment ended well.
+# Needs build/gamlp (tools/quickstart.sh), some 60 GB of disk, as every job of a table keeps the best weights of its stages, and,
+# for figures, matplotlib. Exit status 0 when every experiment ended well.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,7 +28,7 @@ while (($#)); do
     --output) output=${2:?"--output needs a folder"} && shift ;;
     --machine) machine=${2:?"--machine needs a name or a file"} && shift ;;
     --page) page=${2:?"--page needs a folder"} && shift ;;
-    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$0" && exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0" && exit 0 ;;
     -*) echo "reproduce: unknown option $1" >&2 && exit 2 ;;
     *)
       if [[ ! -f configs/experiments/$1.json ]]; then echo "reproduce: there is no configs/experiments/$1.json" >&2 && exit 2; fi

@@ -15,7 +15,8 @@
 //   paper     {row label: {column label: number}}: the published values that cells are compared with
 //   search    {"axes": […], "then": […], "seeds": [labels]}: for each combination of the other axes, the values of
 //             these axes with the best mean validation accuracy are chosen: those of `axes` jointly, then each one of
-//             `then` (host/experiment/search.hpp). Only the chosen ones are trained with all repetitions and tested
+//             `then` (host/experiment/search.hpp). Only the chosen ones are trained with all repetitions and tested;
+//             what they are compared with keeps no weights
 //   quick     {"keep": {axis: [labels]}, "set", "run"}: what --quick leaves and changes
 #pragma once
 

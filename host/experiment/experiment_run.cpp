@@ -27,6 +27,9 @@ namespace gamlp {
 namespace fs = std::filesystem;
 namespace {
 
+// What jobs are trained for. Those that a search compares show no test accuracy, and keep no weights.
+enum class Purpose { comparison, table };
+
 struct JobCost {
   PoolTask task;
   double work = 1;  // relative
@@ -74,13 +77,17 @@ class ExperimentRun {
       std::vector<bool> compared(jobs_.size(), false);  // in this round or before
       for (int round = 0; round < search.rounds(); ++round) {
         const std::vector<bool> candidates = search.candidates();
-        work_off(candidates, search.rounds() > 1 ? "search " + std::to_string(round + 1) + ": " : "search: ", false);
+        work_off(candidates,
+                 search.rounds() > 1 ? "search " + std::to_string(round + 1) + ": " : "search: ", Purpose::comparison);
         for (std::size_t i = 0; i < jobs_.size(); ++i) compared[i] = compared[i] || candidates[i];
         write("search.csv", results_csv(experiment_, only(jobs_, compared), only(outcomes_, compared), false));
         if (stopped_) return stop(compared);
         search.choose(outcomes_);
       }
-      work_off(search.chosen(), "", true);
+      for (std::size_t i = 0; i < jobs_.size(); ++i) {
+        if (search.chosen()[i]) train_again_without_weights(i);
+      }
+      work_off(search.chosen(), "", Purpose::table);
       if (stopped_) {
         write_tables(search.chosen());
         return stop(search.chosen());
@@ -92,7 +99,7 @@ class ExperimentRun {
       }
       return report(wanted);
     }
-    work_off(wanted, "", true);
+    work_off(wanted, "", Purpose::table);
     if (!stopped_) return report(wanted);
     write_tables(wanted);
     return stop(wanted);
@@ -135,6 +142,20 @@ class ExperimentRun {
     } else if (!jobs_[i].missing.empty()) {
       outcome = {JobState::missing, {}, jobs_[i].missing};
     }
+  }
+
+  bool is_trained(std::size_t i) const {
+    return jobs_[i].run.program == JobRun::Program::train && outcomes_[i].state == JobState::done;
+  }
+
+  // A search compares thousands of runs, whose weights would fill a disk.
+  void drop_weights(std::size_t i) const {
+    if (is_trained(i)) RunFolder::open(path_of(i)).remove_weights();
+  }
+
+  void train_again_without_weights(std::size_t i) {
+    std::error_code error;
+    if (is_trained(i) && !fs::exists(RunFolder::open(path_of(i)).best_path(), error)) outcomes_[i] = {};
   }
 
   JobCost cost_of(std::size_t i) {
@@ -245,7 +266,7 @@ class ExperimentRun {
       failure_ = end.status > 0 && end.status < 128 ? end.status : static_cast<int>(ExitCode::internal);
   }
 
-  void work_off(const std::vector<bool>& wanted, const std::string& phase, bool tests) {
+  void work_off(const std::vector<bool>& wanted, const std::string& phase, Purpose purpose) {
     std::vector<std::size_t> todo;
     for (std::size_t i = 0; i < jobs_.size(); ++i) {
       if (wanted[i] && outcomes_[i].state == JobState::waiting) todo.push_back(i);
@@ -280,17 +301,19 @@ class ExperimentRun {
       at_once = std::max(at_once, pool_.running());
       for (const PoolEnd& end : pool_.ended()) {
         finish(end);
+        if (purpose == Purpose::comparison) drop_weights(end.task);
         const double work = costs.at(end.task).work;
         left -= work, done_work += work, done_seconds += end.seconds;
         ++done;
         const double seconds_left = left * done_seconds / done_work / static_cast<double>(at_once);
-        if (!stopped_) tell(phase, done, todo.size(), end, seconds_left, tests);
+        if (!stopped_) tell(phase, done, todo.size(), end, seconds_left, purpose);
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
   }
 
-  void tell(const std::string& phase, std::size_t done, std::size_t all, const PoolEnd& end, double left, bool tests) {
+  void tell(const std::string& phase, std::size_t done, std::size_t all, const PoolEnd& end, double left,
+            Purpose purpose) {
     if (!options_.tell) return;
     const JobOutcome& outcome = outcomes_[end.task];
     std::string text = phase + "[" + std::to_string(done) + "/" + std::to_string(all) + "] ";
@@ -306,7 +329,7 @@ class ExperimentRun {
       }
     } else if (outcome.state == JobState::done) {
       text += "validation " + share("validation_accuracy");
-      if (tests) text += ", test " + share("test_accuracy");
+      if (purpose == Purpose::table) text += ", test " + share("test_accuracy");
     } else {
       text += outcome.note;
     }

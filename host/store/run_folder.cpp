@@ -144,13 +144,28 @@ void RunFolder::withdraw_result() const {
   }
 }
 
+void RunFolder::remove_weights() const {
+  std::vector<fs::path> all;
+  std::error_code error;
+  for (const fs::path& folder : {path_, checkpoints()}) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (entry.path().extension() == ".safetensors") all.push_back(entry.path());
+    }
+  }
+  for (const fs::path& file : all) {
+    if (!fs::remove(file, error) && error) throw IoError(file.string() + ": cannot remove: " + error.message());
+  }
+}
+
 fs::path weights_file(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) return path;
   const RunFolder run = RunFolder::open(path);
   if (fs::exists(run.best_path(), error)) return run.best_path();
   throw DataError(run.best_path().string() +
-                  ": no such file: the run is not finished; continue it with: gamlp resume " + path.string());
+                  (fs::exists(run.result_path(), error)
+                       ? ": no such file: its weights were removed; train it again from its config.json"
+                       : ": no such file: the run is not finished; continue it with: gamlp resume " + path.string()));
 }
 
 std::optional<nlohmann::json> read_result(const RunFolder& folder) {

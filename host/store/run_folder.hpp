@@ -55,6 +55,9 @@ class RunFolder {
   void copy_from(const RunFolder& source, std::int64_t epoch) const;
   // Removes the result, because a finished run goes on. Throws IoError.
   void withdraw_result() const;
+  // Removes the weights of a finished run and its checkpoints. The config, the metrics and the result stay. Throws
+  // IoError.
+  void remove_weights() const;
 
   void write_config(const Config& config) const;
   void write_result(const nlohmann::ordered_json& result) const;

@@ -178,11 +178,23 @@ TEST_CASE("a search sees validation accuracies alone, and leaves the chosen conf
   CHECK(lines_with(done.out, "search: [").size() == 8);
   for (const std::string& line : lines_with(done.out, "search: [")) CHECK(line.find("test") == std::string::npos);
   check_says(done.out, "- 12, Adam: rate = 0.02");
-  CHECK(lines_with(file_text(work / "out/results.csv"), ",done,").size() == 8);
+  const std::vector<std::string> chosen = lines_with(file_text(work / "out/results.csv"), ",done,");
+  CHECK(chosen.size() == 8);
   CHECK(file_text(work / "out/search.csv").find("test_accuracy") == std::string::npos);
   const auto best = nlohmann::json::parse(file_text(work / "out/best/12_Adam.json"));
   CHECK(best["method"]["optimizer"]["learning_rate"] == 0.02);
   CHECK(run(work, {"train", "out/best/12_Adam.json", "--run", "best", "--quiet"}).status == 0);
+  // Of 12 runs only the chosen ones have weights.
+  const std::vector<std::string> compared = lines_with(file_text(work / "out/search.csv"), ",done,");
+  CHECK(compared.size() == 8);
+  std::size_t without = 0;
+  const auto run_of = [](const std::string& line) { return "out/jobs/" + line.substr(line.rfind(',') + 1); };
+  for (const std::string& line : compared) without += !fs::exists(work / (run_of(line) + "/best.safetensors"));
+  CHECK(without == 4);
+  for (const std::string& line : chosen) CHECK(fs::exists(work / (run_of(line) + "/best.safetensors")));
+  const Outcome again = run(work, {"experiment", "x.json", "--output", "out"});
+  CHECK(again.status == 0);
+  CHECK(lines_with(again.out, "[1/").empty());
 
   // Without its dataset nothing is chosen, and the table says why.
   text.replace(text.find("\"devices\": \"cpu:1\""), 18, R"("devices": "cpu:1", "dataset": {"path": "away.npz"})");

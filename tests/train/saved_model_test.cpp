@@ -177,12 +177,18 @@ TEST_CASE("the saved model has the accuracies of result.json, in chunks of any s
   }
 }
 
-TEST_CASE("a model is not applied to a graph with other features") {
+TEST_CASE("a run without weights says why it has none") {
   const ScratchFolder scratch;
-  run_in(scratch / "run", small_config());
-  fs::remove(scratch / "run/best.safetensors");
-  check_says(error_of<DataError>([&] { cli::open_saved_run(scratch / "run", std::nullopt); }),
-             "the run is not finished");
+  run_in(scratch / "run", small_config({"train.checkpoint_every=2"}));
+  const auto error = [&] { return error_of<DataError>([&] { cli::open_saved_run(scratch / "run", std::nullopt); }); };
+  REQUIRE(fs::exists(scratch / "run/best.safetensors"));
+  REQUIRE_FALSE(fs::is_empty(scratch / "run/checkpoints"));
+  RunFolder::open(scratch / "run").remove_weights();
+  CHECK(fs::is_empty(scratch / "run/checkpoints"));
+  CHECK(fs::exists(scratch / "run/metrics.jsonl"));
+  check_says(error(), "best.safetensors: no such file: its weights were removed; train it again from its config.json");
+  fs::remove(scratch / "run/result.json");
+  check_says(error(), "best.safetensors: no such file: the run is not finished; continue it with: gamlp resume");
 }
 
 }  // namespace gamlp::test
