@@ -247,6 +247,7 @@ TEST_CASE("what is missing is listed, what fails is named, and the rest is train
   // Weights that are not there yet are missing, with the reason.
   REQUIRE(run(work, {"train", "small.json", "--run", "begun", "--quiet"}).status == 0);
   fs::remove(work / "begun/best.safetensors");
+  fs::remove(work / "begun/result.json");
   work.write("w.json", with_data(experiment(8), "early", R"({"train.from": "begun"})"));
   const Outcome early = run(work, {"experiment", "w.json", "--output", "out4"});
   INFO(early.out << early.err);
