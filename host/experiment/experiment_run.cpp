@@ -21,6 +21,7 @@
 #include "host/plan/config_cost.hpp"
 #include "host/plan/machine.hpp"
 #include "host/problem/devices.hpp"
+#include "host/store/checkpoint.hpp"
 #include "host/store/run_folder.hpp"
 
 namespace gamlp {
@@ -191,14 +192,6 @@ class ExperimentRun {
     return {{{}, path_of(i, ".log"), cores, threads < hardware_threads() ? threads : 0, cost.memory_bytes}, flops};
   }
 
-  static bool has_checkpoint(const fs::path& run) {
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(run / "checkpoints", error)) {
-      if (entry.path().extension() == ".safetensors") return true;
-    }
-    return false;
-  }
-
   static std::vector<std::string> report_arguments(const Job& job, const std::string& config,
                                                    const std::string& report) {
     const JobRun& run = job.run;
@@ -229,7 +222,7 @@ class ExperimentRun {
     if (jobs_[i].run.program != JobRun::Program::train) {
       write_file_atomic(config, to_json(jobs_[i].config).dump(2) + "\n");
       task.arguments = report_arguments(jobs_[i], config.string(), report_of(i).string());
-    } else if (has_checkpoint(run)) {
+    } else if (!checkpoints_of(run / "checkpoints").empty()) {
       task.arguments = {"resume", run.string(), "--quiet"};
       resumed_.insert(i);
     } else {

@@ -31,8 +31,8 @@ struct ExperimentEnd {
 };
 
 // Writes into the folder table.md, table.json and results.csv, the runs, and after a search also search.csv and the
-// folder best. Runs that a search compares keep no weights; the chosen ones are trained once more for
-// them. Else no job is repeated that an earlier call has done. Throws IoError when another process works there.
+// folder best. Runs that a search compares keep no weights, and those that it chose are trained once more to have them.
+// No other job that an earlier call has done is repeated. Throws IoError when another process works there.
 ExperimentEnd run_experiment(const Experiment& experiment, const ExperimentOptions& options);
 
 // Returns a line per job: its state, its name and its hash.

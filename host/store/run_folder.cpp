@@ -137,24 +137,25 @@ void RunFolder::copy_from(const RunFolder& source, std::int64_t epoch) const {
   write_file_atomic(config_path(), read_file(source.config_path()));
 }
 
-void RunFolder::withdraw_result() const {
+namespace {
+
+void remove_file(const fs::path& file) {
   std::error_code error;
-  if (!fs::remove(result_path(), error) && error) {
-    throw IoError(result_path().string() + ": cannot remove: " + error.message());
-  }
+  if (!fs::remove(file, error) && error) throw IoError(file.string() + ": cannot remove: " + error.message());
 }
 
+}  // namespace
+
+void RunFolder::withdraw_result() const { remove_file(result_path()); }
+
 void RunFolder::remove_weights() const {
-  std::vector<fs::path> all;
+  std::vector<fs::path> all = {best_path()};  // first: a run without it counts as one without weights
   std::error_code error;
-  for (const fs::path& folder : {path_, checkpoints()}) {
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      if (entry.path().extension() == ".safetensors") all.push_back(entry.path());
-    }
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    if (entry.path().extension() == ".safetensors") all.push_back(entry.path());
   }
-  for (const fs::path& file : all) {
-    if (!fs::remove(file, error) && error) throw IoError(file.string() + ": cannot remove: " + error.message());
-  }
+  for (const fs::path& checkpoint : checkpoints_of(checkpoints())) all.push_back(checkpoint);
+  for (const fs::path& file : all) remove_file(file);
 }
 
 fs::path weights_file(const fs::path& path) {
