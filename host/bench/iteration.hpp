@@ -10,7 +10,7 @@
 
 #include "host/config/config.hpp"
 #include "host/dist/process_group.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/problem/problem.hpp"
 
 namespace gamlp {

@@ -20,7 +20,7 @@
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/train/processes.hpp"
 #include "host/train/stage_runner.hpp"
 

@@ -11,7 +11,7 @@
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 
 namespace gamlp::cli {
 namespace {

@@ -20,7 +20,7 @@
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 
 namespace gamlp::cli {
 namespace fs = std::filesystem;

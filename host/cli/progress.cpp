@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "host/cli/table.hpp"
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 #include "host/core/number_text.hpp"
 #include "host/methods/registry.hpp"
 

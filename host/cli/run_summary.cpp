@@ -7,7 +7,7 @@
 #include "host/cli/progress.hpp"
 #include "host/cli/saved_run.hpp"
 #include "host/cli/table.hpp"
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/files.hpp"

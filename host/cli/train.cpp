@@ -20,7 +20,7 @@
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/device_room.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/store/run_state.hpp"
 #include "host/train/processes.hpp"
 #include "host/train/trainer.hpp"

@@ -4,7 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 #include "host/config/enums.hpp"
 
 namespace gamlp {

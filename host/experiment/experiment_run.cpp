@@ -20,7 +20,7 @@
 #include "host/experiment/search.hpp"
 #include "host/plan/config_cost.hpp"
 #include "host/plan/machine.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/store/checkpoint.hpp"
 #include "host/store/run_folder.hpp"
 

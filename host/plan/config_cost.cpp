@@ -5,7 +5,7 @@
 
 #include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 
 namespace gamlp {
 

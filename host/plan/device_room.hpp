@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "host/config/config.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/problem/problem.hpp"
 
 namespace gamlp {

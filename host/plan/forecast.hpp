@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 #include "host/device/trace.hpp"
 #include "host/methods/common/method.hpp"
 #include "host/plan/machine.hpp"

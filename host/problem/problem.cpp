@@ -15,7 +15,7 @@
 #include "host/graph/augment.hpp"
 #include "host/graph/normalize.hpp"
 #include "host/methods/registry.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 
 namespace gamlp {
 namespace {

@@ -13,7 +13,7 @@
 #include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/device/accelerator.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/store/run_state.hpp"
 #include "host/store/saved_config.hpp"
 #include "host/train/bookkeeper.hpp"

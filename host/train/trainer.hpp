@@ -15,7 +15,7 @@
 #include "host/device/fleet.hpp"
 #include "host/device/trace_log.hpp"
 #include "host/dist/process_group.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/problem/problem.hpp"
 #include "host/store/checkpoint.hpp"
 #include "host/store/metrics.hpp"

@@ -1,7 +1,7 @@
 // parse(to_json(c)) == c, for every key and for doubles to the last bit.
 #include <cmath>
 
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 #include "host/config/schema.hpp"
 #include "tests/config/support.hpp"
 #include "tests/support/methods.hpp"

@@ -4,7 +4,7 @@
 #include "host/device/accelerator.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/forecast.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "tests/conformance/suite.hpp"
 #include "tests/cuda/check_clean.hpp"
 #include "tests/support/methods.hpp"

@@ -8,7 +8,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/pause.hpp"
 #include "host/device/accelerator.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "tests/cuda/check_clean.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/gpu/check.hpp"

@@ -5,7 +5,7 @@
 #include "host/core/memory.hpp"
 #include "host/dist/launch.hpp"
 #include "host/dist/signs_of_life.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/train/processes.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/train/support.hpp"

@@ -5,7 +5,7 @@
 #include "host/device/accelerator.hpp"
 #include "host/device/cuda_sizes.hpp"
 #include "host/methods/registry.hpp"
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 #include "host/train/stage_runner.hpp"
 #include "tests/plan/support.hpp"
 

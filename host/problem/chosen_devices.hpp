@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "host/config/config.hpp"
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 #include "host/device/fleet.hpp"
 #include "host/dist/process_group.hpp"
 

@@ -1,4 +1,4 @@
-#include "host/config/devices.hpp"
+#include "host/config/device_names.hpp"
 
 #include <sstream>
 

@@ -1,4 +1,4 @@
-#include "host/problem/devices.hpp"
+#include "host/problem/chosen_devices.hpp"
 
 #include <algorithm>
 #include <cstdlib>
