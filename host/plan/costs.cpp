@@ -60,8 +60,8 @@ class MeasuredCosts final : public sim::CostModel {
     known_.emplace(std::move(key), value);
     return value;
   }
-  double message_seconds(int, int, std::size_t bytes) const override {
-    return static_cast<double>(bytes) / machine_.copy_bandwidth;
+  MessageCost message(int, int, std::size_t bytes) const override {
+    return {0.0, static_cast<double>(bytes) / machine_.copy_bandwidth, 0};
   }
   bool copies_on_worker() const override { return true; }
 
@@ -100,9 +100,10 @@ class MeasuredCosts final : public sim::CostModel {
       gradient.family = ops::PGradient::name;
       return seconds(step) + seconds(gradient);
     }
-    // The passes of backpropagation, where one was not measured: by the bytes that they move.
+    // The passes of backpropagation and of collectives, where one was not measured: by the bytes that they move.
     for (const char* pass :
-         {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::Dropout::name, ops::OptimizerStep::name}) {
+         {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::Dropout::name, ops::OptimizerStep::name,
+          ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name}) {
       if (!shape.family.starts_with(pass)) continue;
       constexpr double kResidualAddBytes = 12;
       OpShape known = shape;
@@ -151,10 +152,10 @@ class RateCosts final : public sim::CostModel {
         return m_.op_seconds + moved;
     }
   }
-  double message_seconds(int from, int to, std::size_t bytes) const override {
+  MessageCost message(int from, int to, std::size_t bytes) const override {
     const bool apart = m_.link_between_islands && from / m_.island != to / m_.island;
     const Link& link = apart ? *m_.link_between_islands : m_.link;
-    return link.latency + static_cast<double>(bytes) / link.bandwidth;
+    return {link.latency, static_cast<double>(bytes) / link.bandwidth, apart ? 1 : 0};
   }
   bool copies_on_worker() const override { return false; }
 

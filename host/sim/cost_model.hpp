@@ -12,10 +12,16 @@ class CostModel {
   virtual ~CostModel() = default;
   // Seconds that an op holds its stream.
   virtual double op_seconds(const Op& op) const = 0;
-  // Seconds from the moment that both sides are ready until a message of `bytes` has arrived.
-  virtual double message_seconds(int from, int to, std::size_t bytes) const = 0;
+  // From the moment that both sides are ready, a message takes its transfer time, in which it has the link of either
+  // side to itself, and then the latency.
+  struct MessageCost {
+    double latency = 0, transfer = 0;
+    int link = 0;  // which of a device's links it takes: 0, or 1
+    double seconds() const { return latency + transfer; }
+  };
+  virtual MessageCost message(int from, int to, std::size_t bytes) const = 0;
   // True where the receiver's own thread copies the message when its compute stream asks for it (CPU workers). Then the
-  // receiver's compute stream spends message_seconds(), which hides behind nothing.
+  // receiver's compute stream spends its seconds(), which hide behind nothing.
   virtual bool copies_on_worker() const = 0;
 };
 

@@ -330,13 +330,20 @@ void Simulator::deliver(Group& sender, Message& send, Group& receiver, Message& 
   send.complete = receive.complete = true;
   if (options_.costs == nullptr) return;
   const double ready = std::max(sender.timing->arrival, receiver.timing->arrival);
-  const double seconds = options_.costs->message_seconds(sender.device, receiver.device, send.bytes);
-  const double end = options_.costs->copies_on_worker() ? ready : ready + seconds;
+  const CostModel::MessageCost cost = options_.costs->message(sender.device, receiver.device, send.bytes);
+  double end = ready;
+  if (!options_.costs->copies_on_worker()) {
+    double& leaves = sender.timing->out[static_cast<std::size_t>(cost.link)];
+    double& comes = receiver.timing->in[static_cast<std::size_t>(cost.link)];
+    leaves = std::max(leaves, ready) + cost.transfer;
+    comes = std::max(comes, ready) + cost.transfer;
+    end = std::max(leaves, comes) + cost.latency;
+  }
   for (GroupTiming* side : {sender.timing.get(), receiver.timing.get()}) {
     side->ready = std::max(side->ready, ready);
     side->end = std::max(side->end, end);
   }
-  if (options_.costs->copies_on_worker()) receiver.timing->worker_seconds += seconds;
+  if (options_.costs->copies_on_worker()) receiver.timing->worker_seconds += cost.seconds();
 }
 
 void Simulator::run(StreamState& stream, GroupEntry& entry, const StepLabel& label) {

@@ -24,6 +24,7 @@
 // knowledge on.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -89,6 +90,8 @@ class Simulator {
   struct GroupTiming {
     double arrival = 0;         // of this side
     double ready = 0, end = 0;  // all peers there; all messages moved
+    // Until when each link of this device carries what the group sends, and what it receives. Its messages share it.
+    std::array<double, 2> out{}, in{};
     double worker_seconds = 0;  // copying that this device's compute stream has yet to pay for (CPU workers)
   };
   // The state of an event at one record(). A wait refers to the record that was the last when it was called.

@@ -135,6 +135,7 @@ struct Suite {
   void backprop(const Shape& s);
   void exact(const Shape& s);
   void codec(std::int64_t v, std::int64_t n, const Format& f);
+  void collective(const std::vector<int>& branches, std::int64_t values);
 };
 
 void Suite::both_updates(const Shape& s) {
@@ -509,6 +510,33 @@ void Suite::codec(std::int64_t v, std::int64_t n, const Format& f) {
   });
 }
 
+// Parts that are branches of so many blocks each; `values` of each, padded as collectives do.
+void Suite::collective(const std::vector<int>& branches, std::int64_t values) {
+  const auto parts = static_cast<std::int64_t>(branches.size());
+  const std::string what = std::to_string(parts) + " parts of " + std::to_string(values);
+  const SumTree tree = sum_tree(branches);
+  add("sum_parts", what, [=](Arena& a) {
+    const Mat in = a.normal("parts", parts, values);
+    return ops::SumParts{in, a.output("out", 1, values), tree};
+  });
+  add("sum_scalars", what, [=](Arena& a) {
+    const std::int64_t padded = (values + 1) / 2 * 2;
+    std::vector<double> x(static_cast<std::size_t>(parts * padded));
+    for (double& value : x) value = a.random().normal();
+    const double* in = a.scalars("parts", x).data;
+    return ops::SumScalars{{in, parts, padded}, a.scalar_output("out", values, {}), tree};
+  });
+  add("max_parts", what, [=](Arena& a) {
+    const std::int64_t padded = (values + 3) / 4 * 4;
+    std::vector<float> x = a.normals(parts * padded);
+    for (float& value : x) {
+      if (a.random().below(20) == 0) value = std::numeric_limits<float>::quiet_NaN();
+    }
+    const Mat in = a.values("parts", parts, padded, x);
+    return ops::MaxParts{in, a.output("out", 1, values)};
+  });
+}
+
 }  // namespace
 
 std::vector<Case> all_cases(const Sizes& sizes) {
@@ -522,6 +550,12 @@ std::vector<Case> all_cases(const Sizes& sizes) {
   for (const std::int64_t classes : {2, 3, 4, 7, 8, 15, 40, 100, 1000, 1024, 4050}) {
     suite.softmax(classes > 50 ? 5 : 61, classes);
     if (sizes.large && classes <= 1000) suite.softmax(5003, classes);
+  }
+  const std::vector<std::vector<int>> branches = {
+      {1}, {4}, {1, 1}, {1, 1, 1}, {2, 2, 1, 1, 2}, std::vector<int>(64, 1)};
+  for (const std::vector<int>& parts : branches) {
+    for (const std::int64_t values : {1, 7, 300}) suite.collective(parts, values);
+    if (sizes.large) suite.collective(parts, 1000003);
   }
   std::size_t index = 0;
   for (const Format& f : formats()) {

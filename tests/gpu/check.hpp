@@ -27,6 +27,7 @@ struct Scope {
 
 Table check_conformance(const Scope& scope);
 Table check_training(const Scope& scope);
+Table check_collectives(const Scope& scope);
 Table check_augmentation(const Scope& scope);
 // Where the build has NCCL. A member: one of the processes that the check starts, with its arguments.
 Table check_nccl_exchange(const Scope& scope);

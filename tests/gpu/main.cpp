@@ -1,7 +1,7 @@
 // gpu_check: what a machine with a GPU shows of the CUDA devices, and a record of it. tools/gpu_check.sh builds and
 // runs it.
 //   gpu_check [--small] [--device N] [--json FILE] [--markdown FILE] [--wait FILE] [conformance] [training]
-//             [augmentation] [nccl] [kernels] [iterations]
+//             [collectives] [augmentation] [nccl] [kernels] [iterations]
 // Without parts: all. --small: sizes for compute-sanitizer. --wait: rates are measured only once FILE is there, up to
 // ten minutes later: others use the GPU until then. Exit status 0 when all passed, 1 when something failed, 77 where
 // there is no GPU.
@@ -124,7 +124,8 @@ int run(int argc, char** argv) {
   std::vector<Table> tables;
   bool passed = true;
   const std::vector<std::pair<std::string, Table (*)(const Scope&)>> parts = {
-      {"conformance", check_conformance}, {"training", check_training},      {"augmentation", check_augmentation},
+      {"conformance", check_conformance}, {"training", check_training},
+      {"collectives", check_collectives}, {"augmentation", check_augmentation},
 #ifdef GAMLP_WITH_NCCL
       {"nccl", check_nccl_exchange},
 #endif

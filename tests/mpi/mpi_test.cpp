@@ -186,6 +186,15 @@ TEST_CASE("the transport carries every message, and says what is wrong with it")
     INFO(exchanged.err);
     CHECK(exchanged.status == 0);
   }
+  for (int count = 2; count <= 8; ++count) {
+    const Outcome collective = ranks(count, "collectives");
+    INFO(count << " ranks: " << collective.err);
+    CHECK(collective.status == 0);
+  }
+  const Outcome skipped = ranks(3, "skip_collective");
+  CHECK(skipped.status == 6);
+  check_says(skipped.err, "gradient of W of layer 3, epoch 5 of the stage from rank 1 (cpu, process ");
+  check_says(skipped.err, "lives but does not go on");
   const Outcome queued = ranks(2, "queue");
   INFO(queued.err);
   CHECK(queued.status == 0);

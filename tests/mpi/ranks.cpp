@@ -12,9 +12,11 @@
 #include <mpi.h>
 
 #include "host/cpu/cpu_device.hpp"
+#include "host/device/thread_fleet.hpp"
 #include "host/dist/launch.hpp"
 #include "host/math/random.hpp"
 #include "host/mpi/mpi.hpp"
+#include "tests/collectives/checks.hpp"
 
 using namespace gamlp;
 
@@ -151,6 +153,40 @@ void stall(Rank& rank) {
   agree(rank.group, [] {});  // throws what the others said
 }
 
+// Every collective between the processes.
+void check_collectives(ProcessGroup& group) {
+  std::vector<ThreadFleet::Member> members;
+  members.push_back({std::make_unique<CpuDevice>(group.rank(), 1), group.create_transport()});
+  ThreadFleet fleet(std::move(members), group.rank(), group.size());
+  for (const collectives::Check& check : collectives::kChecks) {
+    const std::string found = check.run(fleet);
+    if (!found.empty()) throw DeviceError(std::string(check.name) + ": " + found);
+  }
+  agree(group, [] {});
+}
+
+// One process leaves out a collective that the others wait in.
+void skip_collective(ProcessGroup& group) {
+  group.set_timeouts({30.0, 1.0});
+  std::vector<ThreadFleet::Member> members;
+  members.push_back({std::make_unique<CpuDevice>(group.rank(), 1), group.create_transport()});
+  ThreadFleet fleet(std::move(members), group.rank(), group.size());
+  std::vector<std::byte> all(3000);
+  if (group.rank() != 1) {
+    fleet.post(group.rank(), [&] {
+      const DeviceContext& on = fleet.context(group.rank());
+      MessageGroup messages;
+      messages.all_gather(RankGroup::all(*on.transport), bytes_of(all), Parts::even(3000, group.size(), 1),
+                          {"gradient of W", 3, 4});
+      messages.enqueue(*on.transport, *on.exchange);
+      on.exchange->synchronize();
+    });
+    fleet.wait();
+  }
+  while (!group.failed()) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  agree(group, [] {});  // throws what the others said
+}
+
 // Signs of life are under way when the run ends.
 void end_unheard() {
   g_deaf = true;
@@ -166,9 +202,11 @@ int main(int argc, char** argv) {
   if (group == nullptr || argc < 2) return 2;
   int status = 0;
   try {
-    Rank rank(*group);
-    group->name_devices(std::vector<std::string>(static_cast<std::size_t>(group->size()), "cpu"));
     const std::string what = argv[1];
+    group->name_devices(std::vector<std::string>(static_cast<std::size_t>(group->size()), "cpu"));
+    if (what == "collectives") check_collectives(*group);
+    if (what == "skip_collective") skip_collective(*group);
+    Rank rank(*group);
     if (what == "exchange") exchange(rank);
     if (what == "queue") queue(rank);
     if (what == "longer") mismatch(rank, 1200);

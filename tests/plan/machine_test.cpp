@@ -158,8 +158,10 @@ TEST_CASE("costs from rates") {
   ops::WFactor factor{};
   factor.factor = floats(300, 300);
   CHECK(costs->op_seconds(factor) == Approx(1e-6 + 300e-6 + 300.0 * 300 * 300 / 3 / 0.5e12));
-  CHECK(costs->message_seconds(0, 1, 1000) == Approx(1e-6));
-  CHECK(costs->message_seconds(1, 2, 1000) == Approx(1e-3 + 1e-5));
+  CHECK(costs->message(0, 1, 1000).seconds() == Approx(1e-6));
+  CHECK(costs->message(1, 2, 1000).seconds() == Approx(1e-3 + 1e-5));
+  CHECK(costs->message(0, 1, 1000).link == 0);
+  CHECK(costs->message(1, 2, 1000).link == 1);
   CHECK_FALSE(costs->copies_on_worker());
 }
 
@@ -199,7 +201,7 @@ TEST_CASE("costs from measurements") {
   CHECK(costs->op_seconds(step) == Approx(apart + 1000 * 4e-9).epsilon(1e-3));
   check_says(error_of<DataError>([&] { costs->op_seconds(ops::Zero{as_bytes(floats(3, 3))}); }),
              "test.json: seconds: no figures for zero");
-  CHECK(costs->message_seconds(0, 1, 1000) == Approx(1e-6));
+  CHECK(costs->message(0, 1, 1000).seconds() == Approx(1e-6));
   CHECK(costs->copies_on_worker());
 }
 

@@ -26,11 +26,14 @@ using Bytes = MatView<std::byte>;
 using ConstBytes = MatView<const std::byte>;
 using Labels = MatView<const std::int32_t>;  // 1 × V
 
-inline Bytes as_bytes(Mat m) {
-  return {reinterpret_cast<std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+// The memory of a tensor, as messages and copies take it.
+template <class T>
+MatView<std::byte> as_bytes(MatView<T> m) {
+  return {reinterpret_cast<std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(T))};
 }
-inline ConstBytes as_bytes(ConstMat m) {
-  return {reinterpret_cast<const std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(float))};
+template <class T>
+MatView<const std::byte> as_bytes(MatView<const T> m) {
+  return {reinterpret_cast<const std::byte*>(m.data), 1, m.size() * static_cast<std::int64_t>(sizeof(T))};
 }
 
 // What the time of an op is counted as.

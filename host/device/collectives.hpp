@@ -1,0 +1,196 @@
+// Collectives: what a group of ranks exchange together. They are made of messages (transport.hpp) and, where they add
+// up, of ops. So they work on every transport, in the same order, and give the same bits.
+//
+//   all-gather      MessageGroup::all_gather       every member gets the parts of all
+//   all-to-all      MessageGroup::all_to_all       member i gets the i-th part of each
+//   broadcast       MessageGroup::broadcast        every member gets what one has; enqueue_broadcast() for large ones
+//   reduce-scatter  Reduction, until sum()         member i gets the i-th part of the sum
+//   all-reduce      Reduction, until finish()      every member gets the sum
+//   all-reduce      SmallReduction                 the same in one round: less waiting, but more bytes
+//
+// All members of a group make the same calls in the same order, with the same sizes. A part of no bytes is no message.
+// Nothing here waits on the host.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "host/device/device.hpp"
+#include "host/device/ops.hpp"
+#include "host/device/transport.hpp"
+
+namespace gamlp {
+
+// Some ranks of a transport, in an order that all its members name alike. Members are counted from 0.
+class RankGroup {
+ public:
+  // `own` is the rank of this device, and one of `ranks`, which are all different.
+  RankGroup(std::vector<int> ranks, int own);
+  // All ranks of the transport.
+  static RankGroup all(const Transport& transport);
+
+  int size() const { return static_cast<int>(ranks_.size()); }
+  int own() const { return own_; }  // the member that this device is
+  int rank(int member) const { return ranks_[static_cast<std::size_t>(member)]; }
+
+ private:
+  std::vector<int> ranks_;
+  int own_;
+};
+
+// How values are dealt to the members of a group: in order, each a contiguous part, which may be empty.
+class Parts {
+ public:
+  Parts() = default;
+  explicit Parts(std::span<const std::int64_t> sizes);
+  // As even as parts can be that begin at multiples of `unit`.
+  static Parts even(std::int64_t total, int count, std::int64_t unit);
+
+  int count() const { return static_cast<int>(ends_.size()) - 1; }
+  std::int64_t total() const { return ends_.back(); }
+  std::int64_t first(int part) const { return ends_[static_cast<std::size_t>(part)]; }
+  std::int64_t size(int part) const { return first(part + 1) - first(part); }
+  // The same parts counted in smaller items, of which each value has so many: bytes for instance.
+  Parts times(std::int64_t items) const;
+  // A part of a tensor of total() values.
+  template <class T>
+  MatView<T> of(MatView<T> all, int part) const {
+    expects(all.size() == total(), "a tensor has as many values as its parts");
+    return {all.data + first(part), 1, size(part)};
+  }
+
+ private:
+  std::vector<std::int64_t> ends_{0};  // part i is ends_[i] … ends_[i + 1]
+};
+
+// The messages of one group call (Transport::exchange), gathered from neighbours' messages and from collectives.
+class MessageGroup {
+ public:
+  void send(int rank, ConstBytes message, const MessageLabel& label);
+  void receive(int rank, Bytes message, const MessageLabel& label);
+
+  // Member i has part i of `all`. Then every member has all parts.
+  void all_gather(const RankGroup& group, Bytes all, const Parts& bytes, const MessageLabel& label);
+  // Member i gets part i of `out` of each member k, as part k of its `in`. Its own part is no message: it stays in
+  // `out`, and that part of `in` as it was.
+  void all_to_all(const RankGroup& group, ConstBytes out, const Parts& out_bytes, Bytes in, const Parts& in_bytes,
+                  const MessageLabel& label);
+  // Every member gets the `message` of member `root`.
+  void broadcast(const RankGroup& group, int root, Bytes message, const MessageLabel& label);
+
+  bool empty() const { return sends_.empty() && receives_.empty(); }
+  // Enqueues the messages as one group, where there are any, and forgets them.
+  void enqueue(Transport& transport, Stream& exchange);
+
+ private:
+  std::vector<Send> sends_;
+  std::vector<Receive> receives_;
+};
+
+// Enqueues a broadcast. A large one to several members goes in two groups, in parts: its root then sends each byte to
+// one member instead of all, and the members pass the parts on.
+void enqueue_broadcast(Transport& transport, Stream& exchange, const RankGroup& group, int root, Bytes message,
+                       const MessageLabel& label);
+
+// Orders messages between the streams of a device. The messages go when the compute stream has passed start(). It goes
+// on from finish() when they are complete. One object serves any number of turns, one after the other.
+class Round {
+ public:
+  Round(const DeviceContext& context, const std::string& what);
+  // `protects` and `received` name memory, as in Stream::wait().
+  void start(MessageGroup& messages, const char* protects);
+  void finish(const char* received);
+
+ private:
+  DeviceContext context_;
+  std::unique_ptr<Event> ready_, done_;
+};
+
+// Which blocks of training nodes (host/core/sum_tree.hpp) the members of a group own: `blocks` has a part for each
+// member. Of its blocks a member gives one partial sum for each branch of the tree that they make up.
+class BlockSums {
+ public:
+  explicit BlockSums(const Parts& blocks);
+  // One block for each member.
+  static BlockSums one_each(int members);
+
+  // How many partial sums each member gives.
+  const Parts& given() const { return given_; }
+  // How many blocks each partial sum of a member is over, in order.
+  std::span<const int> branches(int member) const;
+  const SumTree& tree() const { return tree_; }
+
+ private:
+  std::vector<int> branches_;
+  Parts given_;
+  SumTree tree_;
+};
+
+// The sum of a tensor of float32 that every member has partial sums of. In two rounds: each member adds up a part of
+// the tensor, then gives it to the others. Sends 4 (members − 1)/members bytes per value and round, where each member
+// gives one partial sum.
+class Reduction {
+ public:
+  // `values`: which part of the tensor each member adds up. A part begins at a multiple of 4 values. `label` names the
+  // tensor, its epoch is that of scatter().
+  Reduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, const Parts& values,
+            const MessageLabel& label);
+
+  // Parts for a tensor that all members are to add up, as evenly as can be.
+  static Parts even_parts(std::int64_t values, const RankGroup& group) { return Parts::even(values, group.size(), 64); }
+
+  // Sends this member's partial sums, one per row, when the compute stream comes here. They must not change before
+  // sum().
+  void scatter(ConstMat partials, std::int64_t epoch);
+  // Own part of `out`, which has as many values as the tensor ← the sum. The compute stream waits for the partial sums.
+  void sum(Mat out);
+  // Sends the own part of `out`, and fills in the others. Nobody touches it before finish(), after which it is whole.
+  void gather(Mat out);
+  void finish();
+
+ private:
+  DeviceContext context_;
+  RankGroup group_;
+  BlockSums sums_;
+  Parts values_;
+  MessageLabel label_;
+  Buffer memory_;
+  Mat received_;  // the own part of the tensor, of every partial sum
+  Round scattered_, gathered_;
+};
+
+// The sums in double, or the largest values in float32, of a few values that every member has: in one round, in which
+// every member gets what all have.
+template <class T>
+class SmallReduction {
+ public:
+  static_assert(std::is_same_v<T, double> || std::is_same_v<T, float>);
+
+  SmallReduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, std::int64_t values,
+                 const MessageLabel& label);
+
+  // Where this member puts its partial sums, one per row, before start(). Rows are padded to 16 bytes.
+  MatView<T> own() const;
+  void start(std::int64_t epoch);
+  // out ← the sums (float: the largest values). The compute stream waits for the values of the others.
+  void finish(MatView<T> out);
+
+ private:
+  DeviceContext context_;
+  RankGroup group_;
+  BlockSums sums_;
+  MessageLabel label_;
+  std::int64_t values_, padded_;
+  Buffer memory_;
+  MatView<T> all_;
+  Round round_;
+};
+
+extern template class SmallReduction<double>;
+extern template class SmallReduction<float>;
+
+}  // namespace gamlp

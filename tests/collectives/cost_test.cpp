@@ -1,0 +1,113 @@
+// What the simulator says that collectives cost: messages of a group share the links of their devices.
+#include "host/device/collectives.hpp"
+#include "host/sim/sim_fleet.hpp"
+#include "tests/support/catch.hpp"
+
+using namespace gamlp;
+
+namespace {
+
+constexpr double kLatency = 3.0, kSecondsPerByte = 0.5, kSecondsPerSum = 100.0;
+
+// Pairs of ranks are islands: messages to others take the second link, which is four times as slow.
+struct Links final : sim::CostModel {
+  double op_seconds(const Op& op) const override {
+    return std::holds_alternative<ops::SumParts>(op.variant()) ? kSecondsPerSum : 0.0;
+  }
+  MessageCost message(int from, int to, std::size_t bytes) const override {
+    const bool apart = islands && from / 2 != to / 2;
+    return {kLatency, (apart ? 4.0 : 1.0) * kSecondsPerByte * static_cast<double>(bytes), apart ? 1 : 0};
+  }
+  bool copies_on_worker() const override { return on_worker; }
+  bool on_worker = false, islands = false;
+};
+
+// Seconds until a collective is over on every one of `ranks` devices.
+template <class Collective>
+double seconds_of(int ranks, const Links& links, Collective collective) {
+  sim::SimulatorOptions options;
+  options.arithmetic = false;
+  options.costs = &links;
+  SimFleet fleet(ranks, options);
+  std::vector<std::shared_ptr<void>> kept(static_cast<std::size_t>(ranks));
+  fleet.post_all(ranks, [&](int rank) { kept[static_cast<std::size_t>(rank)] = collective(fleet.context(rank)); });
+  fleet.wait();
+  fleet.simulator().finish();
+  return fleet.simulator().time();
+}
+
+double all_gather_seconds(int ranks, std::int64_t bytes, const Links& links) {
+  return seconds_of(ranks, links, [&](const DeviceContext& on) {
+    const auto memory =
+        std::make_shared<Buffer>(on.device->allocate(static_cast<std::size_t>(bytes), "all", MemoryKind::exchange));
+    MessageGroup messages;
+    messages.all_gather(RankGroup::all(*on.transport), memory->raw(memory->bytes()), Parts::even(bytes, ranks, 1), {});
+    Round round(on, "all-gather");
+    round.start(messages, "parts");
+    round.finish("parts");
+    return memory;
+  });
+}
+
+double all_reduce_seconds(int ranks, std::int64_t values, const Links& links) {
+  struct State {
+    Buffer memory;
+    std::unique_ptr<Reduction> reduction;
+  };
+  return seconds_of(ranks, links, [&](const DeviceContext& on) {
+    auto state = std::make_shared<State>();
+    const RankGroup group = RankGroup::all(*on.transport);
+    state->memory = on.device->allocate(static_cast<std::size_t>(values) * 4, "x", MemoryKind::exchange);
+    state->reduction = std::make_unique<Reduction>(on, group, BlockSums::one_each(ranks),
+                                                   Reduction::even_parts(values, group), MessageLabel{"x"});
+    const Mat x = state->memory.mat(1, values);
+    state->reduction->scatter(x, 0);
+    state->reduction->sum(x);
+    state->reduction->gather(x);
+    state->reduction->finish();
+    return state;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("an all-gather takes as long as one link needs for the parts of all others") {
+  for (const int ranks : {2, 3, 4, 8}) {
+    const double bytes = 24.0 * 64;
+    CHECK(all_gather_seconds(ranks, 24 * 64, {}) == Approx(kLatency + kSecondsPerByte * bytes * (ranks - 1) / ranks));
+  }
+  CHECK(all_gather_seconds(1, 24 * 64, {}) == 0.0);
+}
+
+TEST_CASE("the root of a broadcast sends to all others by one link") {
+  constexpr std::int64_t kBytes = 100;
+  for (const int ranks : {2, 3, 8}) {
+    const double seconds = seconds_of(ranks, {}, [&](const DeviceContext& on) {
+      const auto memory = std::make_shared<Buffer>(on.device->allocate(kBytes, "message", MemoryKind::exchange));
+      enqueue_broadcast(*on.transport, *on.exchange, RankGroup::all(*on.transport), 0, memory->raw(kBytes), {});
+      return memory;
+    });
+    CHECK(seconds == Approx(kLatency + kSecondsPerByte * kBytes * (ranks - 1)));
+  }
+}
+
+TEST_CASE("an all-reduce takes two rounds and a sum between them") {
+  for (const int ranks : {2, 3, 4, 8}) {
+    const double bytes = 4.0 * 24 * 64;
+    const double round = kLatency + kSecondsPerByte * bytes * (ranks - 1) / ranks;
+    CHECK(all_reduce_seconds(ranks, 24 * 64, {}) == Approx(2 * round + kSecondsPerSum));
+  }
+}
+
+TEST_CASE("messages to other islands take a link of their own") {
+  Links links;
+  links.islands = true;
+  // Of 4 parts, each member sends its own once by the fast link, and twice by the slow one, which takes longer.
+  CHECK(all_gather_seconds(4, 400, links) == Approx(kLatency + 4 * kSecondsPerByte * 200));
+}
+
+TEST_CASE("CPU workers copy what others send one message after the other") {
+  Links links;
+  links.on_worker = true;
+  CHECK(all_gather_seconds(4, 400, links) == Approx(3 * kLatency + kSecondsPerByte * 300));
+}
