@@ -54,7 +54,7 @@ double inverse_of(Index rows) { return rows > 0 ? 1.0 / static_cast<double>(rows
 
 void run(const ops::ColumnMean& op, Queue& queue) {
   sum_columns<MeanBody>(queue, ops::ColumnMean::name, op.x.rows, op.x.cols, op.x.data, op.mean.data,
-                        inverse_of(op.x.rows));
+                        inverse_of(op.divisor()));
 }
 
 void run(const ops::ResidualBias& op, Queue& queue) {

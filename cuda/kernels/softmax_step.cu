@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kSoftmaxThreads, 4)
 
 __global__ void __launch_bounds__(kSoftmaxThreads, 4)
     softmax_gradient_kernel(const float* scores, float* gradient, SoftmaxPlan plan, const std::int32_t* labels,
-                            double* risk, bool add, Partials partials) {
+                            double* risk, Partials partials) {
   const unsigned lane = threadIdx.x % plan.lanes, group = threadIdx.x / plan.lanes;
   float* z = dynamic_shared<float>() + 3 * plan.classes * group;
   float* s = z + plan.classes;
@@ -127,7 +127,7 @@ __global__ void __launch_bounds__(kSoftmaxThreads, 4)
     }
     lanes.fence();  // the next node's z is written where this one's is read
   }
-  if (grid_sum(sums, partials)) *risk = add ? *risk + sums[0] : sums[0];
+  if (grid_sum(sums, partials)) *risk = sums[0];
 }
 
 struct SoftmaxLaunch {
@@ -168,7 +168,7 @@ void run(const ops::SoftmaxStep& op, Queue& queue) {
 void run(const ops::SoftmaxGradient& op, Queue& queue) {
   const SoftmaxLaunch to = softmax_launch(op.z.rows, op.z.cols);
   launch(queue, ops::SoftmaxGradient::name, softmax_gradient_kernel, to.grid, op.z.data, op.g.data, to.plan,
-         op.labels.data, op.risk.data, op.add, queue.partials);
+         op.labels.data, op.risk.data, queue.partials);
 }
 
 void run(const ops::SoftmaxExact& op, Queue& queue) {

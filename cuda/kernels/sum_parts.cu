@@ -1,7 +1,6 @@
 // What collectives add up: a thread takes a column at a time, and walks down the parts. Reads each part once, writes
 // the result: 4 (parts + 1) bytes per value.
-#include "cuda/core/kernel.hpp"
-#include "cuda/core/reduce.hpp"
+#include "cuda/core/map.hpp"
 #include "cuda/kernels/ops.hpp"
 
 namespace gamlp::cuda {
@@ -45,6 +44,17 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+struct AccumulateBody : Plain {
+  const float* x;
+  float* y;
+  __device__ void each(Index first, Index n, float*) const {
+    const Eight xs = load8(x, first, n);
+    Eight ys = load8(y, first, n);
+    for (int k = 0; k < 8; ++k) ys.v[k] += xs.v[k];
+    store8(y, first, n, ys);
+  }
+};
+
 Grid columns_grid(Index n) { return {bounded_blocks(divided_up(n, kThreads)), 1, kThreads, 0}; }
 
 template <class T>
@@ -60,6 +70,10 @@ void sum(Queue& queue, const char* name, MatView<const T> parts, MatView<T> out,
 void run(const ops::SumParts& op, Queue& queue) { sum(queue, ops::SumParts::name, op.parts, op.out, op.tree); }
 
 void run(const ops::SumScalars& op, Queue& queue) { sum(queue, ops::SumScalars::name, op.parts, op.out, op.tree); }
+
+void run(const ops::Accumulate& op, Queue& queue) {
+  map(queue, ops::Accumulate::name, AccumulateBody{{}, op.x.data, op.y.data}, op.y.size());
+}
 
 void run(const ops::MaxParts& op, Queue& queue) {
   if (op.out.empty()) return;

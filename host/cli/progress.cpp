@@ -66,13 +66,17 @@ void Progress::prepared(const Problem& problem, const Config& config, const Chos
   for (const std::string& note : problem.notes) line("  " + note);
 }
 
-void Progress::stage_begins(int stage, int layers, const std::vector<LayerRange>& ranges) {
+void Progress::stage_begins(int stage, int layers, const Placement& placement) {
   if (quiet_ || json_) return;
   const std::string method = methods_.empty() ? "" : ", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",";
   std::string text = format("stage %d: %d layers%s on", stage, layers, method.c_str());
-  for (std::size_t i = 0; i < ranges.size(); ++i) {
-    text += format("%s %s (%d–%d)", i == 0 ? "" : ",", device_names_.at(i).c_str(), ranges[i].first, ranges[i].last);
+  for (int rank = 0; rank < placement.devices(); ++rank) {
+    const LayerRange& range = placement.layers_of(rank);
+    const bool last_of_range = placement.shard_of(rank) + 1 == placement.shards;
+    text += format("%s %s", rank == 0 ? "" : ",", device_names_.at(static_cast<std::size_t>(rank)).c_str());
+    if (last_of_range) text += format(" (%d–%d)", range.first, range.last);
   }
+  if (placement.shards > 1) text += format(", the training nodes in %d shards", placement.shards);
   line(text);
 }
 

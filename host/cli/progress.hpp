@@ -20,7 +20,7 @@ class Progress final : public Reporter {
   void message(const std::string& text) override;
   void warning(const std::string& text) override;
   void prepared(const Problem& problem, const Config& config, const ChosenDevices& devices) override;
-  void stage_begins(int stage, int layers, const std::vector<LayerRange>& ranges) override;
+  void stage_begins(int stage, int layers, const Placement& placement) override;
   void epoch_done(const EpochRecord& record, std::int64_t total_epochs) override;
 
  private:

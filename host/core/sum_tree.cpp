@@ -1,5 +1,6 @@
 #include "host/core/sum_tree.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "host/core/error.hpp"
@@ -23,6 +24,16 @@ std::vector<int> branches_of(int blocks, int first, int last) {
   };
   if (blocks > 0) visit(visit, 0, blocks);
   return found;
+}
+
+SumTree branch_tree(int blocks, int first, int last) {
+  SumTree all;
+  for (const int size : branches_of(blocks, first, last)) {
+    const SumTree one = sum_tree(std::vector<int>(static_cast<std::size_t>(size), 1));
+    std::copy_n(one.merges.begin(), size, all.merges.begin() + all.parts);
+    all.parts += size;
+  }
+  return all;
 }
 
 SumTree sum_tree(std::span<const int> sizes) {

@@ -26,6 +26,10 @@ struct SumTree {
 // The branches that blocks first … last−1 of `blocks` consist of: how many blocks each has, in order.
 std::vector<int> branches_of(int blocks, int first, int last);
 
+// The same blocks one after the other, each a part of its own: after which of them sums become one, so that in the end
+// one is left for each branch.
+SumTree branch_tree(int blocks, int first, int last);
+
 // The order for 1 to kMaxSumParts parts that are branches of the tree over all blocks: part i has sizes[i] of them.
 SumTree sum_tree(std::span<const int> sizes);
 

@@ -13,7 +13,7 @@ void run(const ops::SoftmaxGradient& op, Scratch&) {
     risk += static_cast<double>(softmax_risk(op.z.row(i), op.z.cols, label, g));
     g[label] -= 1.0f;
   }
-  *op.risk.data = op.add ? *op.risk.data + risk : risk;
+  *op.risk.data = risk;
 }
 
 void run(const ops::ActivationGradient& op, Scratch&) {

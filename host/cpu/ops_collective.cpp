@@ -48,4 +48,11 @@ void run(const ops::MaxParts& op, Scratch&) {
   }
 }
 
+void run(const ops::Accumulate& op, Scratch&) {
+  const float* x = op.x.data;
+  float* y = op.y.data;
+#pragma omp simd
+  for (std::int64_t i = 0; i < op.y.size(); ++i) y[i] += x[i];
+}
+
 }  // namespace gamlp::cpu

@@ -147,7 +147,7 @@ void run(const ops::ColumnMean& op, Scratch& scratch) {
 #pragma omp simd
     for (std::int64_t j = 0; j < op.x.cols; ++j) s[j] += x[j];
   }
-  sums.means(op.x.rows, op.mean.data);
+  sums.means(op.divisor(), op.mean.data);
 }
 
 void run(const ops::PReceive& op, Scratch&) {

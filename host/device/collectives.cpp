@@ -41,26 +41,6 @@ RankGroup RankGroup::all(const Transport& transport) {
   return {std::move(ranks), transport.rank()};
 }
 
-Parts::Parts(std::span<const std::int64_t> sizes) {
-  for (const std::int64_t size : sizes) {
-    expects(size >= 0, "a part has no negative size");
-    ends_.push_back(ends_.back() + size);
-  }
-}
-
-Parts Parts::even(std::int64_t total, int count, std::int64_t unit) {
-  const std::int64_t units = (total + unit - 1) / unit;
-  Parts parts;
-  for (int i = 1; i <= count; ++i) parts.ends_.push_back(std::min(total, units * i / count * unit));
-  return parts;
-}
-
-Parts Parts::times(std::int64_t items) const {
-  Parts scaled = *this;
-  for (std::int64_t& end : scaled.ends_) end *= items;
-  return scaled;
-}
-
 // ---- messages ----------------------------------------------------------------------------------------
 
 void MessageGroup::send(int rank, ConstBytes message, const MessageLabel& label) {
@@ -137,14 +117,17 @@ Round::Round(const DeviceContext& context, const std::string& what)
       done_(context.device->create_event(what + " exchanged")) {}
 
 void Round::start(MessageGroup& messages, const char* protects) {
-  if (messages.empty()) return;  // nor does finish() wait: `done` is never recorded
+  under_way_ = !messages.empty();
+  if (!under_way_) return;
   context_.compute->record(*ready_);
   context_.exchange->wait(*ready_, protects);
   messages.enqueue(*context_.transport, *context_.exchange);
   context_.exchange->record(*done_);
 }
 
-void Round::finish(const char* received) { context_.compute->wait(*done_, received); }
+void Round::finish(const char* received) {
+  if (under_way_) context_.compute->wait(*done_, received);
+}
 
 // ---- sums --------------------------------------------------------------------------------------------
 
@@ -161,6 +144,14 @@ BlockSums::BlockSums(const Parts& blocks) {
 }
 
 BlockSums BlockSums::one_each(int members) { return BlockSums(Parts::even(members, members, 1)); }
+
+BlockSums BlockSums::of_every(const Parts& blocks) {
+  BlockSums sums;
+  sums.branches_.assign(static_cast<std::size_t>(blocks.total()), 1);
+  sums.given_ = blocks;
+  sums.tree_ = sum_tree(sums.branches_);
+  return sums;
+}
 
 std::span<const int> BlockSums::branches(int member) const {
   return std::span(branches_).subspan(static_cast<std::size_t>(given_.first(member)),

@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "host/core/parts.hpp"
 #include "host/device/device.hpp"
 #include "host/device/ops.hpp"
 #include "host/device/transport.hpp"
@@ -40,31 +41,6 @@ class RankGroup {
  private:
   std::vector<int> ranks_;
   int own_;
-};
-
-// How values are dealt to the members of a group: in order, each a contiguous part, which may be empty.
-class Parts {
- public:
-  Parts() = default;
-  explicit Parts(std::span<const std::int64_t> sizes);
-  // As even as parts can be that begin at multiples of `unit`.
-  static Parts even(std::int64_t total, int count, std::int64_t unit);
-
-  int count() const { return static_cast<int>(ends_.size()) - 1; }
-  std::int64_t total() const { return ends_.back(); }
-  std::int64_t first(int part) const { return ends_[static_cast<std::size_t>(part)]; }
-  std::int64_t size(int part) const { return first(part + 1) - first(part); }
-  // The same parts counted in smaller items, of which each value has so many: bytes for instance.
-  Parts times(std::int64_t items) const;
-  // A part of a tensor of total() values.
-  template <class T>
-  MatView<T> of(MatView<T> all, int part) const {
-    expects(all.size() == total(), "a tensor has as many values as its parts");
-    return {all.data + first(part), 1, size(part)};
-  }
-
- private:
-  std::vector<std::int64_t> ends_{0};  // part i is ends_[i] … ends_[i + 1]
 };
 
 // The messages of one group call (Transport::exchange), gathered from neighbours' messages and from collectives.
@@ -108,6 +84,7 @@ class Round {
  private:
   DeviceContext context_;
   std::unique_ptr<Event> ready_, done_;
+  bool under_way_ = false;  // there was something to exchange
 };
 
 // Which blocks of training nodes (host/core/sum_tree.hpp) the members of a group own: `blocks` has a part for each
@@ -118,6 +95,9 @@ class BlockSums {
   // One block for each member.
   static BlockSums one_each(int members);
 
+  // Each member gives the sum of every single block.
+  static BlockSums of_every(const Parts& blocks);
+
   // How many partial sums each member gives.
   const Parts& given() const { return given_; }
   // How many blocks each partial sum of a member is over, in order.
@@ -125,6 +105,8 @@ class BlockSums {
   const SumTree& tree() const { return tree_; }
 
  private:
+  BlockSums() = default;
+
   std::vector<int> branches_;
   Parts given_;
   SumTree tree_;

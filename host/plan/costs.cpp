@@ -103,7 +103,7 @@ class MeasuredCosts final : public sim::CostModel {
     // The passes of backpropagation and of collectives, where one was not measured: by the bytes that they move.
     for (const char* pass :
          {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::Dropout::name, ops::OptimizerStep::name,
-          ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name}) {
+          ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name}) {
       if (!shape.family.starts_with(pass)) continue;
       constexpr double kResidualAddBytes = 12;
       OpShape known = shape;

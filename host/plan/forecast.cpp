@@ -25,14 +25,20 @@ sim::SimulatorOptions without_memory(const sim::CostModel* costs, bool cuda) {
 class Run {
  public:
   Run(const StageSpec& spec, const TrainingShape& shape, const sim::CostModel* costs, bool cuda)
-      : fleet_(static_cast<int>(spec.ranges.size()), without_memory(costs, cuda)) {
+      : fleet_(spec.placement.devices(), without_memory(costs, cuda)) {
+    const Parts nodes = spec.shard_nodes();
     for (int rank = 0; rank < fleet_.size(); ++rank) {
       const DeviceContext& context = fleet_.context(rank);
-      if (rank == 0) {
-        const InputShape input{shape.kind, spec.nodes, shape.input_width(), shape.problem.inputs, spec.widths[1]};
-        input_ = spec.method->create_input(*context.device, input);
+      DeviceInput* input = nullptr;
+      if (spec.placement.range_of(rank) == 0) {
+        const int shard = spec.placement.shard_of(rank);
+        input = inputs_
+                    .emplace_back(spec.method->create_input(
+                        *context.device, {shape.kind, nodes.size(shard), shape.input_width(), shape.problem.inputs,
+                                          spec.widths[1], nodes.first(shard)}))
+                    .get();
       }
-      programs_.push_back(spec.method->create_program(context, spec, rank, rank == 0 ? input_.get() : nullptr));
+      programs_.push_back(spec.method->create_program(context, spec, rank, input));
     }
   }
   void start() {
@@ -51,7 +57,7 @@ class Run {
 
  private:
   SimFleet fleet_;
-  std::unique_ptr<DeviceInput> input_;
+  std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
   std::vector<std::unique_ptr<StageProgram>> programs_;
   std::int64_t epoch_ = 0;
 };
@@ -75,7 +81,7 @@ void add_cuda_workspace(MemoryUse& memory) {
 }  // namespace
 
 StageSpec with_ranges(StageSpec spec, std::vector<LayerRange> ranges) {
-  spec.ranges = std::move(ranges);
+  spec.placement.ranges = std::move(ranges);
   return spec;
 }
 
@@ -125,7 +131,7 @@ MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind) {
 
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                         const ForecastOptions& options) {
-  const int devices = static_cast<int>(spec.ranges.size());
+  const int devices = spec.placement.devices();
   const auto costs = make_costs(machine, devices);
   StageSpec frozen = spec;
   frozen.method = spec.method->frozen_at(options.epoch);
@@ -153,7 +159,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   for (int rank = 0; rank < devices; ++rank) {
     const sim::DeviceClock &then = before[static_cast<std::size_t>(rank)], &now = run.simulator().clock(rank);
     DeviceForecast device;
-    device.layers = spec.ranges[static_cast<std::size_t>(rank)];
+    device.layers = spec.placement.layers_of(rank);
     for (std::size_t i = 0; i < device.phase.size(); ++i) {
       device.phase[i] = (now.times.phase[i] - then.times.phase[i]) / n;
     }

@@ -133,7 +133,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   const auto forecast = [&](const std::vector<LayerRange>& ranges) {
     return forecast_stage(with_ranges(spec, ranges), shape, machine, options);
   };
-  plan.forecast = forecast(spec.ranges);
+  plan.forecast = forecast(spec.placement.ranges);
   plan.one_device = devices == 1 ? plan.forecast.step : forecast({{1, layers}}).step;
 
   const MemoryNeed need = memory_need(subject, machine, devices);
@@ -142,7 +142,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
   plan.host_memory = need.host;
   plan.evaluation = need.evaluation;
 
-  plan.best = spec.ranges;
+  plan.best = spec.placement.ranges;
   plan.best_step = plan.forecast.step;
   const std::vector<LayerRange> ranges = best_partition(spec, shape, machine, devices);
   const Forecast better = forecast(ranges);

@@ -103,25 +103,24 @@ void list_differences(const Json& here, const Json& there, const std::string& pa
 
 }  // namespace
 
-void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std::vector<double>& scalars,
-                 EpochShare& share) {
+void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<double>& scalars, EpochShare& share) {
   const auto of = [&](int rank) {
-    const LayerRange& range = ranges[static_cast<std::size_t>(rank)];
-    const std::size_t each = scalars.size() / static_cast<std::size_t>(ranges.back().last);
+    const LayerRange& range = placement.layers_of(rank);
+    const std::size_t each = scalars.size() / static_cast<std::size_t>(placement.ranges.back().last);
     return std::as_writable_bytes(std::span(scalars).subspan(static_cast<std::size_t>(range.first - 1) * each,
                                                              static_cast<std::size_t>(range.count()) * each));
   };
-  const int active = static_cast<int>(ranges.size());  // of a stage of few layers
+  const auto speaks = [&](int rank) { return rank < placement.devices() && placement.speaks(rank); };
   std::array<std::uint64_t, 3> head = {share.bytes_sent, share.stop ? 1u : 0u, share.ended ? 1u : 0u};
   if (group.rank() != 0) {
     group.send(0, bytes_of(head));
-    if (group.rank() < active) group.send(0, of(group.rank()));
+    if (speaks(group.rank())) group.send(0, of(group.rank()));
   } else {
     for (int from = 1; from < group.size(); ++from) {
       std::array<std::uint64_t, 3> theirs{};
       group.receive(from, bytes_of(theirs));
       head[0] += theirs[0], head[1] |= theirs[1];
-      if (from < active) group.receive(from, of(from));
+      if (speaks(from)) group.receive(from, of(from));
     }
   }
   broadcast(group, bytes_of(head));
@@ -129,16 +128,40 @@ void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std
   share = {head[0], head[1] != 0, head[2] != 0};
 }
 
-void gather_weights(ProcessGroup& group, const std::vector<LayerRange>& ranges, Network& network) {
-  const int active = static_cast<int>(ranges.size());
+Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows) {
+  const int parts = std::min(rows.count(), group.size());
+  if (group.rank() == 0) {
+    for (int to = 1; to < parts; ++to) {
+      std::uint64_t wants = 0, cols = static_cast<std::uint64_t>(whole.cols());
+      group.receive(to, bytes_of(wants));
+      if (wants == 0) continue;
+      group.send(to, bytes_of(cols));
+      group.send(to, std::as_bytes(std::span(whole.row(rows.first(to)),
+                                             static_cast<std::size_t>(rows.size(to) * whole.cols()))));
+    }
+    return {};
+  }
+  if (group.rank() >= parts) return {};
+  std::uint64_t wants = whole.rows() < rows.total(), cols = 0;
+  group.send(0, bytes_of(wants));
+  if (wants == 0) return {};
+  group.receive(0, bytes_of(cols));
+  Matrix own(rows.size(group.rank()), static_cast<std::int64_t>(cols));
+  group.receive(0, std::as_writable_bytes(std::span(own.data(), static_cast<std::size_t>(own.size()))));
+  return own;
+}
+
+void gather_weights(ProcessGroup& group, const Placement& placement, Network& network) {
+  const int active = std::min(placement.devices(), group.size());
   if (group.rank() != 0) {
-    if (group.rank() >= active) return;
-    for_each_layer_memory(network, ranges[static_cast<std::size_t>(group.rank())],
+    if (group.rank() >= active || !placement.speaks(group.rank())) return;
+    for_each_layer_memory(network, placement.layers_of(group.rank()),
                           [&](std::span<std::byte> memory) { group.send(0, memory); });
     return;
   }
-  for (int from = 1; from < std::min(active, group.size()); ++from) {
-    for_each_layer_memory(network, ranges[static_cast<std::size_t>(from)],
+  for (int from = 1; from < active; ++from) {
+    if (!placement.speaks(from)) continue;
+    for_each_layer_memory(network, placement.layers_of(from),
                           [&](std::span<std::byte> memory) { group.receive(from, memory); });
   }
 }

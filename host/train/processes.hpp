@@ -25,11 +25,13 @@ struct EpochShare {
 };
 // `scalars` has the same number of values for each layer. Before the call those of the process's layers are filled in,
 // afterwards all of them, on every process.
-void share_epoch(ProcessGroup& group, const std::vector<LayerRange>& ranges, std::vector<double>& scalars,
-                 EpochShare& share);
+void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<double>& scalars, EpochShare& share);
+
+// Every other process whose rank is a part gets its rows of rank 0's matrix, unless `whole`, its own, has them all.
+Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows);
 
 // Gathers the layers of a network of the stage's shape. Afterwards rank 0 has all of them.
-void gather_weights(ProcessGroup& group, const std::vector<LayerRange>& ranges, Network& network);
+void gather_weights(ProcessGroup& group, const Placement& placement, Network& network);
 // Afterwards every process has rank 0's network. It must have the same shape everywhere.
 void broadcast_weights(ProcessGroup& group, Network& network);
 

@@ -68,7 +68,11 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
                               {"validation_accuracy", number_or_null(stage.accuracies.validation)},
                               {"train_accuracy", number_or_null(stage.accuracies.train)}});
   }
-  for (const LayerRange& range : f.last_ranges) json["layers_per_device"].push_back({range.first, range.last});
+  for (int rank = 0; rank < f.placement.devices(); ++rank) {
+    const LayerRange& range = f.placement.layers_of(rank);
+    json["layers_per_device"].push_back({range.first, range.last});
+  }
+  json["shards"] = f.placement.shards;
 
   DeviceTimes times;
   for (const DeviceTimes& one : f.times) times += one;

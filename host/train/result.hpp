@@ -24,7 +24,7 @@ struct RunFigures {
   std::vector<DeviceTimes> times;  // per device (since it was resumed, if it was)
   std::vector<MemoryUse> memory;
   std::size_t evaluation_memory = 0;  // peak of the evaluator's device
-  std::vector<LayerRange> last_ranges;
+  Placement placement;  // of the last stage
   std::string continued;  // Checkpoint::continued
 };
 

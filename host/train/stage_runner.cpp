@@ -44,21 +44,41 @@ void StageRunner::build(int stage, const Network& network) {
   run_all([this](int rank) { context(rank).exchange->synchronize(); });
   spec_ = spec_of(stage);
   programs_.clear();
-  const bool same_input =
-      stage_ > 0 && problem_.kind(stage) == problem_.kind(stage_) && share_method(config_, stage, stage_);
-  if (!same_input) input_.reset();
+  const Placement& placement = spec_.placement;
+  const Parts nodes = spec_.shard_nodes();
+  const bool same_input = stage_ > 0 && problem_.kind(stage) == problem_.kind(stage_) &&
+                          share_method(config_, stage, stage_) && nodes == input_nodes_;
   stage_ = stage;
-  programs_.resize(spec_.ranges.size());
-  const TrainingInput& inputs = problem_.input(stage);
+  programs_.resize(static_cast<std::size_t>(placement.devices()));
+  const TrainingInput& whole = problem_.input(stage);
+  TrainingInput own;  // in another process than rank 0's: what its shard has of the inputs
+  if (!same_input) {
+    inputs_.clear();
+    inputs_.resize(static_cast<std::size_t>(placement.shards));
+    input_nodes_ = nodes;
+    own.train = scatter_rows(group_, whole.train, nodes);
+  }
+  const bool received = own.train.rows() > 0;
+  const TrainingInput& inputs = received ? own : whole;
   run_all([&](int rank) {
     const DeviceContext on = context(rank);
-    if (rank == 0 && !input_) {
-      input_ = spec_.method->create_input(*on.device, inputs.shape(spec_.widths[1]));
-      input_->enqueue_upload(*on.compute, inputs, spec_.layers());
+    const bool has_input = placement.range_of(rank) == 0;
+    const int shard = placement.shard_of(rank);
+    DeviceInput* input = nullptr;
+    if (has_input) {
+      auto& place = inputs_[static_cast<std::size_t>(shard)];
+      if (!place) {
+        InputShape shape = inputs.shape(spec_.widths[1]);
+        shape.nodes = nodes.size(shard);
+        shape.first = received ? 0 : nodes.first(shard);
+        place = spec_.method->create_input(*on.device, shape);
+        place->enqueue_upload(*on.compute, inputs, spec_.layers());
+      }
+      input = place.get();
+      input->enqueue_stage(*on.compute, inputs, network.front());
     }
-    if (rank == 0) input_->enqueue_stage(*on.compute, inputs, network.front());
     auto& program = programs_[static_cast<std::size_t>(rank)];
-    program = spec_.method->create_program(on, spec_, rank, rank == 0 ? input_.get() : nullptr);
+    program = spec_.method->create_program(on, spec_, rank, input);
     program->enqueue_upload(network, problem_.train_labels());
   });
 }
@@ -99,8 +119,10 @@ Network StageRunner::empty_network() const {
 Network StageRunner::download_buffer() const {
   if (group_.rank() == 0) return empty_network();
   Network network(static_cast<std::size_t>(spec_.layers()));
-  for (std::size_t rank = 0; rank < spec_.ranges.size(); ++rank) {
-    for (int l = spec_.ranges[rank].first; fleet_->local(static_cast<int>(rank)) && l <= spec_.ranges[rank].last; ++l) {
+  for (int rank = 0; rank < spec_.placement.devices(); ++rank) {
+    if (!fleet_->local(rank) || !spec_.placement.speaks(rank)) continue;
+    const LayerRange& range = spec_.placement.layers_of(rank);
+    for (int l = range.first; l <= range.last; ++l) {
       const auto i = static_cast<std::size_t>(l);
       network[i - 1] = {Matrix(spec_.widths[i], spec_.widths[i - 1]),
                         std::vector<float>(static_cast<std::size_t>(spec_.widths[i]))};
@@ -112,7 +134,7 @@ Network StageRunner::download_buffer() const {
 Network StageRunner::fetch() {
   Network network = empty_network();
   run_all([&](int rank) { program(rank).enqueue_weights(network); });
-  gather_weights(group_, spec_.ranges, network);
+  gather_weights(group_, spec_.placement, network);
   if (group_.rank() == 0) problem_.input(stage_).to_host_layout(network.front());
   broadcast_weights(group_, network);
   return network;

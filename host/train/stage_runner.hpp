@@ -1,4 +1,4 @@
-// Runs a stage on its devices. It owns the fleet, layer 1's input, and one program per local device. Training and bench
+// Runs a stage on its devices. It owns the fleet, layer 1's inputs, and one program per local device. Training and bench
 // share it. In a run of several processes each has a runner for its own device, and every call but run_all() is
 // collective.
 #pragma once
@@ -27,7 +27,7 @@ class StageRunner {
   std::function<DeviceContext(int rank)> context;
 
   // Frees the stage before. Then allocates and uploads stage `stage` (1-based), which starts from `network`. Uploads
-  // layer 1's input too, unless it is the same as in the stage before.
+  // layer 1's inputs too, unless they are the same as in the stage before.
   void build(int stage, const Network& network);
   void start();                              // see StageProgram::enqueue_start
   void restore(const TrainingState& state);  // rank 0's
@@ -59,7 +59,8 @@ class StageRunner {
   StageSpec spec_;
   int stage_ = 0;
   std::unique_ptr<Fleet> fleet_;  // device memory, below, is released before the devices
-  std::unique_ptr<DeviceInput> input_;
+  std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
+  Parts input_nodes_;                                 // of the shards when they were uploaded
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };
 

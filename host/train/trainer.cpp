@@ -151,14 +151,14 @@ void Trainer::complete_epoch() {
                                                 : runner_.fleet().context(rank).transport->counters().bytes_sent;
   }
   share.stop = stopping_ || stop_requested();
-  share_epoch(group_, runner_.spec().ranges, slot.scalars, share);
+  share_epoch(group_, runner_.spec().placement, slot.scalars, share);
   stopping_ = share.stop;
   exhausted_ = share.ended;
   static_cast<TrainingFigures&>(slot.record) =
       runner_.spec().method->figures(runner_.spec(), slot.scalars, slot.record.epoch);
   add_epoch(recent_, slot.record, config_.train.stop);
   last_evaluated_ = slot.network != nullptr;
-  if (slot.network) gather_weights(group_, runner_.spec().ranges, *slot.network);
+  if (slot.network) gather_weights(group_, runner_.spec().placement, *slot.network);
   if (books_ != nullptr) books_->epoch_done(slot.record, share.bytes_sent, std::move(slot.network));
   stage_epoch_ = slot.record.stage_epoch;
   in_flight_.pop_front();
@@ -175,7 +175,7 @@ void Trainer::evaluate_last_epoch() {
   if (last_evaluated_) return;
   const auto network = std::make_shared<Network>(runner_.download_buffer());
   runner_.run_all([&](int rank) { runner_.program(rank).enqueue_weights(*network); });
-  gather_weights(group_, runner_.spec().ranges, *network);
+  gather_weights(group_, runner_.spec().placement, *network);
   if (books_ != nullptr) books_->evaluate_last(network);
 }
 
@@ -264,7 +264,7 @@ TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
     if (stage > first_stage) network_ = next_start(stage, origin);
     runner_.build(stage, network_);
     if (books_ != nullptr) books_->stage_is_built(stage);
-    if (reporter_ != nullptr) reporter_->stage_begins(stage, runner_.spec().layers(), runner_.spec().ranges);
+    if (reporter_ != nullptr) reporter_->stage_begins(stage, runner_.spec().layers(), runner_.spec().placement);
     const bool restored = from && stage == first_stage;
     if (restored) {
       if (books_ != nullptr) books_->check_best_fits(*from, runner_.empty_network());
@@ -299,7 +299,7 @@ TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
   figures.devices = runner_.fleet().size();
   figures.times = gather_times(group_, runner_.fleet());
   figures.memory = gather_memory(group_, runner_.fleet());
-  figures.last_ranges = runner_.spec().ranges;
+  figures.placement = runner_.spec().placement;
   const std::uint64_t bytes = gather_bytes_sent(group_, runner_.fleet());
   TrainResult result;
   result.epoch = epochs_done_;

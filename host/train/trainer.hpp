@@ -30,7 +30,7 @@ class Reporter {
   virtual void message(const std::string&) {}  // a note for the user
   virtual void warning(const std::string&) {}
   virtual void prepared(const Problem&, const Config&, const ChosenDevices&) {}
-  virtual void stage_begins(int /*stage*/, int /*layers*/, const std::vector<LayerRange>&) {}
+  virtual void stage_begins(int /*stage*/, int /*layers*/, const Placement&) {}
   virtual void epoch_done(const EpochRecord&, std::int64_t /*total_epochs*/) {}
 };
 

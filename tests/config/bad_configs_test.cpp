@@ -144,7 +144,7 @@ TEST_CASE("values out of range are refused", "[config]") {
           {R"("method": {"name": "adam", "optimizer": {"beta1": 1}})",
            {"`method.optimizer.beta1` is 1: must be a number at least 0 and below 1"}},
           {R"("method": {"microbatches": 0})",
-           {"`method.microbatches` is 0: must be an integer from 1 to 4096 or null"}},
+           {"`method.microbatches` is 0: must be an integer from 1 to 64 or null"}},
           {R"("method": {"growth_head": "keeps"})", {"`method.growth_head` is \"keeps\"", "did you mean \"keep\"?"}},
           {R"("method": {"exact": {"beta": 1.0}})",
            {"`method.exact.beta` is 1: must be a number at least 0 and below 1"}},

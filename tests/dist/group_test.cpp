@@ -1,5 +1,6 @@
 // The collective calls of a group, and who is silent.
 #include <cstdlib>
+#include <numeric>
 
 #include "host/config/parse.hpp"
 #include "host/core/memory.hpp"
@@ -55,19 +56,23 @@ TEST_CASE("a group of one runs a step as it is") {
 
 TEST_CASE("an epoch's figures, weights and state come together, of stages with fewer layers than processes too",
           "[threads]") {
-  for (const int size : {1, 2, 4}) {
+  for (const auto& [size, shards] : {std::pair{1, 1}, {2, 1}, {4, 1}, {2, 2}, {4, 2}, {6, 3}}) {
     for (const int layers : {2, 5}) {
-      const auto errors = together(size, [&](ProcessGroup& group) {
-        std::vector<LayerRange> ranges;
-        const int active = std::min(size, layers);
-        for (int r = 0; r < active; ++r) ranges.push_back({layers * r / active + 1, layers * (r + 1) / active});
-        const bool owns = group.rank() < active;
-        const LayerRange own = owns ? ranges[static_cast<std::size_t>(group.rank())] : LayerRange{1, 0};
+      const auto errors = together(size, [&, size = size, shards = shards](ProcessGroup& group) {
+        Placement placement;
+        placement.shards = shards;
+        const int active = std::min(size / shards, layers);
+        for (int r = 0; r < active; ++r) {
+          placement.ranges.push_back({layers * r / active + 1, layers * (r + 1) / active});
+        }
+        // What all devices of a range have, one of them speaks for: the others hold something else here.
+        const bool owns = group.rank() < placement.devices() && placement.speaks(group.rank());
+        const LayerRange own = owns ? placement.layers_of(group.rank()) : LayerRange{1, 0};
 
         std::vector<double> scalars(static_cast<std::size_t>(layers) * 5);
         for (int l = own.first; l <= own.last; ++l) scalars[static_cast<std::size_t>(l - 1) * 5 + 3] = l;
         EpochShare share{10, group.rank() == size - 1};
-        share_epoch(group, ranges, scalars, share);
+        share_epoch(group, placement, scalars, share);
         for (int l = 1; l <= layers; ++l) {
           if (scalars[static_cast<std::size_t>(l - 1) * 5 + 3] != l) throw std::runtime_error("scalars");
         }
@@ -79,7 +84,7 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
           network[static_cast<std::size_t>(l) - 1].w(2, 1) = network[static_cast<std::size_t>(l) - 1].b[1] =
               static_cast<float>(l);
         }
-        gather_weights(group, ranges, network);
+        gather_weights(group, placement, network);
         broadcast_weights(group, network);
         for (int l = 1; l <= layers; ++l) {
           const LayerWeights& layer = network[static_cast<std::size_t>(l) - 1];
@@ -87,6 +92,15 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
             throw std::runtime_error("weights");
           }
         }
+
+        Matrix rows(7, 3);
+        if (group.rank() == 0) std::iota(rows.data(), rows.data() + rows.size(), 1.0f);
+        const Parts parts(std::vector<std::int64_t>{2, 4, 1});
+        const Matrix mine = scatter_rows(group, group.rank() == 0 ? rows : Matrix(), parts);
+        const bool gets = group.rank() > 0 && group.rank() < 3;
+        if (mine.rows() != (gets ? parts.size(group.rank()) : 0)) throw std::runtime_error("rows");
+        if (gets && mine(0, 1) != static_cast<float>(3 * parts.first(group.rank()) + 2)) throw std::runtime_error("row");
+        if (scatter_rows(group, rows, parts).rows() != 0) throw std::runtime_error("rows that all have");
 
         TrainingState state;
         for (int l = own.first; l <= own.last; ++l) {

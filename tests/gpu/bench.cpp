@@ -260,7 +260,7 @@ Table measure_iterations(const Scope& scope) {
         const std::int64_t inputs = std::min<std::int64_t>(size.width, 1000);
         spec.widths.assign(static_cast<std::size_t>(size.layers) + 1, size.width);
         spec.widths.front() = inputs, spec.widths.back() = 7;
-        spec.ranges = {{1, size.layers}};
+        spec.placement.ranges = {{1, size.layers}};
         spec.nodes = size.nodes;
         MethodConfig method;
         AdmmConfig admm;

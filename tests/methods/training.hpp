@@ -30,6 +30,7 @@ struct Setup {
   ActivationRule activation;
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
+  int shards = 1;
   std::uint64_t seed = 1;
   double weight_scale = 0.4;
 };
@@ -121,17 +122,27 @@ class Training {
     spec_.method = method_of(setup);
     spec_.activation = setup.activation;
     spec_.seed = setup.seed;
-    spec_.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size());
-    programs_.resize(spec_.ranges.size());
+    spec_.blocks = spec_.method->blocks(spec_.nodes);
+    spec_.placement.shards = setup.shards;
+    spec_.placement.ranges =
+        partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size() / setup.shards);
+    programs_.resize(static_cast<std::size_t>(spec_.placement.devices()));
+    layers_.resize(static_cast<std::size_t>(setup.shards));
     everywhere([&](int rank) {
       const DeviceContext context = wrap(fleet_->context(rank));
-      if (rank == 0) {
-        layer_ = spec_.method->create_input(*context.device, input_.shape(spec_.widths[1]));
-        layer_->enqueue_upload(*context.compute, input_, spec_.layers());
-        layer_->enqueue_stage(*context.compute, input_, first_);
+      DeviceInput* layer = nullptr;
+      if (spec_.placement.range_of(rank) == 0) {
+        const int shard = spec_.placement.shard_of(rank);
+        InputShape shape = input_.shape(spec_.widths[1]);
+        shape.first = spec_.shard_nodes().first(shard), shape.nodes = spec_.shard_nodes().size(shard);
+        auto& place = layers_[static_cast<std::size_t>(shard)];
+        place = spec_.method->create_input(*context.device, shape);
+        place->enqueue_upload(*context.compute, input_, spec_.layers());
+        place->enqueue_stage(*context.compute, input_, first_);
+        layer = place.get();
       }
       auto& program = programs_[static_cast<std::size_t>(rank)];
-      program = spec_.method->create_program(context, spec_, rank, rank == 0 ? layer_.get() : nullptr);
+      program = spec_.method->create_program(context, spec_, rank, layer);
       program->enqueue_upload(network, labels_);
     });
   }
@@ -233,7 +244,7 @@ class Training {
   LayerWeights first_;
   StageSpec spec_;
   std::unique_ptr<Fleet> fleet_;  // before what lives in its memory
-  std::unique_ptr<DeviceInput> layer_;
+  std::vector<std::unique_ptr<DeviceInput>> layers_;  // layer 1's input, by shard
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };
 

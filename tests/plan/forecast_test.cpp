@@ -47,7 +47,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
           forecast_stage(make_stage_spec(config, problem.shape(1), 1, devices), problem.shape(1), machine);
       REQUIRE(forecast.per_device.size() == static_cast<std::size_t>(devices));
       INFO(overrides.front() << ", " << devices << " devices");
-      CHECK(forecast.ranges() == runner.spec().ranges);
+      CHECK(forecast.ranges() == runner.spec().placement.ranges);
       const std::vector<MemoryUse> used = runner.fleet().memory(),
                                    need = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cpu),
                                    on_gpus = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cuda);
@@ -57,7 +57,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
         // GPUs have the libraries' workspace besides, and one of their own for each of these small layers.
         CHECK(forecast.per_device[rank].memory.bytes == on_gpus[rank].bytes);
         constexpr auto kWorkspace = static_cast<std::size_t>(MemoryKind::workspace);
-        const auto layers = static_cast<std::size_t>(runner.spec().ranges[rank].count());
+        const auto layers = static_cast<std::size_t>(runner.spec().placement.ranges[rank].count());
         CHECK(on_gpus[rank].bytes[kWorkspace] == layers * used[rank].bytes[kWorkspace] + kCudaWorkspaceBytes);
         MemoryUse rest = on_gpus[rank];
         rest.bytes[kWorkspace] = used[rank].bytes[kWorkspace];
@@ -158,11 +158,11 @@ TEST_CASE("the best partition is the best of all of them") {
     double best = 1e9;
     for (int first = 1; first <= 4; ++first) {
       for (int second = 1; first + second <= 5; ++second) {
-        spec.ranges = {{1, first}, {first + 1, first + second}, {first + second + 1, 6}};
+        spec.placement.ranges = {{1, first}, {first + 1, first + second}, {first + second + 1, 6}};
         best = std::min(best, forecast_stage(spec, subject.shape(1), machine).step);
       }
     }
-    spec.ranges = best_partition(spec, subject.shape(1), machine, 3);
+    spec.placement.ranges = best_partition(spec, subject.shape(1), machine, 3);
     INFO(inputs << " inputs");
     CHECK(forecast_stage(spec, subject.shape(1), machine).step <= best * 1.002);
   }
@@ -194,8 +194,8 @@ TEST_CASE("config.partition is what runs") {
   CHECK(device_count(config) == 3);
   StageRunner runner(config, problem, create_cpu_fleet(3, 1));
   const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};
-  CHECK(runner.spec_of(2).ranges == wanted);
-  CHECK(runner.spec_of(1).ranges.size() == 3);  // a shorter stage is balanced by cost
+  CHECK(runner.spec_of(2).placement.ranges == wanted);
+  CHECK(runner.spec_of(1).placement.ranges.size() == 3);  // a shorter stage is balanced by cost
   check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }), "`partition` adds up to 2 layers");
   check_says(error_of<ConfigError>([] {
                wide_config({"partition=[3, 3]", "devices=cpu:3"});

@@ -158,7 +158,7 @@ TEST_CASE("buffers that are freed under way are found") {
     spec.widths = s.widths;
     spec.nodes = s.nodes;
     spec.method = method_of(s);
-    spec.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
+    spec.placement.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
     const auto fault = fault_of([&] {
       const auto input = spec.method->create_input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5});
       const auto left = spec.method->create_program(fleet.context(0), spec, 0, input.get());

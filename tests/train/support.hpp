@@ -44,10 +44,10 @@ class ScratchFolder {
 struct Recorder final : Reporter {
   std::vector<EpochRecord> epochs;
   std::vector<std::string> messages, warnings;
-  std::vector<std::vector<LayerRange>> stages;
+  std::vector<Placement> stages;
   void message(const std::string& text) override { messages.push_back(text); }
   void warning(const std::string& text) override { warnings.push_back(text); }
-  void stage_begins(int, int, const std::vector<LayerRange>& ranges) override { stages.push_back(ranges); }
+  void stage_begins(int, int, const Placement& placement) override { stages.push_back(placement); }
   void epoch_done(const EpochRecord& record, std::int64_t) override { epochs.push_back(record); }
 };
 

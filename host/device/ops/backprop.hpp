@@ -7,8 +7,7 @@
 
 namespace gamlp::ops {
 
-// The gradient of the cross-entropy of each node: g ← softmax(z) − e_label. risk ← Σ cross-entropy, or, where `add` is
-// true, risk ← risk + Σ cross-entropy.
+// The gradient of the cross-entropy of each node: g ← softmax(z) − e_label. risk ← Σ cross-entropy.
 struct SoftmaxGradient {
   static constexpr const char* name = "softmax_gradient";
   static constexpr Phase phase = Phase::elementwise;
@@ -17,7 +16,6 @@ struct SoftmaxGradient {
   Mat g;
   Labels labels;
   Scalar risk;
-  bool add = false;
   void views(auto&& f) const { f("z", z), f("g", g), f("labels", labels), f("risk", risk); }
 };
 

@@ -39,10 +39,20 @@ struct MaxParts {
   void views(auto&& f) const { f("parts", parts), f("out", out); }
 };
 
+// y ← y + x, of one part after another.
+struct Accumulate {
+  static constexpr const char* name = "accumulate";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const Accumulate&) const = default;
+  ConstMat x;
+  Mat y;
+  void views(auto&& f) const { f("x", x), f("y", y); }
+};
+
 // Every op of this file.
 // clang-format off
 #define GAMLP_COLLECTIVE_OPS(X) \
-  X(SumParts) X(SumScalars) X(MaxParts)
+  X(SumParts) X(SumScalars) X(MaxParts) X(Accumulate)
 // clang-format on
 
 }  // namespace gamlp::ops

@@ -43,13 +43,15 @@ struct PTarget {
   }
 };
 
-// mean ← the column means of x.
+// mean ← the column sums of x, divided by the number of its rows, or by `nodes`, of which x has a share.
 struct ColumnMean {
   static constexpr const char* name = "column_mean";
   static constexpr Phase phase = Phase::elementwise;
   bool operator==(const ColumnMean&) const = default;
   ConstMat x;
   Mat mean;
+  std::int64_t nodes = 0;  // 0: the rows of x
+  std::int64_t divisor() const { return nodes > 0 ? nodes : x.rows; }
   void views(auto&& f) const { f("x", x), f("mean", mean); }
 };
 

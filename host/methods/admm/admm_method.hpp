@@ -27,6 +27,7 @@ class AdmmMethod final : public Method {
   // takes QR where that pays.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
+  int blocks(std::int64_t) const override { return 1; }
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
   // p goes down, q goes up.

@@ -55,7 +55,7 @@ void BackpropMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
   // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
   if (!m.microbatches) m.microbatches = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
-  // Of at least 4 nodes each (backprop_program.cpp).
+  // Of at least 4 nodes each (StageSpec::block_nodes()).
   m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
   set_options(method, m);
   if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect";
@@ -84,6 +84,11 @@ InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t w
   // The others take each coordinate by itself, and so does dropout, which means the inputs as they are.
   const bool turns = optimizer_ == Optimizer::gd && config_.input_dropout == 0.0;
   return turns ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
+}
+
+int BackpropMethod::blocks(std::int64_t nodes) const {
+  const std::int64_t most = std::max<std::int64_t>((nodes + 3) / 4, 1);
+  return static_cast<int>(std::min(*config_.microbatches, most));
 }
 
 double BackpropMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const {

@@ -8,6 +8,9 @@
 namespace gamlp {
 namespace {
 
+// Tensors in one buffer begin at multiples of 16 bytes.
+std::int64_t padded(std::int64_t values) { return (values + 3) / 4 * 4; }
+
 template <class T>
 MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) {
   return {m.row(first), count, m.cols};
@@ -28,12 +31,13 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     rates_memory_ = context_.device->allocate(rates_host_.size() * sizeof(double), "learning rates", MemoryKind::data);
     rates_ = rates_memory_.view<double>(1, static_cast<std::int64_t>(rates_host_.size()));
   }
-  // Parts begin at multiples of 4 rows, whose views are aligned whatever the width.
-  const std::int64_t v = spec_.nodes, wanted = *config.microbatches;
-  const auto start = [&](std::int64_t part) { return part == wanted ? v : v * part / wanted / 4 * 4; };
-  for (std::int64_t part = 0; part < wanted; ++part) {
-    if (start(part + 1) > start(part)) parts_.push_back({start(part), start(part + 1) - start(part)});
+  const std::int64_t v = nodes_;
+  const Parts blocks = spec_.shard_blocks(), nodes = spec_.block_nodes();
+  const int first_block = static_cast<int>(blocks.first(shard_)), end_block = static_cast<int>(blocks.first(shard_ + 1));
+  for (int block = first_block; block < end_block; ++block) {
+    parts_.push_back({nodes.first(block) - first_node_, nodes.size(block)});
   }
+  part_tree_ = branch_tree(spec_.blocks, first_block, end_block);
   const int kept = optimizer_keeps(rule_.kind);
   std::int64_t largest = 0, widest = 0;
   if (has_left()) {
@@ -62,17 +66,36 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
       l.w_kept[k] = allocate(l.w_kept_memory[k], (name + "W").c_str(), l.index, l.m, l.n, MemoryKind::weights);
       l.b_kept[k] = allocate(l.b_kept_memory[k], (name + "b").c_str(), l.index, 1, l.m, MemoryKind::weights);
     }
-    largest = std::max(largest, l.w.size());
+    l.gradient_values = padded(l.w.size()) + padded(l.m);
+    largest = std::max(largest, l.gradient_values);
     widest = std::max(widest, l.m);
   }
   const auto workspace = [&](std::int64_t values, const char* what) {
     return context_.device->allocate(static_cast<std::size_t>(values) * sizeof(float), what, MemoryKind::workspace);
   };
-  // Where a device runs small ops beside each other, as many layers as it runs have gradients of their own.
-  const bool small = std::max(largest, v * widest) <= kSmallTensor;
-  const int copies = small ? std::min(context_.device->parallel_ops(), range_.count()) : 1;
+  // Where a device runs small ops beside each other, as many layers as it runs have gradients of their own. With
+  // shards a layer's sums are under way while the next layer's gradients are computed.
+  const bool small = std::max(largest, v * widest) <= kSmallTensor, shards = spec_.placement.shards > 1;
+  const int copies = std::min(range_.count(), std::max(small ? context_.device->parallel_ops() : 1, shards ? 2 : 1));
+  int depth = 0, most = 0;  // sums at a time
+  for (int part = 0; part < parts(); ++part) {
+    most = std::max(most, ++depth);
+    depth -= part_tree_.merges[static_cast<std::size_t>(part)];
+  }
   for (int i = 0; i < copies; ++i) {
-    gradients_.push_back({workspace(largest, "gradient of W"), workspace(widest, "gradient of b")});
+    partials_.push_back(workspace(most * largest, "gradients"));
+    if (shards) sums_.push_back(workspace(largest, "summed gradients"));
+  }
+  const RankGroup group = spec_.shard_group(rank_);
+  for (Layer& l : layers_) {
+    if (!shards) break;
+    l.reduction = std::make_unique<Reduction>(context_, group, BlockSums(blocks),
+                                              Reduction::even_parts(l.gradient_values, group),
+                                              MessageLabel{"gradients of W and b", l.index});
+  }
+  if (layers_.back().last) {
+    losses_ = std::make_unique<SmallReduction<double>>(context_, group, BlockSums::of_every(blocks), 1,
+                                                       MessageLabel{"losses", layers_.back().index});
   }
   ready_ = context_.device->create_event("ready");
   exchanged_ = context_.device->create_event("exchanged");
@@ -98,7 +121,8 @@ void BackpropProgram::upload_rates() {
 }
 
 void BackpropProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t first) {
-  enqueue(ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, first * l.n});
+  enqueue(
+      ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, (first_node_ + first) * l.n});
 }
 
 void BackpropProgram::exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
@@ -117,13 +141,13 @@ void BackpropProgram::pass_up(int receive, int send, std::int64_t epoch) {
   std::vector<Receive> receives;
   if (has_left() && receive < parts()) {
     const Rows& rows = parts_[static_cast<std::size_t>(receive)];
-    receives.push_back({rank_ - 1,
+    receives.push_back({left(),
                         as_bytes(rows_of(below_, rows.first, rows.count)),
                         {"activations", range_.first - 1, epoch, WireType::float32}});
   }
   if (has_right() && send >= 0) {
     const Rows& rows = parts_[static_cast<std::size_t>(send)];
-    sends.push_back({rank_ + 1,
+    sends.push_back({right(),
                      as_bytes(ConstMat(rows_of(layers_.back().y, rows.first, rows.count))),
                      {"activations", range_.last, epoch, WireType::float32}});
   }
@@ -137,13 +161,13 @@ void BackpropProgram::pass_down(int receive, int send, std::int64_t epoch) {
   std::vector<Receive> receives;
   if (has_right() && receive < parts()) {
     const Rows& rows = parts_[static_cast<std::size_t>(receive)];
-    receives.push_back({rank_ + 1,
+    receives.push_back({right(),
                         as_bytes(rows_of(layers_.back().g, rows.first, rows.count)),
                         {"gradients", range_.last, epoch, WireType::float32}});
   }
   if (has_left() && send >= 0) {
     const Rows& rows = parts_[static_cast<std::size_t>(send)];
-    sends.push_back({rank_ - 1,
+    sends.push_back({left(),
                      as_bytes(ConstMat(rows_of(down_, rows.first, rows.count))),
                      {"gradients", range_.first - 1, epoch, WireType::float32}});
   }
@@ -163,7 +187,7 @@ void BackpropProgram::forward(int part, std::int64_t epoch) {
     if (!l.last) continue;
     const Labels all = labels();
     enqueue(ops::SoftmaxGradient{
-        y, rows_of(l.g, first, count), {all.data + first, 1, count}, scalar(l.index, kLoss), part > 0});
+        y, rows_of(l.g, first, count), {all.data + first, 1, count}, {losses_->own().row(part), 1, 1}});
   }
 }
 
@@ -180,15 +204,57 @@ void BackpropProgram::backward(int part, std::int64_t epoch) {
   }
 }
 
+Mat BackpropProgram::partials(const Layer& l, int count) const {
+  return partials_[static_cast<std::size_t>(l.index - range_.first) % partials_.size()].mat(count, l.gradient_values);
+}
+
+Mat BackpropProgram::summed(const Layer& l) const {
+  if (!l.reduction) return partials(l, 1);
+  return sums_[static_cast<std::size_t>(l.index - range_.first) % sums_.size()].mat(1, l.gradient_values);
+}
+
+void BackpropProgram::gradients(const Layer& l, std::int64_t epoch) {
+  context_.compute->label({"W", l.index, epoch});
+  const float mean = 1.0f / static_cast<float>(spec_.nodes);
+  int sums = 0;  // that there are
+  for (int part = 0; part < parts(); ++part) {
+    const auto [first, count] = parts_[static_cast<std::size_t>(part)];
+    const Gradients to = gradients_in(l, partials(l, sums + 1).row(sums));
+    ++sums;
+    const ConstMat g = rows_of(ConstMat(l.g), first, count);
+    enqueue(ops::Gemm{g, rows_of(l.used(), first, count), to.w, true, false, mean});
+    enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
+    for (int merges = part_tree_.merges[static_cast<std::size_t>(part)]; merges > 0; --merges) {
+      const Mat all = partials(l, sums);
+      --sums;
+      enqueue(ops::Accumulate{{all.row(sums), 1, all.cols}, {all.row(sums - 1), 1, all.cols}});
+    }
+  }
+  if (l.reduction) l.reduction->scatter(partials(l, sums), epoch);
+}
+
+void BackpropProgram::sum(const Layer& l, std::int64_t epoch) {
+  context_.compute->label({"sum", l.index, epoch});
+  l.reduction->sum(summed(l));
+  l.reduction->gather(summed(l));
+}
+
 void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
-  const Gradients& gradients = gradients_[static_cast<std::size_t>(l.index - range_.first) % gradients_.size()];
-  const Mat w_gradient = gradients.w.mat(l.m, l.n), b_gradient = gradients.b.mat(1, l.m);
-  const float mean = 1.0f / static_cast<float>(spec_.nodes);
-  enqueue(ops::Gemm{l.g, l.used(), w_gradient, true, false, mean});
-  enqueue(ops::ColumnMean{l.g, b_gradient});
-  enqueue(ops::OptimizerStep{rule_, w_gradient, l.w, l.w_kept[0], l.w_kept[1], iteration(), rates_});
-  enqueue(ops::OptimizerStep{rule_, b_gradient, l.b, l.b_kept[0], l.b_kept[1], iteration(), rates_});
+  if (l.reduction) l.reduction->finish();
+  const Gradients from = gradients_in(l, summed(l).data);
+  enqueue(ops::OptimizerStep{rule_, from.w, l.w, l.w_kept[0], l.w_kept[1], iteration(), rates_});
+  enqueue(ops::OptimizerStep{rule_, from.b, l.b, l.b_kept[0], l.b_kept[1], iteration(), rates_});
+}
+
+// With shards the sums of a layer are exchanged while the gradients of the layers after it are computed.
+void BackpropProgram::update(std::int64_t epoch) {
+  const std::size_t late = layers_.front().reduction ? 1 : 0;
+  for (std::size_t i = 0; i < layers_.size() + 2 * late; ++i) {
+    if (i < layers_.size()) gradients(layers_[i], epoch);
+    if (late == 1 && i >= 1 && i - 1 < layers_.size()) sum(layers_[i - 1], epoch);
+    if (i >= 2 * late) step(layers_[i - 2 * late], epoch);
+  }
 }
 
 void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
@@ -206,12 +272,15 @@ void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
     if (starts_down) pass_down(parts(), part, epoch);
   }
   if (!starts_down) pass_down(parts(), parts() - 1, epoch);
-  for (const Layer& l : layers_) step(l, epoch);
+  if (losses_) losses_->start(epoch);
+  update(epoch);
   context_.compute->label({"metrics", 0, epoch});
+  if (losses_) losses_->finish(scalar(range_.last, kLoss));
   enqueue(ops::Tick{iteration()});
 }
 
 void BackpropProgram::enqueue_weights(Network& network) {
+  if (!spec_.placement.speaks(rank_)) return;
   for (const Layer& l : layers_) {
     LayerWeights& out = network.at(static_cast<std::size_t>(l.index) - 1);
     enqueue(ops::Download{as_bytes(ConstMat(l.w)), reinterpret_cast<std::byte*>(out.w.data())});

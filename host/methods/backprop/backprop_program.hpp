@@ -1,18 +1,22 @@
-// Full-batch backpropagation as a program over the seam (host/device/device.hpp), partitioned by layers. Neighbouring
-// devices send activations upwards and gradients downwards, in float32. The optimisers are those of
+// Full-batch backpropagation as a program over the seam (host/device/device.hpp), partitioned by layers and by training
+// nodes. Neighbours in layers send activations upwards and gradients downwards, in float32. The optimisers are those of
 // host/math/optimizer.hpp. They minimise the mean cross-entropy.
 //
-// In one iteration the training nodes pass in M = `microbatches` parts, one after the other, so that devices work at
-// the same time (as in GPipe, Huang et al. 2019). Then every device makes one step with the gradients of all parts:
+// In one iteration the training nodes of a shard pass in parts, one after the other, so that devices work at the same
+// time (as in GPipe, Huang et al. 2019). Then every device makes one step with the gradients of all parts:
 //   compute   forward of part 0 … M−1 | gradients of the layers' inputs, part 0 … M−1 | W, b of all layers
 //   exchange  receive activations i, send those of i−1   | receive gradients i, send those of i−1
-// The gradients of W and b are products over all nodes. The device computes them after the gradients that its neighbour
-// waits for. Parts are rows of the same tensors. So what is computed depends on microbatches, and not on the partition.
+// The gradients of W and b come after those that the neighbour waits for. They are sums over the parts, and over the
+// shards: the devices of the same layers add them up (Reduction), one layer while the next is computed. All parts
+// together are the M = `microbatches` blocks of the training nodes (StageSpec), whichever shard has them. Parts are rows
+// of the same tensors, and each is a product of its own. So what is computed depends on microbatches, and neither on the
+// partition of the layers nor on the number of shards.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "host/device/collectives.hpp"
 #include "host/math/optimizer.hpp"
 #include "host/methods/backprop/backprop_config.hpp"
 #include "host/methods/common/stage_program.hpp"
@@ -52,6 +56,8 @@ class BackpropProgram final : public StageProgram {
     double dropout = 0.0;      // of x
     Mat dropped;               // x after dropout; empty without it
     ConstMat used() const { return dropped.data ? ConstMat(dropped) : x; }
+    std::int64_t gradient_values = 0;      // of W and b, in one row
+    std::unique_ptr<Reduction> reduction;  // of them over the shards; null: there is one
   };
   struct Rows {
     std::int64_t first = 0, count = 0;
@@ -77,7 +83,21 @@ class BackpropProgram final : public StageProgram {
   void upload_rates();
   void forward(int part, std::int64_t epoch);
   void backward(int part, std::int64_t epoch);
+  // The gradients of a layer's W and b, one behind the other.
+  struct Gradients {
+    Mat w, b;
+  };
+  static Gradients gradients_in(const Layer& l, float* row) {
+    return {{row, l.m, l.n}, {row + l.gradient_values - (l.m + 3) / 4 * 4, 1, l.m}};
+  }
+  // Workspace: `count` sums over parts of them, and the sum over all parts and shards. Layers take turns.
+  Mat partials(const Layer& l, int count) const;
+  Mat summed(const Layer& l) const;
+  // The steps of a layer's update: gradients of this device's parts, their sum over the shards, new W and b.
+  void gradients(const Layer& l, std::int64_t epoch);
+  void sum(const Layer& l, std::int64_t epoch);
   void step(const Layer& l, std::int64_t epoch);
+  void update(std::int64_t epoch);
 
   OptimizerRule rule_;
   std::vector<double> rates_host_;  // by step; empty: the rule's
@@ -85,11 +105,10 @@ class BackpropProgram final : public StageProgram {
   MatView<const double> rates_;
   std::vector<Rows> parts_;
   std::vector<Layer> layers_;
-  struct Gradients {
-    Buffer w, b;
-  };
+  SumTree part_tree_;  // in which order the parts of this device are added up
   Buffer below_memory_, down_memory_;
-  std::vector<Gradients> gradients_;  // workspace: layers take them in turns
+  std::vector<Buffer> partials_, sums_;
+  std::unique_ptr<SmallReduction<double>> losses_;  // with the last layer: of all parts
   Mat below_;                         // activations of the layer below, from the left
   Mat down_;                          // gradients for it
   std::unique_ptr<Event> ready_, exchanged_;

@@ -215,7 +215,8 @@ void DeviceInput::enqueue_stage(Stream&, const TrainingInput&, const LayerWeight
 
 void DeviceInput::enqueue_upload(Stream& stream, const TrainingInput& input, int) {
   stream.label({"input", 1, 0});
-  if (shape_.kind != InputKind::kernel) upload(stream, input.train.view(), x_);
+  if (shape_.kind == InputKind::kernel) return;
+  upload(stream, {input.train.row(shape_.first), shape_.nodes, input.train.cols()}, x_);
 }
 
 }  // namespace gamlp

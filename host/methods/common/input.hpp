@@ -24,10 +24,11 @@ const char* input_kind_name(InputKind kind);
 // Sizes of layer 1's input in the coordinates of `kind`.
 struct InputShape {
   InputKind kind = InputKind::plain;
-  std::int64_t nodes = 0;     // training nodes V
+  std::int64_t nodes = 0;     // training nodes: V, or those of a shard
   std::int64_t inputs = 0;    // coordinates: n0, or V for qr and kernel
   std::int64_t features = 0;  // n0
   std::int64_t width = 0;     // outputs of layer 1
+  std::int64_t first = 0;     // of a shard: its first training node
 };
 
 // The inputs of the training nodes on the host, and what turns other inputs into the same coordinates.
@@ -66,7 +67,7 @@ InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_
 InputKind plain_or_kernel(const ProblemShape& shape, std::string* why);
 TrainingInput make_training_input(Matrix x, InputKind kind);
 
-// Layer 1's input on the first device. It lives across stages. A method that computes something from the input once per
+// Layer 1's input on a device that has this layer. It lives across stages. A method that computes something from the input once per
 // run derives from this.
 class DeviceInput {
  public:
@@ -75,8 +76,8 @@ class DeviceInput {
   virtual ~DeviceInput() = default;
   DeviceInput(const DeviceInput&) = delete;
   DeviceInput& operator=(const DeviceInput&) = delete;
-  // Uploads `input`, which must stay alive until the stream has been synchronised. It is for stages of networks of
-  // `layers` layers and more.
+  // Uploads the shard's nodes of `input`, which must stay alive until the stream has been synchronised. It is for stages
+  // of networks of `layers` layers and more.
   virtual void enqueue_upload(Stream& stream, const TrainingInput& input, int layers);
   // A stage starts from `first`, layer 1 in the coordinates of `input`. Both must stay alive as above.
   virtual void enqueue_stage(Stream& stream, const TrainingInput& input, const LayerWeights& first);

@@ -25,30 +25,52 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
     int last = 0;
     for (const std::int64_t count : *chosen) {
-      spec.ranges.push_back({last + 1, last + static_cast<int>(count)});
+      spec.placement.ranges.push_back({last + 1, last + static_cast<int>(count)});
       last += static_cast<int>(count);
     }
     return spec;
   }
-  spec.ranges = partition_layers(spec.method->layer_costs(spec.widths, spec.nodes, shape.kind), devices);
+  spec.blocks = spec.method->blocks(spec.nodes);
+  spec.placement.ranges = partition_layers(spec.method->layer_costs(spec.widths, spec.nodes, shape.kind), devices);
   return spec;
+}
+
+Parts StageSpec::shard_nodes() const {
+  const Parts nodes_of = block_nodes(), blocks_of = shard_blocks();
+  std::vector<std::int64_t> sizes;
+  for (int shard = 0; shard < placement.shards; ++shard) {
+    sizes.push_back(nodes_of.first(static_cast<int>(blocks_of.first(shard + 1))) -
+                    nodes_of.first(static_cast<int>(blocks_of.first(shard))));
+  }
+  return Parts(sizes);
+}
+
+RankGroup StageSpec::shard_group(int rank) const {
+  std::vector<int> ranks;
+  for (int shard = 0; shard < placement.shards; ++shard) {
+    ranks.push_back(placement.rank(placement.range_of(rank), shard));
+  }
+  return {std::move(ranks), rank};
 }
 
 StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input)
     : context_(context),
       spec_(spec),
       rank_(rank),
-      range_(spec.ranges.at(static_cast<std::size_t>(rank))),
+      range_(spec.placement.layers_of(rank)),
+      shard_(spec.placement.shard_of(rank)),
+      first_node_(spec.shard_nodes().first(shard_)),
+      nodes_(spec.shard_nodes().size(shard_)),
       input_(input),
       scalars_per_layer_(spec.method->scalars()) {
-  expects((range_.first == 1) == (input != nullptr), "the first device, and no other, holds the input");
+  expects((range_.first == 1) == (input != nullptr), "the devices of layer 1, and no others, hold the input");
   Device& device = *context_.device;
   scalars_ = device.allocate(static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double), "scalars",
                              MemoryKind::variables);
   iteration_ = device.allocate(sizeof(std::uint32_t), "iteration", MemoryKind::variables);
   for (auto& event : downloaded_) event = device.create_event("downloaded");
   if (range_.last == spec_.layers()) {
-    labels_ = device.allocate(static_cast<std::size_t>(spec_.nodes) * sizeof(std::int32_t), "labels", MemoryKind::data);
+    labels_ = device.allocate(static_cast<std::size_t>(nodes_) * sizeof(std::int32_t), "labels", MemoryKind::data);
   }
 }
 
@@ -78,11 +100,12 @@ void StageProgram::enqueue_upload(const Network& network, const std::vector<std:
   }
   if (labels_) {
     expects(static_cast<std::int64_t>(labels.size()) == spec_.nodes, "a label for each node");
-    enqueue(ops::Upload{reinterpret_cast<const std::byte*>(labels.data()), labels_.raw(labels_.bytes())});
+    enqueue(ops::Upload{reinterpret_cast<const std::byte*>(labels.data() + first_node_), labels_.raw(labels_.bytes())});
   }
 }
 
 void StageProgram::enqueue_scalars(double* out) {
+  if (!spec_.placement.speaks(rank_)) return;
   const std::size_t bytes = static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double);
   enqueue(
       ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * scalars_per_layer_)});
@@ -107,13 +130,19 @@ std::vector<StageProgram::Entry> StageProgram::all_entries() const {
     list.push_back(
         {"scalars" + std::to_string(layer), {reinterpret_cast<std::byte*>(s.data), 1, s.size() * 8}, 1, s.size(), 8});
   }
+  return list;
+}
+
+std::vector<StageProgram::Entry> StageProgram::saved_entries() const {
+  std::vector<Entry> list;
+  if (spec_.placement.speaks(rank_)) list = all_entries();
   if (rank_ == 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
   return list;
 }
 
 std::vector<StageProgram::Entry> StageProgram::restored_entries() const {
   std::vector<Entry> list = all_entries();
-  if (rank_ != 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
+  list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
   for (Entry& entry : neighbour_entries()) list.push_back(std::move(entry));
   return list;
 }
@@ -125,7 +154,7 @@ std::vector<std::string> StageProgram::restored_names() const {
 }
 
 void StageProgram::describe_state(TrainingState& state) const {
-  for (const Entry& entry : all_entries()) {
+  for (const Entry& entry : saved_entries()) {
     HostTensor& tensor = state[entry.name];
     tensor.rows = entry.rows;
     tensor.cols = entry.cols;
@@ -135,7 +164,7 @@ void StageProgram::describe_state(TrainingState& state) const {
 }
 
 void StageProgram::enqueue_save(TrainingState& state) {
-  for (const Entry& entry : all_entries()) enqueue(ops::Download{entry.memory, state.at(entry.name).data.data()});
+  for (const Entry& entry : saved_entries()) enqueue(ops::Download{entry.memory, state.at(entry.name).data.data()});
 }
 
 void StageProgram::enqueue_restore(const TrainingState& state) {

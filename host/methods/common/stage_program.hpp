@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "host/core/parts.hpp"
+#include "host/device/collectives.hpp"
 #include "host/device/device.hpp"
 #include "host/device/ops.hpp"
 #include "host/device/transport.hpp"
@@ -29,8 +31,9 @@ class Method;
 // What a stage trains, and which device owns which layers.
 struct StageSpec {
   std::vector<std::int64_t> widths;  // layers + 1: inputs, hidden …, classes
-  std::vector<LayerRange> ranges;    // per device
-  std::int64_t nodes = 0;
+  Placement placement;
+  std::int64_t nodes = 0;            // for training
+  int blocks = 1;                    // of them: sums over nodes are added up block by block (host/core/sum_tree.hpp)
   std::int64_t epochs = 1;               // of the stage, which schedules of learning rates go by
   std::shared_ptr<const Method> method;  // resolved
   ActivationRule activation;
@@ -38,6 +41,13 @@ struct StageSpec {
   bool dual_residual = false;  // a stop rule asks for it (TrainingFigures): may cost memory and time
 
   int layers() const { return static_cast<int>(widths.size()) - 1; }
+  // The nodes of each block: of a multiple of 4, so that views of them are aligned whatever the width.
+  Parts block_nodes() const { return Parts::even(nodes, blocks, 4); }
+  // The blocks of each shard, and its nodes. They are the same for every range of layers.
+  Parts shard_blocks() const { return Parts::even(blocks, placement.shards, 1); }
+  Parts shard_nodes() const;
+  // The devices of the same layers as `rank`, which add up sums over training nodes together.
+  RankGroup shard_group(int rank) const;
 };
 
 // Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. Layers are balanced by
@@ -58,18 +68,18 @@ class StageProgram {
   StageProgram(const StageProgram&) = delete;
   StageProgram& operator=(const StageProgram&) = delete;
 
-  // Uploads the weights of this device's layers from a network of the stage's shape, and on the last device the labels
-  // (1 per node). `labels` must stay alive until the stream is synchronised.
+  // Uploads the weights of this device's layers from a network of the stage's shape, and, with the last layer, its
+  // share of the labels (1 per training node). `labels` must stay alive until the stream is synchronised.
   void enqueue_upload(const Network& network, const std::vector<std::int32_t>& labels);
   // Computes from the weights everything else that a stage starts with.
   virtual void enqueue_start() = 0;
   // Enqueues iteration `epoch` (0-based) of the stage. With `metrics` it also sums what only the objective needs.
   virtual void enqueue_iteration(std::int64_t epoch, bool metrics) = 0;
-  // Downloads this device's layers into a network of the stage's shape.
+  // Downloads this device's layers into a network of the stage's shape, where it speaks for its range (Placement).
   virtual void enqueue_weights(Network& network) = 0;
 
-  // Downloads the scalars of this device's layers from device memory. `out` has room for those of every layer of the
-  // stage: Method::scalars() doubles each.
+  // Downloads the scalars of this device's layers from device memory, where it speaks for its range. `out` has room for
+  // those of every layer of the stage: Method::scalars() doubles each.
   void enqueue_scalars(double* out);
   // Marks the downloads enqueued so far as those of `epoch`. The driver calls finish_downloads() to wait for them on
   // the host. At most two epochs may be marked and not finished.
@@ -96,7 +106,7 @@ class StageProgram {
     Mat w, b;
   };
 
-  // Allocates scalars, the iteration counter and, on the last device, labels.
+  // Allocates scalars, the iteration counter and, with the last layer, labels.
   StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input);
 
   virtual WeightViews weights_of(int layer) const = 0;
@@ -107,11 +117,13 @@ class StageProgram {
   // Whether scalars are part of the state. They are where an iteration reads what an earlier one has written.
   virtual bool saves_scalars() const { return false; }
 
+  int left() const { return rank_ - spec_.placement.shards; }  // the rank below, of the same shard
+  int right() const { return rank_ + spec_.placement.shards; }
   bool has_left() const { return range_.first > 1; }
   bool has_right() const { return range_.last < spec_.layers(); }
   Scalar scalar(int layer, int which) const { return scalars(layer, which, 1); }
   MatView<double> scalars(int layer, int first, int count) const;
-  Labels labels() const { return labels_.view<std::int32_t>(1, spec_.nodes); }
+  Labels labels() const { return labels_.view<std::int32_t>(1, nodes_); }  // of the shard
   MatView<std::uint32_t> iteration() const { return iteration_.view<std::uint32_t>(1, 1); }
   void enqueue(const Op& op) { context_.compute->enqueue(op); }
   // Allocates rows × cols floats of layer `layer`, named after both.
@@ -121,10 +133,13 @@ class StageProgram {
   StageSpec spec_;
   int rank_;
   LayerRange range_;
+  int shard_;
+  std::int64_t first_node_, nodes_;  // of the shard: the first of all, and how many
   DeviceInput* input_;
 
  private:
   std::vector<Entry> all_entries() const;
+  std::vector<Entry> saved_entries() const;
   std::vector<Entry> restored_entries() const;
 
   int scalars_per_layer_;

@@ -304,6 +304,70 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
   }
 }
 
+TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends what was said") {
+  struct Grid {
+    int workers, shards;
+  };
+  for (const std::string& name : kMethods) {
+    for (const std::int64_t microbatches : {4, 6}) {  // 6 blocks of 4 nodes, the last of 3
+      Setup s = deep_setup(name, 0.05, microbatches);
+      s.epochs = 6;
+      s.backprop.dropout = 0.3, s.backprop.input_dropout = 0.1;
+      const Start start = start_of(s);
+      TrainingState one;
+      std::vector<double> losses;
+      for (const Grid& grid : std::vector<Grid>{{1, 1}, {2, 2}, {3, 3}, {4, 4}, {4, 2}, {6, 3}, {8, 4}, {10, 2}}) {
+        s.shards = grid.shards;
+        Training training(s, start, grid.workers);
+        training.forward();
+        training.iterate(0, 6);
+        training.settle();
+        const TrainingState state = training.state();
+        if (one.empty()) one = state, losses = training.scalars();
+        INFO(name << ", " << microbatches << " micro-batches, " << grid.workers << " workers, " << grid.shards
+                  << " shards");
+        CHECK(first_difference(one, state) == "");
+        CHECK(training.scalars().back() == losses.back());
+        if (grid.workers != grid.shards) continue;
+        // Every tensor of gradients, to be added up and as the sum, and the losses; padded to 16 bytes.
+        const std::int64_t members = grid.shards;
+        std::int64_t expected = 0;
+        for (std::size_t l = 1; l < s.widths.size(); ++l) {
+          const std::int64_t values = (s.widths[l] * s.widths[l - 1] + 3) / 4 * 4 + (s.widths[l] + 3) / 4 * 4;
+          const Parts parts = Parts::even(values, grid.shards, 64), blocks = Parts::even(microbatches, grid.shards, 1);
+          const BlockSums sums(blocks);
+          for (int member = 0; member < grid.shards; ++member) {
+            const std::int64_t others = values - parts.size(member);
+            expected += 4 * (sums.given().size(member) * others + (members - 1) * parts.size(member));
+          }
+        }
+        expected += 16 * microbatches * (members - 1);
+        CHECK(training.bytes_sent() == static_cast<std::uint64_t>(6 * expected));
+      }
+    }
+  }
+}
+
+TEST_CASE("a state that a grid has saved goes on on another to the same bits") {
+  Setup s = deep_setup("adam", 0.05, 6);
+  s.epochs = 7;
+  s.backprop.dropout = 0.3;
+  const Start start = start_of(s);
+  s.shards = 3;
+  Training whole(s, start, 6);
+  whole.forward();
+  whole.iterate(0, 4);
+  const TrainingState saved = whole.state();
+  whole.iterate(4, 3);
+  for (const auto& [workers, shards] : {std::pair{1, 1}, {2, 2}, {3, 1}, {4, 4}, {10, 2}}) {
+    s.shards = shards;
+    Training other(s, start, workers);
+    other.go_on_from(saved, 4, 3);
+    INFO(workers << " workers, " << shards << " shards");
+    CHECK(first_difference(whole.state(), other.state()) == "");
+  }
+}
+
 TEST_CASE("training goes on from a saved state to the same bits, with other workers too") {
   for (const std::string& name : kMethods) {
     Setup s = deep_setup(name, 0.05, 3);
@@ -340,8 +404,9 @@ TEST_CASE("training goes on from a saved state to the same bits, with other work
 namespace {
 
 std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbatches, FaultyContexts contexts,
-                                              std::uint64_t seed = 1) {
+                                              std::uint64_t seed = 1, int shards = 1) {
   Setup s = deep_setup("adam", 0.05, microbatches);
+  s.shards = shards;
   s.backprop.dropout = 0.3, s.backprop.input_dropout = 0.1;
   s.backprop.optimizer.schedule.kind = ScheduleKind::cosine;
   return fault_of_training(s, devices, std::move(contexts), seed);
@@ -359,6 +424,50 @@ TEST_CASE("the pipeline has no race and no deadlock, for any number of devices a
         CHECK_FALSE(fault.has_value());
       }
     }
+  }
+}
+
+TEST_CASE("a grid has no race and no deadlock, for any number of layers' devices, shards and parts") {
+  for (const auto& [devices, shards] : {std::pair{2, 2}, {4, 2}, {6, 3}, {10, 2}, {5, 5}}) {
+    for (const std::int64_t microbatches : {5, 6}) {
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        INFO(devices << " devices, " << shards << " shards, " << microbatches << " parts");
+        const auto fault = simulated(devices, microbatches, {}, seed, shards);
+        INFO((fault ? fault->what() : ""));
+        CHECK_FALSE(fault.has_value());
+      }
+    }
+  }
+}
+
+TEST_CASE("every wait of a grid that is removed is found as a race") {
+  std::set<std::string> waits;
+  FaultyContexts listening;
+  listening.plant = [&](int, FaultyContexts::Device& device) {
+    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
+      waits.insert(protects);
+      return false;
+    };
+  };
+  REQUIRE_FALSE(simulated(6, 6, listening, 1, 2).has_value());
+  CHECK(waits.size() == 10);
+  // The losses are exchanged before the gradients, which are waited for sooner.
+  CHECK(waits.erase("the values of the others") == 1);
+  for (const std::string& removed : waits) {
+    bool found = false;  // some order of the streams shows it
+    for (std::uint64_t seed = 1; seed <= 10; ++seed) {
+      FaultyContexts contexts;
+      contexts.plant = [&](int, FaultyContexts::Device& device) {
+        device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
+          return protects == removed;
+        };
+      };
+      const int devices = seed % 2 == 0 ? 6 : 2;  // alone in its shard a device has no neighbour to wait for
+      const auto fault = simulated(devices, 6, contexts, seed, 2);
+      found = found || (fault && fault->kind == FaultKind::race);
+    }
+    INFO("without the wait for " << removed);
+    CHECK(found);
   }
 }
 
