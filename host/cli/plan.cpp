@@ -12,6 +12,7 @@
 #include "host/cli/commands.hpp"
 #include "host/cli/run_summary.hpp"
 #include "host/cli/table.hpp"
+#include "host/config/device_grid.hpp"
 #include "host/config/enums.hpp"
 #include "host/config/locate.hpp"
 #include "host/core/error.hpp"
@@ -227,14 +228,13 @@ int plan(const PlanArguments& args, const Shared& shared) {
   if (!args.sweep.empty()) {
     const auto [first, last] = sweep_range(args.sweep);
     expect_devices(last);
-    subject.config.partition.reset();  // belongs to one number of devices
+    subject.config.partition.layers.reset();  // belongs to one number of devices
     for (int n = first; n <= last; ++n) plans.push_back(make_plan(subject, machine, n, args.iterations));
   } else {
     const Config& c = subject.config;
     const bool all = !named_devices(c.devices).count;
     const int wanted = args.devices > 0 ? args.devices
-                       : c.partition    ? static_cast<int>(c.partition->size())
-                       : all            ? std::min(machine.devices, static_cast<int>(c.stages.back().layers))
+                       : all            ? static_cast<int>(fitting_devices(c, machine.devices))
                                         : device_count(c);
     expect_devices(wanted);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));

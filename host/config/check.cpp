@@ -100,32 +100,19 @@ void check_codec(const Config& c, const NamedCodec& named, Lines& out) {
 }
 
 void check_partition(const Config& c, Lines& out) {
-  if (!c.partition || c.stages.empty()) return;
+  if (!c.partition.layers || c.stages.empty()) return;
   std::int64_t layers = 0;
-  for (std::size_t i = 0; i < c.partition->size(); ++i) {
-    const std::int64_t mine = (*c.partition)[i];
+  for (std::size_t i = 0; i < c.partition.layers->size(); ++i) {
+    const std::int64_t mine = (*c.partition.layers)[i];
     if (mine < 1) {
-      out.push_back("`partition." + std::to_string(i) + "` is " + std::to_string(mine) + ": must be at least 1");
+      out.push_back("`partition.layers." + std::to_string(i) + "` is " + std::to_string(mine) + ": must be at least 1");
     }
     layers += mine;
   }
   if (layers != c.stages.back().layers) {
-    out.push_back("`partition` adds up to " + std::to_string(layers) + " layers: must be the " +
+    out.push_back("`partition.layers` adds up to " + std::to_string(layers) + " layers: must be the " +
                   std::to_string(c.stages.back().layers) + " of the last stage");
   }
-  const std::optional<int> devices = named_devices(c.devices).count;
-  if (devices && *devices != static_cast<int>(c.partition->size())) {
-    out.push_back("`partition` has " + std::to_string(c.partition->size()) +
-                  " entries: must have one for each device of `devices`, \"" + c.devices + "\"");
-  }
-}
-
-void check_devices(const Config& c, Lines& out) {
-  const std::int64_t devices = named_devices(c.devices).count.value_or(1);
-  if (c.stages.empty() || devices <= c.stages.back().layers) return;
-  out.push_back("`devices` is \"" + c.devices + "\", " + std::to_string(devices) + " devices for the " +
-                std::to_string(c.stages.back().layers) +
-                " layers of the last stage: must be at most as many, each device owns at least one layer");
 }
 
 void check_schedule(const ExchangeConfig& e, Lines& out) {
@@ -180,7 +167,6 @@ std::vector<std::string> section_problems(const Config& config) {
   for (const NamedCodec& named : codecs(config)) check_codec(config, named, out);
   check_schedule(config.exchange, out);
   check_partition(config, out);
-  check_devices(config, out);
   return out;
 }
 

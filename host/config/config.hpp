@@ -20,6 +20,12 @@
 
 namespace gamlp {
 
+// Where the last stage runs: devices = runs of layers × shards of the training nodes (device_grid.hpp).
+struct PartitionConfig {
+  std::optional<std::vector<std::int64_t>> layers;  // of each run; null: by cost
+  std::optional<std::int64_t> shards;               // null: 1, or as many as give every device a layer
+};
+
 struct Config {
   DatasetConfig dataset;
   ModelConfig model;
@@ -29,8 +35,8 @@ struct Config {
   TrainConfig train;
   std::string devices = "auto";  // see devices.hpp
   ProductPrecision precision = ProductPrecision::float32;
-  std::int64_t threads_per_device = 1;                 // BLAS threads of each device; part of the run's arithmetic
-  std::optional<std::vector<std::int64_t>> partition;  // layers of each device in the last stage; null: by cost
+  std::int64_t threads_per_device = 1;  // BLAS threads of each device; part of the run's arithmetic
+  PartitionConfig partition;
   DistributedConfig distributed;
 };
 

@@ -140,6 +140,12 @@ void fields(T& c, Visit&& visit) {
   visit("gpu_transport", c.gpu_transport);
 }
 
+template <SectionOf<PartitionConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("layers", c.layers);
+  visit("shards", c.shards);
+}
+
 template <SectionOf<Config> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("dataset", c.dataset);

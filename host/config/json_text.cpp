@@ -250,6 +250,12 @@ json parse_json_text(std::string_view text, const std::string& source) {
   return builder.take();
 }
 
+void update_form(json& document) {
+  const auto partition = document.is_object() ? document.find("partition") : document.end();
+  if (partition == document.end() || partition->is_object()) return;
+  if (partition->is_array() || partition->is_null()) *partition = {{"layers", *partition}};
+}
+
 json canonical_json(const json& value, const std::string& source) {
   JsonPath path;
   return Canonical(source)(value, path);

@@ -20,6 +20,8 @@ nlohmann::json parse_json_text(std::string_view text, const std::string& source)
 
 // Returns the value as JSON Schema sees it: 1e3 is an integer, and an integer beyond 2^53 is a number. Throws a
 // ConfigError when the value exceeds the bounds above, or holds NaN, infinity or bytes, which JSON text cannot express.
+// Writes what has an older form, and is still read, in today's: a list of numbers as `partition`, or null.
+void update_form(nlohmann::json& document);
 nlohmann::json canonical_json(const nlohmann::json& value, const std::string& source);
 
 }  // namespace gamlp

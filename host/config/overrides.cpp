@@ -29,6 +29,7 @@ class Override {
 
   void apply(json& document) const {
     check_path();
+    update_form(document);
     json* at = &document;
     JsonPath done;
     for (const std::string& part : path_) {

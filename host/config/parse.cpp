@@ -6,6 +6,7 @@
 #include "host/config/fields.hpp"
 #include "host/config/json_text.hpp"
 #include "host/config/schema.hpp"
+#include "host/core/error.hpp"
 #include "host/core/files.hpp"
 
 namespace gamlp {
@@ -64,7 +65,8 @@ json read_document(const std::filesystem::path& file) {
 }
 
 Config read_config(const json& document, const std::string& source) {
-  const json canonical = canonical_json(document, source);
+  json canonical = canonical_json(document, source);
+  update_form(canonical);
   throw_problems(schema_problems(canonical), source);
   Config config;
   read_json(canonical, config);

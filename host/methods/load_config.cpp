@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "host/config/check.hpp"
+#include "host/config/device_grid.hpp"
+#include "host/config/device_names.hpp"
 #include "host/config/explain.hpp"
 #include "host/config/json_text.hpp"
 #include "host/core/join.hpp"
@@ -95,6 +97,12 @@ Config load_config(const std::filesystem::path& file, std::span<const std::strin
 
 std::vector<std::string> config_problems(const Config& config) {
   Lines out = section_problems(config);
+  if (!config.stages.empty()) {
+    const std::optional<int> devices = named_devices(config.devices).count;
+    const std::string problem = placement_problem(config, devices.value_or(static_cast<int>(least_devices(config))));
+    const std::string named = devices ? "`devices` is \"" + config.devices + "\": " : "";
+    if (!problem.empty()) out.push_back(named + problem);
+  }
   bool residual = config.stages.empty();
   for (const MethodView& view : views_of(config)) {
     const auto method = make_method(view.config.method, config.exchange);

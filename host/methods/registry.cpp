@@ -3,6 +3,7 @@
 #include <map>
 
 #include "host/config/config.hpp"
+#include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
 #include "host/core/join.hpp"
 #include "host/methods/admm/admm_method.hpp"
@@ -137,6 +138,14 @@ std::string methods_text(const Config& config) {
     last = text;
   }
   return all;
+}
+
+std::string placement_problem(const Config& config, int devices) {
+  std::string unsharded;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    if (!make_method(config, stage)->shards()) unsharded = method_of(config, stage).name;
+  }
+  return grid_problem(config, devices, unsharded);
 }
 
 StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices) {

@@ -78,7 +78,7 @@ Config config_of(const Setting& setting) {
 // Inputs and labels of random numbers.
 Problem random_problem(const TrainingShape& shape) {
   Random random(7);
-  const auto [nodes, inputs, classes] = shape.problem;
+  const std::int64_t nodes = shape.problem.train_nodes, inputs = shape.problem.inputs, classes = shape.problem.classes;
   Matrix x(nodes, inputs);
   for (float& value : x.view().flat()) value = static_cast<float>(random.normal());
   Problem problem;
@@ -269,7 +269,7 @@ Machine measure_machine(const PlanSubject& subject) {
     if (deeper) continue;
     Config config = subject.config;
     config.stages = {subject.config.stages[static_cast<std::size_t>(stage) - 1]};
-    config.partition.reset();  // belongs to one number of devices
+    config.partition = {};  // belongs to one number of devices
     settings.emplace_back(std::move(config), random_problem(subject.shape(stage)));
   }
   Messages messages;

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
 #include "host/methods/registry.hpp"
 
@@ -111,18 +112,14 @@ bool fits(const PlanSubject& subject, const Machine& machine, int devices) {
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations) {
   const Config& config = subject.config;
   const int layers = static_cast<int>(config.stages.back().layers);
+  const int shards = static_cast<int>(shard_count(config, devices));
   const std::string asked = std::to_string(devices) + " devices: ";
   if (devices > machine.devices) {
     throw ConfigError(asked + machine.name + " (" + machine.origin + ") has " + std::to_string(machine.devices) +
                       (machine.gpu ? "" : " workers; another machine: --machine, or gamlp bench --machine FILE there"));
   }
-  if (devices > layers) {
-    throw ConfigError(asked + "the last stage has " + std::to_string(layers) +
-                      " layers, and each device owns at least one");
-  }
-  if (config.partition && static_cast<int>(config.partition->size()) != devices) {
-    throw ConfigError(asked + "partition has " + std::to_string(config.partition->size()) + " entries");
-  }
+  const std::string problem = placement_problem(config, devices);
+  if (!problem.empty()) throw ConfigError(asked + problem);
   Plan plan;
   ForecastOptions options;
   options.iterations = iterations;
@@ -134,7 +131,9 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
     return forecast_stage(with_ranges(spec, ranges), shape, machine, options);
   };
   plan.forecast = forecast(spec.placement.ranges);
-  plan.one_device = devices == 1 ? plan.forecast.step : forecast({{1, layers}}).step;
+  StageSpec alone = with_ranges(spec, {{1, layers}});
+  alone.placement.shards = 1;
+  plan.one_device = devices == 1 ? plan.forecast.step : forecast_stage(alone, shape, machine, options).step;
 
   const MemoryNeed need = memory_need(subject, machine, devices);
   plan.memory_needed = need.needed;
@@ -144,7 +143,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
 
   plan.best = spec.placement.ranges;
   plan.best_step = plan.forecast.step;
-  const std::vector<LayerRange> ranges = best_partition(spec, shape, machine, devices);
+  const std::vector<LayerRange> ranges = best_partition(spec, shape, machine, devices / shards);
   const Forecast better = forecast(ranges);
   const MemoryNeed better_need = memory_need(subject, machine, last, with_ranges(spec, ranges), false);
   if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
@@ -185,9 +184,9 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
   const Config& config = subject.given;
   const int most = std::min(machine.devices, static_cast<int>(config.stages.back().layers));
   Config open = config;
-  open.partition.reset();
+  open.partition.layers.reset();
   for (int n = devices + 1; machine.gpu && n <= most; ++n) {
-    if (!fits(open, subject, machine, n)) continue;
+    if (!placement_problem(open, n).empty() || !fits(open, subject, machine, n)) continue;
     found.push_back(std::to_string(n) + " devices");
     break;
   }

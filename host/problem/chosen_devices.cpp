@@ -4,12 +4,14 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
 #include "host/core/threads.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/device/thread_fleet.hpp"
+#include "host/methods/registry.hpp"
 
 namespace gamlp {
 namespace {
@@ -22,26 +24,24 @@ AcceleratorOptions accelerator_options(const Config& config) {
   return {config.precision, config.distributed.gpu_transport, config.distributed.stall_timeout};
 }
 
-int layers_of(const Config& config) { return static_cast<int>(config.stages.back().layers); }
-
 void choose_cpu(const Config& config, const NamedDevices& named, ChosenDevices& chosen) {
   chosen.kind = DeviceKind::cpu;
   const int cores = hardware_threads();
-  const int fitting = std::max(1, std::min(layers_of(config), cores / static_cast<int>(config.threads_per_device)));
-  chosen.count = config.partition ? static_cast<int>(config.partition->size()) : named.count.value_or(fitting);
+  const auto fitting = fitting_devices(config, cores / static_cast<int>(config.threads_per_device));
+  chosen.count = named.count.value_or(static_cast<int>(fitting));
 }
 
 void choose_cuda(const Config& config, const NamedDevices& named, int present, ChosenDevices& chosen) {
   chosen.kind = DeviceKind::cuda;
   chosen.cuda = named.cuda;
   if (chosen.cuda.empty()) {
-    const int wanted = config.partition ? static_cast<int>(config.partition->size()) : layers_of(config);
-    if (config.partition && wanted > present) {
-      throw ConfigError("partition: has " + std::to_string(wanted) + " entries, but there " +
+    const auto wanted = static_cast<int>(least_devices(config));
+    if (wanted > present) {
+      throw ConfigError("partition: asks for " + std::to_string(wanted) + " devices, but there " +
                         (present == 1 ? "is 1 GPU" : "are " + std::to_string(present) + " GPUs") +
                         "; name a device for each in `devices`, e.g. \"cuda:0,0\" for two that share one");
     }
-    chosen.cuda.resize(static_cast<std::size_t>(std::min(present, wanted)));
+    chosen.cuda.resize(static_cast<std::size_t>(fitting_devices(config, present)));
     std::iota(chosen.cuda.begin(), chosen.cuda.end(), 0);
   }
   for (const int number : chosen.cuda) {
@@ -88,12 +88,8 @@ ChosenDevices choose_devices(const Config& config) {
       chosen.note = "no CUDA device (" + unavailable() + "): training on CPU workers";
     }
   }
-  if (chosen.count > layers_of(config)) {
-    throw ConfigError("devices: \"" + config.devices + "\" asks for " + std::to_string(chosen.count) + " devices for " +
-                      std::to_string(layers_of(config)) + " layers; each device owns at least one layer: use at most " +
-                      (chosen.kind == DeviceKind::cuda ? std::to_string(layers_of(config)) + " of them"
-                                                       : "cpu:" + std::to_string(layers_of(config))));
-  }
+  const std::string problem = placement_problem(config, chosen.count);
+  if (!problem.empty()) throw ConfigError("devices: \"" + config.devices + "\": " + problem);
   return chosen;
 }
 
@@ -134,15 +130,8 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
                         processes + " were started, with a device in each: start " + std::to_string(asked) +
                         ", or leave the number away (\"cpu\", \"cuda:all\", \"auto\")");
     }
-    if (config.partition && static_cast<int>(config.partition->size()) != size) {
-      throw ConfigError("partition: has " + std::to_string(config.partition->size()) + " entries, but " + processes +
-                        " were started, with a device in each");
-    }
-    if (size > layers_of(config)) {
-      throw ConfigError(processes + " were started for " + std::to_string(layers_of(config)) +
-                        " layers; each device owns at least one layer: start at most " +
-                        std::to_string(layers_of(config)));
-    }
+    const std::string problem = placement_problem(config, size);
+    if (!problem.empty()) throw ConfigError(processes + " were started, with a device in each: " + problem);
     own = own_device(config, named, group);
     if (own == "cpu") return;
     if (!accelerator()->joins_processes()) {
@@ -185,12 +174,11 @@ void fit_devices(Config& config, int count) {
   const NamedDevices named = named_devices(config.devices);
   if (named.kind == DeviceKind::cpu) config.devices = "cpu";
   if (named.kind == DeviceKind::cuda) config.devices = "cuda:all";
-  if (config.partition && static_cast<int>(config.partition->size()) != count) config.partition.reset();
+  if (!placement_problem(config, count).empty()) config.partition = {};
 }
 
 int device_count(const Config& config) {
   const NamedDevices named = named_devices(config.devices);
-  if (config.partition) return static_cast<int>(config.partition->size());
   const bool absent = accelerator() == nullptr || accelerator()->count() == 0;
   if (named.kind == DeviceKind::cuda && absent) return named.count.value_or(1);
   return choose_devices(config).count;

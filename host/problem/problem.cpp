@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "host/config/device_grid.hpp"
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/memory.hpp"
@@ -192,7 +193,8 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
   problem.load_seconds = watch.lap();
 
   if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
-  const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
+  const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes,
+                           shard_count(given, devices.count)};
   problem.stage_kinds = resolve_problem(config, shape, &problem.notes, begun);
 
   // One augmentation for all parts, then a copy per part.

@@ -60,7 +60,7 @@ TEST_CASE("a sweep over devices") {
   const Outcome uneven = run(work, on("dgx_2", {"--devices", "3", "--set", R"(stages=[{"layers": 6, "epochs": 9}])",
                                                 "--set", "partition=[5, 1]"}));
   CHECK(uneven.status == 3);
-  check_says(uneven.err, "3 devices: partition has 2 entries");
+  check_says(uneven.err, "3 devices: `partition.layers` has 2 entries for 3 devices");
   CHECK(plans[0]["speedup"] == 1.0);
   for (const char* wrong : {"devices=0..4", "devices=4..2", "devices=1-4", "width=1..4", "devices=1..x"}) {
     const Outcome outcome = run(work, on("dgx_2", {"--sweep", wrong}));

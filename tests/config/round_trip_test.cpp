@@ -68,7 +68,7 @@ void vary_one_key(const std::string& source) {
     const json& node = *schema_node(path);
     const json type = node.value("type", json());
     if (node.contains("properties") || type == "array" || name.ends_with("method.weight_decay_layers") ||
-        name == "partition") {
+        name == "partition.layers") {
       continue;
     }
     if (path.size() == 2 && path[0] == "dataset" && name == "dataset.path" && source != "path") continue;
@@ -79,10 +79,12 @@ void vary_one_key(const std::string& source) {
     // Partners that the cross-field rules ask for.
     if (name == "stages.0.layers") {
       json& own = document["stages"][0]["method"];
-      own["weight_decay_layers"] = document["method"]["weight_decay_layers"] = document["partition"] = nullptr;
+      own["weight_decay_layers"] = document["method"]["weight_decay_layers"] = document["partition"]["layers"] =
+          nullptr;
     }
-    if (name == "devices") document["partition"] = nullptr;
-    if (name == "partition.0") document["partition"][1] = 2 - value->get<int>();
+    if (name == "devices") document["partition"]["layers"] = nullptr;
+    if (name == "partition.layers.0") document["partition"]["layers"][1] = 2 - value->get<int>();
+    if (name == "partition.shards") *value = 1;  // which all methods have
     if (name == "dataset.generate.classes") document["dataset"]["generate"]["nodes"] = 20000;
     if (name == "dataset.generate.nodes") document["dataset"]["generate"]["features"] = 3;
     if (name == "dataset.split.kind") *value = "fraction";  // possible with every source

@@ -137,7 +137,7 @@ TEST_CASE("devices are found, named and refused with reasons") {
   config.devices = "cuda:7";
   check_says(error_of<ConfigError>([&] { choose_devices(config); }), "names cuda:7, but");
   config.devices = "cuda:0,0,0,0,0";
-  check_says(error_of<ConfigError>([&] { choose_devices(config); }), "asks for 5 devices for 4 layers");
+  check_says(error_of<ConfigError>([&] { choose_devices(config); }), "5 devices for the 4 layers");
   config.devices = "auto";
   CHECK(choose_devices(config).text().rfind("cuda:0", 0) == 0);
 }

@@ -99,7 +99,8 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
         const Matrix mine = scatter_rows(group, group.rank() == 0 ? rows : Matrix(), parts);
         const bool gets = group.rank() > 0 && group.rank() < 3;
         if (mine.rows() != (gets ? parts.size(group.rank()) : 0)) throw std::runtime_error("rows");
-        if (gets && mine(0, 1) != static_cast<float>(3 * parts.first(group.rank()) + 2)) throw std::runtime_error("row");
+        if (gets && mine(0, 1) != static_cast<float>(3 * parts.first(group.rank()) + 2))
+          throw std::runtime_error("row");
         if (scatter_rows(group, rows, parts).rows() != 0) throw std::runtime_error("rows that all have");
 
         TrainingState state;
@@ -145,9 +146,11 @@ TEST_CASE("devices of several processes: one in each, and clear words where that
   CHECK(refusal(2, {"devices=cpu"}) == none(2));
   CHECK(refusal(4, {"devices=cpu:4"}) == none(4));
   check_says(refusal(2, {"devices=cpu:4"})[1], "agreed: devices: \"cpu:4\" asks for 4 devices, but 2 processes");
-  check_says(refusal(5, {"devices=cpu"})[0], "5 processes were started for 4 layers");
-  check_says(refusal(5, {"devices=cpu"})[0], "start at most 4");
-  check_says(refusal(2, {"devices=cpu", "partition=[1,2,1]"})[0], "partition: has 3 entries, but 2 processes");
+  check_says(refusal(5, {"devices=cpu"})[0],
+             "5 processes were started, with a device in each: 5 devices for the 4 layers");
+  check_says(refusal(5, {"devices=cpu"})[0], "possible are 4 devices");
+  check_says(refusal(2, {"devices=cpu", "partition=[1,2,1]"})[0],
+             "2 processes were started, with a device in each: `partition.layers` has 3 entries for 2 devices");
 }
 
 TEST_CASE("the longest silence is found, and a pause of one's own is not the others'") {

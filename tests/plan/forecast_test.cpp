@@ -196,11 +196,11 @@ TEST_CASE("config.partition is what runs") {
   const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};
   CHECK(runner.spec_of(2).placement.ranges == wanted);
   CHECK(runner.spec_of(1).placement.ranges.size() == 3);  // a shorter stage is balanced by cost
-  check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }), "`partition` adds up to 2 layers");
+  check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }), "`partition.layers` adds up to 2 layers");
   check_says(error_of<ConfigError>([] {
                wide_config({"partition=[3, 3]", "devices=cpu:3"});
              }),
-             "`partition` has 2 entries");
+             "`partition.layers` has 2 entries for 3 devices");
 }
 
 TEST_CASE("a process needs what loading or training needs, and more where it saves checkpoints") {

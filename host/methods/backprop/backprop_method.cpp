@@ -54,11 +54,26 @@ void BackpropMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   if (!o.learning_rate) o.learning_rate = adadelta ? 1.0 : adagrad ? 1e-2 : 1e-3;
   if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
   // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
-  if (!m.microbatches) m.microbatches = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
+  std::string raised;
+  if (!m.microbatches) {
+    const std::int64_t own = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
+    m.microbatches = std::max(own, shape.shards);
+    if (own < shape.shards) {
+      raised = "; " + std::to_string(shape.shards) +
+               " micro-batches, one for each shard: one device gives the same bits with "
+               "`method.microbatches` " +
+               std::to_string(shape.shards);
+    }
+  }
   // Of at least 4 nodes each (StageSpec::block_nodes()).
   m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
   set_options(method, m);
-  if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect";
+  if (*m.microbatches < shape.shards) {
+    throw ConfigError("`partition.shards` is " + std::to_string(shape.shards) + ": must be at most " +
+                      std::to_string(*m.microbatches) + ", the micro-batches of " + std::to_string(shape.train_nodes) +
+                      " training nodes (`method.microbatches`, of at least 4 nodes each)");
+  }
+  if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect" + raised;
 }
 
 std::string BackpropMethod::text() const {

@@ -28,6 +28,7 @@ class BackpropMethod final : public Method {
   // Only gradient descent takes QR. Optimisers that scale each weight by itself train otherwise in other coordinates.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
+  bool shards() const override { return true; }
   // A micro-batch each.
   int blocks(std::int64_t nodes) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;

@@ -91,6 +91,8 @@ class Method {
   // is one.
   virtual InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                  std::string* why) const = 0;
+  // Whether it trains over shards of the training nodes (Placement).
+  virtual bool shards() const { return false; }
   // Into how many blocks the training nodes are divided, of which shards consist (StageSpec::blocks).
   virtual int blocks(std::int64_t nodes) const = 0;
   // Relative cost of one iteration of each layer, in flops: product_flops(), and moved_floats() at kFloatFlops each

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "host/config/config.hpp"
+#include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
 #include "host/methods/common/method.hpp"
 
@@ -16,13 +17,20 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   StageSpec spec;
   spec.widths = layer_widths(layers, shape.input_width(), config.model.width, shape.problem.classes);
   spec.nodes = shape.problem.train_nodes;
+  spec.blocks = method->blocks(spec.nodes);
   spec.epochs = of.epochs;
   spec.method = std::move(method);
   spec.activation = activation_rule(config.model);
   spec.seed = config.train.seed;
   spec.dual_residual = config.train.stop.residual.has_value();
-  const auto& chosen = config.partition;
-  if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == devices) {
+  spec.placement.shards = static_cast<int>(shard_count(config, devices));
+  if (spec.placement.shards > spec.blocks) {
+    throw ConfigError("`partition.shards` is " + std::to_string(spec.placement.shards) + ": must be at most " +
+                      std::to_string(spec.blocks) + ", the blocks of training nodes (`method.microbatches`)");
+  }
+  const int ranges = devices / spec.placement.shards;
+  const auto& chosen = config.partition.layers;
+  if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == ranges) {
     int last = 0;
     for (const std::int64_t count : *chosen) {
       spec.placement.ranges.push_back({last + 1, last + static_cast<int>(count)});
@@ -30,8 +38,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
     }
     return spec;
   }
-  spec.blocks = spec.method->blocks(spec.nodes);
-  spec.placement.ranges = partition_layers(spec.method->layer_costs(spec.widths, spec.nodes, shape.kind), devices);
+  spec.placement.ranges = partition_layers(spec.method->layer_costs(spec.widths, spec.nodes, shape.kind), ranges);
   return spec;
 }
 

@@ -32,9 +32,9 @@ class Method;
 struct StageSpec {
   std::vector<std::int64_t> widths;  // layers + 1: inputs, hidden …, classes
   Placement placement;
-  std::int64_t nodes = 0;            // for training
-  int blocks = 1;                    // of them: sums over nodes are added up block by block (host/core/sum_tree.hpp)
-  std::int64_t epochs = 1;               // of the stage, which schedules of learning rates go by
+  std::int64_t nodes = 0;   // for training
+  int blocks = 1;           // of them: sums over nodes are added up block by block (host/core/sum_tree.hpp)
+  std::int64_t epochs = 1;  // of the stage, which schedules of learning rates go by
   std::shared_ptr<const Method> method;  // resolved
   ActivationRule activation;
   std::uint64_t seed = 0;
@@ -50,8 +50,9 @@ struct StageSpec {
   RankGroup shard_group(int rank) const;
 };
 
-// Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. Layers are balanced by
-// their cost. A stage as deep as the last one takes config.partition instead, where that has an entry for each device.
+// Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. The shards are those of
+// shard_count() (host/config/device_grid.hpp). Layers are balanced by their cost. A stage as deep as the last one takes
+// config.partition.layers instead, where that has an entry for each run of layers.
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
                           int stage, int devices);
 

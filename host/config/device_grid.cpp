@@ -1,0 +1,82 @@
+#include "host/config/device_grid.hpp"
+
+#include <algorithm>
+
+namespace gamlp {
+namespace {
+
+std::int64_t layers_of(const Config& config) { return config.stages.empty() ? 1 : config.stages.back().layers; }
+
+// Runs of layers that the config names; 0: as many as there are devices for.
+std::int64_t named_ranges(const Config& config) {
+  return config.partition.layers ? static_cast<std::int64_t>(config.partition.layers->size()) : 0;
+}
+
+bool fits(const Config& config, std::int64_t devices, bool sharding) {
+  const std::int64_t shards = shard_count(config, devices), ranges = devices / shards;
+  return devices > 0 && devices % shards == 0 && ranges <= layers_of(config) && (sharding || shards == 1) &&
+         (named_ranges(config) == 0 || ranges == named_ranges(config));
+}
+
+std::string counted(std::int64_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::int64_t shard_count(const Config& config, std::int64_t devices) {
+  if (config.partition.shards) return *config.partition.shards;
+  if (named_ranges(config) > 0) return std::max<std::int64_t>(devices / named_ranges(config), 1);
+  for (std::int64_t shards = 1; shards < devices; ++shards) {
+    if (devices % shards == 0 && devices / shards <= layers_of(config)) return shards;
+  }
+  return std::max<std::int64_t>(devices, 1);
+}
+
+std::int64_t least_devices(const Config& config) {
+  return std::max<std::int64_t>(named_ranges(config), 1) * config.partition.shards.value_or(1);
+}
+
+std::int64_t fitting_devices(const Config& config, std::int64_t most) {
+  const std::int64_t shards = config.partition.shards.value_or(1);
+  if (named_ranges(config) > 0) return named_ranges(config) * shards;
+  return std::clamp<std::int64_t>(most / shards, 1, layers_of(config)) * shards;
+}
+
+std::string grid_problem(const Config& config, std::int64_t devices, const std::string& unsharded) {
+  const bool sharding = unsharded.empty();
+  if (fits(config, devices, sharding)) return "";
+  const std::int64_t shards = shard_count(config, devices), ranges = named_ranges(config);
+  const std::string layers = std::to_string(layers_of(config)) + " layers of the last stage";
+  if (!sharding && config.partition.shards && shards > 1) {
+    return "`partition.shards` is " + std::to_string(shards) + ", but `method.name` \"" + unsharded +
+           "\" needs all training nodes on each device: must be 1, with at most a device for each of the " + layers;
+  }
+  std::string text;
+  if (ranges > 0 && config.partition.shards) {
+    text = "`partition` asks for " + std::to_string(ranges * shards) + " devices, " + std::to_string(ranges) +
+           " runs of layers × " + counted(shards, "shard") + ", not for " + std::to_string(devices);
+  } else if (ranges > 0) {
+    text = "`partition.layers` has " + std::to_string(ranges) + (ranges == 1 ? " entry" : " entries") + " for " +
+           counted(devices, "device");
+  } else if (devices % shards != 0) {
+    text = "`partition.shards` is " + std::to_string(shards) + ", which does not divide " + counted(devices, "device");
+  } else if (config.partition.shards) {
+    text = counted(devices, "device") + " in " + counted(shards, "shard") + " (`partition.shards`) are " +
+           std::to_string(devices / shards) + " for the " + layers + ": each device owns at least one layer";
+  } else {
+    text = counted(devices, "device") + " for the " + layers +
+           ": each device owns at least one layer, since `method.name` \"" + unsharded +
+           "\" needs all training nodes on each";
+  }
+  std::int64_t below = devices - 1, above = devices + 1;
+  while (below > 0 && !fits(config, below, sharding)) --below;
+  const std::int64_t most = std::max(devices, least_devices(config)) + shards * layers_of(config);
+  while (above <= most && !fits(config, above, sharding)) ++above;
+  if (below == 0 && above > most) return text;
+  return text + "; possible " + (below == 1 && above > most ? "is " : "are ") +
+         (below > 0 ? std::to_string(below) : "") + (below > 0 && above <= most ? " or " : "") +
+         (above <= most ? std::to_string(above) : "") + (below == 1 && above > most ? " device" : " devices");
+}
+
+}  // namespace gamlp

@@ -1,0 +1,22 @@
+// Which numbers of devices a config can be placed on: layers × shards of the training nodes (`partition`).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "host/config/config.hpp"
+
+namespace gamlp {
+
+// The shards that `devices` devices have: those of the config, or the fewest with which each device has a layer.
+std::int64_t shard_count(const Config& config, std::int64_t devices);
+// How many devices `partition` asks for, at least. 1 where it asks for none.
+std::int64_t least_devices(const Config& config);
+// At most so many devices, `most` or fewer, of which each has a layer. Without shards in the config each has layers of
+// its own.
+std::int64_t fitting_devices(const Config& config, std::int64_t most);
+// Why the config cannot be placed on `devices` devices, and the nearest numbers that it can be placed on. "" where it
+// can. `unsharded` names a method of the config that does not train over shards, if there is one.
+std::string grid_problem(const Config& config, std::int64_t devices, const std::string& unsharded);
+
+}  // namespace gamlp
