@@ -93,6 +93,11 @@ std::string partition_text(const std::vector<LayerRange>& ranges) {
   return text + "]";
 }
 
+std::string placement_text(const Placement& placement) {
+  const std::string layers = partition_text(placement.ranges) + " layers";
+  return placement.shards == 1 ? layers : layers + " × " + std::to_string(placement.shards) + " shards";
+}
+
 std::string head(const PlanSubject& subject, const Machine& machine) {
   const Config& c = subject.config;
   const ProblemShape& p = subject.counts.shape;
@@ -116,16 +121,23 @@ std::string details(const Plan& plan, const Machine& machine) {
                                   (f.devices > 1 ? ", " + short_number(plan.speedup()) + " × one device (" +
                                                        milliseconds(plan.one_device) + " ms)"
                                                  : ""));
-  if (f.devices > 1) {
-    out +=
-        summary_line("exchange", megabytes(static_cast<double>(f.boundary.down)) + " MB down and " +
-                                     megabytes(static_cast<double>(f.boundary.up)) + " MB up per boundary and epoch, " +
-                                     std::to_string(f.devices - 1) + (f.devices == 2 ? " boundary" : " boundaries"));
+  const std::size_t ranges = f.placement.ranges.size();
+  std::string exchange;
+  if (ranges > 1) {
+    exchange = megabytes(static_cast<double>(f.boundary.down)) + " MB down and " +
+               megabytes(static_cast<double>(f.boundary.up)) + " MB up per boundary and epoch, " +
+               std::to_string(ranges - 1) + (ranges == 2 ? " boundary" : " boundaries");
   }
+  if (f.placement.shards > 1) {
+    exchange += (ranges > 1 ? "; " : "") + megabytes(static_cast<double>(f.shard_bytes())) + " MB between the " +
+                std::to_string(f.placement.shards) + " shards per epoch";
+  }
+  if (f.devices > 1) out += summary_line("exchange", exchange);
   out += summary_line("memory", memory_line(plan, machine));
-  std::string partition = partition_text(f.ranges()) + " layers";
+  std::string partition = placement_text(f.placement);
   if (plan.best_step < f.step) {
-    partition += "; better: partition=" + partition_text(plan.best) + ", " + milliseconds(plan.best_step) + " ms";
+    partition +=
+        "; better: partition.layers=" + partition_text(plan.best) + ", " + milliseconds(plan.best_step) + " ms";
   }
   out += summary_line("partition", partition);
   std::string run;
@@ -178,7 +190,7 @@ std::string sweep_table(const std::vector<Plan>& plans) {
     table.row({std::to_string(f.devices), milliseconds(f.step), short_number(plan.speedup()),
                percent_text(plan.speedup() / f.devices), percent_text(f.balance()), percent_text(f.exposed_share()),
                percent_text(idle), milliseconds(plan.best_step), bytes_text(fullest), plan.fits() ? "yes" : "no",
-               partition_text(f.ranges())});
+               placement_text(f.placement)});
   }
   return table.text();
 }

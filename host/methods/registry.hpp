@@ -36,7 +36,8 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
 // The methods of the stages in one line, for a person. Resolved.
 std::string methods_text(const Config& config);
 
-// Why the config cannot run on `devices` devices, and the nearest numbers on which it can (host/config/device_grid.hpp).
+// Why the config cannot run on `devices` devices, and the nearest numbers on which it can
+// (host/config/device_grid.hpp).
 // "" where it can.
 std::string placement_problem(const Config& config, int devices);
 

@@ -256,7 +256,9 @@ Machine measure_machine(const PlanSubject& subject) {
   const int threads = static_cast<int>(subject.config.threads_per_device);
   Machine machine = machine_of(threads);
   machine.origin = "measured now";
-  if (!fits(subject, machine, 1)) {
+  PlanSubject alone = subject;
+  alone.config.partition = {};  // belongs to more devices
+  if (!fits(alone, machine, 1)) {
     throw ConfigError(
         "the config's sizes do not fit this machine's memory, so its ops cannot be measured here; give "
         "another machine");

@@ -100,15 +100,20 @@ class MeasuredCosts final : public sim::CostModel {
       gradient.family = ops::PGradient::name;
       return seconds(step) + seconds(gradient);
     }
-    // The passes of backpropagation and of collectives, where one was not measured: by the bytes that they move.
+    // The passes of backpropagation, where one was not measured: by the bytes that they move.
     for (const char* pass :
-         {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::Dropout::name, ops::OptimizerStep::name,
-          ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name}) {
+         {ops::SoftmaxGradient::name, ops::ActivationGradient::name, ops::Dropout::name, ops::OptimizerStep::name}) {
       if (!shape.family.starts_with(pass)) continue;
       constexpr double kResidualAddBytes = 12;
       OpShape known = shape;
       known.family = ops::ResidualAdd::name;
       return seconds(known) * shape.bytes / (kResidualAddBytes * shape.work);
+    }
+    // What a machine of one worker, or one that was measured before, has not shown: at the rate of copies, which read
+    // a byte for each that they write.
+    for (const char* pass :
+         {ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name, ops::Copy::name}) {
+      if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
     // A machine of one worker, whose ops write and read no messages: what else they do, and the passes over a message
     // as copies.

@@ -91,12 +91,6 @@ double DeviceForecast::busy() const {
   return sum;
 }
 
-std::vector<LayerRange> Forecast::ranges() const {
-  std::vector<LayerRange> all;
-  for (const DeviceForecast& device : per_device) all.push_back(device.layers);
-  return all;
-}
-
 const DeviceForecast& Forecast::busiest() const {
   return *std::max_element(per_device.begin(), per_device.end(),
                            [](const DeviceForecast& a, const DeviceForecast& b) { return a.busy() < b.busy(); });
@@ -146,6 +140,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     return end;
   };
   const double start = latest();
+  const std::uint64_t sent = run.fleet().traffic().bytes_sent;
   for (std::size_t rank = 0; rank < options.sinks.size(); ++rank) {
     run.simulator().trace(static_cast<int>(rank), options.sinks[rank]);
   }
@@ -154,6 +149,8 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   const double n = options.iterations;
   Forecast forecast;
   forecast.devices = devices;
+  forecast.placement = spec.placement;
+  forecast.bytes = (run.fleet().traffic().bytes_sent - sent) / static_cast<std::uint64_t>(options.iterations);
   forecast.layers = spec.layers();
   forecast.step = (latest() - start) / n;
   for (int rank = 0; rank < devices; ++rank) {
@@ -172,7 +169,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     if (machine.gpu) add_cuda_workspace(device.memory);
     forecast.per_device.push_back(device);
   }
-  if (devices > 1) {
+  if (spec.placement.ranges.size() > 1) {
     forecast.boundary = sum_of(spec.method->messages(spec.nodes, spec.widths[1], options.epoch));
   }
   return forecast;
@@ -189,24 +186,27 @@ std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& sh
 }
 
 std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
-                                       int devices) {
-  std::vector<LayerRange> best = partition_layers(layer_seconds(spec, shape, machine), devices);
+                                       int ranges) {
+  std::vector<LayerRange> best = partition_layers(layer_seconds(spec, shape, machine), ranges);
+  const auto busy = [&](const Forecast& of, std::size_t range) {  // the shards of a range are as busy as its first
+    return of.per_device[static_cast<std::size_t>(spec.placement.rank(static_cast<int>(range), 0))].busy();
+  };
   Forecast forecast = forecast_stage(with_ranges(spec, best), shape, machine);
   for (bool improved = true; improved;) {
     improved = false;
     std::size_t slowest = 0;
     for (std::size_t i = 1; i < best.size(); ++i) {
-      if (forecast.per_device[i].busy() > forecast.per_device[slowest].busy()) slowest = i;
+      if (busy(forecast, i) > busy(forecast, slowest)) slowest = i;
     }
     for (const int side : {-1, 1}) {  // its first layer to the left, its last to the right
       const std::size_t other = slowest + static_cast<std::size_t>(side);  // wraps below 0
       if (other >= best.size() || best[slowest].count() < 2) continue;
-      std::vector<LayerRange> ranges = best;
-      (side < 0 ? ranges[slowest].first : ranges[other].first) -= side;
-      (side < 0 ? ranges[other].last : ranges[slowest].last) -= side;
-      const Forecast moved = forecast_stage(with_ranges(spec, ranges), shape, machine);
+      std::vector<LayerRange> changed = best;
+      (side < 0 ? changed[slowest].first : changed[other].first) -= side;
+      (side < 0 ? changed[other].last : changed[slowest].last) -= side;
+      const Forecast moved = forecast_stage(with_ranges(spec, changed), shape, machine);
       if (moved.step >= forecast.step * 0.999) continue;
-      best = std::move(ranges);
+      best = std::move(changed);
       forecast = moved;
       improved = true;
       break;

@@ -32,8 +32,14 @@ struct Forecast {
   int layers = 0;
   double step = 0;                         // seconds of one iteration
   std::vector<DeviceForecast> per_device;  // those that own layers
-  BoundaryBytes boundary;                  // per iteration
-  std::vector<LayerRange> ranges() const;
+  Placement placement;
+  BoundaryBytes boundary;   // per iteration, between two runs of layers, of all shards
+  std::uint64_t bytes = 0;  // per iteration, which all devices send
+  // Of these, what the shards send each other.
+  std::uint64_t shard_bytes() const {
+    const auto boundaries = static_cast<std::int64_t>(placement.ranges.size()) - 1;
+    return bytes - static_cast<std::uint64_t>((boundary.down + boundary.up) * boundaries);
+  }
   const DeviceForecast& busiest() const;
   // Share of a step in which the busiest device waits for messages that are moving, or copies them itself.
   double exposed_share() const;
@@ -65,9 +71,10 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
 std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& shape, const Machine& machine);
 
 // Returns a contiguous partition with a short step. It starts balanced by the layers' seconds on one device. Then it
-// moves layers over the ends of the busiest device as long as that helps.
+// moves layers over the ends of the busiest device as long as that helps. It has `ranges` runs of layers, and the
+// shards of `spec`.
 std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
-                                       int devices);
+                                       int ranges);
 
 // How many of `available` bytes of a GPU a run may fill. Where the inputs of the evaluation are to be resident, which
 // is a choice, some are left free: allocations are rounded up, and libraries take some.

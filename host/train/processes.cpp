@@ -136,8 +136,8 @@ Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows)
       group.receive(to, bytes_of(wants));
       if (wants == 0) continue;
       group.send(to, bytes_of(cols));
-      group.send(to, std::as_bytes(std::span(whole.row(rows.first(to)),
-                                             static_cast<std::size_t>(rows.size(to) * whole.cols()))));
+      group.send(to, std::as_bytes(
+                         std::span(whole.row(rows.first(to)), static_cast<std::size_t>(rows.size(to) * whole.cols()))));
     }
     return {};
   }

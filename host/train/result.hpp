@@ -24,8 +24,8 @@ struct RunFigures {
   std::vector<DeviceTimes> times;  // per device (since it was resumed, if it was)
   std::vector<MemoryUse> memory;
   std::size_t evaluation_memory = 0;  // peak of the evaluator's device
-  Placement placement;  // of the last stage
-  std::string continued;  // Checkpoint::continued
+  Placement placement;                // of the last stage
+  std::string continued;              // Checkpoint::continued
 };
 
 // `stages` has the best weights of every stage. `reported` (0-based) is the stage whose weights are the result.

@@ -1,5 +1,5 @@
-// Runs a stage on its devices. It owns the fleet, layer 1's inputs, and one program per local device. Training and bench
-// share it. In a run of several processes each has a runner for its own device, and every call but run_all() is
+// Runs a stage on its devices. It owns the fleet, layer 1's inputs, and one program per local device. Training and
+// bench share it. In a run of several processes each has a runner for its own device, and every call but run_all() is
 // collective.
 #pragma once
 
@@ -58,7 +58,7 @@ class StageRunner {
   ProcessGroup& group_;
   StageSpec spec_;
   int stage_ = 0;
-  std::unique_ptr<Fleet> fleet_;  // device memory, below, is released before the devices
+  std::unique_ptr<Fleet> fleet_;                      // device memory, below, is released before the devices
   std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
   Parts input_nodes_;                                 // of the shards when they were uploaded
   std::vector<std::unique_ptr<StageProgram>> programs_;

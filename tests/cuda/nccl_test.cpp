@@ -107,6 +107,33 @@ TEST_CASE("GPUs that exchange by NCCL give the bits of one") {
   }
 }
 
+TEST_CASE("GPUs in a grid that exchange by NCCL or by copies give the bits of one") {
+  Config config = tiny_training({"method.name=adam", "method.microbatches=3"});
+  Reference one;
+  run_reference(one, config);
+  std::uint64_t seed = 0;
+  for (const auto& [size, shards] : {std::pair{2, 2}, {4, 2}, {3, 3}}) {
+    for (const char* how : {"nccl", "copy", "processes"}) {
+      INFO(size << " GPUs, " << shards << " shards, " << how << ", seed " << seed + 1);
+      begin({.seed = ++seed});
+      const ScratchFolder scratch;
+      Config several = config;
+      several.partition.shards = shards;
+      if (std::string(how) == "processes") {
+        several.devices = "cuda:all";
+        CHECK(train_together(size, scratch / "run", &several) == none(size));
+      } else {
+        several.devices = gpus(size);
+        several.distributed.gpu_transport = std::string(how) == "nccl" ? GpuTransport::nccl : GpuTransport::copy;
+        run_in(scratch / "run", several);
+      }
+      check_clean();
+      CHECK(metrics_of(scratch / "run") == one.metrics);
+      CHECK(weights_of(scratch / "run") == one.weights);
+    }
+  }
+}
+
 // What is to go wrong.
 struct Planted {
   const char* what;

@@ -157,6 +157,28 @@ TEST_CASE("a signal to any process stops all, and any number of them goes on", "
   }
 }
 
+TEST_CASE("processes of a grid train to the bits of one device, and go on on another", "[threads]") {
+  const std::vector<std::string> adam = {"method.name=adam", "method.microbatches=4", "devices=cpu"};
+  for (const char* reading : {"broadcast", "each_process"}) {
+    const ScratchFolder scratch;
+    run_in(scratch / "one", short_config(adam));
+    Config config = short_config(joined(adam, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
+    for (const int size : {2, 4, 6}) {
+      const fs::path run = scratch / std::to_string(size);
+      INFO(size << " processes, " << reading);
+      CHECK(train_together(size, run, &config) == none(size));
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
+    }
+    const fs::path run = scratch / "failed";
+    const auto errors = train_together(4, run, &config, {3, 8, [] { throw std::runtime_error("injected"); }});
+    for (const std::string& error : errors) check_says(error, "worker cpu:3 failed: injected");
+    REQUIRE(train_together(3, run, nullptr) == none(3));  // which 2 shards do not divide: layers alone
+    CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+    CHECK(weights_of(run) == weights_of(scratch / "one"));
+  }
+}
+
 TEST_CASE("a process that throws ends the others with its name, and the run goes on from its checkpoint", "[threads]") {
   const ScratchFolder scratch;
   const Config config = short_config({"devices=cpu"});

@@ -243,7 +243,7 @@ class Training {
   std::vector<std::int32_t> labels_;
   LayerWeights first_;
   StageSpec spec_;
-  std::unique_ptr<Fleet> fleet_;  // before what lives in its memory
+  std::unique_ptr<Fleet> fleet_;                      // before what lives in its memory
   std::vector<std::unique_ptr<DeviceInput>> layers_;  // layer 1's input, by shard
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };

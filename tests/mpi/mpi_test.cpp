@@ -98,6 +98,15 @@ TEST_CASE("1 to 8 ranks train to the bits of one process") {
         CHECK(file_text(work / "many/config.json") == file_text(work / "workers/config.json"));
         fs::remove_all(work / "workers");
       }
+      if (trainings[i].overrides == adam && ranks % 2 == 0) {
+        const Outcome sharded =
+            run_ranks(work, ranks, train({"--devices", "cpu", "--set", "partition.shards=2", "--run", "sharded"}));
+        INFO(sharded.out << sharded.err);
+        REQUIRE(sharded.status == 0);
+        CHECK(metrics_of(work / "sharded") == metrics_of(work / "one"));
+        CHECK(weights_of(work / "sharded") == weights_of(work / "one"));
+        fs::remove_all(work / "sharded");
+      }
       fs::remove_all(work / "many");
     }
   }

@@ -29,10 +29,13 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
        "exchange.p.range=block", "exchange.q.range=block"},
       {"exchange.p.bits=32", "exchange.q.bits=4", "exchange.q.error_feedback=true"},
       {"method.name=gd"},
-      {"method.name=adam", "method.microbatches=4", "dataset.hops=9"}};
+      {"method.name=adam", "method.microbatches=4", "dataset.hops=9"},
+      {"method.name=adam", "method.microbatches=5", "partition.shards=2"}};
   for (const auto& overrides : cases) {
-    for (const int devices : {1, 2, 5}) {
-      const auto [config, problem] = prepare_problem(wide_config(overrides), 1);
+    const int shards = overrides.back() == "partition.shards=2" ? 2 : 1;
+    for (const int devices : shards == 1 ? std::vector<int>{1, 2, 5} : std::vector<int>{2, 4}) {
+      const auto [config, problem] =
+          prepare_problem(wide_config(joined(overrides, {"devices=cpu:" + std::to_string(devices)})), 1);
       StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
       runner.build(1, runner.initial(1, 0));
       runner.start();
@@ -47,7 +50,7 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
           forecast_stage(make_stage_spec(config, problem.shape(1), 1, devices), problem.shape(1), machine);
       REQUIRE(forecast.per_device.size() == static_cast<std::size_t>(devices));
       INFO(overrides.front() << ", " << devices << " devices");
-      CHECK(forecast.ranges() == runner.spec().placement.ranges);
+      CHECK(forecast.placement.ranges == runner.spec().placement.ranges);
       const std::vector<MemoryUse> used = runner.fleet().memory(),
                                    need = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cpu),
                                    on_gpus = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cuda);
@@ -57,16 +60,21 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
         // GPUs have the libraries' workspace besides, and one of their own for each of these small layers.
         CHECK(forecast.per_device[rank].memory.bytes == on_gpus[rank].bytes);
         constexpr auto kWorkspace = static_cast<std::size_t>(MemoryKind::workspace);
-        const auto layers = static_cast<std::size_t>(runner.spec().placement.ranges[rank].count());
-        CHECK(on_gpus[rank].bytes[kWorkspace] == layers * used[rank].bytes[kWorkspace] + kCudaWorkspaceBytes);
+        const auto layers = static_cast<std::size_t>(runner.spec().placement.layers_of(static_cast<int>(rank)).count());
+        // With shards CPU workers have two already.
+        const std::size_t own = shards == 1 ? 1 : std::min<std::size_t>(layers, 2);
+        CHECK(own * (on_gpus[rank].bytes[kWorkspace] - kCudaWorkspaceBytes) == layers * used[rank].bytes[kWorkspace]);
         MemoryUse rest = on_gpus[rank];
         rest.bytes[kWorkspace] = used[rank].bytes[kWorkspace];
         CHECK(rest.bytes == used[rank].bytes);
         CHECK(on_gpus[rank].peak ==
               std::accumulate(on_gpus[rank].bytes.begin(), on_gpus[rank].bytes.end(), std::size_t{0}));
       }
-      CHECK(static_cast<std::uint64_t>((forecast.boundary.down + forecast.boundary.up) * (devices - 1)) ==
-            runner.fleet().traffic().bytes_sent - before.bytes_sent);
+      CHECK(forecast.bytes == runner.fleet().traffic().bytes_sent - before.bytes_sent);
+      if (shards == 1) {
+        CHECK(static_cast<std::uint64_t>((forecast.boundary.down + forecast.boundary.up) * (devices - 1)) ==
+              forecast.bytes);
+      }
     }
   }
 }
@@ -196,7 +204,8 @@ TEST_CASE("config.partition is what runs") {
   const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};
   CHECK(runner.spec_of(2).placement.ranges == wanted);
   CHECK(runner.spec_of(1).placement.ranges.size() == 3);  // a shorter stage is balanced by cost
-  check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }), "`partition.layers` adds up to 2 layers");
+  check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }),
+             "`partition.layers` adds up to 2 layers");
   check_says(error_of<ConfigError>([] {
                wide_config({"partition=[3, 3]", "devices=cpu:3"});
              }),

@@ -61,6 +61,30 @@ TEST_CASE("training on 1 … 16 simulated devices, 50 seeds, three stages: no re
   }
 }
 
+TEST_CASE("training on grids of simulated devices: no report, and the run of one CPU worker") {
+#ifdef NDEBUG
+  constexpr std::uint64_t kSeeds = 20;
+#else
+  constexpr std::uint64_t kSeeds = 2;
+#endif
+  const ScratchFolder scratch;
+  Config config = deep_config({"method.name=adam", "method.microbatches=3"});
+  run_in(scratch / "one", config);
+  for (const auto& [devices, shards] : {std::pair{2, 2}, {3, 3}, {4, 2}, {8, 2}, {9, 3}, {12, 3}}) {
+    config.devices = "cpu:" + std::to_string(devices);
+    config.partition.shards = shards;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+      const ScratchFolder run;
+      INFO(devices << " devices, " << shards << " shards, seed " << seed);
+      std::shared_ptr<sim::Simulator> simulator;
+      run_in(run / "run", config, on_simulator(seed, &simulator));
+      REQUIRE_NOTHROW(simulator->finish());
+      REQUIRE(metrics_of(run / "run") == metrics_of(scratch / "one"));
+      REQUIRE(weights_of(run / "run") == weights_of(scratch / "one"));
+    }
+  }
+}
+
 TEST_CASE("a run interrupted on CPU workers goes on where it stopped after one on simulated devices, and back") {
   const ScratchFolder scratch;
   Config config = deep_config({"devices=cpu:3"});

@@ -33,7 +33,8 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   }
   const std::int64_t v = nodes_;
   const Parts blocks = spec_.shard_blocks(), nodes = spec_.block_nodes();
-  const int first_block = static_cast<int>(blocks.first(shard_)), end_block = static_cast<int>(blocks.first(shard_ + 1));
+  const int first_block = static_cast<int>(blocks.first(shard_)),
+            end_block = static_cast<int>(blocks.first(shard_ + 1));
   for (int block = first_block; block < end_block; ++block) {
     parts_.push_back({nodes.first(block) - first_node_, nodes.size(block)});
   }
@@ -89,9 +90,9 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   const RankGroup group = spec_.shard_group(rank_);
   for (Layer& l : layers_) {
     if (!shards) break;
-    l.reduction = std::make_unique<Reduction>(context_, group, BlockSums(blocks),
-                                              Reduction::even_parts(l.gradient_values, group),
-                                              MessageLabel{"gradients of W and b", l.index});
+    l.reduction =
+        std::make_unique<Reduction>(context_, group, BlockSums(blocks), Reduction::even_parts(l.gradient_values, group),
+                                    MessageLabel{"gradients of W and b", l.index});
   }
   if (layers_.back().last) {
     losses_ = std::make_unique<SmallReduction<double>>(context_, group, BlockSums::of_every(blocks), 1,
@@ -121,8 +122,7 @@ void BackpropProgram::upload_rates() {
 }
 
 void BackpropProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t first) {
-  enqueue(
-      ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, (first_node_ + first) * l.n});
+  enqueue(ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, (first_node_ + first) * l.n});
 }
 
 void BackpropProgram::exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,

@@ -8,9 +8,9 @@
 //   exchange  receive activations i, send those of i−1   | receive gradients i, send those of i−1
 // The gradients of W and b come after those that the neighbour waits for. They are sums over the parts, and over the
 // shards: the devices of the same layers add them up (Reduction), one layer while the next is computed. All parts
-// together are the M = `microbatches` blocks of the training nodes (StageSpec), whichever shard has them. Parts are rows
-// of the same tensors, and each is a product of its own. So what is computed depends on microbatches, and neither on the
-// partition of the layers nor on the number of shards.
+// together are the M = `microbatches` blocks of the training nodes (StageSpec), whichever shard has them. Parts are
+// rows of the same tensors, and each is a product of its own. So what is computed depends on microbatches, and neither
+// on the partition of the layers nor on the number of shards.
 #pragma once
 
 #include <cstdint>
@@ -109,8 +109,8 @@ class BackpropProgram final : public StageProgram {
   Buffer below_memory_, down_memory_;
   std::vector<Buffer> partials_, sums_;
   std::unique_ptr<SmallReduction<double>> losses_;  // with the last layer: of all parts
-  Mat below_;                         // activations of the layer below, from the left
-  Mat down_;                          // gradients for it
+  Mat below_;                                       // activations of the layer below, from the left
+  Mat down_;                                        // gradients for it
   std::unique_ptr<Event> ready_, exchanged_;
 };
 

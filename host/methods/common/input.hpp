@@ -67,8 +67,8 @@ InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_
 InputKind plain_or_kernel(const ProblemShape& shape, std::string* why);
 TrainingInput make_training_input(Matrix x, InputKind kind);
 
-// Layer 1's input on a device that has this layer. It lives across stages. A method that computes something from the input once per
-// run derives from this.
+// Layer 1's input on a device that has this layer. It lives across stages. A method that computes something from the
+// input once per run derives from this.
 class DeviceInput {
  public:
   // Allocates x, except in the kernel form. There the method holds what layer 1 needs.
@@ -76,8 +76,8 @@ class DeviceInput {
   virtual ~DeviceInput() = default;
   DeviceInput(const DeviceInput&) = delete;
   DeviceInput& operator=(const DeviceInput&) = delete;
-  // Uploads the shard's nodes of `input`, which must stay alive until the stream has been synchronised. It is for stages
-  // of networks of `layers` layers and more.
+  // Uploads the shard's nodes of `input`, which must stay alive until the stream has been synchronised. It is for
+  // stages of networks of `layers` layers and more.
   virtual void enqueue_upload(Stream& stream, const TrainingInput& input, int layers);
   // A stage starts from `first`, layer 1 in the coordinates of `input`. Both must stay alive as above.
   virtual void enqueue_stage(Stream& stream, const TrainingInput& input, const LayerWeights& first);

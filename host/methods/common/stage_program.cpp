@@ -23,6 +23,8 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   spec.activation = activation_rule(config.model);
   spec.seed = config.train.seed;
   spec.dual_residual = config.train.stop.residual.has_value();
+  const std::string problem = grid_problem(config, devices, "");
+  if (!problem.empty()) throw ConfigError(problem);
   spec.placement.shards = static_cast<int>(shard_count(config, devices));
   if (spec.placement.shards > spec.blocks) {
     throw ConfigError("`partition.shards` is " + std::to_string(spec.placement.shards) + ": must be at most " +

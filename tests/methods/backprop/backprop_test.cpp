@@ -458,9 +458,8 @@ TEST_CASE("every wait of a grid that is removed is found as a race") {
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
       FaultyContexts contexts;
       contexts.plant = [&](int, FaultyContexts::Device& device) {
-        device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
-          return protects == removed;
-        };
+        device.compute.drop_wait =
+            device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
       };
       const int devices = seed % 2 == 0 ? 6 : 2;  // alone in its shard a device has no neighbour to wait for
       const auto fault = simulated(devices, 6, contexts, seed, 2);

@@ -1,0 +1,81 @@
+// Runs over shards of the training nodes: the bits of one device, on any grid, also when it changes on the way.
+#include "tests/train/support.hpp"
+
+namespace gamlp::test {
+namespace {
+
+// Stages of 2 and 4 layers.
+Config sharded(const std::vector<std::string>& more) {
+  return small_config(joined(
+      {"method.name=adam", "method.optimizer.learning_rate=0.03", "method.microbatches=6", "train.checkpoint_every=3"},
+      more));
+}
+
+std::vector<std::string> on_grid(int devices, int shards) {
+  return {"devices=cpu:" + std::to_string(devices), "partition.shards=" + std::to_string(shards)};
+}
+
+}  // namespace
+
+TEST_CASE("any grid of devices gives the run of one") {
+  for (const std::vector<std::string>& method :
+       std::vector<std::vector<std::string>>{{}, {"method.name=gd", "method.dropout=0.2"}}) {
+    const ScratchFolder scratch;
+    run_in(scratch / "one", sharded(method));
+    for (const auto& [devices, shards] : {std::pair{2, 2}, {3, 3}, {4, 2}, {6, 3}, {8, 2}, {6, 6}}) {
+      INFO(devices << " devices, " << shards << " shards");
+      const fs::path run = scratch / std::to_string(10 * devices + shards);
+      Recorder recorder;
+      run_in(run, sharded(joined(method, on_grid(devices, shards))), {}, &recorder);
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
+      const nlohmann::json result = json_of(run / "result.json");
+      CHECK(result["shards"] == shards);
+      CHECK(result["layers_per_device"].size() == static_cast<std::size_t>(devices));
+      CHECK(result["bytes_sent"].get<double>() > 0);
+      REQUIRE(recorder.stages.size() == 2);
+      CHECK(recorder.stages[0].devices() == std::min(2, devices / shards) * shards);  // 2 layers
+      CHECK(recorder.stages[1].shards == shards);
+    }
+  }
+}
+
+TEST_CASE("a run goes on on another grid to the same bits") {
+  const ScratchFolder scratch;
+  run_in(scratch / "one", sharded({}));
+  const std::pair<int, int> grids[] = {{1, 1}, {2, 2}, {6, 3}, {4, 1}, {8, 2}};
+  for (const auto& from : grids) {
+    for (const auto& to : grids) {
+      if (from == to) continue;
+      INFO(from.first << " devices in " << from.second << " shards, then " << to.first << " in " << to.second);
+      const fs::path run = scratch / (std::to_string(10 * from.first + from.second) + " to " +
+                                      std::to_string(10 * to.first + to.second));
+      REQUIRE(train_until(run, sharded(on_grid(from.first, from.second)), 8).interrupted);
+      TrainOptions options;
+      options.overrides = on_grid(to.first, to.second);
+      Recorder recorder;
+      resume(RunFolder::open(run), recorder, options);
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
+    }
+  }
+}
+
+TEST_CASE("shards have at least a micro-batch each, of which there are as many where nobody chose") {
+  const ScratchFolder scratch;
+  Recorder recorder;
+  run_in(scratch / "raised", sharded(joined(on_grid(3, 3), {"method.microbatches=null"})), {}, &recorder);
+  CHECK(json_of(scratch / "raised/config.json")["method"]["microbatches"] == 3);
+  run_in(scratch / "chosen", sharded({"method.microbatches=3"}));
+  CHECK(weights_of(scratch / "raised") == weights_of(scratch / "chosen"));
+  check_says(error_of<ConfigError>([&] { run_in(scratch / "few", sharded(joined(on_grid(8, 8), {}))); }),
+             "`partition.shards` is 8: must be at most 6, the micro-batches");
+  // In its own coordinates layer 1 would need all nodes.
+  const std::vector<std::string> wide = {"method.name=gd", "dataset.hops=12", "method.microbatches=3"};
+  run_in(scratch / "reduced", sharded(wide));
+  CHECK(json_of(scratch / "reduced/result.json")["input"] == "qr");
+  run_in(scratch / "plain", sharded(joined(wide, on_grid(2, 2))));
+  CHECK(json_of(scratch / "plain/result.json")["input"] == "plain");
+}
+
+}  // namespace gamlp::test
