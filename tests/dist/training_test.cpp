@@ -170,6 +170,13 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
       CHECK(metrics_of(run) == metrics_of(scratch / "one"));
       CHECK(weights_of(run) == weights_of(scratch / "one"));
     }
+    // Layer 1 in V coordinates, which rank 0 has found.
+    const std::vector<std::string> wide = {"method.name=gd", "method.microbatches=4", "dataset.hops=12", "devices=cpu"};
+    run_in(scratch / "wide", short_config(wide));
+    CHECK(json_of(scratch / "wide/result.json")["input"] == "qr");
+    Config reduced = short_config(joined(wide, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
+    CHECK(train_together(2, scratch / "wide shards", &reduced) == none(2));
+    CHECK(weights_of(scratch / "wide shards") == weights_of(scratch / "wide"));
     const fs::path run = scratch / "failed";
     const auto errors = train_together(4, run, &config, {3, 8, [] { throw std::runtime_error("injected"); }});
     for (const std::string& error : errors) check_says(error, "worker cpu:3 failed: injected");

@@ -70,12 +70,17 @@ TEST_CASE("shards have at least a micro-batch each, of which there are as many w
   CHECK(weights_of(scratch / "raised") == weights_of(scratch / "chosen"));
   check_says(error_of<ConfigError>([&] { run_in(scratch / "few", sharded(joined(on_grid(8, 8), {}))); }),
              "`partition.shards` is 8: must be at most 6, the micro-batches");
-  // In its own coordinates layer 1 would need all nodes.
+}
+
+TEST_CASE("shards have their rows of the coordinates of layer 1") {
+  const ScratchFolder scratch;
   const std::vector<std::string> wide = {"method.name=gd", "dataset.hops=12", "method.microbatches=3"};
-  run_in(scratch / "reduced", sharded(wide));
-  CHECK(json_of(scratch / "reduced/result.json")["input"] == "qr");
-  run_in(scratch / "plain", sharded(joined(wide, on_grid(2, 2))));
-  CHECK(json_of(scratch / "plain/result.json")["input"] == "plain");
+  run_in(scratch / "one", sharded(wide));
+  CHECK(json_of(scratch / "one/result.json")["input"] == "qr");
+  run_in(scratch / "shards", sharded(joined(wide, on_grid(6, 3))));
+  CHECK(json_of(scratch / "shards/result.json")["input"] == "qr");
+  CHECK(metrics_of(scratch / "shards") == metrics_of(scratch / "one"));
+  CHECK(weights_of(scratch / "shards") == weights_of(scratch / "one"));
 }
 
 }  // namespace gamlp::test

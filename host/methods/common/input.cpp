@@ -60,23 +60,16 @@ std::string sizes_of(const ProblemShape& shape) {
   return std::to_string(shape.train_nodes) + " training nodes, " + std::to_string(shape.inputs) + " inputs";
 }
 
-// Both need all training nodes on the device of layer 1.
-bool one_of_shards(const ProblemShape& shape, std::string* why) {
-  if (shape.shards == 1) return false;
-  if (why) *why = "layer 1 in its full size: " + sizes_of(shape) + " would be fewer coordinates with one shard";
-  return true;
-}
-
 }  // namespace
 
 InputKind plain_or_kernel(const ProblemShape& shape, std::string* why) {
-  if (shape.train_nodes >= shape.inputs || one_of_shards(shape, why)) return InputKind::plain;
+  if (shape.train_nodes >= shape.inputs) return InputKind::plain;
   if (why) *why = "layer 1 in the V × V form: " + sizes_of(shape);
   return InputKind::kernel;
 }
 
 InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_t iterations, std::string* why) {
-  if (shape.train_nodes >= shape.inputs || one_of_shards(shape, why)) return InputKind::plain;
+  if (shape.train_nodes >= shape.inputs) return InputKind::plain;
   const double v = static_cast<double>(shape.train_nodes), n = static_cast<double>(shape.inputs);
   // QR costs 4 n V² flops once; each iteration then saves two products of 2 h V (n − V).
   const double cost = 4.0 * n * v * v;
