@@ -74,24 +74,12 @@ TEST_CASE("collectives without a fault are clean, whatever runs first") {
 
 TEST_CASE("every wait of a collective that is removed is a race on what it protects") {
   std::set<std::string> waits;
-  FaultyContexts listening;
-  listening.plant = [&](int, FaultyContexts::Device& device) {
-    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
-      waits.insert(protects);
-      return false;
-    };
-  };
-  REQUIRE_FALSE(run(listening).has_value());
+  REQUIRE_FALSE(run(listening(waits)).has_value());
   CHECK(waits.size() == 6);
   for (const std::string& removed : waits) {
     for (const std::uint64_t seed : {1, 2, 3}) {
-      FaultyContexts contexts;
-      contexts.plant = [&](int, FaultyContexts::Device& device) {
-        device.compute.drop_wait =
-            device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
-      };
       INFO("without the wait for " << removed << ", seed " << seed);
-      check_fault(run(contexts, seed), FaultKind::race, {"race on"});
+      check_fault(run(without_wait(removed), seed), FaultKind::race, {"race on"});
     }
   }
 }

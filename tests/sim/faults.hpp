@@ -90,6 +90,28 @@ class FaultyContexts {
       std::make_shared<std::vector<std::shared_ptr<Device>>>();
 };
 
+// What the waits of a program protect. Without a fault.
+inline FaultyContexts listening(std::set<std::string>& waits) {
+  FaultyContexts contexts;
+  contexts.plant = [&waits](int, FaultyContexts::Device& device) {
+    device.compute.drop_wait = device.exchange.drop_wait = [&waits](const std::string& protects) {
+      waits.insert(protects);
+      return false;
+    };
+  };
+  return contexts;
+}
+
+// Without the waits that protect one thing.
+inline FaultyContexts without_wait(const std::string& removed) {
+  FaultyContexts contexts;
+  contexts.plant = [removed](int, FaultyContexts::Device& device) {
+    device.compute.drop_wait =
+        device.exchange.drop_wait = [removed](const std::string& protects) { return protects == removed; };
+  };
+  return contexts;
+}
+
 // The fault that `action` ends with.
 inline std::optional<sim::SimulationFault> fault_of(const std::function<void()>& action) {
   try {

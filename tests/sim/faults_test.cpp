@@ -36,25 +36,13 @@ TEST_CASE("the program without a fault is clean") {
 
 TEST_CASE("every wait that is removed is found as a race on what it protects") {
   std::set<std::string> waits;
-  FaultyContexts listening;
-  listening.plant = [&](int, FaultyContexts::Device& device) {
-    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
-      waits.insert(protects);
-      return false;
-    };
-  };
-  REQUIRE_FALSE(run(Update::gradient, 3, listening).has_value());
+  REQUIRE_FALSE(run(Update::gradient, 3, listening(waits)).has_value());
   CHECK(waits.size() == 9);  // a wait more or less in the program: look whether this test still covers each
   for (const Update update : {Update::gradient, Update::exact}) {
     for (const std::string& removed : waits) {
       for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
-        FaultyContexts contexts;
-        contexts.plant = [&](int, FaultyContexts::Device& device) {
-          device.compute.drop_wait =
-              device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
-        };
         INFO("without the wait for " << removed << ", seed " << seed);
-        check_fault(run(update, 3, contexts, seed), FaultKind::race, {"race on"});
+        check_fault(run(update, 3, without_wait(removed), seed), FaultKind::race, {"race on"});
       }
     }
   }

@@ -442,27 +442,15 @@ TEST_CASE("a grid has no race and no deadlock, for any number of layers' devices
 
 TEST_CASE("every wait of a grid that is removed is found as a race") {
   std::set<std::string> waits;
-  FaultyContexts listening;
-  listening.plant = [&](int, FaultyContexts::Device& device) {
-    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
-      waits.insert(protects);
-      return false;
-    };
-  };
-  REQUIRE_FALSE(simulated(6, 6, listening, 1, 2).has_value());
+  REQUIRE_FALSE(simulated(6, 6, listening(waits), 1, 2).has_value());
   CHECK(waits.size() == 10);
   // The losses are exchanged before the gradients, which are waited for sooner.
   CHECK(waits.erase("the values of the others") == 1);
   for (const std::string& removed : waits) {
     bool found = false;  // some order of the streams shows it
     for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-      FaultyContexts contexts;
-      contexts.plant = [&](int, FaultyContexts::Device& device) {
-        device.compute.drop_wait =
-            device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
-      };
       const int devices = seed % 2 == 0 ? 6 : 2;  // alone in its shard a device has no neighbour to wait for
-      const auto fault = simulated(devices, 6, contexts, seed, 2);
+      const auto fault = simulated(devices, 6, without_wait(removed), seed, 2);
       found = found || (fault && fault->kind == FaultKind::race);
     }
     INFO("without the wait for " << removed);
@@ -472,24 +460,12 @@ TEST_CASE("every wait of a grid that is removed is found as a race") {
 
 TEST_CASE("every wait of the pipeline that is removed is found as a race") {
   std::set<std::string> waits;
-  FaultyContexts listening;
-  listening.plant = [&](int, FaultyContexts::Device& device) {
-    device.compute.drop_wait = device.exchange.drop_wait = [&](const std::string& protects) {
-      waits.insert(protects);
-      return false;
-    };
-  };
-  REQUIRE_FALSE(simulated(3, 3, listening).has_value());
+  REQUIRE_FALSE(simulated(3, 3, listening(waits)).has_value());
   CHECK(waits.size() == 4);
   for (const std::string& removed : waits) {
     for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
-      FaultyContexts contexts;
-      contexts.plant = [&](int, FaultyContexts::Device& device) {
-        device.compute.drop_wait =
-            device.exchange.drop_wait = [&](const std::string& protects) { return protects == removed; };
-      };
       INFO("without the wait for " << removed << ", seed " << seed);
-      check_fault(simulated(3, 3, contexts, seed), FaultKind::race, {"race on"});
+      check_fault(simulated(3, 3, without_wait(removed), seed), FaultKind::race, {"race on"});
     }
   }
 }
