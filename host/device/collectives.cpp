@@ -17,14 +17,6 @@ void for_others(const RankGroup& group, What what) {
   for (int step = 1; step < group.size(); ++step) what((group.own() + step) % group.size());
 }
 
-MatView<std::byte> part_of(Bytes all, const Parts& parts, int part) { return parts.of(all, part); }
-MatView<const std::byte> part_of(ConstBytes all, const Parts& parts, int part) { return parts.of(all, part); }
-
-MessageLabel at(MessageLabel label, std::int64_t epoch) {
-  label.epoch = epoch;
-  return label;
-}
-
 }  // namespace
 
 RankGroup::RankGroup(std::vector<int> ranks, int own) : ranks_(std::move(ranks)), own_(-1) {
@@ -54,8 +46,8 @@ void MessageGroup::receive(int rank, Bytes message, const MessageLabel& label) {
 void MessageGroup::all_gather(const RankGroup& group, Bytes all, const Parts& bytes, const MessageLabel& label) {
   expects(bytes.count() == group.size(), "all_gather: a part for each member");
   for_others(group, [&](int other) {
-    send(group.rank(other), part_of(all, bytes, group.own()), label);
-    receive(group.rank(other), part_of(all, bytes, other), label);
+    send(group.rank(other), bytes.of(all, group.own()), label);
+    receive(group.rank(other), bytes.of(all, other), label);
   });
 }
 
@@ -63,8 +55,8 @@ void MessageGroup::all_to_all(const RankGroup& group, ConstBytes out, const Part
                               const Parts& in_bytes, const MessageLabel& label) {
   expects(out_bytes.count() == group.size() && in_bytes.count() == group.size(), "all_to_all: a part for each member");
   for_others(group, [&](int other) {
-    send(group.rank(other), part_of(out, out_bytes, other), label);
-    receive(group.rank(other), part_of(in, in_bytes, other), label);
+    send(group.rank(other), out_bytes.of(out, other), label);
+    receive(group.rank(other), in_bytes.of(in, other), label);
   });
 }
 
@@ -241,9 +233,10 @@ MatView<T> SmallReduction<T>::own() const {
 
 template <class T>
 void SmallReduction<T>::start(std::int64_t epoch) {
+  label_.epoch = epoch;
   MessageGroup messages;
   messages.all_gather(group_, as_bytes(all_), sums_.given().times(padded_ * static_cast<std::int64_t>(sizeof(T))),
-                      at(label_, epoch));
+                      label_);
   round_.start(messages, "the values to be added up, and those of last time until they are");
 }
 

@@ -204,6 +204,10 @@ void BackpropProgram::backward(int part, std::int64_t epoch) {
   }
 }
 
+BackpropProgram::Gradients BackpropProgram::gradients_in(const Layer& l, float* row) {
+  return {{row, l.m, l.n}, {row + padded(l.w.size()), 1, l.m}};
+}
+
 Mat BackpropProgram::partials(const Layer& l, int count) const {
   return partials_[static_cast<std::size_t>(l.index - range_.first) % partials_.size()].mat(count, l.gradient_values);
 }
@@ -249,11 +253,15 @@ void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
 
 // With shards the sums of a layer are exchanged while the gradients of the layers after it are computed.
 void BackpropProgram::update(std::int64_t epoch) {
-  const std::size_t late = layers_.front().reduction ? 1 : 0;
-  for (std::size_t i = 0; i < layers_.size() + 2 * late; ++i) {
-    if (i < layers_.size()) gradients(layers_[i], epoch);
-    if (late == 1 && i >= 1 && i - 1 < layers_.size()) sum(layers_[i - 1], epoch);
-    if (i >= 2 * late) step(layers_[i - 2 * late], epoch);
+  if (spec_.placement.shards == 1) {
+    for (const Layer& l : layers_) gradients(l, epoch), step(l, epoch);
+    return;
+  }
+  const std::size_t count = layers_.size();
+  for (std::size_t i = 0; i < count + 2; ++i) {
+    if (i < count) gradients(layers_[i], epoch);
+    if (i >= 1 && i <= count) sum(layers_[i - 1], epoch);
+    if (i >= 2) step(layers_[i - 2], epoch);
   }
 }
 

@@ -87,9 +87,7 @@ class BackpropProgram final : public StageProgram {
   struct Gradients {
     Mat w, b;
   };
-  static Gradients gradients_in(const Layer& l, float* row) {
-    return {{row, l.m, l.n}, {row + l.gradient_values - (l.m + 3) / 4 * 4, 1, l.m}};
-  }
+  static Gradients gradients_in(const Layer& l, float* row);
   // Workspace: `count` sums over parts of them, and the sum over all parts and shards. Layers take turns.
   Mat partials(const Layer& l, int count) const;
   Mat summed(const Layer& l) const;
