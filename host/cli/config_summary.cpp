@@ -18,12 +18,12 @@ namespace {
 
 double as_double(std::int64_t value) { return static_cast<double>(value); }
 
-std::string ranges_text(const std::vector<LayerRange>& ranges) {
+std::string placement_text(const Placement& placement) {
   std::string out;
-  for (const LayerRange& range : ranges) {
+  for (const LayerRange& range : placement.ranges) {
     out += (out.empty() ? "" : " ") + std::to_string(range.first) + "-" + std::to_string(range.last);
   }
-  return out;
+  return placement.shards == 1 ? out : out + " × " + std::to_string(placement.shards) + " shards";
 }
 
 std::string cost_text(const ConfigCost& cost) {
@@ -42,7 +42,7 @@ std::string cost_text(const ConfigCost& cost) {
   for (const StageCost& s : cost.stages) {
     table.row({s.method, std::to_string(s.layers), grouped(s.epochs), short_number(s.flops / 1e9),
                human_bytes(as_double(s.boundary_bytes)), human_bytes(as_double(s.boundary_bytes * (s.layers - 1))),
-               ranges_text(s.ranges)});
+               placement_text(s.placement)});
   }
   const bool keyframe = !cost.stages.empty() && cost.stages.front().keyframe_bytes > 0;
   return out + "\n" + table.text() + "  * with one device per layer" +
@@ -87,7 +87,10 @@ nlohmann::ordered_json to_json(const ConfigSummary& s) {
                                   {"bytes_per_boundary", stage.boundary_bytes},
                                   {"keyframe_bytes_per_boundary", stage.keyframe_bytes},
                                   {"bytes_per_epoch", stage.boundary_bytes * (stage.layers - 1)}};
-    for (const LayerRange& range : stage.ranges) one["layers_per_device"].push_back({range.first, range.last});
+    for (int rank = 0; rank < stage.placement.devices(); ++rank) {
+      const LayerRange& range = stage.placement.layers_of(rank);
+      one["layers_per_device"].push_back({range.first, range.last});
+    }
     out["stages"].push_back(std::move(one));
   }
   json["cost"] = std::move(out);

@@ -1,5 +1,6 @@
 #include "host/methods/registry.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "host/config/config.hpp"
@@ -90,8 +91,10 @@ struct ChosenInput {
 
 }  // namespace
 
-std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape, std::vector<std::string>* notes,
+std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& given, std::vector<std::string>* notes,
                                        const std::vector<InputKind>& begun) {
+  ProblemShape shape = given;
+  shape.shards = std::max(shape.shards, config.partition.shards.value_or(1));
   const std::vector<MethodConfig*> sections = sections_of(config);
   const auto note = [&](std::size_t stage, std::string& why) {
     const std::string of = sections[stage] == &config.method ? "" : "stage " + std::to_string(stage + 1) + ": ";

@@ -32,7 +32,7 @@ ConfigCost config_cost(Config& config, const ProblemCounts& counts) {
     for (std::size_t l = 1; l < widths.size(); ++l) {
       s.flops += method->product_flops(widths[l - 1], widths[l], cost.train, l == 1, s.input);
     }
-    s.ranges = spec.placement.ranges;
+    s.placement = spec.placement;
     const DeviceKind kind = named_devices(config.devices).kind;
     const double memory = process_memory(config, counts, kinds, number, stage_memory(spec, shape, kind));
     cost.memory_bytes = std::max(cost.memory_bytes, memory);

@@ -20,7 +20,7 @@ struct StageCost {
   std::int64_t boundary_bytes = 0;  // per epoch, p and q of one boundary, with the bits of the last epochs
   std::int64_t keyframe_bytes = 0;  // float32 activations that cross each boundary when the stage starts
   double flops = 0;                 // of the products of an iteration
-  std::vector<LayerRange> ranges;   // layers of each device
+  Placement placement;
 };
 
 // The cost of a config. To know it the program must have counted the dataset.

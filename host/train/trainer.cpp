@@ -233,11 +233,12 @@ Network Trainer::next_start(int stage, std::int64_t& epoch) {
     if (books_ != nullptr) network_ = books_->best_of_last_stage().network, epoch = books_->best_of_last_stage().epoch;
     broadcast_weights(group_, network_);
   }
-  if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // the device of rank 0 has layer 1
+  if (problem_.kind(stage) != problem_.kind(stage - 1)) {  // rank 0 has the inputs
     LayerWeights& first = network_.front();
     const BlasThreads one(1);  // the bits of products may depend on the number
     first = books_ != nullptr ? problem_.input(stage).reduced(problem_.input(stage - 1).expanded(first))
                               : LayerWeights{Matrix(first.w.rows(), problem_.shape(stage).input_width()), first.b};
+    broadcast_weights(group_, network_);  // every shard has layer 1
   }
   return grown(network_, static_cast<int>(config.layers), method_of(config_, stage), config_.train.seed);
 }

@@ -57,7 +57,7 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
   cases.push_back(
       {"several methods, other coordinates",
        {"method.update=exact", "dataset.hops=12",
-        R"(stages=[{"layers":2,"epochs":4},{"layers":4,"epochs":5,"method":{"name":"adam","dropout":0.2}}])"}});
+        R"(stages=[{"layers":2,"epochs":20},{"layers":4,"epochs":5,"method":{"name":"adam","dropout":0.2}}])"}});
   const ScratchFolder other_graph;
   run_in(other_graph / "weights", short_config({"dataset.generate.seed=5", "dataset.standardize=columns"}));
   cases.push_back({"from the weights of another graph",
@@ -177,6 +177,16 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
     Config reduced = short_config(joined(wide, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
     CHECK(train_together(2, scratch / "wide shards", &reduced) == none(2));
     CHECK(weights_of(scratch / "wide shards") == weights_of(scratch / "wide"));
+    // Stages in other coordinates: layer 1 of every shard starts from the weights that rank 0 has brought into them.
+    const std::vector<std::string> staged = joined(
+        wide,
+        {R"(stages=[{"layers":2,"epochs":20},{"layers":4,"epochs":5,"method":{"name":"adam","microbatches":4}}])"});
+    run_in(scratch / "staged", short_config(staged));
+    CHECK(prepare_problem(short_config(staged), 1).problem.stage_kinds ==
+          std::vector<InputKind>{InputKind::qr, InputKind::plain});
+    Config other = short_config(joined(staged, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
+    CHECK(train_together(2, scratch / "staged shards", &other) == none(2));
+    CHECK(metrics_of(scratch / "staged shards") == metrics_of(scratch / "staged"));
     const fs::path run = scratch / "failed";
     const auto errors = train_together(4, run, &config, {3, 8, [] { throw std::runtime_error("injected"); }});
     for (const std::string& error : errors) check_says(error, "worker cpu:3 failed: injected");

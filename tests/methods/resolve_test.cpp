@@ -22,7 +22,9 @@ bool check_resolved(const json& document, const ProblemShape& shape) {
     resolve_problem(config, shape);
   } catch (const ConfigError& error) {
     INFO(error.what());
-    CHECK(std::string(error.what()).find("method.rho") == 0);
+    const std::string what = error.what();
+    const bool shards = config.partition.shards.value_or(1) > 1;  // more than the nodes have micro-batches for
+    CHECK(what.find(shards && what.front() == '`' ? "`partition.shards` is " : "method.rho") == 0);
     return false;
   }
   const std::string text = text_of(config);

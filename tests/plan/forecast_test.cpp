@@ -204,6 +204,10 @@ TEST_CASE("config.partition is what runs") {
   const std::vector<LayerRange> wanted = {{1, 1}, {2, 5}, {6, 6}};
   CHECK(runner.spec_of(2).placement.ranges == wanted);
   CHECK(runner.spec_of(1).placement.ranges.size() == 3);  // a shorter stage is balanced by cost
+  // As many micro-batches as shards, also before any training.
+  const PlanSubject sharded =
+      plan_subject(wide_config({"method.name=adam", "partition.shards=3"}), counts_of(400, 300, 3));
+  CHECK(make_stage_spec(sharded.config, sharded.shape(1), 1, 3).blocks == 3);
   check_says(error_of<ConfigError>([] { wide_config({"partition=[1, 1]"}); }),
              "`partition.layers` adds up to 2 layers");
   check_says(error_of<ConfigError>([] {
