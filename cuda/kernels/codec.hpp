@@ -27,7 +27,7 @@ struct Codec {
   float* message = nullptr;         // its scales; its values where nothing is quantised
   unsigned char* packed = nullptr;  // its codes
   const std::uint32_t* iteration = nullptr;
-  std::uint32_t key = 0;
+  std::uint32_t key = 0, place = 0;  // of stochastic rounding
   int bits = 32;
   bool difference = false, stochastic = false;
   Range range = Range::tensor;
@@ -61,6 +61,7 @@ inline Codec make_codec(const Quantize& q, Index n) {
   codec.scales = q.scales.data;
   codec.iteration = q.iteration.data;
   codec.key = q.key;
+  codec.place = static_cast<std::uint32_t>(q.first);
   codec.stochastic = q.rounding == Rounding::stochastic;
   if (q.message.data != nullptr) {
     codec.message = reinterpret_cast<float*>(q.message.data);
@@ -276,7 +277,8 @@ __device__ inline Eight coded(const Codec& codec, std::uint32_t key, const Unifo
   Eight codes;
 #pragma unroll
   for (int k = 0; k < 8; ++k) {
-    const float dither = codec.stochastic ? random_unit(key, static_cast<std::uint32_t>(first + k)) : 0.5f;
+    const float dither =
+        codec.stochastic ? random_unit(key, codec.place + static_cast<std::uint32_t>(first + k)) : 0.5f;
     codes.v[k] = first + k < n ? quantize_code(x.v[k], grid, dither) : 0.0f;
   }
   return codes;

@@ -40,6 +40,11 @@ class ColumnSums {
     return partial_.data();
   }
 
+  void sums(double* out) {
+    flush();
+    std::copy(total_.begin(), total_.end(), out);
+  }
+
   void means(std::int64_t rows, float* out) {
     flush();
     const double inverse = rows > 0 ? 1.0 / static_cast<double>(rows) : 0.0;

@@ -136,8 +136,18 @@ void run(const ops::ResidualBias& op, Scratch& scratch) {
       s[j] += r[j];
     }
   }
+  if (!op.sums.empty()) return sums.sums(op.sums.data);
   sums.means(op.r.rows, op.mean.data);
   for (std::int64_t j = 0; j < op.b.cols; ++j) op.b.data[j] -= op.mean.data[j];
+}
+
+void run(const ops::BiasStep& op, Scratch&) {
+  const double inverse = op.nodes > 0 ? 1.0 / static_cast<double>(op.nodes) : 0.0;
+  for (std::int64_t j = 0; j < op.b.cols; ++j) {
+    const float mean = static_cast<float>(op.sums.data[j] * inverse);
+    op.mean.data[j] = mean;
+    op.b.data[j] -= mean;
+  }
 }
 
 void run(const ops::ZStep& op, Scratch&) {

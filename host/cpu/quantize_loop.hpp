@@ -130,7 +130,7 @@ void quantize_store(const Quantize& q, float* out, std::int64_t n, RangeTarget r
       float* c = codes + g;
       const float* xs = x + g;
       if (stochastic) {
-        const std::uint32_t counter = static_cast<std::uint32_t>(first + g);
+        const std::uint32_t counter = static_cast<std::uint32_t>(q.first + first + g);
 #pragma omp simd
         for (std::int64_t i = 0; i < size; ++i) {
           c[i] = quantize_code(xs[i], local, random_unit(key, counter + static_cast<std::uint32_t>(i)));

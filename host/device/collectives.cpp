@@ -232,18 +232,28 @@ MatView<T> SmallReduction<T>::own() const {
 }
 
 template <class T>
-void SmallReduction<T>::start(std::int64_t epoch) {
+void SmallReduction<T>::add_to(MessageGroup& messages, std::int64_t epoch) {
   label_.epoch = epoch;
-  MessageGroup messages;
   messages.all_gather(group_, as_bytes(all_), sums_.given().times(padded_ * static_cast<std::int64_t>(sizeof(T))),
                       label_);
+}
+
+template <class T>
+void SmallReduction<T>::start(std::int64_t epoch) {
+  MessageGroup messages;
+  add_to(messages, epoch);
   round_.start(messages, "the values to be added up, and those of last time until they are");
 }
 
 template <class T>
 void SmallReduction<T>::finish(MatView<T> out) {
-  expects(out.size() == values_, "as many sums as values");
   round_.finish("the values of the others");
+  add_up(out);
+}
+
+template <class T>
+void SmallReduction<T>::add_up(MatView<T> out) {
+  expects(out.size() == values_, "as many sums as values");
   if constexpr (std::is_same_v<T, double>) {
     context_.compute->enqueue(ops::SumScalars{all_, out, sums_.tree()});
   } else {

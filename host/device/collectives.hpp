@@ -161,6 +161,10 @@ class SmallReduction {
   // out ← the sums (float: the largest values). The compute stream waits for the values of the others.
   void finish(MatView<T> out);
 
+  // The same with other messages: the caller exchanges `messages` (Round), and waits for them before add_up().
+  void add_to(MessageGroup& messages, std::int64_t epoch);
+  void add_up(MatView<T> out);
+
  private:
   DeviceContext context_;
   RankGroup group_;

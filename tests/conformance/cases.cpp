@@ -111,6 +111,7 @@ Quantize quantize(Arena& arena, const Format& f, std::int64_t values) {
   q.format = f.wire;
   q.rounding = f.rounding;
   q.key = 77;
+  q.first = 12;
   q.iteration = arena.counter("iteration", 5);
   const Bound bound = f.summed_scale() ? Bound{16 * kEps, 0.0} : Bound{};
   if (f.wire.quantized()) q.scales = arena.output("scales", 1, f.wire.scale_floats(values), bound);
@@ -239,6 +240,17 @@ void Suite::gradient(const Shape& s) {
     const Mat d = a.normal("d", s.v, s.m), r = a.normal("r", s.v, s.m);
     const Mat mean = a.output("mean", 1, s.m, signed_sum_bound(1, 1.0));
     return ops::ResidualBias{step, d, r, mean, a.normal("b", 1, s.m, signed_sum_bound(1, 2.0))};
+  });
+  add("residual_bias", what + ", a block", [=](Arena& a) {
+    const StepSize step = step_size(a);
+    const Mat d = a.normal("d", s.v, s.m), r = a.normal("r", s.v, s.m);
+    return ops::ResidualBias{step, d, r, {}, {}, a.scalar_output("sums", s.m, signed_sum_bound(s.v, 1.0))};
+  });
+  add("bias_step", what, [=](Arena& a) {
+    std::vector<double> sums(static_cast<std::size_t>(s.m));
+    for (double& sum : sums) sum = a.random().normal();
+    const MatView<double> in = a.scalars("sums", sums);
+    return ops::BiasStep{in, a.output("mean", 1, s.m), a.normal("b", 1, s.m), 3};
   });
   for (const ActivationRule& f : activations()) {
     add("z_step", what + text(f), [=](Arena& a) {

@@ -52,6 +52,7 @@ struct Quantize {
   Bytes message;                           // the packed message; empty when no other device wants it
   std::uint32_t key = 0;                   // of stochastic rounding: fixed per tensor
   MatView<const std::uint32_t> iteration;  // its counter in device memory, advanced by Tick
+  std::int64_t first = 0;                  // the place of the first value here in its tensor, for stochastic rounding
   bool operator==(const Quantize&) const = default;
 };
 

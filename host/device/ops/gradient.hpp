@@ -87,7 +87,8 @@ struct WGradient {
 };
 
 // r ← r − d/θ, where θ is that of `step`; mean ← the column means of the new r; b ← b − mean. The z-step later
-// subtracts the mean from r.
+// subtracts the mean from r. Where r has a block of the nodes, `sums` gets its column sums instead; mean and b are
+// empty, and BiasStep follows for all blocks.
 struct ResidualBias {
   static constexpr const char* name = "residual_bias";
   static constexpr Phase phase = Phase::elementwise;
@@ -95,9 +96,22 @@ struct ResidualBias {
   StepSize step;
   ConstMat d;
   Mat r, mean, b;
+  MatView<double> sums = {};
   void views(auto&& f) const {
     f("gradient2", step.gradient2), f("image2", step.image2), f("d", d), f("r", r), f("mean", mean), f("b", b);
+    f("sums", sums);
   }
+};
+
+// mean ← sums/nodes; b ← b − mean.
+struct BiasStep {
+  static constexpr const char* name = "bias_step";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const BiasStep&) const = default;
+  MatView<const double> sums;
+  Mat mean, b;
+  std::int64_t nodes = 0;
+  void views(auto&& f) const { f("sums", sums), f("mean", mean), f("b", b); }
 };
 
 // The z-step of a hidden layer. With a = z + r − mean: z ← prox (host/math/prox.hpp); r ← a − z; linear2 ← ||r||².
@@ -150,7 +164,7 @@ struct QDual {
 // clang-format off
 #define GAMLP_GRADIENT_OPS(X) \
   X(PGradient) X(Descent) X(PProject) X(ResidualAdd) X(TauUpdate) X(WGradient) X(ResidualBias) \
-  X(ZStep) X(SoftmaxStep) X(QDual)
+  X(BiasStep) X(ZStep) X(SoftmaxStep) X(QDual)
 // clang-format on
 
 }  // namespace gamlp::ops

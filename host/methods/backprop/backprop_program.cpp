@@ -11,11 +11,6 @@ namespace {
 // Tensors in one buffer begin at multiples of 16 bytes.
 std::int64_t padded(std::int64_t values) { return (values + 3) / 4 * 4; }
 
-template <class T>
-MatView<T> rows_of(const MatView<T>& m, std::int64_t first, std::int64_t count) {
-  return {m.row(first), count, m.cols};
-}
-
 }  // namespace
 
 std::uint32_t dropout_key(std::uint64_t seed, int layer) {
@@ -32,13 +27,6 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     rates_ = rates_memory_.view<double>(1, static_cast<std::int64_t>(rates_host_.size()));
   }
   const std::int64_t v = nodes_;
-  const Parts blocks = spec_.shard_blocks(), nodes = spec_.block_nodes();
-  const int first_block = static_cast<int>(blocks.first(shard_)),
-            end_block = static_cast<int>(blocks.first(shard_ + 1));
-  for (int block = first_block; block < end_block; ++block) {
-    parts_.push_back({nodes.first(block) - first_node_, nodes.size(block)});
-  }
-  part_tree_ = branch_tree(spec_.blocks, first_block, end_block);
   const int kept = optimizer_keeps(rule_.kind);
   std::int64_t largest = 0, widest = 0;
   if (has_left()) {
@@ -78,25 +66,19 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   // shards a layer's sums are under way while the next layer's gradients are computed.
   const bool small = std::max(largest, v * widest) <= kSmallTensor, shards = spec_.placement.shards > 1;
   const int copies = std::min(range_.count(), std::max(small ? context_.device->parallel_ops() : 1, shards ? 2 : 1));
-  int depth = 0, most = 0;  // sums at a time
-  for (int part = 0; part < parts(); ++part) {
-    most = std::max(most, ++depth);
-    depth -= part_tree_.merges[static_cast<std::size_t>(part)];
-  }
   for (int i = 0; i < copies; ++i) {
-    partials_.push_back(workspace(most * largest, "gradients"));
+    partials_.push_back(workspace(blocks_.partial_sums() * largest, "gradients"));
     if (shards) sums_.push_back(workspace(largest, "summed gradients"));
   }
-  const RankGroup group = spec_.shard_group(rank_);
   for (Layer& l : layers_) {
     if (!shards) break;
-    l.reduction =
-        std::make_unique<Reduction>(context_, group, BlockSums(blocks), Reduction::even_parts(l.gradient_values, group),
-                                    MessageLabel{"gradients of W and b", l.index});
+    l.reduction = std::make_unique<Reduction>(context_, group_, BlockSums(blocks_.shares()),
+                                              Reduction::even_parts(l.gradient_values, group_),
+                                              MessageLabel{"gradients of W and b", l.index});
   }
   if (layers_.back().last) {
-    losses_ = std::make_unique<SmallReduction<double>>(context_, group, BlockSums::of_every(blocks), 1,
-                                                       MessageLabel{"losses", layers_.back().index});
+    losses_ = std::make_unique<NodeSums>(context_, group_, blocks_, scalar(layers_.back().index, kLoss),
+                                         MessageLabel{"losses", layers_.back().index});
   }
   ready_ = context_.device->create_event("ready");
   exchanged_ = context_.device->create_event("exchanged");
@@ -140,15 +122,14 @@ void BackpropProgram::pass_up(int receive, int send, std::int64_t epoch) {
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_left() && receive < parts()) {
-    const Rows& rows = parts_[static_cast<std::size_t>(receive)];
-    receives.push_back({left(),
-                        as_bytes(rows_of(below_, rows.first, rows.count)),
-                        {"activations", range_.first - 1, epoch, WireType::float32}});
+    const Rows& rows = blocks_[receive];
+    receives.push_back(
+        {left(), as_bytes(rows.of(below_)), {"activations", range_.first - 1, epoch, WireType::float32}});
   }
   if (has_right() && send >= 0) {
-    const Rows& rows = parts_[static_cast<std::size_t>(send)];
+    const Rows& rows = blocks_[send];
     sends.push_back({right(),
-                     as_bytes(ConstMat(rows_of(layers_.back().y, rows.first, rows.count))),
+                     as_bytes(ConstMat(rows.of(layers_.back().y))),
                      {"activations", range_.last, epoch, WireType::float32}});
   }
   const bool free = sends.empty() && receive > 0;  // rows that nothing reads before they are there
@@ -160,16 +141,14 @@ void BackpropProgram::pass_down(int receive, int send, std::int64_t epoch) {
   std::vector<Send> sends;
   std::vector<Receive> receives;
   if (has_right() && receive < parts()) {
-    const Rows& rows = parts_[static_cast<std::size_t>(receive)];
-    receives.push_back({right(),
-                        as_bytes(rows_of(layers_.back().g, rows.first, rows.count)),
-                        {"gradients", range_.last, epoch, WireType::float32}});
+    const Rows& rows = blocks_[receive];
+    receives.push_back(
+        {right(), as_bytes(rows.of(layers_.back().g)), {"gradients", range_.last, epoch, WireType::float32}});
   }
   if (has_left() && send >= 0) {
-    const Rows& rows = parts_[static_cast<std::size_t>(send)];
-    sends.push_back({left(),
-                     as_bytes(ConstMat(rows_of(down_, rows.first, rows.count))),
-                     {"gradients", range_.first - 1, epoch, WireType::float32}});
+    const Rows& rows = blocks_[send];
+    sends.push_back(
+        {left(), as_bytes(ConstMat(rows.of(down_))), {"gradients", range_.first - 1, epoch, WireType::float32}});
   }
   const bool free = sends.empty() && receive > 0;
   exchange(sends, receives, free ? nullptr : "gradients for the left, and those from the right until they are used",
@@ -177,30 +156,28 @@ void BackpropProgram::pass_down(int receive, int send, std::int64_t epoch) {
 }
 
 void BackpropProgram::forward(int part, std::int64_t epoch) {
-  const auto [first, count] = parts_[static_cast<std::size_t>(part)];
+  const Rows& rows = blocks_[part];
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
-    const Mat y = rows_of(l.y, first, count);
-    if (l.dropout > 0.0) drop(l, rows_of(l.x, first, count), rows_of(l.dropped, first, count), first);
-    enqueue(ops::Gemm{rows_of(l.used(), first, count), l.w, y, false, true});
+    const Mat y = rows.of(l.y);
+    if (l.dropout > 0.0) drop(l, rows.of(l.x), rows.of(l.dropped), rows.first);
+    enqueue(ops::Gemm{rows.of(l.used()), l.w, y, false, true});
     enqueue(ops::Forward{l.b, y, {}, spec_.activation, !l.last});
     if (!l.last) continue;
-    const Labels all = labels();
-    enqueue(ops::SoftmaxGradient{
-        y, rows_of(l.g, first, count), {all.data + first, 1, count}, {losses_->own().row(part), 1, 1}});
+    enqueue(ops::SoftmaxGradient{y, rows.of(l.g), rows.of_labels(labels()), losses_->of(part)});
   }
 }
 
 void BackpropProgram::backward(int part, std::int64_t epoch) {
-  const auto [first, count] = parts_[static_cast<std::size_t>(part)];
+  const Rows& rows = blocks_[part];
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& l = layers_[i];
     if (l.first) continue;
     context_.compute->label({"backward", l.index, epoch});
-    const Mat down = rows_of(i > 0 ? layers_[i - 1].g : down_, first, count);
-    enqueue(ops::Gemm{rows_of(ConstMat(l.g), first, count), l.w, down});
-    if (l.dropout > 0.0) drop(l, {}, down, first);
-    enqueue(ops::ActivationGradient{rows_of(l.x, first, count), down, spec_.activation});
+    const Mat down = rows.of(i > 0 ? layers_[i - 1].g : down_);
+    enqueue(ops::Gemm{rows.of(ConstMat(l.g)), l.w, down});
+    if (l.dropout > 0.0) drop(l, {}, down, rows.first);
+    enqueue(ops::ActivationGradient{rows.of(l.x), down, spec_.activation});
   }
 }
 
@@ -220,21 +197,14 @@ Mat BackpropProgram::summed(const Layer& l) const {
 void BackpropProgram::gradients(const Layer& l, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
   const float mean = 1.0f / static_cast<float>(spec_.nodes);
-  int sums = 0;  // that there are
-  for (int part = 0; part < parts(); ++part) {
-    const auto [first, count] = parts_[static_cast<std::size_t>(part)];
-    const Gradients to = gradients_in(l, partials(l, sums + 1).row(sums));
-    ++sums;
-    const ConstMat g = rows_of(ConstMat(l.g), first, count);
-    enqueue(ops::Gemm{g, rows_of(l.used(), first, count), to.w, true, false, mean});
-    enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
-    for (int merges = part_tree_.merges[static_cast<std::size_t>(part)]; merges > 0; --merges) {
-      const Mat all = partials(l, sums);
-      --sums;
-      enqueue(ops::Accumulate{{all.row(sums), 1, all.cols}, {all.row(sums - 1), 1, all.cols}});
-    }
-  }
-  if (l.reduction) l.reduction->scatter(partials(l, sums), epoch);
+  const ConstMat sums =
+      blocks_.sum(*context_.compute, partials(l, blocks_.partial_sums()), [&](const Rows& rows, Mat sum) {
+        const Gradients to = gradients_in(l, sum.data);
+        const ConstMat g = rows.of(ConstMat(l.g));
+        enqueue(ops::Gemm{g, rows.of(l.used()), to.w, true, false, mean});
+        enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
+      });
+  if (l.reduction) l.reduction->scatter(sums, epoch);
 }
 
 void BackpropProgram::sum(const Layer& l, std::int64_t epoch) {
@@ -283,7 +253,7 @@ void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
   if (losses_) losses_->start(epoch);
   update(epoch);
   context_.compute->label({"metrics", 0, epoch});
-  if (losses_) losses_->finish(scalar(range_.last, kLoss));
+  if (losses_) losses_->finish();
   enqueue(ops::Tick{iteration()});
 }
 

@@ -59,15 +59,11 @@ class BackpropProgram final : public StageProgram {
     std::int64_t gradient_values = 0;      // of W and b, in one row
     std::unique_ptr<Reduction> reduction;  // of them over the shards; null: there is one
   };
-  struct Rows {
-    std::int64_t first = 0, count = 0;
-  };
-
   WeightViews weights_of(int index) const override { return {layer(index).w, layer(index).b}; }
   std::vector<Entry> entries() const override;
 
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
-  int parts() const { return static_cast<int>(parts_.size()); }
+  int parts() const { return blocks_.count(); }
   // Enqueues one group on the exchange stream. It sends what was enqueued last, and what is enqueued next uses what it
   // receives. `protects` names the memory for which it waits for the compute stream (Stream::wait). null: it does not
   // wait.
@@ -101,14 +97,12 @@ class BackpropProgram final : public StageProgram {
   std::vector<double> rates_host_;  // by step; empty: the rule's
   Buffer rates_memory_;
   MatView<const double> rates_;
-  std::vector<Rows> parts_;
   std::vector<Layer> layers_;
-  SumTree part_tree_;  // in which order the parts of this device are added up
   Buffer below_memory_, down_memory_;
   std::vector<Buffer> partials_, sums_;
-  std::unique_ptr<SmallReduction<double>> losses_;  // with the last layer: of all parts
-  Mat below_;                                       // activations of the layer below, from the left
-  Mat down_;                                        // gradients for it
+  std::unique_ptr<NodeSums> losses_;  // with the last layer: of all parts
+  Mat below_;                         // activations of the layer below, from the left
+  Mat down_;                          // gradients for it
   std::unique_ptr<Event> ready_, exchanged_;
 };
 

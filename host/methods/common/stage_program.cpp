@@ -70,6 +70,8 @@ StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, 
       shard_(spec.placement.shard_of(rank)),
       first_node_(spec.shard_nodes().first(shard_)),
       nodes_(spec.shard_nodes().size(shard_)),
+      blocks_(spec.blocks_of(rank)),
+      group_(spec.shard_group(rank)),
       input_(input),
       scalars_per_layer_(spec.method->scalars()) {
   expects((range_.first == 1) == (input != nullptr), "the devices of layer 1, and no others, hold the input");

@@ -20,6 +20,7 @@
 #include "host/device/transport.hpp"
 #include "host/methods/common/input.hpp"
 #include "host/methods/common/network.hpp"
+#include "host/methods/common/node_blocks.hpp"
 #include "host/methods/common/partition.hpp"
 #include "host/methods/common/settings.hpp"
 
@@ -46,6 +47,8 @@ struct StageSpec {
   // The blocks of each shard, and its nodes. They are the same for every range of layers.
   Parts shard_blocks() const { return Parts::even(blocks, placement.shards, 1); }
   Parts shard_nodes() const;
+  // The blocks of a device.
+  NodeBlocks blocks_of(int rank) const { return {block_nodes(), shard_blocks(), placement.shard_of(rank)}; }
   // The devices of the same layers as `rank`, which add up sums over training nodes together.
   RankGroup shard_group(int rank) const;
 };
@@ -136,6 +139,8 @@ class StageProgram {
   LayerRange range_;
   int shard_;
   std::int64_t first_node_, nodes_;  // of the shard: the first of all, and how many
+  NodeBlocks blocks_;                // of the shard
+  RankGroup group_;                  // of the devices of the same layers
   DeviceInput* input_;
 
  private:
