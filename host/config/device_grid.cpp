@@ -12,9 +12,9 @@ std::int64_t named_ranges(const Config& config) {
   return config.partition.layers ? static_cast<std::int64_t>(config.partition.layers->size()) : 0;
 }
 
-bool fits(const Config& config, std::int64_t devices, bool sharding) {
+bool fits(const Config& config, std::int64_t devices) {
   const std::int64_t shards = shard_count(config, devices), ranges = devices / shards;
-  return devices > 0 && devices % shards == 0 && ranges <= layers_of(config) && (sharding || shards == 1) &&
+  return devices > 0 && devices % shards == 0 && ranges <= layers_of(config) &&
          (named_ranges(config) == 0 || ranges == named_ranges(config));
 }
 
@@ -43,15 +43,9 @@ std::int64_t fitting_devices(const Config& config, std::int64_t most) {
   return std::clamp<std::int64_t>(most / shards, 1, layers_of(config)) * shards;
 }
 
-std::string grid_problem(const Config& config, std::int64_t devices, const std::string& unsharded) {
-  const bool sharding = unsharded.empty();
-  if (fits(config, devices, sharding)) return "";
+std::string grid_problem(const Config& config, std::int64_t devices) {
+  if (fits(config, devices)) return "";
   const std::int64_t shards = shard_count(config, devices), ranges = named_ranges(config);
-  const std::string layers = std::to_string(layers_of(config)) + " layers of the last stage";
-  if (!sharding && config.partition.shards && shards > 1) {
-    return "`partition.shards` is " + std::to_string(shards) + ", but `method.name` \"" + unsharded +
-           "\" needs all training nodes on each device: must be 1, with at most a device for each of the " + layers;
-  }
   std::string text;
   if (ranges > 0 && config.partition.shards) {
     text = "`partition` asks for " + std::to_string(ranges * shards) + " devices, " + std::to_string(ranges) +
@@ -61,22 +55,28 @@ std::string grid_problem(const Config& config, std::int64_t devices, const std::
            counted(devices, "device");
   } else if (devices % shards != 0) {
     text = "`partition.shards` is " + std::to_string(shards) + ", which does not divide " + counted(devices, "device");
-  } else if (config.partition.shards) {
-    text = counted(devices, "device") + " in " + counted(shards, "shard") + " (`partition.shards`) are " +
-           std::to_string(devices / shards) + " for the " + layers + ": each device owns at least one layer";
   } else {
-    text = counted(devices, "device") + " for the " + layers +
-           ": each device owns at least one layer, since `method.name` \"" + unsharded +
-           "\" needs all training nodes on each";
+    text = counted(devices, "device") + " in " + counted(shards, "shard") + " (`partition.shards`) are " +
+           std::to_string(devices / shards) + " for the " + std::to_string(layers_of(config)) +
+           " layers of the last stage: each device owns at least one layer";
   }
   std::int64_t below = devices - 1, above = devices + 1;
-  while (below > 0 && !fits(config, below, sharding)) --below;
+  while (below > 0 && !fits(config, below)) --below;
   const std::int64_t most = std::max(devices, least_devices(config)) + shards * layers_of(config);
-  while (above <= most && !fits(config, above, sharding)) ++above;
+  while (above <= most && !fits(config, above)) ++above;
   if (below == 0 && above > most) return text;
   return text + "; possible " + (below == 1 && above > most ? "is " : "are ") +
          (below > 0 ? std::to_string(below) : "") + (below > 0 && above <= most ? " or " : "") +
          (above <= most ? std::to_string(above) : "") + (below == 1 && above > most ? " device" : " devices");
+}
+
+std::string shards_problem(const Config& config, std::int64_t shards, std::int64_t most, const std::string& blocks) {
+  if (shards <= most) return "";
+  const std::string limit = ": must be at most " + std::to_string(most) + ", " + blocks;
+  if (config.partition.shards) return "`partition.shards` is " + std::to_string(shards) + limit;
+  return "the devices, more than the " + std::to_string(layers_of(config)) + " layers of the last stage, make " +
+         std::to_string(shards) + " shards of the training nodes (`partition`)" + limit + "; possible are up to " +
+         counted(most * layers_of(config), "device");
 }
 
 }  // namespace gamlp

@@ -16,7 +16,10 @@ std::int64_t least_devices(const Config& config);
 // its own.
 std::int64_t fitting_devices(const Config& config, std::int64_t most);
 // Why the config cannot be placed on `devices` devices, and the nearest numbers that it can be placed on. "" where it
-// can. `unsharded` names a method of the config that does not train over shards, if there is one.
-std::string grid_problem(const Config& config, std::int64_t devices, const std::string& unsharded);
+// can.
+std::string grid_problem(const Config& config, std::int64_t devices);
+// Why the training nodes cannot be so many shards: `most` is how many there can be, `blocks` names what limits them. ""
+// where they can.
+std::string shards_problem(const Config& config, std::int64_t shards, std::int64_t most, const std::string& blocks);
 
 }  // namespace gamlp

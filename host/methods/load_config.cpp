@@ -99,7 +99,7 @@ std::vector<std::string> config_problems(const Config& config) {
   Lines out = section_problems(config);
   if (!config.stages.empty()) {
     const std::optional<int> devices = named_devices(config.devices).count;
-    const std::string problem = placement_problem(config, devices.value_or(static_cast<int>(least_devices(config))));
+    const std::string problem = grid_problem(config, devices.value_or(static_cast<int>(least_devices(config))));
     const std::string named = devices ? "`devices` is \"" + config.devices + "\": " : "";
     if (!problem.empty()) out.push_back(named + problem);
   }

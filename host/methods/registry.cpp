@@ -111,9 +111,13 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& given
       std::string why;
       make_method(section, config.exchange)->resolve(section, config.model, shape, &why);
       note(i, why);
+      const auto resolved = make_method(section, config.exchange);
+      const std::string too_many = shards_problem(config, shape.shards, resolved->blocks(shape.train_nodes),
+                                                  resolved->blocks_text(shape.train_nodes));
+      if (!too_many.empty()) throw ConfigError(too_many);
       std::int64_t epochs = 0;
       for (std::size_t j = i; j < sections.size(); ++j) epochs += sections[j] == &section ? config.stages[j].epochs : 0;
-      input.kind = make_method(section, config.exchange)->choose_input(shape, config.model.width, epochs, &input.why);
+      input.kind = resolved->choose_input(shape, config.model.width, epochs, &input.why);
       if (i < begun.size() && begun[i] != input.kind) input = {begun[i], ""};
     }
     if (i < begun.size()) {
@@ -141,14 +145,6 @@ std::string methods_text(const Config& config) {
     last = text;
   }
   return all;
-}
-
-std::string placement_problem(const Config& config, int devices) {
-  std::string unsharded;
-  for (int stage = 1; stage <= stage_count(config); ++stage) {
-    if (!make_method(config, stage)->shards()) unsharded = method_of(config, stage).name;
-  }
-  return grid_problem(config, devices, unsharded);
 }
 
 StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices) {

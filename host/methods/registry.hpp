@@ -36,11 +36,6 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
 // The methods of the stages in one line, for a person. Resolved.
 std::string methods_text(const Config& config);
 
-// Why the config cannot run on `devices` devices, and the nearest numbers on which it can
-// (host/config/device_grid.hpp).
-// "" where it can.
-std::string placement_problem(const Config& config, int devices);
-
 // As in stage_program.hpp, for stage `stage` (1-based) of `config`, which is resolved. `shape` is that of the stage.
 StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices);
 

@@ -33,9 +33,9 @@ class Run {
       if (spec.placement.range_of(rank) == 0) {
         const int shard = spec.placement.shard_of(rank);
         input = inputs_
-                    .emplace_back(spec.method->create_input(
-                        *context.device, {shape.kind, nodes.size(shard), shape.input_width(), shape.problem.inputs,
-                                          spec.widths[1], nodes.first(shard)}))
+                    .emplace_back(spec.method->create_input(context, spec, rank,
+                                                            {shape.kind, nodes.size(shard), shape.input_width(),
+                                                             shape.problem.inputs, spec.widths[1], nodes.first(shard)}))
                     .get();
       }
       programs_.push_back(spec.method->create_program(context, spec, rank, input));

@@ -118,7 +118,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
     throw ConfigError(asked + machine.name + " (" + machine.origin + ") has " + std::to_string(machine.devices) +
                       (machine.gpu ? "" : " workers; another machine: --machine, or gamlp bench --machine FILE there"));
   }
-  const std::string problem = placement_problem(config, devices);
+  const std::string problem = grid_problem(config, devices);
   if (!problem.empty()) throw ConfigError(asked + problem);
   Plan plan;
   ForecastOptions options;
@@ -186,7 +186,7 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
   Config open = config;
   open.partition.layers.reset();
   for (int n = devices + 1; machine.gpu && n <= most; ++n) {
-    if (!placement_problem(open, n).empty() || !fits(open, subject, machine, n)) continue;
+    if (!grid_problem(open, n).empty() || !fits(open, subject, machine, n)) continue;
     found.push_back(std::to_string(n) + " devices");
     break;
   }

@@ -88,7 +88,7 @@ ChosenDevices choose_devices(const Config& config) {
       chosen.note = "no CUDA device (" + unavailable() + "): training on CPU workers";
     }
   }
-  const std::string problem = placement_problem(config, chosen.count);
+  const std::string problem = grid_problem(config, chosen.count);
   if (!problem.empty()) throw ConfigError("devices: \"" + config.devices + "\": " + problem);
   return chosen;
 }
@@ -130,7 +130,7 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
                         processes + " were started, with a device in each: start " + std::to_string(asked) +
                         ", or leave the number away (\"cpu\", \"cuda:all\", \"auto\")");
     }
-    const std::string problem = placement_problem(config, size);
+    const std::string problem = grid_problem(config, size);
     if (!problem.empty()) throw ConfigError(processes + " were started, with a device in each: " + problem);
     own = own_device(config, named, group);
     if (own == "cpu") return;
@@ -174,7 +174,7 @@ void fit_devices(Config& config, int count) {
   const NamedDevices named = named_devices(config.devices);
   if (named.kind == DeviceKind::cpu) config.devices = "cpu";
   if (named.kind == DeviceKind::cuda) config.devices = "cuda:all";
-  if (!placement_problem(config, count).empty()) config.partition = {};
+  if (!grid_problem(config, count).empty()) config.partition = {};
 }
 
 int device_count(const Config& config) {

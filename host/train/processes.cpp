@@ -34,26 +34,40 @@ void for_each_layer_memory(Network& network, const LayerRange& range, Body body)
   }
 }
 
-void send_tensors(ProcessGroup& group, int to, const TrainingState& state, const std::vector<std::string>& names) {
+// Sends rows of tensors. Of one that the state does not have, nothing: who asked for it will miss it.
+void send_rows(ProcessGroup& group, int to, const TrainingState& state, const std::vector<StateRows>& wanted) {
   Json header = Json::array();
-  std::vector<const HostTensor*> tensors;
-  for (const std::string& name : names) {
+  std::vector<std::span<const std::byte>> all;
+  for (const auto& [name, first, count] : wanted) {
     const auto found = state.find(name);
-    if (found == state.end()) continue;  // missed by who asked for it
+    if (found == state.end()) continue;
     const HostTensor& tensor = found->second;
-    header.push_back({name, tensor.rows, tensor.cols, tensor.item_bytes, tensor.data.size()});
-    tensors.push_back(&tensor);
+    // What does not fit is sent whole, for the error that names the sizes.
+    const bool fits = first >= tensor.first && first + count <= tensor.first + tensor.held();
+    all.push_back(fits ? std::span(tensor.row(first), static_cast<std::size_t>(count * tensor.row_bytes()))
+                       : std::span(tensor.data));
+    header.push_back(
+        {name, tensor.rows, tensor.cols, tensor.item_bytes, fits ? first : tensor.first, all.back().size()});
   }
   send_text(group, to, header.dump());
-  for (const HostTensor* tensor : tensors) group.send(to, tensor->data);
+  for (const auto& rows : all) group.send(to, rows);
 }
 
-void receive_tensors(ProcessGroup& group, int from, TrainingState& state) {
+// Adds rows to tensors. `whole`: memory for all rows of each.
+void receive_rows(ProcessGroup& group, int from, TrainingState& state, bool whole) {
   for (const Json& entry : Json::parse(receive_text(group, from))) {
     HostTensor& tensor = state[entry.at(0).get<std::string>()];
     tensor.rows = entry.at(1), tensor.cols = entry.at(2), tensor.item_bytes = entry.at(3);
-    tensor.data.resize(entry.at(4).get<std::size_t>());
-    group.receive(from, tensor.data);
+    const std::int64_t first = entry.at(4);
+    const auto bytes = entry.at(5).get<std::size_t>();
+    if (whole) {
+      expects(tensor.first == 0, "rank 0 has the first rows");
+      tensor.data.resize(static_cast<std::size_t>(tensor.rows * tensor.row_bytes()));
+    } else {
+      tensor.first = first;
+      tensor.data.resize(bytes);
+    }
+    group.receive(from, {tensor.row(first), bytes});
   }
 }
 
@@ -173,23 +187,29 @@ void broadcast_weights(ProcessGroup& group, Network& network) {
 
 void gather_state(ProcessGroup& group, TrainingState& state) {
   if (group.rank() == 0) {
-    for (int from = 1; from < group.size(); ++from) receive_tensors(group, from, state);
+    for (int from = 1; from < group.size(); ++from) receive_rows(group, from, state, true);
     return;
   }
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : state) names.push_back(name);
-  send_tensors(group, 0, state, names);
+  std::vector<StateRows> all;
+  for (const auto& [name, tensor] : state) all.push_back({name, tensor.first, tensor.held()});
+  send_rows(group, 0, state, all);
 }
 
-TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<std::string>& names) {
+TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<StateRows>& rows) {
   TrainingState own;
   if (group.rank() == 0) {
     for (int to = 1; to < group.size(); ++to) {
-      send_tensors(group, to, whole, Json::parse(receive_text(group, to)).get<std::vector<std::string>>());
+      std::vector<StateRows> wanted;
+      for (const Json& entry : Json::parse(receive_text(group, to))) {
+        wanted.push_back({entry.at(0).get<std::string>(), entry.at(1), entry.at(2)});
+      }
+      send_rows(group, to, whole, wanted);
     }
   } else {
-    send_text(group, 0, Json(names).dump());
-    receive_tensors(group, 0, own);
+    Json wanted = Json::array();
+    for (const auto& [name, first, count] : rows) wanted.push_back({name, first, count});
+    send_text(group, 0, wanted.dump());
+    receive_rows(group, 0, own, false);
   }
   return own;
 }

@@ -37,8 +37,8 @@ void broadcast_weights(ProcessGroup& group, Network& network);
 
 // Afterwards rank 0 has the tensors of all processes.
 void gather_state(ProcessGroup& group, TrainingState& state);
-// Rank 0 has a whole state. Every other process gets the tensors that it names, as far as the state has them.
-TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<std::string>& names);
+// Rank 0 has a whole state. Every other process gets the rows that it names, as far as the state has them.
+TrainingState scatter_state(ProcessGroup& group, const TrainingState& whole, const std::vector<StateRows>& rows);
 
 // Returns, on every process, the bytes that the devices of all processes have sent.
 std::uint64_t gather_bytes_sent(ProcessGroup& group, const Fleet& fleet);

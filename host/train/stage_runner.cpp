@@ -71,7 +71,7 @@ void StageRunner::build(int stage, const Network& network) {
         InputShape shape = inputs.shape(spec_.widths[1]);
         shape.nodes = nodes.size(shard);
         shape.first = received ? 0 : nodes.first(shard);
-        place = spec_.method->create_input(*on.device, shape);
+        place = spec_.method->create_input(on, spec_, rank, shape);
         place->enqueue_upload(*on.compute, inputs, spec_.layers());
       }
       input = place.get();
@@ -88,11 +88,11 @@ void StageRunner::start() {
 }
 
 void StageRunner::restore(const TrainingState& state) {
-  std::vector<std::string> names;
+  std::vector<StateRows> rows;
   for (const auto& program : programs_) {
-    if (program) names = program->restored_names();
+    if (program) rows = program->restored_rows();
   }
-  const TrainingState received = scatter_state(group_, state, names);
+  const TrainingState received = scatter_state(group_, state, rows);
   run_all([&](int rank) { program(rank).enqueue_restore(group_.rank() == 0 ? state : received); });
 }
 

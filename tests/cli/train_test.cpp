@@ -112,7 +112,7 @@ TEST_CASE("errors end with their documented status and say what is wrong") {
       {{"train", "none.json"}, 3, "none.json: cannot open"},
       {{"train", "small.json", "--set", "model.width=-4"}, 3, "model.width"},
       {{"train", "small.json", "--set", "nonsense"}, 3, "nonsense"},
-      {{"train", "small.json", "--devices", "cpu:99"}, 3, "99"},
+      {{"train", "small.json", "--devices", "cpu:99"}, 3, "33 shards of the training nodes"},
       {{"train", "missing.json"}, 4, "nowhere.npz"},
       {{"train", "damaged.json"}, 4, "damaged.npz"},
       {{"train", "small.json", "--run", "/proc/run"}, 5, "/proc/run"},

@@ -84,7 +84,6 @@ void vary_one_key(const std::string& source) {
     }
     if (name == "devices") document["partition"]["layers"] = nullptr;
     if (name == "partition.layers.0") document["partition"]["layers"][1] = 2 - value->get<int>();
-    if (name == "partition.shards") *value = 1;  // which all methods have
     if (name == "dataset.generate.classes") document["dataset"]["generate"]["nodes"] = 20000;
     if (name == "dataset.generate.nodes") document["dataset"]["generate"]["features"] = 3;
     if (name == "dataset.split.kind") *value = "fraction";  // possible with every source

@@ -137,7 +137,10 @@ TEST_CASE("devices are found, named and refused with reasons") {
   config.devices = "cuda:7";
   check_says(error_of<ConfigError>([&] { choose_devices(config); }), "names cuda:7, but");
   config.devices = "cuda:0,0,0,0,0";
-  check_says(error_of<ConfigError>([&] { choose_devices(config); }), "5 devices for the 4 layers");
+  config.partition.shards = 1;
+  check_says(error_of<ConfigError>([&] { choose_devices(config); }),
+             "5 devices in 1 shard (`partition.shards`) are 5 for the 4 layers");
+  config.partition.shards.reset();
   config.devices = "auto";
   CHECK(choose_devices(config).text().rfind("cuda:0", 0) == 0);
 }

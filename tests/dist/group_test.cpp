@@ -105,13 +105,34 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
 
         TrainingState state;
         for (int l = own.first; l <= own.last; ++l) {
-          state["z" + std::to_string(l)] = {1, 2, 4, std::vector<std::byte>(8, static_cast<std::byte>(l))};
+          state["z" + std::to_string(l)] = {1, 2, 4, std::vector<std::byte>(8, static_cast<std::byte>(l)), 0};
+        }
+        // Of "q" every process has as many rows as its rank, and one.
+        const auto before = [](int rank) { return std::int64_t{rank} * (rank + 1) / 2; };
+        const auto row = [](std::int64_t i) { return static_cast<std::byte>(40 + i); };
+        HostTensor& q = state["q"] = {before(size), 1, 4, {}, before(group.rank())};
+        for (std::int64_t i = before(group.rank()); i < before(group.rank() + 1); ++i) {
+          q.data.insert(q.data.end(), 4, row(i));
         }
         gather_state(group, state);
-        if (group.rank() == 0 && static_cast<int>(state.size()) != layers) throw std::runtime_error("state");
-        const TrainingState got = scatter_state(group, state, {"z1", "z" + std::to_string(layers), "absent"});
-        if (group.rank() != 0 && (got.size() != 2 || got.at("z1").data[7] != std::byte{1} || got.at("z1").cols != 2)) {
+        if (group.rank() == 0) {
+          if (static_cast<int>(state.size()) != layers + 1) throw std::runtime_error("state");
+          if (state.at("q").held() != before(size)) throw std::runtime_error("rows of the state");
+          for (std::int64_t i = 0; i < before(size); ++i) {
+            if (*state.at("q").row(i) != row(i)) throw std::runtime_error("a row of the state");
+          }
+        }
+        // Another process's rows, and one more tensor's.
+        const int next = (group.rank() + 1) % size;
+        const TrainingState got = scatter_state(
+            group, state,
+            {{"z1", 0, 1}, {"z" + std::to_string(layers), 0, 1}, {"absent", 0, 1}, {"q", before(next), next + 1}});
+        if (group.rank() != 0 && (got.size() != 3 || got.at("z1").data[7] != std::byte{1} || got.at("z1").cols != 2)) {
           throw std::runtime_error("scattered state");
+        }
+        if (group.rank() != 0 && (got.at("q").first != before(next) || got.at("q").held() != next + 1 ||
+                                  *got.at("q").row(before(next + 1) - 1) != row(before(next + 1) - 1))) {
+          throw std::runtime_error("scattered rows");
         }
       });
       CHECK(errors == none(size));
@@ -146,9 +167,11 @@ TEST_CASE("devices of several processes: one in each, and clear words where that
   CHECK(refusal(2, {"devices=cpu"}) == none(2));
   CHECK(refusal(4, {"devices=cpu:4"}) == none(4));
   check_says(refusal(2, {"devices=cpu:4"})[1], "agreed: devices: \"cpu:4\" asks for 4 devices, but 2 processes");
-  check_says(refusal(5, {"devices=cpu"})[0],
-             "5 processes were started, with a device in each: 5 devices for the 4 layers");
-  check_says(refusal(5, {"devices=cpu"})[0], "possible are 4 devices");
+  check_says(
+      refusal(5, {"devices=cpu", "partition.shards=1"})[0],
+      "5 processes were started, with a device in each: 5 devices in 1 shard (`partition.shards`) are 5 for the 4 "
+      "layers");
+  check_says(refusal(5, {"devices=cpu", "partition.shards=1"})[0], "possible are 4 devices");
   check_says(refusal(2, {"devices=cpu", "partition=[1,2,1]"})[0],
              "2 processes were started, with a device in each: `partition.layers` has 3 entries for 2 devices");
 }

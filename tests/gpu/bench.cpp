@@ -284,11 +284,11 @@ Table measure_iterations(const Scope& scope) {
         fill(x, 1.0f);
         const TrainingInput input = make_training_input(std::move(x), InputKind::plain);
         const std::vector<std::int32_t> labels(static_cast<std::size_t>(size.nodes), 1);
-        const auto layer = spec.method->create_input(device, input.shape(size.width));
+        const DeviceContext context{&device, &recorder, exchange.get(), transports[0].get()};
+        const auto layer = spec.method->create_input(context, spec, 0, input.shape(size.width));
         layer->enqueue_upload(recorder, input, size.layers);
         layer->enqueue_stage(recorder, input, network.front());
-        const auto created = spec.method->create_program({&device, &recorder, exchange.get(), transports[0].get()},
-                                                         spec, 0, layer.get());
+        const auto created = spec.method->create_program(context, spec, 0, layer.get());
         StageProgram& program = *created;
         program.enqueue_upload(network, labels);
         program.enqueue_start();

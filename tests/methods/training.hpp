@@ -31,6 +31,7 @@ struct Setup {
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
   int shards = 1;
+  int blocks = 0;  // 0: as many as the method chooses
   std::uint64_t seed = 1;
   double weight_scale = 0.4;
 };
@@ -122,7 +123,7 @@ class Training {
     spec_.method = method_of(setup);
     spec_.activation = setup.activation;
     spec_.seed = setup.seed;
-    spec_.blocks = spec_.method->blocks(spec_.nodes);
+    spec_.blocks = setup.blocks > 0 ? setup.blocks : spec_.method->blocks(spec_.nodes);
     spec_.placement.shards = setup.shards;
     spec_.placement.ranges =
         partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size() / setup.shards);
@@ -136,7 +137,7 @@ class Training {
         InputShape shape = input_.shape(spec_.widths[1]);
         shape.first = spec_.shard_nodes().first(shard), shape.nodes = spec_.shard_nodes().size(shard);
         auto& place = layers_[static_cast<std::size_t>(shard)];
-        place = spec_.method->create_input(*context.device, shape);
+        place = spec_.method->create_input(context, spec_, rank, shape);
         place->enqueue_upload(*context.compute, input_, spec_.layers());
         place->enqueue_stage(*context.compute, input_, first_);
         layer = place.get();

@@ -148,7 +148,7 @@ TEST_CASE("buffers that are freed under way are found") {
     spec.method = method_of(s);
     spec.placement.ranges = partition_layers(std::vector<double>(3, 1.0), 2);
     const auto fault = fault_of([&] {
-      const auto input = spec.method->create_input(*fleet.context(0).device, {InputKind::plain, s.nodes, 6, 6, 5});
+      const auto input = spec.method->create_input(fleet.context(0), spec, 0, {InputKind::plain, s.nodes, 6, 6, 5});
       const auto left = spec.method->create_program(fleet.context(0), spec, 0, input.get());
       const auto right = spec.method->create_program(fleet.context(1), spec, 1, nullptr);
       for (StageProgram* program : {left.get(), right.get()}) program->enqueue_iteration(0, true);

@@ -31,9 +31,12 @@ void AdmmProgram::allocate_all() {
     l->kernel = l->first && input_->kind() == InputKind::kernel;
     l->n = spec_.widths[static_cast<std::size_t>(index) - 1];
     l->m = spec_.widths[static_cast<std::size_t>(index)];
+    l->narrow = exact_ && !l->first && blocks_.whole() && nodes_ < l->n;
     l->mu = weight_decay_of(admm_, index, spec_.layers());
+    l->owner = (index - range_.first) % group_.size();
     allocate_variables(*l);
     allocate_codecs(*l);
+    allocate_sums(*l);
     layers_.push_back(std::move(l));
   }
   for (std::size_t i = 0; i + 1 < layers_.size(); ++i) {
@@ -49,12 +52,14 @@ void AdmmProgram::allocate_all() {
     q_ready_[i] = device.create_event("q ready");
     q_exchanged_[i] = device.create_event("q exchanged");
   }
+  tau_round_ = std::make_unique<Round>(context_, "sums for τ");
+  sums_round_ = std::make_unique<Round>(context_, "scalars");
 }
 
 StageProgram::WeightViews AdmmProgram::weights_of(int index) const { return {layer(index).w, layer(index).b}; }
 
 void AdmmProgram::allocate_variables(Layer& l) {
-  const std::int64_t v = spec_.nodes;
+  const std::int64_t v = nodes_;
   const auto create = [&](Buffer& memory, Mat& view, std::int64_t rows, std::int64_t cols, const char* name,
                           MemoryKind kind = MemoryKind::variables) {
     view = allocate(memory, name, l.index, rows, cols, kind);
@@ -71,16 +76,13 @@ void AdmmProgram::allocate_variables(Layer& l) {
   if (exact_) {
     create(l.v_memory, l.v, v, l.m, "v");
     create(l.t_memory, l.t, v, l.m, "t");
+    l.ridge_memory =
+        context_.device->allocate(2 * sizeof(double), "ridge" + std::to_string(l.index), MemoryKind::variables);
+    l.ridge = l.ridge_memory.view<double>(1, 2);
   } else {
     create(l.r_memory, l.r, v, l.m, "r");
   }
-  // Each mean at a multiple of 64 bytes: devices read 16 bytes at a time.
-  const std::int64_t second = (l.m + 15) / 16 * 16;
-  create(l.mean_memory, l.mean, 1, exact_ ? second + l.n : l.m, "mean");
-  if (exact_) {
-    l.t_mean = {l.mean.data, 1, l.m};
-    l.p_mean = {l.mean.data + second, 1, l.n};
-  }
+  if (!exact_) create(l.mean_memory, l.mean, 1, l.m, "mean");
   if (!l.first) {
     l.input = l.p;
   } else if (!l.kernel) {
@@ -89,46 +91,80 @@ void AdmmProgram::allocate_variables(Layer& l) {
 }
 
 void AdmmProgram::allocate_codecs(Layer& l) {
-  const auto create = [&](const CodecConfig& codec, std::int64_t values, const std::string& name, Buffer& scales,
+  // Blocks take turns in the scales.
+  std::int64_t block = 0;
+  for (const Rows& rows : blocks_.rows()) block = std::max(block, rows.count);
+  const auto create = [&](const CodecConfig& codec, std::int64_t width, const std::string& name, Buffer& scales,
                           Buffer& feedback) {
     if (codec.bits >= 32) return;
     const std::int64_t count =
-        largest(codec, exchange_, [&](const WireFormat& format) { return format.scale_floats(values); });
+        largest(codec, exchange_, [&](const WireFormat& format) { return format.scale_floats(block * width); });
     scales = floats(*context_.device, count, "scales of " + name, MemoryKind::exchange);
     if (codec.error_feedback) {
-      feedback = floats(*context_.device, values, "feedback of " + name, MemoryKind::exchange);
+      feedback = floats(*context_.device, nodes_ * width, "feedback of " + name, MemoryKind::exchange);
     }
   };
   const std::string id = std::to_string(l.index);
-  if (!l.first) create(exchange_.p, spec_.nodes * l.n, "p" + id, l.p_scales, l.p_feedback);
-  if (!l.last) create(exchange_.q, spec_.nodes * l.m, "q" + id, l.q_scales, l.q_feedback);
+  if (!l.first) create(exchange_.p, l.n, "p" + id, l.p_scales, l.p_feedback);
+  if (!l.last) create(exchange_.q, l.m, "q" + id, l.q_scales, l.q_feedback);
+}
+
+void AdmmProgram::allocate_sums(Layer& l) {
+  const auto sums = [&](MatView<double> out, const char* what) {
+    return std::make_unique<NodeSums>(context_, group_, blocks_, out, MessageLabel{what, l.index});
+  };
+  l.sums = sums(scalars(l.index, kLinear2, kEndOfSums - kLinear2), "scalars");
+  l.product_row = products_row(l, exact_);
+  if (!exact_) {
+    if (!l.first) l.p_sums = sums(scalars(l.index, kGradientP2, 2), "scalars of p");
+    l.image_sums = sums(scalar(l.index, kImageW2), "scalars of W");
+    if (!blocks_.whole()) {
+      l.column_memory = context_.device->allocate(static_cast<std::size_t>(l.m) * sizeof(double),
+                                                  "column sums of r" + std::to_string(l.index), MemoryKind::workspace);
+      l.columns = l.column_memory.view<double>(1, l.m);
+      l.column_sums = sums(l.columns, "column sums of r");
+    }
+  }
+  if (!sharded()) return;
+  const std::string name = "layer " + std::to_string(l.index);
+  Parts shares = Reduction::even_parts(l.product_row, group_);
+  if (exact_) {  // all of it to the owner
+    std::vector<std::int64_t> sizes(static_cast<std::size_t>(group_.size()), 0);
+    sizes[static_cast<std::size_t>(l.owner)] = l.product_row;
+    shares = Parts(sizes);
+    l.weights_round = std::make_unique<Round>(context_, "W and b of " + name);
+    if (!l.first) l.operators_round = std::make_unique<Round>(context_, "operators of " + name);
+    if (!l.first && l.owner == group_.own()) {
+      l.operator_memory = floats(*context_.device, l.product_row, "operators of " + name, MemoryKind::workspace);
+    }
+  }
+  l.reduction = std::make_unique<Reduction>(context_, group_, BlockSums(blocks_.shares()), shares,
+                                            MessageLabel{exact_ ? "products" : "gradient of W", l.index});
 }
 
 void AdmmProgram::allocate_boundaries() {
   Device& device = *context_.device;
-  const std::int64_t v = spec_.nodes;
+  const std::int64_t v = nodes_;
   const auto messages = [&](Boundary& boundary) {
     const auto bytes = [&](const CodecConfig& codec) {
-      return static_cast<std::size_t>(
-          largest(codec, exchange_, [&](const WireFormat& format) { return format.message_bytes(boundary.values); }));
+      return static_cast<std::size_t>(largest(
+          codec, exchange_, [&](const WireFormat& format) { return message_parts(format, boundary.width).total(); }));
     };
-    boundary.p_bytes = bytes(exchange_.p);
-    boundary.q_bytes = bytes(exchange_.q);
     for (std::size_t i = 0; i < 2; ++i) {
       const std::string name = " message " + std::to_string(i) + " with device " + std::to_string(boundary.peer);
-      boundary.p_message[i] = device.allocate(boundary.p_bytes, "p" + name, MemoryKind::exchange);
-      boundary.q_message[i] = device.allocate(boundary.q_bytes, "q" + name, MemoryKind::exchange);
+      boundary.p_message[i] = device.allocate(bytes(exchange_.p), "p" + name, MemoryKind::exchange);
+      boundary.q_message[i] = device.allocate(bytes(exchange_.q), "q" + name, MemoryKind::exchange);
     }
   };
   const auto copy = [&](const Boundary& boundary, const char* variable, int index) {
-    return floats(device, boundary.values, std::string("copy of ") + variable + std::to_string(index),
+    return floats(device, v * boundary.width, std::string("copy of ") + variable + std::to_string(index),
                   MemoryKind::exchange);
   };
   if (has_left()) {
     Layer& l = *layers_.front();
     left_ = std::make_unique<Boundary>();
-    left_->peer = rank_ - 1;
-    left_->values = v * l.n;
+    left_->peer = left();
+    left_->width = l.n;
     left_->q_copy = copy(*left_, "q", l.index - 1);
     left_->u_copy = copy(*left_, "u", l.index - 1);
     l.q_in = left_->q_copy.mat(v, l.n);
@@ -138,37 +174,52 @@ void AdmmProgram::allocate_boundaries() {
   if (has_right()) {
     Layer& l = *layers_.back();
     right_ = std::make_unique<Boundary>();
-    right_->peer = rank_ + 1;
-    right_->values = v * l.m;
+    right_->peer = right();
+    right_->width = l.m;
     right_->p_copy = copy(*right_, "p", l.index + 1);
     l.p_next = right_->p_copy.mat(v, l.m);
     messages(*right_);
   }
 }
 
-// Shared by the layers, which run one after the other; where a device runs small ops beside each other, as many layers
-// as it runs have their own. Who uses which part: workspace().
+// Layers take turns in it, one after the other. Where a device runs small ops beside each other, as many layers as it
+// runs have their own. With shards the next layer goes on while sums of the last one are under way. Who uses which
+// part: workspace().
 void AdmmProgram::allocate_workspace() {
-  const std::int64_t v = spec_.nodes;
+  const std::int64_t v = nodes_;
   const bool p_quantized = exchange_.p.bits < 32;
-  std::array<std::int64_t, 5> sizes{};
+  bool p_float32 = !p_quantized;
+  for (const BitScheduleEntry& entry : exchange_.schedule) p_float32 |= entry.bits >= 32;
+  std::array<std::int64_t, 3> sizes{};
+  std::int64_t product = 0;
   const auto grow = [&](std::size_t which, std::int64_t count) { sizes[which] = std::max(sizes[which], count); };
   for (const auto& l : layers_) {
     grow(0, v * l->m);
     grow(1, v * l->m);
-    if (!l->kernel) grow(2, l->m * l->n);
+    product = std::max(product, l->product_row);
     if (l->first) continue;
     grow(exact_ ? 1 : 0, v * l->n);
-    if (exact_) grow(3, l->n * l->n);
-    if (exact_ && p_quantized) grow(4, v * l->n);
+    if (exact_ && p_quantized) grow(2, v * l->n);
   }
-  const bool small = *std::max_element(sizes.begin(), sizes.end()) <= kSmallTensor;
-  const int copies = small ? std::min(context_.device->parallel_ops(), range_.count()) : 1;
-  workspace_.resize(static_cast<std::size_t>(copies));
-  for (std::array<Buffer, 5>& buffers : workspace_) {
+  const bool small = std::max(product, *std::max_element(sizes.begin(), sizes.end())) <= kSmallTensor;
+  const int beside = small ? context_.device->parallel_ops() : 1;
+  const auto copies = [&](int least) {
+    return static_cast<std::size_t>(std::min(std::max(beside, least), range_.count()));
+  };
+  const auto rows = [&](std::vector<Buffer>& buffers, int count, const char* what) {
+    for (Buffer& buffer : buffers) buffer = floats(*context_.device, count * product, what, MemoryKind::workspace);
+  };
+  workspace_.resize(copies(sharded() && !exact_ && p_float32 ? 2 : 1));
+  for (std::array<Buffer, 3>& buffers : workspace_) {
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       buffers[i] = floats(*context_.device, sizes[i], "workspace " + std::to_string(i), MemoryKind::workspace);
     }
+  }
+  partials_.resize(copies(sharded() ? 2 : 1));
+  rows(partials_, blocks_.partial_sums(), "products");
+  if (sharded()) {
+    summed_.resize(copies(exact_ ? 1 : 2));
+    rows(summed_, 1, "summed products");
   }
 }
 

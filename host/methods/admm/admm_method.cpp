@@ -1,6 +1,7 @@
 #include "host/methods/admm/admm_method.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <nlohmann/json.hpp>
 
 #include "host/config/check.hpp"
@@ -176,7 +177,29 @@ nlohmann::ordered_json AdmmMethod::report() const {
 
 InputKind AdmmMethod::choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                    std::string* why) const {
-  return exact() ? plain_or_kernel(shape, why) : plain_or_qr(shape, width, epochs, why);
+  if (!exact()) return plain_or_qr(shape, width, epochs, why);
+  if (shape.shards == 1) return plain_or_kernel(shape, why);
+  if (why != nullptr && plain_or_kernel(shape, nullptr) == InputKind::kernel) {
+    *why = "layer 1 on all " + std::to_string(shape.inputs) +
+           " inputs: its V × V form needs all training nodes on one device (partition.shards 1)";
+  }
+  return InputKind::plain;
+}
+
+namespace {
+
+constexpr std::int64_t kLeastNodes = 2048, kMostBlocks = 16;
+
+}  // namespace
+
+std::string AdmmMethod::blocks_text(std::int64_t nodes) const {
+  return "the blocks of " + grouped(nodes) + " training nodes (a power of two, of at least " + grouped(kLeastNodes) +
+         " nodes each)";
+}
+
+int AdmmMethod::blocks(std::int64_t nodes) const {
+  const auto wanted = static_cast<std::uint64_t>(std::clamp<std::int64_t>(nodes / kLeastNodes, 1, kMostBlocks));
+  return static_cast<int>(std::bit_floor(wanted));
 }
 
 double AdmmMethod::moved_floats(std::int64_t, std::int64_t m, std::int64_t nodes) const {
@@ -198,7 +221,13 @@ double AdmmMethod::product_flops(std::int64_t n, std::int64_t m, std::int64_t no
 std::vector<BoundaryMessage> AdmmMethod::messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const {
   const std::int64_t scheduled = scheduled_bits(exchange_, epoch);
   const WireFormat p = wire_format(exchange_.p, scheduled), q = wire_format(exchange_.q, scheduled);
-  return {{"p", false, p.bits, p.message_bytes(nodes * width)}, {"q", true, q.bits, q.message_bytes(nodes * width)}};
+  const Parts all = block_nodes(nodes, blocks(nodes));
+  const auto bytes = [&](const WireFormat& format) {
+    std::int64_t sum = 0;
+    for (int i = 0; i < all.count(); ++i) sum += format.message_bytes(all.size(i) * width);
+    return sum;
+  };
+  return {{"p", false, p.bits, bytes(p)}, {"q", true, q.bits, bytes(q)}};
 }
 
 std::vector<BoundaryMessage> AdmmMethod::messages_at_start(std::int64_t nodes, std::int64_t width) const {
@@ -246,8 +275,9 @@ TrainingFigures AdmmMethod::figures(const StageSpec& spec, const std::vector<dou
   return figures;
 }
 
-std::unique_ptr<DeviceInput> AdmmMethod::create_input(Device& device, const InputShape& shape) const {
-  return std::make_unique<AdmmInput>(device, shape, admm_);
+std::unique_ptr<DeviceInput> AdmmMethod::create_input(const DeviceContext& context, const StageSpec& spec, int rank,
+                                                      const InputShape& shape) const {
+  return std::make_unique<AdmmInput>(context, spec, rank, shape, admm_);
 }
 
 std::unique_ptr<StageProgram> AdmmMethod::create_program(const DeviceContext& context, const StageSpec& spec, int rank,

@@ -23,11 +23,13 @@ class AdmmMethod final : public Method {
   std::vector<std::pair<std::string, std::string>> summary() const override;
   nlohmann::ordered_json report() const override;
 
-  // Where training nodes are fewer than inputs, the exact update takes the kernel form of layer 1. The gradient update
-  // takes QR where that pays.
+  // Where training nodes are fewer than inputs, the exact update takes the kernel form of layer 1, unless there are
+  // shards: that form needs all nodes on one device. The gradient update takes QR where that pays.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
-  int blocks(std::int64_t) const override { return 1; }
+  // 1 for a small graph. A block is large enough to cost little, and all of them are enough for 16 shards.
+  int blocks(std::int64_t nodes) const override;
+  std::string blocks_text(std::int64_t nodes) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
   // p goes down, q goes up.
@@ -42,7 +44,8 @@ class AdmmMethod final : public Method {
   // Σ_l ||p_{l+1} − q_l||².
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
 
-  std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;
+  std::unique_ptr<DeviceInput> create_input(const DeviceContext& context, const StageSpec& spec, int rank,
+                                            const InputShape& shape) const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
   // Offers the gradient update, and 8 bits for p and q.

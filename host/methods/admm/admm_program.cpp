@@ -6,11 +6,10 @@
 namespace gamlp {
 namespace {
 
-Bytes message_of(const Buffer& buffer, const WireFormat& format, std::int64_t values) {
-  return buffer.raw(static_cast<std::size_t>(format.message_bytes(values)));
-}
-
 WireType wire_type(const WireFormat& format) { return format.quantized() ? WireType::bytes : WireType::float32; }
+
+// Tensors in one buffer begin at multiples of 16 bytes.
+std::int64_t padded(std::int64_t values) { return (values + 3) / 4 * 4; }
 
 }  // namespace
 
@@ -29,31 +28,85 @@ AdmmProgram::AdmmProgram(const DeviceContext& context, const StageSpec& spec, in
 
 AdmmProgram::~AdmmProgram() = default;
 
-// gradient: 0 is V × max(n, m), 1 is V × m, 2 is m × n.
-// exact: 0 is V × m, 1 is V × max(n, m), 2 is m × n, 3 is n × n (V × V with V < n), 4 is V × n when p is quantised.
-Mat AdmmProgram::workspace(const Layer& l, int which, std::int64_t rows, std::int64_t cols) const {
-  const auto turn = static_cast<std::size_t>(l.index - range_.first) % workspace_.size();
-  return workspace_[turn][static_cast<std::size_t>(which)].mat(rows, cols);
+// gradient: 0 is V × max(n, m), 1 is V × m.  exact: 0 is V × m, 1 is V × max(n, m), 2 is V × n when p is quantised.
+Mat AdmmProgram::workspace(const Layer& l, int which, std::int64_t cols) const {
+  return turn(l, workspace_)[static_cast<std::size_t>(which)].mat(nodes_, cols);
+}
+
+// Calls take(&Products::member, rows, cols) for each that the layer has, in their order in a row.
+template <class Take>
+void AdmmProgram::for_products(const Layer& l, bool exact, Take take) {
+  if (exact && !l.first) take(&Products::gram, l.n, l.n);
+  if (!l.kernel) take(&Products::product, l.m, l.n);
+  if (exact && !l.first) take(&Products::p_mean, std::int64_t{1}, l.n);
+  if (exact) take(&Products::t_mean, std::int64_t{1}, l.m);
+}
+
+std::int64_t AdmmProgram::products_row(const Layer& l, bool exact) {
+  std::int64_t floats = 0;
+  for_products(l, exact, [&](Mat Products::*, std::int64_t rows, std::int64_t cols) { floats += padded(rows * cols); });
+  return floats;
+}
+
+AdmmProgram::Products AdmmProgram::products_in(const Layer& l, bool exact, float* row) {
+  Products s;
+  for_products(l, exact, [&](Mat Products::*member, std::int64_t rows, std::int64_t cols) {
+    s.*member = {row, rows, cols};
+    row += padded(rows * cols);
+  });
+  return s;
+}
+
+Mat AdmmProgram::partials(const Layer& l) const {
+  return turn(l, partials_).mat(blocks_.partial_sums(), l.product_row);
+}
+
+AdmmProgram::Products AdmmProgram::partial(const Layer& l) const { return products_in(l, exact_, partials(l).data); }
+
+Mat AdmmProgram::summed_row(const Layer& l) const {
+  return summed_.empty() ? Mat{partials(l).data, 1, l.product_row} : turn(l, summed_).mat(1, l.product_row);
+}
+
+AdmmProgram::Products AdmmProgram::summed(const Layer& l) const { return products_in(l, exact_, summed_row(l).data); }
+
+MatView<double> AdmmProgram::sum_of(const Layer& l, int block, int which, int count) const {
+  return {l.sums->of(block).data + (which - kLinear2), 1, count};
+}
+
+Parts AdmmProgram::message_parts(const WireFormat& format, std::int64_t width) const {
+  std::vector<std::int64_t> bytes;
+  for (const Rows& rows : blocks_.rows()) bytes.push_back(format.message_bytes(rows.count * width));
+  return Parts(bytes);
+}
+
+Bytes AdmmProgram::message_of(const Buffer& buffer, const WireFormat& format, std::int64_t width) const {
+  return buffer.raw(static_cast<std::size_t>(message_parts(format, width).total()));
+}
+
+Bytes AdmmProgram::block_message(const Buffer& buffer, const WireFormat& format, std::int64_t width, int block) const {
+  return message_parts(format, width).of(message_of(buffer, format, width), block);
 }
 
 WireFormat AdmmProgram::format_of(const CodecConfig& codec, std::int64_t epoch) const {
   return wire_format(codec, scheduled_bits(exchange_, epoch));
 }
 
-Quantize AdmmProgram::quantize(const CodecConfig& codec, const WireFormat& format, Layer& l, bool is_p,
-                               Bytes message) const {
-  const std::int64_t values = spec_.nodes * (is_p ? l.n : l.m);
+Quantize AdmmProgram::quantize(const CodecConfig& codec, const WireFormat& format, const Layer& l, bool is_p, int block,
+                               const Buffer* message) const {
+  const Rows& rows = blocks_[block];
+  const std::int64_t width = is_p ? l.n : l.m;
   Quantize q;
   q.format = format;
   q.rounding = codec.rounding;
   const Buffer& feedback = is_p ? l.p_feedback : l.q_feedback;
   const Buffer& scales = is_p ? l.p_scales : l.q_scales;
-  if (feedback && format.coding == Coding::value) q.feedback = feedback.mat(spec_.nodes, is_p ? l.n : l.m);
-  if (scales) q.scales = scales.mat(1, format.scale_floats(values));
-  if (message.data) q.message = {message.data, 1, format.message_bytes(values)};
+  if (feedback && format.coding == Coding::value) q.feedback = rows.of(feedback.mat(nodes_, width));
+  if (scales) q.scales = scales.mat(1, format.scale_floats(rows.count * width));
+  if (message != nullptr) q.message = block_message(*message, format, width, block);
   q.key =
       static_cast<std::uint32_t>(random_key(spec_.seed, 2, static_cast<std::uint64_t>(l.index) * 2 + (is_p ? 1 : 0)));
   q.iteration = iteration();
+  q.first = (first_node_ + rows.first) * width;
   return q;
 }
 
@@ -78,7 +131,9 @@ void AdmmProgram::enqueue_start() {
     if (l->kernel) {
       enqueue(ops::Copy{as_bytes(ConstMat(admm_input_->a())), as_bytes(l->z)});
     } else {
-      enqueue(ops::Gemm{l->input, l->w, l->z, false, true});
+      for (const Rows& rows : blocks_.rows()) {
+        enqueue(ops::Gemm{rows.of(l->input), l->w, rows.of(l->z), false, true});
+      }
     }
     enqueue(ops::Forward{l->b, l->z, l->last ? Mat{} : l->q, spec_.activation});
     if (!l->last) {
@@ -108,7 +163,11 @@ void AdmmProgram::receive_q(std::int64_t epoch) {
   Layer& l = *layers_.front();
   const WireFormat format = format_of(exchange_.q, epoch - 1);
   context_.compute->wait(*q_exchanged_[last], "the q message from the left");
-  enqueue(ops::QReceive{message_of(left_->q_message[last], format, left_->values), l.p, l.q_in, l.u_in, format, rho_});
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    enqueue(ops::QReceive{block_message(left_->q_message[last], format, l.n, block), rows.of(ConstMat(l.p)),
+                          rows.of(l.q_in), rows.of(l.u_in), format, rho_});
+  }
   q_pending_ = false;
 }
 
@@ -120,12 +179,12 @@ void AdmmProgram::exchange_p(std::int64_t epoch) {
   std::vector<Receive> receives;
   if (has_left()) {
     sends.push_back({left_->peer,
-                     message_of(left_->p_message[parity], format, left_->values),
+                     message_of(left_->p_message[parity], format, left_->width),
                      {"p", range_.first, epoch, wire_type(format)}});
   }
   if (has_right()) {
     receives.push_back({right_->peer,
-                        message_of(right_->p_message[parity], format, right_->values),
+                        message_of(right_->p_message[parity], format, right_->width),
                         {"p", range_.last + 1, epoch, wire_type(format)}});
   }
   context_.compute->record(*p_ready_[parity]);
@@ -143,12 +202,12 @@ void AdmmProgram::exchange_q(std::int64_t epoch) {
   std::vector<Receive> receives;
   if (has_right()) {
     sends.push_back({right_->peer,
-                     message_of(right_->q_message[parity], format, right_->values),
+                     message_of(right_->q_message[parity], format, right_->width),
                      {"q", range_.last, epoch, wire_type(format)}});
   }
   if (has_left()) {
     receives.push_back({left_->peer,
-                        message_of(left_->q_message[parity], format, left_->values),
+                        message_of(left_->q_message[parity], format, left_->width),
                         {"q", range_.first - 1, epoch, wire_type(format)}});
     q_pending_ = true;
   }
@@ -159,55 +218,150 @@ void AdmmProgram::exchange_q(std::int64_t epoch) {
   context_.exchange->record(*q_exchanged_[parity]);
 }
 
-void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
+// The float32 message of a p.
+void AdmmProgram::send_float32(const Layer& l, const WireFormat& format, const Buffer* message) {
+  if (message == nullptr) return;
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const ConstBytes p = as_bytes(ConstMat(blocks_[block].of(l.p)));
+    enqueue(ops::Copy{p, {block_message(*message, format, l.n, block).data, 1, p.size()}});
+  }
+}
+
+// p, from the last layer down: the one that needs the left neighbour's q comes last.
+void AdmmProgram::p_steps(std::int64_t epoch) {
   const std::size_t parity = static_cast<std::size_t>(epoch & 1);
-  // p, from the last layer down: the one that needs the left neighbour's q comes last.
-  for (int index = range_.last; index >= range_.first; --index) {
+  const bool quantized = format_of(exchange_.p, epoch).quantized();
+  const auto message_for = [&](const Layer& l) {
+    return l.index == range_.first ? &left_->p_message[parity] : nullptr;
+  };
+  const auto above_first = [&](int index) { return index >= range_.first && index > 1; };
+  if (exact_ && sharded()) {
+    for (int index = range_.last; above_first(index); --index) {
+      Layer& l = layer(index);
+      label("p", l, epoch);
+      if (l.owner == group_.own()) exact_operators(l);
+    }
+    if (above_first(range_.last)) share_operators(layer(range_.last));
+  }
+  const Layer* open = nullptr;  // whose step size is being summed up, while the next layer's gradient is computed
+  for (int index = range_.last; above_first(index); --index) {
     Layer& l = layer(index);
-    if (l.first) continue;
     label("p", l, epoch);
-    Bytes message;
     if (index == range_.first) {
       context_.compute->wait(*p_exchanged_[parity],
                              "the p message to the left until that of two iterations ago is sent");
-      message = left_->p_message[parity].raw(left_->p_bytes);
     }
-    exact_ ? exact_p(l, epoch, message) : gradient_p(l, epoch, message);
+    if (exact_) {
+      if (sharded() && above_first(index - 1)) share_operators(layer(index - 1));
+      exact_p(l, epoch, message_for(l));
+      continue;
+    }
+    gradient_p(l, epoch, message_for(l));
+    if (quantized) continue;
+    if (open != nullptr) gradient_p_end(layer(open->index), epoch, message_for(*open));
+    open = &l;
+    if (!sharded()) gradient_p_end(l, epoch, message_for(l)), open = nullptr;
   }
-  exchange_p(epoch);
+  if (open != nullptr) gradient_p_end(layer(open->index), epoch, message_for(*open));
+}
+
+// With shards a layer's sums are under way while the products of other layers are computed.
+void AdmmProgram::w_steps(std::int64_t epoch) {
+  const int count = range_.count(), lag = !sharded() ? 0 : exact_ ? 1 : 3;
+  const auto at = [&](int i) -> Layer* {
+    if (i < 0 || i >= count) return nullptr;
+    label("W", *layers_[static_cast<std::size_t>(i)], epoch);
+    return layers_[static_cast<std::size_t>(i)].get();
+  };
+  for (int i = 0; i < count + lag; ++i) {
+    if (exact_) {
+      if (Layer* l = at(i)) exact_products(*l, epoch);
+      if (Layer* l = at(i - lag)) exact_w(*l);
+    } else if (!sharded()) {
+      Layer& l = *at(i);
+      gradient_products(l, epoch), gradient_image(l, epoch), gradient_w(l, epoch);
+    } else {
+      if (Layer* l = at(i)) gradient_products(*l, epoch);
+      if (Layer* l = at(i - 3)) gradient_w(*l, epoch);
+      if (Layer* l = at(i - 1)) l->reduction->sum(summed_row(*l)), l->reduction->gather(summed_row(*l));
+      if (Layer* l = at(i - 2)) gradient_image(*l, epoch);
+    }
+  }
+}
+
+void AdmmProgram::zq_step(Layer& l, std::int64_t epoch, bool metrics) {
+  const std::size_t parity = static_cast<std::size_t>(epoch & 1);
+  label(l.last ? "z" : "zq", l, epoch);
+  if (!exact_) gradient_b(l);
+  if (l.weights_round) l.weights_round->finish("W and b from the device that solved for them");
+  if (exact_) exact_product(l);  // needs nothing of the neighbour
+  const Buffer* message = nullptr;
+  if (l.index == range_.last && has_right()) {
+    const WireFormat format = format_of(exchange_.p, epoch);
+    // With it every earlier group has passed: the q message of two iterations ago is sent, its buffer free.
+    context_.compute->wait(*p_exchanged_[parity], "the p message from the right");
+    for (int block = 0; block < blocks_.count(); ++block) {
+      enqueue(ops::PReceive{block_message(right_->p_message[parity], format, l.m, block), blocks_[block].of(l.p_next),
+                            format});
+    }
+    message = &right_->q_message[parity];
+  }
+  if (metrics && l.q_before.data != nullptr) enqueue(ops::Copy{as_bytes(ConstMat(l.q)), as_bytes(l.q_before)});
+  exact_ ? exact_zq(l, epoch, message) : gradient_zq(l, epoch, message);
+}
+
+// The sums that the projected p steps left for their next τ. They are under way during the W steps.
+void AdmmProgram::start_tau(std::int64_t epoch) {
+  MessageGroup messages;
   for (auto& l : layers_) {
-    label("W", *l, epoch);
-    exact_ ? exact_w(*l) : gradient_w(*l);
+    if (l->p_sums) l->p_sums->add_to(messages, epoch);
   }
+  tau_round_->start(messages, "the sums for τ, and those of last time until they are added up");
+}
+
+void AdmmProgram::finish_tau(std::int64_t epoch) {
+  tau_round_->finish("the sums for τ of the other shards");
+  for (auto& l : layers_) {
+    if (!l->p_sums) continue;
+    label("p", *l, epoch);
+    l->p_sums->add_up();
+    if (format_of(exchange_.p, epoch).bits > 1) lower_tau(*l);
+  }
+}
+
+void AdmmProgram::sum_up(std::int64_t epoch) {
+  MessageGroup messages;
+  for (auto& l : layers_) l->sums->add_to(messages, epoch);
+  sums_round_->start(messages, "the scalars to be added up, and those of last time until they are");
+  sums_round_->finish("the scalars of the other shards");
+  for (auto& l : layers_) l->sums->add_up();
+}
+
+void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
+  const bool lagged = !exact_ && format_of(exchange_.p, epoch).quantized();
+  p_steps(epoch);
+  if (lagged) start_tau(epoch);
+  exchange_p(epoch);
+  w_steps(epoch);
+  if (lagged) finish_tau(epoch);
   for (int index = range_.last; index >= range_.first; --index) {
-    Layer& l = layer(index);
-    label(l.last ? "z" : "zq", l, epoch);
-    Bytes message;
-    if (index == range_.last && has_right()) {
-      const WireFormat format = format_of(exchange_.p, epoch);
-      if (exact_) exact_product(l);  // needs nothing of the neighbour
-      // With it every earlier group has passed: the q message of two iterations ago is sent, its buffer free.
-      context_.compute->wait(*p_exchanged_[parity], "the p message from the right");
-      enqueue(ops::PReceive{message_of(right_->p_message[parity], format, right_->values), l.p_next, format});
-      message = right_->q_message[parity].raw(right_->q_bytes);
-    }
-    if (exact_ && message.data == nullptr) exact_product(l);
-    if (metrics && l.q_before.data != nullptr) enqueue(ops::Copy{as_bytes(ConstMat(l.q)), as_bytes(l.q_before)});
-    exact_ ? exact_zq(l, epoch, message) : gradient_zq(l, epoch, message);
+    zq_step(layer(index), epoch, metrics);
     if (index == range_.last) exchange_q(epoch);
   }
   context_.compute->label({"metrics", 0, epoch});
   enqueue(ops::Tick{iteration()});
   if (!metrics) return;
   for (auto& l : layers_) {
-    if (l->q_before.data != nullptr) {
-      enqueue(ops::Distance2{ConstMat(l->q), ConstMat(l->q_before), scalar(l->index, kQStep2)});
+    for (int block = 0; l->q_before.data != nullptr && block < blocks_.count(); ++block) {
+      const Rows& rows = blocks_[block];
+      enqueue(ops::Distance2{rows.of(ConstMat(l->q)), rows.of(ConstMat(l->q_before)), sum_of(*l, block, kQStep2)});
     }
     if (l->mu == 0.0) continue;
     const ConstMat a = l->kernel ? ConstMat(admm_input_->a()) : ConstMat(l->w);
     const ConstMat b = l->kernel ? ConstMat(admm_input_->c()) : ConstMat(l->w);
     enqueue(ops::Dot{a, b, scalar(l->index, kWeight2)});
   }
+  sum_up(epoch);
 }
 
 void AdmmProgram::label(const char* step, const Layer& l, std::int64_t epoch) {

@@ -5,24 +5,22 @@
 namespace gamlp {
 
 enum AdmmScalar : int {
-  // Step sizes.
+  // Of the p step. Contiguous: NodeSums.
   kGradientP2,
   kImageP2,
-  kTau,
-  kGradientW2,
-  kImageW2,
+  // What only figures() reads, but for those at the end. Contiguous: NodeSums.
   kLinear2,  // ||z − W p − b||²
-  // Contiguous: QDual.sums.
-  kFit2,     // ||q − f(z)||²
+  kFit2,     // ||q − f(z)||²; the first of QDual.sums
   kDualGap,  // <u, p − q>
   kGap2,     // ||p − q||²
   kQ2,       // ||q||²
   kRisk,     // last layer: Σ cross-entropy
-  kWeight2,  // ||W||²
   kQStep2,   // ||q − the q before||², where the spec asks for it
-  // Contiguous: WFactor.ridge.
-  kRidge,          // θ
-  kRidgeIdentity,  // λ'
+  kEndOfSums,
+  kTau = kEndOfSums,  // of p
+  kGradientW2,
+  kImageW2,
+  kWeight2,  // ||W||²
   kAdmmScalars
 };
 

@@ -7,90 +7,124 @@
 
 namespace gamlp {
 
-void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, Bytes message) {
-  const std::int64_t v = spec_.nodes;
-  const Mat k1 = workspace(l, 2, l.m, l.n), k2 = workspace(l, 3, l.n, l.n);
-  const Mat x1 = workspace(l, 0, v, l.m), x2 = workspace(l, 1, v, l.n);
+// What solves for p: M⁻¹ in `gram`, and ν W M⁻¹ in `product`. With shards the owner of a layer has them in memory of
+// their own, the others receive them where they keep partial sums.
+AdmmProgram::Products AdmmProgram::operators_of(const Layer& l) const {
+  return l.operator_memory ? products_in(l, exact_, l.operator_memory.mat(1, l.product_row).data) : partial(l);
+}
+
+void AdmmProgram::exact_operators(const Layer& l) {
+  const Products to = operators_of(l);
+  enqueue(ops::POperators{l.w, to.product, to.gram, nu_, rho_});
+}
+
+void AdmmProgram::share_operators(Layer& l) {
+  const Products all = operators_of(l);
+  MessageGroup messages;
+  messages.broadcast(group_, l.owner, as_bytes(all.gram), {"M⁻¹", l.index, 0, WireType::float32});
+  messages.broadcast(group_, l.owner, as_bytes(all.product), {"ν W M⁻¹", l.index, 0, WireType::float32});
+  l.operators_round->start(messages, "what solves for p, and the partial sums in its place until they are sent");
+}
+
+void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, const Buffer* message) {
+  const Mat x1 = workspace(l, 0, l.m), x2 = workspace(l, 1, l.n);
   const WireFormat format = format_of(exchange_.p, epoch);
-  enqueue(ops::POperators{l.w, k1, k2, nu_, rho_});
+  const Mat target = format.quantized() ? workspace(l, 2, l.n) : l.p;
+  const Products by = operators_of(l);
+  if (!sharded()) exact_operators(l);
   if (l.index == range_.first) receive_q(epoch);
-  enqueue(ops::PInputs{l.t, l.b, l.q_in, l.u_in, x1, x2, rho_});
-  const Mat target = format.quantized() ? workspace(l, 4, v, l.n) : l.p;
-  enqueue(ops::Gemm{x1, k1, target});
-  enqueue(ops::Gemm{x2, k2, target, false, false, 1.0f, 1.0f});
-  if (format.quantized()) {
-    enqueue(ops::PTarget{target, l.p, quantize(exchange_.p, format, l, true, message)});
-  } else if (message.data) {
-    enqueue(ops::Copy{as_bytes(ConstMat(l.p)), {message.data, 1, as_bytes(l.p).size()}});
+  if (l.operators_round) l.operators_round->finish("what solves for p, from the device that factored it");
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    enqueue(ops::PInputs{rows.of(ConstMat(l.t)), l.b, rows.of(ConstMat(l.q_in)), rows.of(ConstMat(l.u_in)), rows.of(x1),
+                         rows.of(x2), rho_});
+    enqueue(ops::Gemm{rows.of(ConstMat(x1)), by.product, rows.of(target)});
+    enqueue(ops::Gemm{rows.of(ConstMat(x2)), by.gram, rows.of(target), false, false, 1.0f, 1.0f});
+    if (!format.quantized()) continue;
+    enqueue(
+        ops::PTarget{rows.of(ConstMat(target)), rows.of(l.p), quantize(exchange_.p, format, l, true, block, message)});
   }
+  if (!format.quantized()) send_float32(l, format, message);
+}
+
+void AdmmProgram::exact_products(Layer& l, std::int64_t epoch) {
+  const Mat sums = blocks_.sum(*context_.compute, partials(l), [&](const Rows& rows, Mat sum) {
+    const Products to = products_in(l, exact_, sum.data);
+    const ConstMat t = rows.of(ConstMat(l.t));
+    enqueue(ops::ColumnMean{t, to.t_mean, spec_.nodes});
+    if (!l.first) enqueue(ops::ColumnMean{rows.of(l.input), to.p_mean, spec_.nodes});
+    if (l.kernel || l.narrow) return;
+    enqueue(ops::Gemm{t, rows.of(l.input), to.product, true, false});
+    if (!l.first) enqueue(ops::Gram{rows.of(l.input), to.gram});
+  });
+  if (l.reduction) l.reduction->scatter(sums, epoch);
 }
 
 void AdmmProgram::exact_w(Layer& l) {
-  const std::int64_t v = spec_.nodes;
+  if (l.reduction) l.reduction->sum(summed_row(l));
   const double nu = *admm_.nu;
-  const Mat t_mean = l.t_mean, p_mean = l.p_mean;
-  enqueue(ops::ColumnMean{l.t, t_mean});
-  if (l.kernel) {
-    enqueue(ops::KernelSolve{admm_input_->factor(), l.t, t_mean, admm_input_->ridge(), workspace(l, 0, v, l.m),
-                             admm_input_->a(), admm_input_->c(), l.b, nu, l.mu});
-    return;
-  }
-  if (!l.first && v < l.n) {
-    exact_w_kernel(l);
-    return;
-  }
-  const Mat rhs = workspace(l, 2, l.m, l.n);
-  enqueue(ops::Gemm{l.t, l.input, rhs, true, false});
-  if (l.first) {
-    enqueue(
-        ops::WSolve{admm_input_->factor(), admm_input_->mean(), t_mean, admm_input_->ridge(), rhs, l.w, l.b, v, nu});
-    return;
-  }
-  const Mat factor = workspace(l, 3, l.n, l.n);
-  const MatView<double> ridge = scalars(l.index, kRidge, 2);
+  const Products s = summed(l);
   const auto& exact = admm_.exact;
-  enqueue(ops::ColumnMean{l.p, p_mean});
-  enqueue(ops::Gram{l.p, factor});
-  enqueue(ops::WFactor{factor, p_mean, ridge, v, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
-  enqueue(ops::WSolve{factor, p_mean, t_mean, ridge, rhs, l.w, l.b, v, nu});
+  if (l.kernel) {
+    return enqueue(ops::KernelSolve{admm_input_->factor(), l.t, s.t_mean, admm_input_->ridge(), workspace(l, 0, l.m),
+                                    admm_input_->a(), admm_input_->c(), l.b, nu, l.mu});
+  }
+  if (l.narrow) return exact_w_narrow(l, s);
+  if (group_.own() == l.owner) {
+    if (l.first) {
+      enqueue(ops::WSolve{admm_input_->factor(), admm_input_->mean(), s.t_mean, admm_input_->ridge(), s.product, l.w,
+                          l.b, spec_.nodes, nu});
+    } else {
+      enqueue(ops::WFactor{s.gram, s.p_mean, l.ridge, spec_.nodes, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
+      enqueue(ops::WSolve{s.gram, s.p_mean, s.t_mean, l.ridge, s.product, l.w, l.b, spec_.nodes, nu});
+    }
+  }
+  if (!sharded()) return;
+  MessageGroup messages;
+  messages.broadcast(group_, l.owner, as_bytes(l.w), {"W", l.index, 0, WireType::float32});
+  messages.broadcast(group_, l.owner, as_bytes(l.b), {"b", l.index, 0, WireType::float32});
+  l.weights_round->start(messages, "W and b, to be given to the other shards or replaced by the owner's");
 }
 
-// The same minimiser with a V × V factor. t̄ is in the layer's mean already.
-void AdmmProgram::exact_w_kernel(Layer& l) {
-  const std::int64_t v = spec_.nodes;
+// The same minimiser with a V × V factor.
+void AdmmProgram::exact_w_narrow(Layer& l, const Products& s) {
   const double nu = *admm_.nu;
-  const Mat t_mean = l.t_mean, p_mean = l.p_mean;
-  const Mat error = workspace(l, 0, v, l.m), centred = workspace(l, 1, v, l.n), factor = workspace(l, 3, v, v);
-  const MatView<double> ridge = scalars(l.index, kRidge, 2);
+  const Mat error = workspace(l, 0, l.m), centred = workspace(l, 1, l.n), factor{s.gram.data, nodes_, nodes_};
   const auto& exact = admm_.exact;
-  enqueue(ops::ColumnMean{l.p, p_mean});
-  enqueue(ops::Centre{l.p, p_mean, centred});
+  enqueue(ops::Centre{l.p, s.p_mean, centred});
   enqueue(ops::OuterGram{centred, factor});
-  enqueue(ops::KernelFactor{factor, p_mean, ridge, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
-  enqueue(ops::WAnchor{l.w, ridge, l.mu});
-  enqueue(ops::Centre{l.t, t_mean, error});
+  enqueue(ops::KernelFactor{factor, s.p_mean, l.ridge, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
+  enqueue(ops::WAnchor{l.w, l.ridge, l.mu});
+  enqueue(ops::Centre{l.t, s.t_mean, error});
   enqueue(ops::Gemm{centred, l.w, error, false, true, -1.0f, 1.0f});
   enqueue(ops::FactorSolve{factor, error});
   enqueue(ops::Gemm{error, centred, l.w, true, false, nu_, 1.0f});
-  enqueue(ops::BiasOfMeans{l.w, p_mean, t_mean, l.b});
+  enqueue(ops::BiasOfMeans{l.w, s.p_mean, s.t_mean, l.b});
 }
 
 void AdmmProgram::exact_product(Layer& l) {
   if (l.kernel) return;  // carried along as admm_input_->a()
-  enqueue(ops::Gemm{l.input, l.w, workspace(l, 0, spec_.nodes, l.m), false, true});
+  for (const Rows& rows : blocks_.rows()) {
+    enqueue(ops::Gemm{rows.of(l.input), l.w, rows.of(workspace(l, 0, l.m)), false, true});
+  }
 }
 
-void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, Bytes message) {
-  const Mat product = l.kernel ? admm_input_->a() : workspace(l, 0, spec_.nodes, l.m);
-  const Scalar linear2 = scalar(l.index, kLinear2);
+void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, const Buffer* message) {
+  const ConstMat product = l.kernel ? admm_input_->a() : workspace(l, 0, l.m);
   const float beta = static_cast<float>(admm_.exact.beta);
-  if (l.last) {
-    enqueue(ops::SoftmaxExact{product, l.b, l.z, l.v, l.t, labels(), nu_, beta, scalar(l.index, kRisk), linear2});
-    return;
-  }
   const WireFormat format = format_of(exchange_.q, epoch);
-  enqueue(ops::ZqExact{product, l.b, l.p_next, l.z, l.v, l.t, l.q, l.u, spec_.activation, nu_, rho_, nu2_, beta,
-                       quantize(exchange_.q, format, l, false, message), linear2, scalars(l.index, kFit2, 4)});
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    const Scalar linear2 = sum_of(l, block, kLinear2);
+    if (l.last) {
+      enqueue(ops::SoftmaxExact{rows.of(product), l.b, rows.of(l.z), rows.of(l.v), rows.of(l.t),
+                                rows.of_labels(labels()), nu_, beta, sum_of(l, block, kRisk), linear2});
+      continue;
+    }
+    enqueue(ops::ZqExact{rows.of(product), l.b, rows.of(ConstMat(l.p_next)), rows.of(l.z), rows.of(l.v), rows.of(l.t),
+                         rows.of(l.q), rows.of(l.u), spec_.activation, nu_, rho_, nu2_, beta,
+                         quantize(exchange_.q, format, l, false, block, message), linear2, sum_of(l, block, kFit2, 4)});
+  }
 }
 
 }  // namespace gamlp

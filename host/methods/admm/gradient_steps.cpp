@@ -10,76 +10,136 @@ namespace {
 
 constexpr double kTauFloor = 0.9;
 
+Scalar at(const MatView<double>& sums, int which) { return {sums.data + which, 1, 1}; }
+
 }  // namespace
 
-void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, Bytes message) {
-  const std::int64_t v = spec_.nodes;
-  const Mat g = workspace(l, 0, v, l.n), image = workspace(l, 1, v, l.m);
-  const Scalar gradient2 = scalar(l.index, kGradientP2), image2 = scalar(l.index, kImageP2);
-  const Scalar tau = scalar(l.index, kTau);
+// A p in float32 takes gradient_p_end() as well.
+void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message) {
+  const Mat g = workspace(l, 0, l.n), image = workspace(l, 1, l.m);
   const WireFormat format = format_of(exchange_.p, epoch);
 
-  enqueue(ops::Gemm{l.r, l.w, g, false, false, nu_});  // νWᵀr: needs nothing of the neighbour
-  if (l.index == range_.first) receive_q(epoch);
-  const auto finish_gradient = [&] { enqueue(ops::PGradient{g, l.u_in, l.p, l.q_in, rho_, gradient2}); };
-
-  if (!format.quantized()) {
-    finish_gradient();
-    const StepSize step{gradient2, image2, nu_, rho_};
-    enqueue(ops::Gemm{g, l.w, image, false, true});  // W g
-    enqueue(ops::Dot{image, image, image2});
-    enqueue(ops::Descent{step, image, l.r, tau});
-    enqueue(ops::Descent{step, g, l.p, {}});
-    if (message.data) {
-      enqueue(ops::Copy{as_bytes(ConstMat(l.p)), {message.data, 1, as_bytes(l.p).size()}});
-    }
-    return;
+  for (const Rows& rows : blocks_.rows()) {  // νWᵀr: needs nothing of the neighbour
+    enqueue(ops::Gemm{rows.of(ConstMat(l.r)), l.w, rows.of(g), false, false, nu_});
   }
+  if (l.index == range_.first) receive_q(epoch);
+
   // A stage starts at a stationary point of every layer but the last; from there the first gradient reaches
   // layer l after L − l + 1 iterations. There is no last change yet then: the exact τ of this gradient.
   // A 1-bit change has the gradient's signs but not its sizes, so its curvature says little: there τ is the
   // gradient's own, over a quarter of the nodes.
   const bool first = epoch == spec_.layers() - l.index + 1;
-  const bool sampled = format.bits == 1;
-  ops::PProject project{l.p, g, l.u_in, l.q_in, rho_, tau, quantize(exchange_.p, format, l, true, message), gradient2};
-  if (first || sampled) {
-    finish_gradient();
-    project.u = project.q = {};
-    const std::int64_t rows = first ? v : (v + 3) / 4;
-    const Mat part{g.data, rows, l.n}, part_image{image.data, rows, l.m};
-    enqueue(ops::Gemm{part, l.w, part_image, false, true});
-    enqueue(ops::Dot{part_image, part_image, image2});
-    enqueue(ops::Dot{part, part, gradient2});
-    enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, 0.0});
+  const bool sampled = format.bits == 1 && !first;
+  const bool exact = !format.quantized() || first || sampled;
+  if (exact) sum_gradient(l, epoch, g, image, sampled);
+  if (!format.quantized()) return;
+  if (exact) {
+    l.p_sums->finish();
+    enqueue(ops::TauUpdate{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), scalar(l.index, kTau), nu_, rho_});
   }
-  enqueue(project);
-  enqueue(ops::Gemm{g, l.w, image, false, true});  // W Δ
-  enqueue(ops::ResidualAdd{image, l.r, image2});
-  if (!sampled) enqueue(ops::TauUpdate{gradient2, image2, tau, nu_, rho_, kTauFloor});
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    const MatView<double> sums = l.p_sums->of(block);
+    ops::PProject project{rows.of(l.p),
+                          rows.of(g),
+                          rows.of(ConstMat(l.u_in)),
+                          rows.of(ConstMat(l.q_in)),
+                          rho_,
+                          scalar(l.index, kTau),
+                          quantize(exchange_.p, format, l, true, block, message),
+                          at(sums, kGradientP2)};
+    if (exact) project.u = project.q = {};
+    enqueue(project);
+    enqueue(ops::Gemm{rows.of(ConstMat(g)), l.w, rows.of(image), false, true});  // W Δ
+    enqueue(ops::ResidualAdd{rows.of(ConstMat(image)), rows.of(l.r), at(sums, kImageP2)});
+  }
 }
 
-void AdmmProgram::gradient_w(Layer& l) {
-  const Mat g = workspace(l, 2, l.m, l.n), image = workspace(l, 0, spec_.nodes, l.m);
-  const Scalar gradient2 = scalar(l.index, kGradientW2), image2 = scalar(l.index, kImageW2);
-  const StepSize step{gradient2, image2, nu_, l.mu};
-  enqueue(ops::Gemm{l.r, l.input, g, true, false, nu_});  // ν r pᵀ
-  enqueue(ops::WGradient{l.w, g, static_cast<float>(l.mu), gradient2});
-  enqueue(ops::Gemm{l.input, g, image, false, true});  // G p
-  enqueue(ops::Dot{image, image, image2});
-  enqueue(ops::Descent{step, g, l.w, {}});
-  enqueue(ops::ResidualBias{step, image, l.r, l.mean, l.b});
+// The whole gradient, and what its τ is made of.
+void AdmmProgram::sum_gradient(Layer& l, std::int64_t epoch, Mat g, Mat image, bool sampled) {
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    const Rows part{rows.first, sampled ? (rows.count + 3) / 4 : rows.count};
+    const Scalar gradient2 = at(l.p_sums->of(block), kGradientP2), image2 = at(l.p_sums->of(block), kImageP2);
+    enqueue(ops::PGradient{rows.of(g), rows.of(ConstMat(l.u_in)), rows.of(ConstMat(l.p)), rows.of(ConstMat(l.q_in)),
+                           rho_, gradient2});
+    enqueue(ops::Gemm{part.of(ConstMat(g)), l.w, part.of(image), false, true});  // W g
+    enqueue(ops::Dot{part.of(ConstMat(image)), part.of(ConstMat(image)), image2});
+    if (sampled) enqueue(ops::Dot{part.of(ConstMat(g)), part.of(ConstMat(g)), gradient2});
+  }
+  l.p_sums->start(epoch);
 }
 
-void AdmmProgram::gradient_zq(Layer& l, std::int64_t epoch, Bytes message) {
-  const Scalar linear2 = scalar(l.index, kLinear2);
-  if (l.last) {
-    enqueue(ops::SoftmaxStep{l.r, l.z, l.mean, labels(), nu_, scalar(l.index, kRisk), linear2});
-    return;
+void AdmmProgram::gradient_p_end(Layer& l, std::int64_t epoch, const Buffer* message) {
+  label("p", l, epoch);
+  const Mat g = workspace(l, 0, l.n), image = workspace(l, 1, l.m);
+  const StepSize step{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), nu_, rho_};
+  l.p_sums->finish();
+  enqueue(ops::Descent{step, image, l.r, scalar(l.index, kTau)});
+  enqueue(ops::Descent{step, g, l.p, {}});
+  send_float32(l, format_of(exchange_.p, epoch), message);
+}
+
+void AdmmProgram::lower_tau(const Layer& l) {
+  enqueue(ops::TauUpdate{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), scalar(l.index, kTau), nu_, rho_,
+                         kTauFloor});
+}
+
+void AdmmProgram::gradient_products(Layer& l, std::int64_t epoch) {
+  const Mat sums = blocks_.sum(*context_.compute, partials(l), [&](const Rows& rows, Mat sum) {
+    const Mat product = products_in(l, exact_, sum.data).product;
+    enqueue(ops::Gemm{rows.of(ConstMat(l.r)), rows.of(l.input), product, true, false, nu_});  // ν r pᵀ
+  });
+  if (l.reduction) l.reduction->scatter(sums, epoch);
+}
+
+void AdmmProgram::gradient_image(Layer& l, std::int64_t epoch) {
+  const Mat g = summed(l).product, image = workspace(l, 0, l.m);
+  if (l.reduction) l.reduction->finish();
+  enqueue(ops::WGradient{l.w, g, static_cast<float>(l.mu), scalar(l.index, kGradientW2)});
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    enqueue(ops::Gemm{rows.of(l.input), g, rows.of(image), false, true});  // G p
+    enqueue(ops::Dot{rows.of(ConstMat(image)), rows.of(ConstMat(image)), l.image_sums->of(block)});
   }
-  enqueue(ops::ZStep{l.r, l.z, l.mean, l.q, spec_.activation, linear2});
+  l.image_sums->start(epoch);
+}
+
+void AdmmProgram::gradient_w(Layer& l, std::int64_t epoch) {
+  const Mat image = workspace(l, 0, l.m);
+  const StepSize step{scalar(l.index, kGradientW2), scalar(l.index, kImageW2), nu_, l.mu};
+  l.image_sums->finish();
+  enqueue(ops::Descent{step, summed(l).product, l.w, {}});
+  if (blocks_.whole()) return enqueue(ops::ResidualBias{step, image, l.r, l.mean, l.b});
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    enqueue(ops::ResidualBias{step, rows.of(ConstMat(image)), rows.of(l.r), {}, {}, l.column_sums->of(block)});
+  }
+  l.column_sums->start(epoch);
+}
+
+void AdmmProgram::gradient_b(Layer& l) {
+  if (blocks_.whole()) return;
+  l.column_sums->finish();
+  enqueue(ops::BiasStep{l.columns, l.mean, l.b, spec_.nodes});
+}
+
+void AdmmProgram::gradient_zq(Layer& l, std::int64_t epoch, const Buffer* message) {
   const WireFormat format = format_of(exchange_.q, epoch);
-  enqueue(ops::QDual{l.p_next, l.z, l.q, l.u, spec_.activation, rho_, nu_,
-                     quantize(exchange_.q, format, l, false, message), scalars(l.index, kFit2, 4)});
+  for (int block = 0; block < blocks_.count(); ++block) {
+    const Rows& rows = blocks_[block];
+    const Scalar linear2 = sum_of(l, block, kLinear2);
+    if (l.last) {
+      enqueue(ops::SoftmaxStep{rows.of(l.r), rows.of(l.z), l.mean, rows.of_labels(labels()), nu_,
+                               sum_of(l, block, kRisk), linear2});
+      continue;
+    }
+    const ConstMat q = rows.of(ConstMat(l.q));
+    enqueue(ops::ZStep{rows.of(l.r), rows.of(l.z), l.mean, q, spec_.activation, linear2});
+    enqueue(ops::QDual{rows.of(ConstMat(l.p_next)), rows.of(ConstMat(l.z)), rows.of(l.q), rows.of(l.u),
+                       spec_.activation, rho_, nu_, quantize(exchange_.q, format, l, false, block, message),
+                       sum_of(l, block, kFit2, 4)});
+  }
 }
 
 }  // namespace gamlp

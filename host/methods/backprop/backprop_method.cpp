@@ -68,11 +68,6 @@ void BackpropMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   // Of at least 4 nodes each (StageSpec::block_nodes()).
   m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
   set_options(method, m);
-  if (*m.microbatches < shape.shards) {
-    throw ConfigError("`partition.shards` is " + std::to_string(shape.shards) + ": must be at most " +
-                      std::to_string(*m.microbatches) + ", the micro-batches of " + std::to_string(shape.train_nodes) +
-                      " training nodes (`method.microbatches`, of at least 4 nodes each)");
-  }
   if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect" + raised;
 }
 
@@ -99,6 +94,10 @@ InputKind BackpropMethod::choose_input(const ProblemShape& shape, std::int64_t w
   // The others take each coordinate by itself, and so does dropout, which means the inputs as they are.
   const bool turns = optimizer_ == Optimizer::gd && config_.input_dropout == 0.0;
   return turns ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
+}
+
+std::string BackpropMethod::blocks_text(std::int64_t nodes) const {
+  return "the micro-batches of " + grouped(nodes) + " training nodes (`method.microbatches`, of at least 4 nodes each)";
 }
 
 int BackpropMethod::blocks(std::int64_t nodes) const {
@@ -140,8 +139,9 @@ TrainingFigures BackpropMethod::figures(const StageSpec& spec, const std::vector
                         "scale (dataset.standardize)");
 }
 
-std::unique_ptr<DeviceInput> BackpropMethod::create_input(Device& device, const InputShape& shape) const {
-  return std::make_unique<DeviceInput>(device, shape);
+std::unique_ptr<DeviceInput> BackpropMethod::create_input(const DeviceContext& context, const StageSpec&, int,
+                                                          const InputShape& shape) const {
+  return std::make_unique<DeviceInput>(*context.device, shape);
 }
 
 OptimizerRule BackpropMethod::rule() const {

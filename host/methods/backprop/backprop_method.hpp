@@ -28,9 +28,9 @@ class BackpropMethod final : public Method {
   // Only gradient descent takes QR. Optimisers that scale each weight by itself train otherwise in other coordinates.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
-  bool shards() const override { return true; }
   // A micro-batch each.
   int blocks(std::int64_t nodes) const override;
+  std::string blocks_text(std::int64_t nodes) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
   // Activations go up, gradients go down, both in float32.
@@ -43,7 +43,8 @@ class BackpropMethod final : public Method {
   bool has_residual() const override { return false; }
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
 
-  std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const override;
+  std::unique_ptr<DeviceInput> create_input(const DeviceContext& context, const StageSpec& spec, int rank,
+                                            const InputShape& shape) const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
   std::vector<Calibration> calibrations(bool quick) const override;

@@ -91,10 +91,10 @@ class Method {
   // is one.
   virtual InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                  std::string* why) const = 0;
-  // Whether it trains over shards of the training nodes (Placement).
-  virtual bool shards() const { return false; }
   // Into how many blocks the training nodes are divided, of which shards consist (StageSpec::blocks).
   virtual int blocks(std::int64_t nodes) const = 0;
+  // What they are, and what decides how many, for messages.
+  virtual std::string blocks_text(std::int64_t nodes) const = 0;
   // Relative cost of one iteration of each layer, in flops: product_flops(), and moved_floats() at kFloatFlops each
   // (partition.hpp), because the elementwise passes take the time of their memory traffic. widths: inputs, hidden …,
   // classes.
@@ -104,8 +104,8 @@ class Method {
                                InputKind input) const = 0;
   // Floats of memory that the elementwise passes of one iteration of such a layer move.
   virtual double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const = 0;
-  // The messages that cross each boundary between hidden layers of `width` neurons in `epoch` (0-based) of a stage, in
-  // the order of sending. messages_at_start() has those that cross it when a stage starts.
+  // The messages that cross each boundary between hidden layers of `width` neurons in `epoch` (0-based) of a stage, of
+  // all shards, in the order of sending. messages_at_start() has those that cross it when a stage starts.
   virtual std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const = 0;
   virtual std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const = 0;
   // The epochs of a stage, 0 first, at which messages begin to have other sizes.
@@ -126,8 +126,10 @@ class Method {
                                   std::int64_t epoch) const = 0;
 
   // ---- devices; resolved ----
-  // Allocates layer 1's input on its device, and memory for what this method computes from it once per run.
-  virtual std::unique_ptr<DeviceInput> create_input(Device& device, const InputShape& shape) const = 0;
+  // Allocates layer 1's input on device `rank`, and memory for what this method computes from it once per run. `spec`:
+  // of the first stage that has it; later ones have the same shards.
+  virtual std::unique_ptr<DeviceInput> create_input(const DeviceContext& context, const StageSpec& spec, int rank,
+                                                    const InputShape& shape) const = 0;
   // Allocates the share of device `rank` in a stage. `input` is null but on the first device.
   virtual std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                        DeviceInput* input) const = 0;

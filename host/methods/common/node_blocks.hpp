@@ -14,6 +14,9 @@
 
 namespace gamlp {
 
+// How many of `nodes` each of `blocks` blocks has.
+inline Parts block_nodes(std::int64_t nodes, int blocks) { return Parts::even(nodes, blocks, 4); }
+
 // Some rows of tensors that have one for each node.
 struct Rows {
   std::int64_t first = 0, count = 0;

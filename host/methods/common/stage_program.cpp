@@ -23,12 +23,16 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   spec.activation = activation_rule(config.model);
   spec.seed = config.train.seed;
   spec.dual_residual = config.train.stop.residual.has_value();
-  const std::string problem = grid_problem(config, devices, "");
+  const std::string problem = grid_problem(config, devices);
   if (!problem.empty()) throw ConfigError(problem);
   spec.placement.shards = static_cast<int>(shard_count(config, devices));
-  if (spec.placement.shards > spec.blocks) {
-    throw ConfigError("`partition.shards` is " + std::to_string(spec.placement.shards) + ": must be at most " +
-                      std::to_string(spec.blocks) + ", the blocks of training nodes (`method.microbatches`)");
+  const std::string too_many =
+      shards_problem(config, spec.placement.shards, spec.blocks, spec.method->blocks_text(spec.nodes));
+  if (!too_many.empty()) throw ConfigError(too_many);
+  if (spec.placement.shards > 1 && shape.kind == InputKind::kernel) {
+    throw ConfigError(std::to_string(spec.placement.shards) +
+                      " shards of the training nodes (`partition.shards`): must be 1, since layer 1 trains in its V × "
+                      "V form, which needs all of them on one device");
   }
   const int ranges = devices / spec.placement.shards;
   const auto& chosen = config.partition.layers;
@@ -134,6 +138,10 @@ void StageProgram::add_entry(std::vector<Entry>& list, const std::string& name, 
   if (m.data) list.push_back({name, as_bytes(m), m.rows, m.cols, 4});
 }
 
+void StageProgram::add_node_entry(std::vector<Entry>& list, const std::string& name, Mat m) const {
+  if (m.data) list.push_back({name, as_bytes(m), spec_.nodes, m.cols, 4, first_node_});
+}
+
 std::vector<StageProgram::Entry> StageProgram::all_entries() const {
   std::vector<Entry> list = entries();
   for (int layer = range_.first; saves_scalars() && layer <= range_.last; ++layer) {
@@ -145,8 +153,10 @@ std::vector<StageProgram::Entry> StageProgram::all_entries() const {
 }
 
 std::vector<StageProgram::Entry> StageProgram::saved_entries() const {
-  std::vector<Entry> list;
-  if (spec_.placement.speaks(rank_)) list = all_entries();
+  std::vector<Entry> list = all_entries();
+  if (!spec_.placement.speaks(rank_)) {
+    std::erase_if(list, [](const Entry& entry) { return entry.count() == entry.rows; });
+  }
   if (rank_ == 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
   return list;
 }
@@ -158,37 +168,39 @@ std::vector<StageProgram::Entry> StageProgram::restored_entries() const {
   return list;
 }
 
-std::vector<std::string> StageProgram::restored_names() const {
-  std::vector<std::string> names;
-  for (const Entry& entry : restored_entries()) names.push_back(entry.name);
-  return names;
+std::vector<StateRows> StageProgram::restored_rows() const {
+  std::vector<StateRows> all;
+  for (const Entry& entry : restored_entries()) all.push_back({entry.name, entry.first, entry.count()});
+  return all;
 }
 
 void StageProgram::describe_state(TrainingState& state) const {
   for (const Entry& entry : saved_entries()) {
     HostTensor& tensor = state[entry.name];
-    tensor.rows = entry.rows;
-    tensor.cols = entry.cols;
-    tensor.item_bytes = entry.item_bytes;
-    tensor.data.resize(static_cast<std::size_t>(entry.memory.size()));
+    if (tensor.data.empty()) tensor = {entry.rows, entry.cols, entry.item_bytes, {}, entry.first};
+    expects(entry.first == tensor.first + tensor.held(), "shards describe their rows in order");
+    tensor.data.resize(tensor.data.size() + static_cast<std::size_t>(entry.memory.size()));
   }
 }
 
 void StageProgram::enqueue_save(TrainingState& state) {
-  for (const Entry& entry : saved_entries()) enqueue(ops::Download{entry.memory, state.at(entry.name).data.data()});
+  for (const Entry& entry : saved_entries())
+    enqueue(ops::Download{entry.memory, state.at(entry.name).row(entry.first)});
 }
 
 void StageProgram::enqueue_restore(const TrainingState& state) {
-  for (const auto& [name, memory, rows, cols, item_bytes] : restored_entries()) {
-    const auto found = state.find(name);
-    if (found == state.end()) throw DataError("checkpoint: tensor \"" + name + "\" is missing");
+  for (const Entry& entry : restored_entries()) {
+    const auto found = state.find(entry.name);
+    if (found == state.end()) throw DataError("checkpoint: tensor \"" + entry.name + "\" is missing");
     const HostTensor& tensor = found->second;
-    if (tensor.rows != rows || tensor.cols != cols || tensor.data.size() != static_cast<std::size_t>(memory.size())) {
-      throw DataError("checkpoint: tensor \"" + name + "\" is " + std::to_string(tensor.rows) + " × " +
-                      std::to_string(tensor.cols) + ", expected " + std::to_string(rows) + " × " +
-                      std::to_string(cols));
+    if (tensor.rows != entry.rows || tensor.cols != entry.cols || tensor.item_bytes != entry.item_bytes) {
+      throw DataError("checkpoint: tensor \"" + entry.name + "\" is " + std::to_string(tensor.rows) + " × " +
+                      std::to_string(tensor.cols) + ", expected " + std::to_string(entry.rows) + " × " +
+                      std::to_string(entry.cols));
     }
-    enqueue(ops::Upload{tensor.data.data(), memory});
+    expects(entry.first >= tensor.first && entry.first + entry.count() <= tensor.first + tensor.held(),
+            "a restored tensor has the rows of the shard");
+    enqueue(ops::Upload{tensor.row(entry.first), entry.memory});
   }
   restored();
 }

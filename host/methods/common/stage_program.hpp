@@ -43,7 +43,7 @@ struct StageSpec {
 
   int layers() const { return static_cast<int>(widths.size()) - 1; }
   // The nodes of each block: of a multiple of 4, so that views of them are aligned whatever the width.
-  Parts block_nodes() const { return Parts::even(nodes, blocks, 4); }
+  Parts block_nodes() const { return gamlp::block_nodes(nodes, blocks); }
   // The blocks of each shard, and its nodes. They are the same for every range of layers.
   Parts shard_blocks() const { return Parts::even(blocks, placement.shards, 1); }
   Parts shard_nodes() const;
@@ -59,12 +59,24 @@ struct StageSpec {
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
                           int stage, int devices);
 
-// The training state as checkpoints hold it: tensors by name ("z3", "tau3").
+// The training state as checkpoints hold it: tensors by name ("z3", "tau3"). Of a tensor with a row for each training
+// node, a process that trains a shard holds the shard's rows.
 struct HostTensor {
-  std::int64_t rows = 0, cols = 0, item_bytes = 4;
-  std::vector<std::byte> data;
+  std::int64_t rows = 0, cols = 0, item_bytes = 4;  // of the whole tensor
+  std::vector<std::byte> data;                      // row `first` and the following ones
+  std::int64_t first = 0;
+
+  std::int64_t row_bytes() const { return cols * item_bytes; }
+  std::int64_t held() const { return row_bytes() > 0 ? static_cast<std::int64_t>(data.size()) / row_bytes() : 0; }
+  const std::byte* row(std::int64_t i) const { return data.data() + (i - first) * row_bytes(); }
+  std::byte* row(std::int64_t i) { return data.data() + (i - first) * row_bytes(); }
 };
 using TrainingState = std::map<std::string, HostTensor>;
+// Some rows of a tensor of the state.
+struct StateRows {
+  std::string name;
+  std::int64_t first = 0, count = 0;
+};
 
 class StageProgram {
  public:
@@ -92,8 +104,8 @@ class StageProgram {
   // The training state is named by layers, so that a checkpoint does not depend on the partition. describe_state()
   // makes the entries that enqueue_save() then fills. The maps must stay alive until the stream is synchronised.
   void describe_state(TrainingState& state) const;
-  // Names of what enqueue_restore() reads: this device's entries, and those of the neighbours that it has a copy of.
-  std::vector<std::string> restored_names() const;
+  // What enqueue_restore() reads: this device's entries, and those of the neighbours that it has a copy of.
+  std::vector<StateRows> restored_rows() const;
   void enqueue_save(TrainingState& state);
   // Throws DataError when a tensor is missing or has other sizes.
   void enqueue_restore(const TrainingState& state);
@@ -102,9 +114,13 @@ class StageProgram {
   struct Entry {
     std::string name;
     MatView<std::byte> memory;
-    std::int64_t rows, cols, item_bytes;
+    std::int64_t rows, cols, item_bytes;  // of the whole tensor
+    std::int64_t first = 0;               // row that the memory begins with
+    std::int64_t count() const { return cols > 0 ? memory.size() / (cols * item_bytes) : 0; }
   };
   static void add_entry(std::vector<Entry>& list, const std::string& name, Mat m);
+  // The same for a tensor with a row for each training node, of which this device has those of its shard.
+  void add_node_entry(std::vector<Entry>& list, const std::string& name, Mat m) const;
   // Where a layer's weights are uploaded to. W is empty where the input of layer 1 holds it (DeviceInput).
   struct WeightViews {
     Mat w, b;
