@@ -217,8 +217,9 @@ std::vector<std::vector<Measurement>> measure_in_turns(const Config& config, con
   std::vector<std::vector<Measurement>> measured(compared.size());
   tell_failure(group, [&] {
     for (const Compared& one : compared) {
-      subjects.push_back(takes_part(one) ? std::make_unique<Subject>(config, problem, one.devices, *one.group)
-                                         : nullptr);
+      Config its = config;
+      if (one.partition) its.partition = *one.partition;
+      subjects.push_back(takes_part(one) ? std::make_unique<Subject>(its, problem, one.devices, *one.group) : nullptr);
     }
     // In turns, so that a slow minute of the machine falls on all of them.
     for (int round = 0; round < rounds; ++round) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct Compared {
   ChosenDevices devices;
   ProcessGroup* group = &solo_group();
   std::string name;
+  std::optional<PartitionConfig> partition = {};  // instead of the config's
 };
 
 // What one round measures of one set of devices.

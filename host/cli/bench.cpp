@@ -47,13 +47,13 @@ int measure(const BenchArguments& args) {
   return 0;
 }
 
-// "cpu:1,cpu:2", "cuda:0,cuda:0,0": a number after a comma is one more GPU.
+// "cpu:1,cpu:2/2", "cuda:0,cuda:0,0": a number after a comma is one more GPU.
 std::vector<std::string> split_devices(const std::string& list) {
   std::vector<std::string> parts;
   for (std::size_t at = 0; at <= list.size();) {
     const std::size_t comma = std::min(list.find(',', at), list.size());
     const std::string part = list.substr(at, comma - at);
-    const bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+    const bool number = !part.empty() && part.find_first_not_of("0123456789/") == std::string::npos;
     number && !parts.empty() ? parts.back() += "," + part : parts.emplace_back(part);
     at = comma + 1;
   }
@@ -74,9 +74,13 @@ std::vector<Compared> compared_devices(const BenchArguments& args, const Config&
   }
   for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {
     std::vector<std::string> overrides = args.overrides;
-    overrides.push_back("devices=" + text);
-    const ChosenDevices devices = choose_devices(load_config(args.config, overrides));
-    all.push_back({devices, &group, devices.text()});
+    const std::size_t slash = text.find('/');
+    overrides.push_back("devices=" + text.substr(0, slash));
+    if (slash != std::string::npos) overrides.push_back("partition.shards=" + text.substr(slash + 1));
+    const Config its = load_config(args.config, overrides);
+    const ChosenDevices devices = choose_devices(its);
+    const std::string shards = slash == std::string::npos ? "" : text.substr(slash);
+    all.push_back({devices, &group, devices.text() + shards, its.partition});
   }
   return all;
 }
@@ -192,8 +196,9 @@ void add_bench(CLI::App& app, Shared& shared) {
   command->add_flag("--quick", args->quick, "With --machine: few and small sizes, to try it out");
   command->add_option("--set", args->overrides, "Override one value, e.g. --set model.width=500")
       ->allow_extra_args(false);
-  command->add_option("--devices", args->devices,
-                      "Devices, several to compare them in turns: cpu:1,cpu:2 or cuda:0,cuda:0,0");
+  command->add_option(
+      "--devices", args->devices,
+      "Devices, several to compare them in turns: cpu:1,cpu:2 or cuda:0,cuda:0,0; cpu:4/2: in 2 shards");
   command->add_option("--iterations", args->iterations, "Iterations per round")->check(CLI::Range(1, 100000));
   command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
       ->check(CLI::Range(1, 1000));
@@ -204,6 +209,7 @@ void add_bench(CLI::App& app, Shared& shared) {
   }
   command->footer(
       "Examples:  gamlp bench configs/cora_100.json --devices cpu:1,cpu:2\n"
+      "           gamlp bench configs/flickr_500.json --devices cpu:1,cpu:2,cpu:2/2\n"
       "           gamlp bench --machine configs/machines/local.json");
   command->callback([args, &shared] {
     if (args->config.empty() == args->machine.empty()) {

@@ -151,7 +151,7 @@ std::span<const int> BlockSums::branches(int member) const {
 }
 
 Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, const Parts& values,
-                     const MessageLabel& label)
+                     const MessageLabel& label, Mat memory)
     : context_(context),
       group_(group),
       sums_(sums),
@@ -165,9 +165,13 @@ Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const
     expects(values.size(i) == 0 || values.first(i) % 4 == 0, "a part begins at a multiple of 4");
   }
   const std::int64_t parts = sums.given().total(), own = values.size(group.own());
-  memory_ = context.device->allocate(static_cast<std::size_t>(parts * own) * sizeof(float),
-                                     std::string("partial sums of ") + label.what, MemoryKind::exchange);
-  received_ = memory_.mat(parts, own);
+  if (memory.data == nullptr) {
+    memory_ = context.device->allocate(static_cast<std::size_t>(parts * own) * sizeof(float),
+                                       std::string("partial sums of ") + label.what, MemoryKind::exchange);
+    memory = memory_.mat(parts, own);
+  }
+  expects(memory.size() >= parts * own, "room for the partial sums");
+  received_ = {memory.data, parts, own};
 }
 
 void Reduction::scatter(ConstMat partials, std::int64_t epoch) {

@@ -118,9 +118,14 @@ class BlockSums {
 class Reduction {
  public:
   // `values`: which part of the tensor each member adds up. A part begins at a multiple of 4 values. `label` names the
-  // tensor, its epoch is that of scatter().
+  // tensor, its epoch is that of scatter(). `memory`, memory_floats() of it, takes the partial sums of the others.
+  // Several reductions may take turns in it, each from scatter() to sum(). Where it is empty, this object allocates its
+  // own.
   Reduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, const Parts& values,
-            const MessageLabel& label);
+            const MessageLabel& label, Mat memory = {});
+  static std::int64_t memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values) {
+    return sums.given().total() * values.size(group.own());
+  }
 
   // Parts for a tensor that all members are to add up, as evenly as can be.
   static Parts even_parts(std::int64_t values, const RankGroup& group) { return Parts::even(values, group.size(), 64); }

@@ -172,7 +172,7 @@ TEST_CASE("values out of range are refused", "[config]") {
           {R"("partition": [2, 2], "stages": [{"layers": 5, "epochs": 1}])",
            {"`partition.layers` adds up to 4 layers"}},
           {R"("partition": {"layers": [3, 2]}, "devices": "cpu:3", "stages": [{"layers": 5, "epochs": 1}])",
-           {"`partition.layers` has 2 entries for 3 devices; possible are 2 devices"}},
+           {"`partition.layers` has 2 entries for 3 devices; possible are 2 or 4 devices"}},
           {R"("partition": {"shards": 3}, "devices": "cpu:8", "method": {"name": "adam"})",
            {"`partition.shards` is 3, which does not divide 8 devices; possible are 6 or 9 devices"}},
           {R"("partition": {"shards": 2}, "devices": "cpu:22", "method": {"name": "adam"})",

@@ -30,7 +30,6 @@ struct AdmmProgram::Layer {
   Buffer q_before_memory;                             // where the dual residual is asked for
   Buffer p_feedback, q_feedback, p_scales, q_scales;  // quantisation
   Buffer ridge_memory;                                // exact: θ, λ' of WFactor
-  Buffer operator_memory;                             // exact, shards: k1 and k2 of a layer that this device factors
 
   Mat w, b, p, z, q, q_before, u, r, mean, v, t;
   ConstMat input;            // p, or the first layer's x

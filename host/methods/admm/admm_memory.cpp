@@ -46,6 +46,7 @@ void AdmmProgram::allocate_all() {
   }
   allocate_boundaries();
   allocate_workspace();
+  allocate_reductions();
   for (std::size_t i = 0; i < 2; ++i) {
     p_ready_[i] = device.create_event("p ready");
     p_exchanged_[i] = device.create_event("p exchanged");
@@ -125,21 +126,40 @@ void AdmmProgram::allocate_sums(Layer& l) {
       l.column_sums = sums(l.columns, "column sums of r");
     }
   }
+}
+
+// What the devices of a range add up, and in the exact update give each other. Few layers at a time are under way
+// (w_steps(), p_steps()), so layers take turns in memory.
+void AdmmProgram::allocate_reductions() {
   if (!sharded()) return;
-  const std::string name = "layer " + std::to_string(l.index);
-  Parts shares = Reduction::even_parts(l.product_row, group_);
-  if (exact_) {  // all of it to the owner
+  Device& device = *context_.device;
+  const BlockSums sums(blocks_.shares());
+  const auto parts = [&](const Layer& l) {
+    if (!exact_) return Reduction::even_parts(l.product_row, group_);
     std::vector<std::int64_t> sizes(static_cast<std::size_t>(group_.size()), 0);
-    sizes[static_cast<std::size_t>(l.owner)] = l.product_row;
-    shares = Parts(sizes);
-    l.weights_round = std::make_unique<Round>(context_, "W and b of " + name);
-    if (!l.first) l.operators_round = std::make_unique<Round>(context_, "operators of " + name);
-    if (!l.first && l.owner == group_.own()) {
-      l.operator_memory = floats(*context_.device, l.product_row, "operators of " + name, MemoryKind::workspace);
-    }
+    sizes[static_cast<std::size_t>(l.owner)] = l.product_row;  // all of it to the owner
+    return Parts(sizes);
+  };
+  std::int64_t received = 0, operators = 0;
+  for (const auto& l : layers_) {
+    received = std::max(received, Reduction::memory_floats(group_, sums, parts(*l)));
+    if (exact_ && !l->first && l->owner == group_.own()) operators = std::max(operators, l->product_row);
   }
-  l.reduction = std::make_unique<Reduction>(context_, group_, BlockSums(blocks_.shares()), shares,
-                                            MessageLabel{exact_ ? "products" : "gradient of W", l.index});
+  received_.resize(exact_ ? 1 : static_cast<std::size_t>(std::min(range_.count(), 2)));
+  for (Buffer& buffer : received_) buffer = floats(device, received, "received products", MemoryKind::exchange);
+  operators_.resize(2);
+  for (Buffer& buffer : operators_) {
+    if (operators > 0) buffer = floats(device, operators, "operators", MemoryKind::workspace);
+  }
+  for (const auto& l : layers_) {
+    const std::string name = "layer " + std::to_string(l->index);
+    l->reduction = std::make_unique<Reduction>(context_, group_, sums, parts(*l),
+                                               MessageLabel{exact_ ? "products" : "gradient of W", l->index},
+                                               turn(*l, received_).mat(1, received));
+    if (!exact_) continue;
+    l->weights_round = std::make_unique<Round>(context_, "W and b of " + name);
+    if (!l->first) l->operators_round = std::make_unique<Round>(context_, "operators of " + name);
+  }
 }
 
 void AdmmProgram::allocate_boundaries() {

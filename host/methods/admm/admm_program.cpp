@@ -235,12 +235,9 @@ void AdmmProgram::p_steps(std::int64_t epoch) {
     return l.index == range_.first ? &left_->p_message[parity] : nullptr;
   };
   const auto above_first = [&](int index) { return index >= range_.first && index > 1; };
+  // With shards every device factors one of so many layers ahead, as there are shards.
   if (exact_ && sharded()) {
-    for (int index = range_.last; above_first(index); --index) {
-      Layer& l = layer(index);
-      label("p", l, epoch);
-      if (l.owner == group_.own()) exact_operators(l);
-    }
+    for (int i = 0; i < group_.size(); ++i) exact_operators(range_.last - i, epoch);
     if (above_first(range_.last)) share_operators(layer(range_.last));
   }
   const Layer* open = nullptr;  // whose step size is being summed up, while the next layer's gradient is computed
@@ -252,7 +249,11 @@ void AdmmProgram::p_steps(std::int64_t epoch) {
                              "the p message to the left until that of two iterations ago is sent");
     }
     if (exact_) {
-      if (sharded() && above_first(index - 1)) share_operators(layer(index - 1));
+      if (sharded()) {
+        if (above_first(index - 1)) share_operators(layer(index - 1));
+        exact_operators(index - group_.size(), epoch);
+        label("p", l, epoch);
+      }
       exact_p(l, epoch, message_for(l));
       continue;
     }

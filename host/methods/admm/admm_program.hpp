@@ -86,6 +86,7 @@ class AdmmProgram final : public StageProgram {
   void allocate_sums(Layer& l);
   void allocate_boundaries();
   void allocate_workspace();
+  void allocate_reductions();
 
   void label(const char* step, const Layer& l, std::int64_t epoch);
   void receive_q(std::int64_t epoch);
@@ -110,7 +111,7 @@ class AdmmProgram final : public StageProgram {
   void gradient_b(Layer& l);
   void gradient_zq(Layer& l, std::int64_t epoch, const Buffer* message);
   // exact_steps.cpp
-  void exact_operators(const Layer& l);
+  void exact_operators(int index, std::int64_t epoch);
   Products operators_of(const Layer& l) const;
   void share_operators(Layer& l);
   void exact_p(Layer& l, std::int64_t epoch, const Buffer* message);
@@ -129,7 +130,8 @@ class AdmmProgram final : public StageProgram {
   std::vector<std::unique_ptr<Layer>> layers_;
   std::unique_ptr<Boundary> left_, right_;
   std::vector<std::array<Buffer, 3>> workspace_;
-  std::vector<Buffer> partials_, summed_;  // rows of Products; summed_: with shards
+  // Rows of Products. Only partials_ without shards.
+  std::vector<Buffer> partials_, summed_, received_, operators_;
   std::array<std::unique_ptr<Event>, 2> p_ready_, p_exchanged_, q_ready_, q_exchanged_;
   std::unique_ptr<Round> tau_round_, sums_round_;
   bool q_pending_ = false;  // a q message of the last iteration has not been applied yet

@@ -8,12 +8,19 @@
 namespace gamlp {
 
 // What solves for p: M⁻¹ in `gram`, and ν W M⁻¹ in `product`. With shards the owner of a layer has them in memory of
-// their own, the others receive them where they keep partial sums.
+// their own, where the layers that it owns take turns. The others receive them where they keep partial sums.
 AdmmProgram::Products AdmmProgram::operators_of(const Layer& l) const {
-  return l.operator_memory ? products_in(l, exact_, l.operator_memory.mat(1, l.product_row).data) : partial(l);
+  if (!sharded() || l.owner != group_.own()) return partial(l);
+  const auto number = static_cast<std::size_t>((l.index - range_.first) / group_.size());
+  return products_in(l, exact_, operators_[number % operators_.size()].mat(1, l.product_row).data);
 }
 
-void AdmmProgram::exact_operators(const Layer& l) {
+// Where there is such a layer, and this device is its owner.
+void AdmmProgram::exact_operators(int index, std::int64_t epoch) {
+  if (index < range_.first || index == 1) return;
+  const Layer& l = layer(index);
+  if (l.owner != group_.own()) return;
+  label("p", l, epoch);
   const Products to = operators_of(l);
   enqueue(ops::POperators{l.w, to.product, to.gram, nu_, rho_});
 }
@@ -31,7 +38,7 @@ void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, const Buffer* message) {
   const WireFormat format = format_of(exchange_.p, epoch);
   const Mat target = format.quantized() ? workspace(l, 2, l.n) : l.p;
   const Products by = operators_of(l);
-  if (!sharded()) exact_operators(l);
+  if (!sharded()) exact_operators(l.index, epoch);
   if (l.index == range_.first) receive_q(epoch);
   if (l.operators_round) l.operators_round->finish("what solves for p, from the device that factored it");
   for (int block = 0; block < blocks_.count(); ++block) {

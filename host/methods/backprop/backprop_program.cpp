@@ -70,11 +70,17 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     partials_.push_back(workspace(blocks_.partial_sums() * largest, "gradients"));
     if (shards) sums_.push_back(workspace(largest, "summed gradients"));
   }
-  for (Layer& l : layers_) {
-    if (!shards) break;
-    l.reduction = std::make_unique<Reduction>(context_, group_, BlockSums(blocks_.shares()),
-                                              Reduction::even_parts(l.gradient_values, group_),
-                                              MessageLabel{"gradients of W and b", l.index});
+  if (shards) {
+    const BlockSums sums(blocks_.shares());
+    const std::int64_t received = Reduction::memory_floats(group_, sums, Reduction::even_parts(largest, group_));
+    for (int i = 0; i < std::min(range_.count(), 2); ++i)
+      received_.push_back(workspace(received, "received gradients"));
+    for (Layer& l : layers_) {
+      const std::size_t turn = static_cast<std::size_t>(l.index - range_.first) % received_.size();
+      l.reduction =
+          std::make_unique<Reduction>(context_, group_, sums, Reduction::even_parts(l.gradient_values, group_),
+                                      MessageLabel{"gradients of W and b", l.index}, received_[turn].mat(1, received));
+    }
   }
   if (layers_.back().last) {
     losses_ = std::make_unique<NodeSums>(context_, group_, blocks_, scalar(layers_.back().index, kLoss),

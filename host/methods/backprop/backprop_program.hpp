@@ -99,7 +99,7 @@ class BackpropProgram final : public StageProgram {
   MatView<const double> rates_;
   std::vector<Layer> layers_;
   Buffer below_memory_, down_memory_;
-  std::vector<Buffer> partials_, sums_;
+  std::vector<Buffer> partials_, sums_, received_;
   std::unique_ptr<NodeSums> losses_;  // with the last layer: of all parts
   Mat below_;                         // activations of the layer below, from the left
   Mat down_;                          // gradients for it
