@@ -40,7 +40,7 @@ struct Checkpoint {
   TrainingState state;
 };
 
-inline constexpr int kCheckpointVersion = 3;
+inline constexpr int kCheckpointVersion = 4;
 
 // Throws IoError. Throws DivergenceError when a tensor of the state is not finite, and then does not write the file.
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);

@@ -112,6 +112,48 @@ TEST_CASE("1 to 8 ranks train to the bits of one process") {
   }
 }
 
+TEST_CASE("ADMM on grids of ranks trains to the bits of one process, and goes on on another") {
+  const WorkFolder work;
+  work.write("grid.json", R"({"dataset": {"generate": {"nodes": 13000, "classes": 3, "features": 12}, "hops": 2,
+    "split": {"kind": "fraction", "train_fraction": 0.65, "validation_fraction": 0.1}},
+    "model": {"width": 16}, "devices": "cpu:1", "train": {"checkpoint_every": 4},
+    "stages": [{"layers": 2, "epochs": 4}, {"layers": 4, "epochs": 8}]})");
+  for (const std::string update : {"gradient", "exact"}) {
+    const auto train = [&](const std::string& name, const std::vector<std::string>& more) {
+      std::vector<std::string> all = {"train", "grid.json", "--set", "method.update=" + update, "--run", name};
+      all.insert(all.end(), more.begin(), more.end());
+      return all;
+    };
+    REQUIRE(run(work, train("one-" + update, {})).status == 0);
+    for (const auto& [ranks, shards] : {std::pair{2, 2}, {4, 2}, {3, 3}, {8, 4}}) {
+      INFO(update << ", " << ranks << " ranks, " << shards << " shards");
+      const std::string name = update + std::to_string(ranks);
+      const std::vector<std::string> grid = {"--devices", "cpu", "--set", "partition.shards=" + std::to_string(shards)};
+      const Outcome trained = run_ranks(work, ranks, train(name, grid));
+      INFO(trained.out << trained.err);
+      REQUIRE(trained.status == 0);
+      CHECK(metrics_of(work / name) == metrics_of(work / ("one-" + update)));
+      CHECK(weights_of(work / name) == weights_of(work / ("one-" + update)));
+    }
+    // From a grid to another, and to one process.
+    REQUIRE(run(work, train("long-" + update, {"--set", "stages.1.epochs=12"})).status == 0);
+    const auto resume = [&](const std::string& name, const std::string& epochs, const std::string& devices) {
+      return std::vector<std::string>{"resume", name,
+                                      "--set",  "stages.1.epochs=" + epochs,
+                                      "--set",  "partition.shards=" + devices,
+                                      "--set",  "devices=cpu:" + devices};
+    };
+    const Outcome again = run_ranks(work, 3, resume(update + "4", "10", "3"));
+    INFO(again.out << again.err);
+    REQUIRE(again.status == 0);
+    const Outcome alone = run(work, resume(update + "4", "12", "1"));
+    INFO(alone.out << alone.err);
+    REQUIRE(alone.status == 0);
+    CHECK(metrics_of(work / (update + "4")) == metrics_of(work / ("long-" + update)));
+    CHECK(weights_of(work / (update + "4")) == weights_of(work / ("long-" + update)));
+  }
+}
+
 TEST_CASE("a signal stops all ranks with a checkpoint, and other numbers of ranks go on") {
   const WorkFolder work;
   std::string config = deep_config();

@@ -11,6 +11,14 @@ Config sharded(const std::vector<std::string>& more) {
       more));
 }
 
+// 8,450 training nodes, which ADMM divides into 4 blocks.
+Config sharded_admm(const std::vector<std::string>& more) {
+  return small_config(joined(
+      {"dataset.generate.nodes=13000", "dataset.split.kind=fraction", "dataset.split.train_fraction=0.65",
+       "dataset.split.validation_fraction=0.1", "stages.0.epochs=4", "stages.1.epochs=8", "train.checkpoint_every=3"},
+      more));
+}
+
 std::vector<std::string> on_grid(int devices, int shards) {
   return {"devices=cpu:" + std::to_string(devices), "partition.shards=" + std::to_string(shards)};
 }
@@ -59,6 +67,41 @@ TEST_CASE("a run goes on on another grid to the same bits") {
       CHECK(weights_of(run) == weights_of(scratch / "one"));
     }
   }
+}
+
+TEST_CASE("ADMM gives the run of one device on any grid, and goes on on another") {
+  for (const std::vector<std::string>& update :
+       std::vector<std::vector<std::string>>{{"method.update=gradient"}, {"method.update=exact"}}) {
+    const ScratchFolder scratch;
+    run_in(scratch / "one", sharded_admm(update));
+    const std::pair<int, int> grids[] = {{2, 2}, {3, 3}, {4, 4}, {8, 4}};
+    for (const auto& [devices, shards] : grids) {
+      INFO(update.front() << ", " << devices << " devices, " << shards << " shards");
+      const fs::path run = scratch / std::to_string(10 * devices + shards);
+      Recorder recorder;
+      run_in(run, sharded_admm(joined(update, on_grid(devices, shards))), {}, &recorder);
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
+      CHECK(recorder.stages[1].shards == shards);
+      for (const auto& [to, to_shards] : {std::pair{1, 1}, {6, 3}}) {
+        const fs::path stopped = scratch / (run.filename().string() + " to " + std::to_string(to));
+        REQUIRE(train_until(stopped, sharded_admm(joined(update, on_grid(devices, shards))), 8).interrupted);
+        TrainOptions options;
+        options.overrides = on_grid(to, to_shards);
+        resume(RunFolder::open(stopped), recorder, options);
+        CHECK(metrics_of(stopped) == metrics_of(scratch / "one"));
+        CHECK(weights_of(stopped) == weights_of(scratch / "one"));
+      }
+    }
+  }
+}
+
+TEST_CASE("ADMM says how many shards a graph has nodes for, and where layer 1 cannot have them") {
+  const ScratchFolder scratch;
+  check_says(error_of<ConfigError>([&] { run_in(scratch / "few", small_config(on_grid(2, 2))); }),
+             "`partition.shards` is 2: must be at most 1, the blocks of 60 training nodes (a power of two");
+  check_says(error_of<ConfigError>([&] { run_in(scratch / "many", small_config({"devices=cpu:5"})); }),
+             "the devices, more than the 4 layers of the last stage, make 5 shards");
 }
 
 TEST_CASE("shards have at least a micro-batch each, of which there are as many where nobody chose") {

@@ -72,9 +72,16 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   }
   if (shards) {
     const BlockSums sums(blocks_.shares());
-    const std::int64_t received = Reduction::memory_floats(group_, sums, Reduction::even_parts(largest, group_));
-    for (int i = 0; i < std::min(range_.count(), 2); ++i)
-      received_.push_back(workspace(received, "received gradients"));
+    std::int64_t received = 0;
+    for (const Layer& l : layers_) {
+      received =
+          std::max(received, Reduction::memory_floats(group_, sums, Reduction::even_parts(l.gradient_values, group_)));
+    }
+    received_.resize(static_cast<std::size_t>(std::min(range_.count(), 2)));
+    for (Buffer& buffer : received_) {
+      buffer = context_.device->allocate(static_cast<std::size_t>(received) * sizeof(float), "received gradients",
+                                         MemoryKind::exchange);
+    }
     for (Layer& l : layers_) {
       const std::size_t turn = static_cast<std::size_t>(l.index - range_.first) % received_.size();
       l.reduction =
