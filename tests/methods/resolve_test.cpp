@@ -59,6 +59,20 @@ TEST_CASE("what a random valid config resolves to is a valid config that reads a
   CHECK(resolved > 500);
 }
 
+TEST_CASE("shards take all inputs where one device takes the V × V form") {
+  MethodConfig method;
+  AdmmConfig admm;
+  admm.update = Update::exact;
+  set_options(method, admm);
+  const auto chosen = [&](std::int64_t shards, std::string* why) {
+    return make_method(method)->choose_input({5000, 9000, 3, shards}, 100, 200, why);
+  };
+  std::string why;
+  CHECK(chosen(1, &why) == InputKind::kernel);
+  CHECK(chosen(2, &why) == InputKind::plain);
+  test::check_says(why, "needs all training nodes on one device");
+}
+
 TEST_CASE("what is derived from another key keeps to its own bounds at both ends of that key's") {
   const json methods[] = {{{"nu", 1e6}}, {{"nu", 100001}}, {{"rho", 1e6}}, {{"nu", 1e-9}}, {{"rho", 1e-9}}};
   for (json method : methods) {

@@ -165,8 +165,8 @@ void AdmmProgram::receive_q(std::int64_t epoch) {
   context_.compute->wait(*q_exchanged_[last], "the q message from the left");
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
-    enqueue(ops::QReceive{block_message(left_->q_message[last], format, l.n, block), rows.of(ConstMat(l.p)),
-                          rows.of(l.q_in), rows.of(l.u_in), format, rho_});
+    enqueue(ops::QReceive{block_message(left_->q_message[last], format, l.n, block), rows.of(l.p), rows.of(l.q_in),
+                          rows.of(l.u_in), format, rho_});
   }
   q_pending_ = false;
 }
@@ -355,7 +355,7 @@ void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   for (auto& l : layers_) {
     for (int block = 0; l->q_before.data != nullptr && block < blocks_.count(); ++block) {
       const Rows& rows = blocks_[block];
-      enqueue(ops::Distance2{rows.of(ConstMat(l->q)), rows.of(ConstMat(l->q_before)), sum_of(*l, block, kQStep2)});
+      enqueue(ops::Distance2{rows.of(l->q), rows.of(l->q_before), sum_of(*l, block, kQStep2)});
     }
     if (l->mu == 0.0) continue;
     const ConstMat a = l->kernel ? ConstMat(admm_input_->a()) : ConstMat(l->w);

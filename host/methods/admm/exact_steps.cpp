@@ -43,13 +43,11 @@ void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, const Buffer* message) {
   if (l.operators_round) l.operators_round->finish("what solves for p, from the device that factored it");
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
-    enqueue(ops::PInputs{rows.of(ConstMat(l.t)), l.b, rows.of(ConstMat(l.q_in)), rows.of(ConstMat(l.u_in)), rows.of(x1),
-                         rows.of(x2), rho_});
-    enqueue(ops::Gemm{rows.of(ConstMat(x1)), by.product, rows.of(target)});
-    enqueue(ops::Gemm{rows.of(ConstMat(x2)), by.gram, rows.of(target), false, false, 1.0f, 1.0f});
+    enqueue(ops::PInputs{rows.of(l.t), l.b, rows.of(l.q_in), rows.of(l.u_in), rows.of(x1), rows.of(x2), rho_});
+    enqueue(ops::Gemm{rows.of(x1), by.product, rows.of(target)});
+    enqueue(ops::Gemm{rows.of(x2), by.gram, rows.of(target), false, false, 1.0f, 1.0f});
     if (!format.quantized()) continue;
-    enqueue(
-        ops::PTarget{rows.of(ConstMat(target)), rows.of(l.p), quantize(exchange_.p, format, l, true, block, message)});
+    enqueue(ops::PTarget{rows.of(target), rows.of(l.p), quantize(exchange_.p, format, l, true, block, message)});
   }
   if (!format.quantized()) send_float32(l, format, message);
 }
@@ -57,7 +55,7 @@ void AdmmProgram::exact_p(Layer& l, std::int64_t epoch, const Buffer* message) {
 void AdmmProgram::exact_products(Layer& l, std::int64_t epoch) {
   const Mat sums = blocks_.sum(*context_.compute, partials(l), [&](const Rows& rows, Mat sum) {
     const Products to = products_in(l, exact_, sum.data);
-    const ConstMat t = rows.of(ConstMat(l.t));
+    const ConstMat t = rows.of(l.t);
     enqueue(ops::ColumnMean{t, to.t_mean, spec_.nodes});
     if (!l.first) enqueue(ops::ColumnMean{rows.of(l.input), to.p_mean, spec_.nodes});
     if (l.kernel || l.narrow) return;
@@ -128,7 +126,7 @@ void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, const Buffer* message) 
                                 rows.of_labels(labels()), nu_, beta, sum_of(l, block, kRisk), linear2});
       continue;
     }
-    enqueue(ops::ZqExact{rows.of(product), l.b, rows.of(ConstMat(l.p_next)), rows.of(l.z), rows.of(l.v), rows.of(l.t),
+    enqueue(ops::ZqExact{rows.of(product), l.b, rows.of(l.p_next), rows.of(l.z), rows.of(l.v), rows.of(l.t),
                          rows.of(l.q), rows.of(l.u), spec_.activation, nu_, rho_, nu2_, beta,
                          quantize(exchange_.q, format, l, false, block, message), linear2, sum_of(l, block, kFit2, 4)});
   }

@@ -20,7 +20,7 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
   const WireFormat format = format_of(exchange_.p, epoch);
 
   for (const Rows& rows : blocks_.rows()) {  // νWᵀr: needs nothing of the neighbour
-    enqueue(ops::Gemm{rows.of(ConstMat(l.r)), l.w, rows.of(g), false, false, nu_});
+    enqueue(ops::Gemm{rows.of(l.r), l.w, rows.of(g), false, false, nu_});
   }
   if (l.index == range_.first) receive_q(epoch);
 
@@ -42,16 +42,16 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
     const MatView<double> sums = l.p_sums->of(block);
     ops::PProject project{rows.of(l.p),
                           rows.of(g),
-                          rows.of(ConstMat(l.u_in)),
-                          rows.of(ConstMat(l.q_in)),
+                          rows.of(l.u_in),
+                          rows.of(l.q_in),
                           rho_,
                           scalar(l.index, kTau),
                           quantize(exchange_.p, format, l, true, block, message),
                           at(sums, kGradientP2)};
     if (exact) project.u = project.q = {};
     enqueue(project);
-    enqueue(ops::Gemm{rows.of(ConstMat(g)), l.w, rows.of(image), false, true});  // W Δ
-    enqueue(ops::ResidualAdd{rows.of(ConstMat(image)), rows.of(l.r), at(sums, kImageP2)});
+    enqueue(ops::Gemm{rows.of(g), l.w, rows.of(image), false, true});  // W Δ
+    enqueue(ops::ResidualAdd{rows.of(image), rows.of(l.r), at(sums, kImageP2)});
   }
 }
 
@@ -61,11 +61,10 @@ void AdmmProgram::sum_gradient(Layer& l, std::int64_t epoch, Mat g, Mat image, b
     const Rows& rows = blocks_[block];
     const Rows part{rows.first, sampled ? (rows.count + 3) / 4 : rows.count};
     const Scalar gradient2 = at(l.p_sums->of(block), kGradientP2), image2 = at(l.p_sums->of(block), kImageP2);
-    enqueue(ops::PGradient{rows.of(g), rows.of(ConstMat(l.u_in)), rows.of(ConstMat(l.p)), rows.of(ConstMat(l.q_in)),
-                           rho_, gradient2});
-    enqueue(ops::Gemm{part.of(ConstMat(g)), l.w, part.of(image), false, true});  // W g
-    enqueue(ops::Dot{part.of(ConstMat(image)), part.of(ConstMat(image)), image2});
-    if (sampled) enqueue(ops::Dot{part.of(ConstMat(g)), part.of(ConstMat(g)), gradient2});
+    enqueue(ops::PGradient{rows.of(g), rows.of(l.u_in), rows.of(l.p), rows.of(l.q_in), rho_, gradient2});
+    enqueue(ops::Gemm{part.of(g), l.w, part.of(image), false, true});  // W g
+    enqueue(ops::Dot{part.of(image), part.of(image), image2});
+    if (sampled) enqueue(ops::Dot{part.of(g), part.of(g), gradient2});
   }
   l.p_sums->start(epoch);
 }
@@ -88,7 +87,7 @@ void AdmmProgram::lower_tau(const Layer& l) {
 void AdmmProgram::gradient_products(Layer& l, std::int64_t epoch) {
   const Mat sums = blocks_.sum(*context_.compute, partials(l), [&](const Rows& rows, Mat sum) {
     const Mat product = products_in(l, exact_, sum.data).product;
-    enqueue(ops::Gemm{rows.of(ConstMat(l.r)), rows.of(l.input), product, true, false, nu_});  // ν r pᵀ
+    enqueue(ops::Gemm{rows.of(l.r), rows.of(l.input), product, true, false, nu_});  // ν r pᵀ
   });
   if (l.reduction) l.reduction->scatter(sums, epoch);
 }
@@ -100,7 +99,7 @@ void AdmmProgram::gradient_image(Layer& l, std::int64_t epoch) {
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
     enqueue(ops::Gemm{rows.of(l.input), g, rows.of(image), false, true});  // G p
-    enqueue(ops::Dot{rows.of(ConstMat(image)), rows.of(ConstMat(image)), l.image_sums->of(block)});
+    enqueue(ops::Dot{rows.of(image), rows.of(image), l.image_sums->of(block)});
   }
   l.image_sums->start(epoch);
 }
@@ -113,7 +112,7 @@ void AdmmProgram::gradient_w(Layer& l, std::int64_t epoch) {
   if (blocks_.whole()) return enqueue(ops::ResidualBias{step, image, l.r, l.mean, l.b});
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
-    enqueue(ops::ResidualBias{step, rows.of(ConstMat(image)), rows.of(l.r), {}, {}, l.column_sums->of(block)});
+    enqueue(ops::ResidualBias{step, rows.of(image), rows.of(l.r), {}, {}, l.column_sums->of(block)});
   }
   l.column_sums->start(epoch);
 }
@@ -134,11 +133,10 @@ void AdmmProgram::gradient_zq(Layer& l, std::int64_t epoch, const Buffer* messag
                                sum_of(l, block, kRisk), linear2});
       continue;
     }
-    const ConstMat q = rows.of(ConstMat(l.q));
+    const ConstMat q = rows.of(l.q);
     enqueue(ops::ZStep{rows.of(l.r), rows.of(l.z), l.mean, q, spec_.activation, linear2});
-    enqueue(ops::QDual{rows.of(ConstMat(l.p_next)), rows.of(ConstMat(l.z)), rows.of(l.q), rows.of(l.u),
-                       spec_.activation, rho_, nu_, quantize(exchange_.q, format, l, false, block, message),
-                       sum_of(l, block, kFit2, 4)});
+    enqueue(ops::QDual{rows.of(l.p_next), rows.of(l.z), rows.of(l.q), rows.of(l.u), spec_.activation, rho_, nu_,
+                       quantize(exchange_.q, format, l, false, block, message), sum_of(l, block, kFit2, 4)});
   }
 }
 

@@ -188,7 +188,7 @@ void BackpropProgram::backward(int part, std::int64_t epoch) {
     if (l.first) continue;
     context_.compute->label({"backward", l.index, epoch});
     const Mat down = rows.of(i > 0 ? layers_[i - 1].g : down_);
-    enqueue(ops::Gemm{rows.of(ConstMat(l.g)), l.w, down});
+    enqueue(ops::Gemm{rows.of(l.g), l.w, down});
     if (l.dropout > 0.0) drop(l, {}, down, rows.first);
     enqueue(ops::ActivationGradient{rows.of(l.x), down, spec_.activation});
   }
@@ -213,7 +213,7 @@ void BackpropProgram::gradients(const Layer& l, std::int64_t epoch) {
   const ConstMat sums =
       blocks_.sum(*context_.compute, partials(l, blocks_.partial_sums()), [&](const Rows& rows, Mat sum) {
         const Gradients to = gradients_in(l, sum.data);
-        const ConstMat g = rows.of(ConstMat(l.g));
+        const ConstMat g = rows.of(l.g);
         enqueue(ops::Gemm{g, rows.of(l.used()), to.w, true, false, mean});
         enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
       });
