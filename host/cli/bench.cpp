@@ -98,11 +98,16 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   expect_same_program(group, config, build_text());
   group.set_timeouts({config.distributed.timeout, config.distributed.stall_timeout});
   const std::vector<Compared> compared = compared_devices(args, config, group);
-  config.devices = compared.front().devices.text();
+  // What depends on shards is chosen for the most of them, and then the same for all.
+  const auto shards = [](const Compared& one) { return one.partition ? one.partition->shards.value_or(1) : 1; };
+  const Compared& most = *std::max_element(compared.begin(), compared.end(),
+                                           [&](const Compared& a, const Compared& b) { return shards(a) < shards(b); });
+  config.devices = most.devices.text();
+  if (most.partition) config.partition = *most.partition;
   agree(group, [&] {
     if (!first) return;
     locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
-    static_cast<PreparedProblem&>(start) = prepare_problem(config, hardware_threads(), compared.front().devices);
+    static_cast<PreparedProblem&>(start) = prepare_problem(config, hardware_threads(), most.devices);
   });
   broadcast_start(group, start);
   const Problem& problem = start.problem;

@@ -74,9 +74,11 @@ std::string shards_problem(const Config& config, std::int64_t shards, std::int64
   if (shards <= most) return "";
   const std::string limit = ": must be at most " + std::to_string(most) + ", " + blocks;
   if (config.partition.shards) return "`partition.shards` is " + std::to_string(shards) + limit;
-  return "the devices, more than the " + std::to_string(layers_of(config)) + " layers of the last stage, make " +
-         std::to_string(shards) + " shards of the training nodes (`partition`)" + limit + "; possible are up to " +
-         counted(most * layers_of(config), "device");
+  const bool named = named_ranges(config) > 0;
+  const std::int64_t ranges = named ? named_ranges(config) : layers_of(config);
+  return "the devices, more than the " + std::to_string(ranges) +
+         (named ? " entries of `partition.layers`" : " layers of the last stage") + ", make " + std::to_string(shards) +
+         " shards of the training nodes" + limit + "; possible are up to " + counted(most * ranges, "device");
 }
 
 }  // namespace gamlp

@@ -49,6 +49,9 @@ template <class T>
 using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 
 // A float32 matrix that owns its memory. A new one is filled with zeros. Throws AllocationFailure.
+// Room for so many floats, such that what follows begins at a multiple of 16 bytes as well.
+inline std::int64_t padded_floats(std::int64_t count) { return (count + 3) / 4 * 4; }
+
 class Matrix {
  public:
   Matrix() = default;

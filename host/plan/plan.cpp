@@ -61,8 +61,15 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int d
   return most;
 }
 
+// The same on so many devices: what is chosen depends on the shards that they make.
+PlanSubject on_devices(const PlanSubject& subject, int devices) {
+  ProblemCounts counts = subject.counts;
+  counts.shape.shards = shard_count(subject.given, devices);
+  return counts.shape.shards == subject.counts.shape.shards ? subject : plan_subject(subject.given, counts);
+}
+
 bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
-  return fits(plan_subject(config, subject.counts), machine, devices);
+  return fits(on_devices(plan_subject(config, subject.counts), devices), machine, devices);
 }
 
 // Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
@@ -109,7 +116,8 @@ bool fits(const PlanSubject& subject, const Machine& machine, int devices) {
   return memory_need(subject, machine, devices).fits();
 }
 
-Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations) {
+Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, int iterations) {
+  const PlanSubject subject = on_devices(given, devices);
   const Config& config = subject.config;
   const int layers = static_cast<int>(config.stages.back().layers);
   const int shards = static_cast<int>(shard_count(config, devices));
@@ -209,7 +217,8 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
   return found;
 }
 
-void trace_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations, TraceLog& log) {
+void trace_plan(const PlanSubject& given, const Machine& machine, int devices, int iterations, TraceLog& log) {
+  const PlanSubject subject = on_devices(given, devices);
   ForecastOptions options;
   options.iterations = iterations;
   options.epoch = subject.config.stages.back().epochs - 1;

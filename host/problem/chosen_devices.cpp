@@ -11,7 +11,6 @@
 #include "host/cpu/cpu_fleet.hpp"
 #include "host/device/accelerator.hpp"
 #include "host/device/thread_fleet.hpp"
-#include "host/methods/registry.hpp"
 
 namespace gamlp {
 namespace {

@@ -204,10 +204,9 @@ TEST_CASE("what cannot be is refused, once and in clear words") {
   refused(mpirun(2, train("deep.json", {"--set", "method.rho=-1"})), 3, "method.rho");
   refused(mpirun(2, train("deep.json", {"--set", "dataset.generate=null", "--set", "dataset.path=absent.npz"})), 4,
           "absent.npz");
-  refused(
-      mpirun(9, train("deep.json")), 3,
-      "the devices, more than the 8 layers of the last stage, make 3 shards of the training nodes (`partition`): must "
-      "be at most 1, the blocks of 60 training nodes");
+  refused(mpirun(9, train("deep.json")), 3,
+          "the devices, more than the 8 layers of the last stage, make 3 shards of the training nodes: must "
+          "be at most 1, the blocks of 60 training nodes");
   refused(mpirun(2, {"evaluate", "run"}), 2, "this command runs in one process, not in 2");
   refused(mpirun(2, {"train", "deep.json", "--run", "/proc/run"}), 5, "/proc/run");
 

@@ -17,7 +17,8 @@ class AdmmInput final : public DeviceInput {
   // In the kernel form it starts c and a = K c.
   void enqueue_stage(Stream& stream, const TrainingInput& input, const LayerWeights& first) override;
 
-  // The first of the devices that have layer 1 solves for it, and has the rest.
+  // What follows is there on the first of the devices that have layer 1, which solves for it.
+
   // The mean of the original inputs' rows, 1 × n0.
   ConstMat mean() const { return {summed_row().data + gram_floats(), 1, shape_.features}; }
   // The factor of layer 1's system, and its ridge θ, λ' (ops::WFactor; kernel form: ops::KernelFactor).
@@ -29,8 +30,8 @@ class AdmmInput final : public DeviceInput {
 
  private:
   // XᵀX, then its factor, and the mean, one behind the other.
-  std::int64_t gram_floats() const { return (shape_.inputs * shape_.inputs + 3) / 4 * 4; }
-  std::int64_t row_floats() const { return gram_floats() + shape_.features; }
+  std::int64_t gram_floats() const { return padded_floats(shape_.inputs * shape_.inputs); }
+  std::int64_t row_floats() const { return gram_floats() + padded_floats(shape_.features); }
   Mat summed_row() const { return (summed_ ? summed_ : partials_).mat(1, row_floats()); }
 
   AdmmConfig admm_;

@@ -7,7 +7,7 @@
 namespace gamlp {
 
 // What the W step of a layer sums up over the training nodes, in one row of memory, so that one reduction adds it up.
-// What a layer does not need is empty.
+// What a layer does not need is empty. What solves for p has the same place (operators_of()).
 struct AdmmProgram::Products {
   Mat gram;            // exact, but layer 1: PᵀP, n × n
   Mat product;         // gradient: ν RᵀP; exact: TᵀP. m × n
@@ -20,7 +20,7 @@ struct AdmmProgram::Layer {
   int index = 0;
   bool first = false, last = false;
   bool kernel = false;  // layer 1 in the V × V form: its weights are input_->c(), its product input_->a()
-  bool narrow = false;  // exact, V < n: W by a V × V factor
+  bool narrow = false;  // exact, above layer 1, V < n in one block: W by a V × V factor
   std::int64_t n = 0, m = 0;
   double mu = 0.0;
 
@@ -41,9 +41,9 @@ struct AdmmProgram::Layer {
 
   // Sums over the training nodes. Null where the layer has none of them.
   std::unique_ptr<NodeSums> p_sums, image_sums, column_sums, sums;
-  // With shards: of Products; who factors the layer (exact), and what it then gives to the others.
+  int owner = 0;  // exact: which shard's device factors the layer
+  // With shards: the sum of Products, and what the owner gives to the others.
   std::unique_ptr<Reduction> reduction;
-  int owner = 0;
   std::unique_ptr<Round> operators_round, weights_round;
 };
 

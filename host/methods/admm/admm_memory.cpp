@@ -1,7 +1,6 @@
 // What the ADMM program allocates on its device.
 #include <algorithm>
 
-#include "host/core/error.hpp"
 #include "host/methods/admm/admm_layer.hpp"
 
 namespace gamlp {
@@ -235,7 +234,7 @@ void AdmmProgram::allocate_workspace() {
       buffers[i] = floats(*context_.device, sizes[i], "workspace " + std::to_string(i), MemoryKind::workspace);
     }
   }
-  partials_.resize(copies(sharded() ? 2 : 1));
+  partials_.resize(copies(!sharded() ? 1 : exact_ ? exact_lag() + 1 : 2));
   rows(partials_, blocks_.partial_sums(), "products");
   if (sharded()) {
     summed_.resize(copies(exact_ ? 1 : 2));

@@ -193,8 +193,8 @@ constexpr std::int64_t kLeastNodes = 2048, kMostBlocks = 16;
 }  // namespace
 
 std::string AdmmMethod::blocks_text(std::int64_t nodes) const {
-  return "the blocks of " + grouped(nodes) + " training nodes (a power of two, of at least " + grouped(kLeastNodes) +
-         " nodes each)";
+  return "the blocks of " + grouped(nodes) + " training nodes (a power of two up to " + std::to_string(kMostBlocks) +
+         ", of at least " + grouped(kLeastNodes) + " nodes each)";
 }
 
 int AdmmMethod::blocks(std::int64_t nodes) const {

@@ -1,5 +1,7 @@
 #include "host/methods/admm/admm_program.hpp"
 
+#include <algorithm>
+
 #include "host/math/random.hpp"
 #include "host/methods/admm/admm_layer.hpp"
 
@@ -7,9 +9,6 @@ namespace gamlp {
 namespace {
 
 WireType wire_type(const WireFormat& format) { return format.quantized() ? WireType::bytes : WireType::float32; }
-
-// Tensors in one buffer begin at multiples of 16 bytes.
-std::int64_t padded(std::int64_t values) { return (values + 3) / 4 * 4; }
 
 }  // namespace
 
@@ -28,7 +27,7 @@ AdmmProgram::AdmmProgram(const DeviceContext& context, const StageSpec& spec, in
 
 AdmmProgram::~AdmmProgram() = default;
 
-// gradient: 0 is V × max(n, m), 1 is V × m.  exact: 0 is V × m, 1 is V × max(n, m), 2 is V × n when p is quantised.
+// gradient: 0 is V × max(n, m), 1 is V × m.  exact: 0 is V × m, 1 is V × n, 2 is V × n when p is quantised.
 Mat AdmmProgram::workspace(const Layer& l, int which, std::int64_t cols) const {
   return turn(l, workspace_)[static_cast<std::size_t>(which)].mat(nodes_, cols);
 }
@@ -44,7 +43,8 @@ void AdmmProgram::for_products(const Layer& l, bool exact, Take take) {
 
 std::int64_t AdmmProgram::products_row(const Layer& l, bool exact) {
   std::int64_t floats = 0;
-  for_products(l, exact, [&](Mat Products::*, std::int64_t rows, std::int64_t cols) { floats += padded(rows * cols); });
+  for_products(l, exact,
+               [&](Mat Products::*, std::int64_t rows, std::int64_t cols) { floats += padded_floats(rows * cols); });
   return floats;
 }
 
@@ -52,7 +52,7 @@ AdmmProgram::Products AdmmProgram::products_in(const Layer& l, bool exact, float
   Products s;
   for_products(l, exact, [&](Mat Products::*member, std::int64_t rows, std::int64_t cols) {
     s.*member = {row, rows, cols};
-    row += padded(rows * cols);
+    row += padded_floats(rows * cols);
   });
   return s;
 }
@@ -235,7 +235,7 @@ void AdmmProgram::p_steps(std::int64_t epoch) {
     return l.index == range_.first ? &left_->p_message[parity] : nullptr;
   };
   const auto above_first = [&](int index) { return index >= range_.first && index > 1; };
-  // With shards every device factors one of so many layers ahead, as there are shards.
+  // With S shards, operators are computed S layers ahead, one layer's by each device.
   if (exact_ && sharded()) {
     for (int i = 0; i < group_.size(); ++i) exact_operators(range_.last - i, epoch);
     if (above_first(range_.last)) share_operators(layer(range_.last));
@@ -266,9 +266,15 @@ void AdmmProgram::p_steps(std::int64_t epoch) {
   if (open != nullptr) gradient_p_end(layer(open->index), epoch, message_for(*open));
 }
 
+// How many layers later the W step of the exact update solves for a layer. With S shards their devices then solve for S
+// layers at the same time.
+int AdmmProgram::exact_lag() const {
+  return sharded() ? std::clamp(group_.size() - 1, 1, std::max(range_.count() - 1, 1)) : 0;
+}
+
 // With shards a layer's sums are under way while the products of other layers are computed.
 void AdmmProgram::w_steps(std::int64_t epoch) {
-  const int count = range_.count(), lag = !sharded() ? 0 : exact_ ? 1 : 3;
+  const int count = range_.count(), lag = !sharded() ? 0 : exact_ ? exact_lag() : 3;
   const auto at = [&](int i) -> Layer* {
     if (i < 0 || i >= count) return nullptr;
     label("W", *layers_[static_cast<std::size_t>(i)], epoch);
@@ -326,7 +332,7 @@ void AdmmProgram::finish_tau(std::int64_t epoch) {
     if (!l->p_sums) continue;
     label("p", *l, epoch);
     l->p_sums->add_up();
-    if (format_of(exchange_.p, epoch).bits > 1) lower_tau(*l);
+    lower_tau(*l);
   }
 }
 
@@ -339,7 +345,8 @@ void AdmmProgram::sum_up(std::int64_t epoch) {
 }
 
 void AdmmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
-  const bool lagged = !exact_ && format_of(exchange_.p, epoch).quantized();
+  const std::int64_t p_bits = format_of(exchange_.p, epoch).bits;
+  const bool lagged = !exact_ && p_bits > 1 && p_bits < 32;
   p_steps(epoch);
   if (lagged) start_tau(epoch);
   exchange_p(epoch);

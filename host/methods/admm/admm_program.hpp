@@ -32,7 +32,8 @@ namespace gamlp {
 
 class AdmmProgram final : public StageProgram {
  public:
-  // Allocates this device's share. No other call allocates. `admm` is resolved. Only the first device has an `input`.
+  // Allocates this device's share. No other call allocates. `admm` is resolved. Only the devices of layer 1 have an
+  // `input`.
   AdmmProgram(const DeviceContext& context, const StageSpec& spec, int rank, AdmmInput* input, const AdmmConfig& admm,
               const ExchangeConfig& exchange);
   ~AdmmProgram() override;
@@ -94,6 +95,7 @@ class AdmmProgram final : public StageProgram {
   void exchange_q(std::int64_t epoch);
   void send_float32(const Layer& l, const WireFormat& format, const Buffer* message);
   void p_steps(std::int64_t epoch);
+  int exact_lag() const;
   void w_steps(std::int64_t epoch);
   void zq_step(Layer& l, std::int64_t epoch, bool metrics);
   void start_tau(std::int64_t epoch);
@@ -104,6 +106,7 @@ class AdmmProgram final : public StageProgram {
   void gradient_p(Layer& l, std::int64_t epoch, const Buffer* message);
   void sum_gradient(Layer& l, std::int64_t epoch, Mat g, Mat image, bool sampled);
   void gradient_p_end(Layer& l, std::int64_t epoch, const Buffer* message);
+  void update_tau(const Layer& l, double floor);
   void lower_tau(const Layer& l);
   void gradient_products(Layer& l, std::int64_t epoch);
   void gradient_image(Layer& l, std::int64_t epoch);

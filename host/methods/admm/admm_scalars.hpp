@@ -5,10 +5,10 @@
 namespace gamlp {
 
 enum AdmmScalar : int {
-  // Of the p step. Contiguous: NodeSums.
+  // Sums over nodes, of the p step. Contiguous: NodeSums.
   kGradientP2,
   kImageP2,
-  // What only figures() reads, but for those at the end. Contiguous: NodeSums.
+  // Sums over nodes that only figures() reads. Contiguous: NodeSums.
   kLinear2,  // ||z − W p − b||²
   kFit2,     // ||q − f(z)||²; the first of QDual.sums
   kDualGap,  // <u, p − q>
@@ -17,6 +17,7 @@ enum AdmmScalar : int {
   kRisk,     // last layer: Σ cross-entropy
   kQStep2,   // ||q − the q before||², where the spec asks for it
   kEndOfSums,
+  // Others, and a sum over nodes that is added up by itself (kImageW2).
   kTau = kEndOfSums,  // of p
   kGradientW2,
   kImageW2,

@@ -10,7 +10,8 @@ namespace {
 
 constexpr double kTauFloor = 0.9;
 
-Scalar at(const MatView<double>& sums, int which) { return {sums.data + which, 1, 1}; }
+// Of the sums of the p step.
+Scalar at(const MatView<double>& sums, int which) { return {sums.data + (which - kGradientP2), 1, 1}; }
 
 }  // namespace
 
@@ -35,7 +36,7 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
   if (!format.quantized()) return;
   if (exact) {
     l.p_sums->finish();
-    enqueue(ops::TauUpdate{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), scalar(l.index, kTau), nu_, rho_});
+    update_tau(l, 0.0);
   }
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
@@ -79,10 +80,12 @@ void AdmmProgram::gradient_p_end(Layer& l, std::int64_t epoch, const Buffer* mes
   send_float32(l, format_of(exchange_.p, epoch), message);
 }
 
-void AdmmProgram::lower_tau(const Layer& l) {
-  enqueue(ops::TauUpdate{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), scalar(l.index, kTau), nu_, rho_,
-                         kTauFloor});
+void AdmmProgram::update_tau(const Layer& l, double floor) {
+  enqueue(
+      ops::TauUpdate{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), scalar(l.index, kTau), nu_, rho_, floor});
 }
+
+void AdmmProgram::lower_tau(const Layer& l) { update_tau(l, kTauFloor); }
 
 void AdmmProgram::gradient_products(Layer& l, std::int64_t epoch) {
   const Mat sums = blocks_.sum(*context_.compute, partials(l), [&](const Rows& rows, Mat sum) {

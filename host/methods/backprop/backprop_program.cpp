@@ -6,12 +6,7 @@
 #include "host/methods/backprop/learning_rates.hpp"
 
 namespace gamlp {
-namespace {
-
-// Tensors in one buffer begin at multiples of 16 bytes.
-std::int64_t padded(std::int64_t values) { return (values + 3) / 4 * 4; }
-
-}  // namespace
+namespace {}  // namespace
 
 std::uint32_t dropout_key(std::uint64_t seed, int layer) {
   return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
@@ -55,7 +50,7 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
       l.w_kept[k] = allocate(l.w_kept_memory[k], (name + "W").c_str(), l.index, l.m, l.n, MemoryKind::weights);
       l.b_kept[k] = allocate(l.b_kept_memory[k], (name + "b").c_str(), l.index, 1, l.m, MemoryKind::weights);
     }
-    l.gradient_values = padded(l.w.size()) + padded(l.m);
+    l.gradient_values = padded_floats(l.w.size()) + padded_floats(l.m);
     largest = std::max(largest, l.gradient_values);
     widest = std::max(widest, l.m);
   }
@@ -195,7 +190,7 @@ void BackpropProgram::backward(int part, std::int64_t epoch) {
 }
 
 BackpropProgram::Gradients BackpropProgram::gradients_in(const Layer& l, float* row) {
-  return {{row, l.m, l.n}, {row + padded(l.w.size()), 1, l.m}};
+  return {{row, l.m, l.n}, {row + padded_floats(l.w.size()), 1, l.m}};
 }
 
 Mat BackpropProgram::partials(const Layer& l, int count) const {

@@ -31,7 +31,7 @@ class BackpropProgram final : public StageProgram {
   // The scalars of a layer. Only the last layer's loss, Σ cross-entropy, is used.
   static constexpr int kLoss = 0, kScalars = 1;
 
-  // Allocates this device's share. No other call allocates. `input` is null but on the first device. `config` is
+  // Allocates this device's share. No other call allocates. `input` is null but on the devices of layer 1. `config` is
   // resolved.
   BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
                   const OptimizerRule& rule, const BackpropConfig& config);

@@ -130,7 +130,7 @@ class Method {
   // of the first stage that has it; later ones have the same shards.
   virtual std::unique_ptr<DeviceInput> create_input(const DeviceContext& context, const StageSpec& spec, int rank,
                                                     const InputShape& shape) const = 0;
-  // Allocates the share of device `rank` in a stage. `input` is null but on the first device.
+  // Allocates the share of device `rank` in a stage. `input` is null but on the devices of layer 1.
   virtual std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                        DeviceInput* input) const = 0;
 

@@ -153,7 +153,6 @@ class StageProgram {
   StageSpec spec_;
   int rank_;
   LayerRange range_;
-  int shard_;
   std::int64_t first_node_, nodes_;  // of the shard: the first of all, and how many
   NodeBlocks blocks_;                // of the shard
   RankGroup group_;                  // of the devices of the same layers
