@@ -114,7 +114,18 @@ std::string memory_line(const Plan& plan, const Machine& machine) {
   return text + ", of which " + bytes_text(plan.host_memory) + " are the program, its inputs and copies of the weights";
 }
 
-std::string details(const Plan& plan, const Machine& machine) {
+// "16 × 1 309.1 ms, 8 × 2 309.2 ms, 4 × 4 287.2 ms; fastest: partition.shards=4".
+std::string grids_text(const std::vector<GridPlan>& grids) {
+  std::string text;
+  for (const GridPlan& grid : grids) {
+    text += (text.empty() ? "" : ", ") + std::to_string(grid.ranges) + " × " + std::to_string(grid.shards) + " " +
+            milliseconds(grid.step) + " ms" + (grid.fits ? "" : " (does not fit)");
+  }
+  const GridPlan* best = fastest(grids);
+  return best == nullptr ? text : text + "; fastest: partition.shards=" + std::to_string(best->shards);
+}
+
+std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const Machine& machine) {
   const Forecast& f = plan.forecast;
   std::string out;
   out += summary_line("step", milliseconds(f.step) + " ms" +
@@ -140,6 +151,7 @@ std::string details(const Plan& plan, const Machine& machine) {
         "; better: partition.layers=" + partition_text(plan.best) + ", " + milliseconds(plan.best_step) + " ms";
   }
   out += summary_line("partition", partition);
+  if (grids.size() > 1) out += summary_line("grids", grids_text(grids));
   std::string run;
   const bool same = std::all_of(plan.stages.begin(), plan.stages.end(),
                                 [&](const StagePlan& one) { return one.method == plan.stages.front().method; });
@@ -232,6 +244,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
   if (here) machine = measure_machine(subject);
 
   std::vector<Plan> plans;
+  std::vector<GridPlan> grids;
   const auto expect_devices = [&](int most) {
     if (!args.as_if || most <= machine.devices) return;
     machine.name += ", as if it had " + std::to_string(most);
@@ -250,6 +263,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
                                         : device_count(c);
     expect_devices(wanted);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));
+    grids = plan_grids(subject, machine, wanted, args.iterations);
     if (!plans.front().fits()) refuse(subject, machine, plans.front());
   }
   nlohmann::ordered_json json = {{"machine", machine.name}, {"machine_file", machine.origin}, {"config", args.config}};
@@ -260,6 +274,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
   json["method"] = method_of(subject.config, subject.last()).name;
   json.update(make_method(subject.config)->report());
   for (const Plan& one : plans) json["plans"].push_back(to_json(one));
+  if (grids.size() > 1) json["grids"] = to_json(grids);
   if (!args.output.empty()) write_file_atomic(args.output, json.dump(2) + "\n");
   if (!args.trace.empty()) {
     TraceLog log;
@@ -278,7 +293,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
   if (counts && !machine.gpu) {
     out += "memory without the graph and the nodes that do not train: --problem says nothing of them\n\n";
   }
-  out += args.sweep.empty() ? details(plans.front(), machine) : sweep_table(plans);
+  out += args.sweep.empty() ? details(plans.front(), grids, machine) : sweep_table(plans);
   write_stdout(out);
   return 0;
 }

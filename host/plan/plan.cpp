@@ -117,17 +117,17 @@ bool fits(const PlanSubject& subject, const Machine& machine, int devices) {
 }
 
 Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, int iterations) {
-  const PlanSubject subject = on_devices(given, devices);
-  const Config& config = subject.config;
-  const int layers = static_cast<int>(config.stages.back().layers);
-  const int shards = static_cast<int>(shard_count(config, devices));
   const std::string asked = std::to_string(devices) + " devices: ";
   if (devices > machine.devices) {
     throw ConfigError(asked + machine.name + " (" + machine.origin + ") has " + std::to_string(machine.devices) +
                       (machine.gpu ? "" : " workers; another machine: --machine, or gamlp bench --machine FILE there"));
   }
-  const std::string problem = grid_problem(config, devices);
+  const std::string problem = grid_problem(given.config, devices);
   if (!problem.empty()) throw ConfigError(asked + problem);
+  const PlanSubject subject = on_devices(given, devices);
+  const Config& config = subject.config;
+  const int layers = static_cast<int>(config.stages.back().layers);
+  const int shards = static_cast<int>(shard_count(config, devices));
   Plan plan;
   ForecastOptions options;
   options.iterations = iterations;
@@ -166,6 +166,52 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
     plan.run_seconds += plan.stages.back().step * static_cast<double>(stage.epochs);
   }
   return plan;
+}
+
+std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machine, int devices, int iterations) {
+  std::vector<GridPlan> grids;
+  if (given.given.partition.shards || given.given.partition.layers) return grids;
+  for (int shards = 1; shards <= devices; ++shards) {
+    Config config = given.given;
+    config.partition.shards = shards;
+    if (!grid_problem(config, devices).empty()) continue;
+    PlanSubject subject;
+    try {
+      subject = plan_subject(std::move(config), given.counts);
+    } catch (const ConfigError&) {  // more shards than the nodes have blocks
+      continue;
+    }
+    ForecastOptions options;
+    options.iterations = iterations;
+    options.epoch = subject.config.stages.back().epochs - 1;
+    const int last = subject.last();
+    const MemoryNeed need = memory_need(subject, machine, devices);
+    grids.push_back({devices / shards, shards,
+                     forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options).step,
+                     need.needed, need.fits()});
+  }
+  return grids;
+}
+
+const GridPlan* fastest(const std::vector<GridPlan>& grids) {
+  const GridPlan* best = nullptr;
+  for (const GridPlan& grid : grids) {
+    // More shards only where they are worth it: of two that take as long, the one whose messages are neighbours'.
+    if (grid.fits && (best == nullptr || grid.step < 0.999 * best->step)) best = &grid;
+  }
+  return best;
+}
+
+Json to_json(const std::vector<GridPlan>& grids) {
+  Json json = Json::array();
+  for (const GridPlan& grid : grids) {
+    json.push_back({{"layer_runs", grid.ranges},
+                    {"shards", grid.shards},
+                    {"step_seconds", grid.step},
+                    {"memory_needed", grid.memory_needed},
+                    {"fits", grid.fits}});
+  }
+  return json;
 }
 
 std::string Plan::limit() const {

@@ -40,6 +40,14 @@ struct StagePlan {
   double step = 0;  // mean over the epochs, whose bits a schedule may change
 };
 
+// A grid of devices: runs of layers × shards of the training nodes.
+struct GridPlan {
+  int ranges = 1, shards = 1;
+  double step = 0;           // seconds
+  double memory_needed = 0;  // as in Plan
+  bool fits = true;
+};
+
 struct Plan {
   Forecast forecast;             // of the last stage, with the bits of its last epoch
   double one_device = 0;         // seconds of its iteration on one device, whether it fits or not
@@ -58,6 +66,13 @@ struct Plan {
 // The step is the mean over `iterations` simulated iterations. Throws ConfigError when the machine has fewer devices,
 // the last stage fewer layers, or config.partition another number of entries.
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
+
+// Every grid that the config can be placed on with so many devices, by its number of shards. Empty where `partition`
+// says what it is to be.
+std::vector<GridPlan> plan_grids(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
+// The fastest of those that fit. Null where none does.
+const GridPlan* fastest(const std::vector<GridPlan>& grids);
+nlohmann::ordered_json to_json(const std::vector<GridPlan>& grids);
 
 // Returns what would make it fit: more devices (GPUs), a smaller width, or what the method offers (Method::lighter()).
 // Empty when nothing does.

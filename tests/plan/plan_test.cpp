@@ -69,6 +69,53 @@ TEST_CASE("devices that are not there are refused") {
              "possible are up to 8 devices");
 }
 
+TEST_CASE("every grid of the devices is forecast, and the fastest that fits is named") {
+  const auto of = [](const std::vector<std::string>& more) {
+    return plan_subject(
+        small_config(joined({"devices=auto", "model.width=256", R"(stages=[{"layers": 3, "epochs": 7}])"}, more)),
+        counts_of(40000, 256, 8));
+  };
+  const Machine machine = with_memory(1e12);
+  for (const std::string update : {"method.update=gradient", "method.update=exact"}) {
+    const PlanSubject subject = of({update});
+    const std::vector<GridPlan> grids = plan_grids(subject, machine, 6);
+    REQUIRE(grids.size() == 3);  // 3 × 2, 2 × 3, 1 × 6: 16 blocks are enough
+    for (const GridPlan& grid : grids) {
+      CHECK(grid.ranges * grid.shards == 6);
+      const Plan plan = make_plan(of({update, "partition.shards=" + std::to_string(grid.shards)}), machine, 6);
+      CHECK(grid.step == plan.forecast.step);
+      CHECK(grid.memory_needed == plan.memory_needed);
+      CHECK(grid.fits);
+    }
+    CHECK(fastest(grids)->step == std::min({grids[0].step, grids[1].step, grids[2].step}));
+    CHECK(fastest(grids)->shards == 6);  // no layer is like the others
+    CHECK(plan_grids(of({update, "partition.shards=2"}), machine, 6).empty());
+    // Where memory is short, only grids that fit are named.
+    for (const double share : {0.9, 0.7, 0.5, 0.3}) {
+      const Machine small = with_memory(share * grids[0].memory_needed);
+      std::vector<GridPlan> fitting = plan_grids(subject, small, 6);
+      for (const GridPlan& grid : fitting) {
+        CHECK(grid.fits ==
+              make_plan(of({update, "devices=cpu:6", "partition.shards=" + std::to_string(grid.shards)}), small, 6)
+                  .fits());
+      }
+      const GridPlan* named = fastest(fitting);
+      const bool any = std::any_of(fitting.begin(), fitting.end(), [](const GridPlan& grid) { return grid.fits; });
+      CHECK((named != nullptr) == any);
+      CHECK((named == nullptr || named->fits));
+    }
+  }
+  // 4 devices for 2 layers are 2 shards, so layer 1 has all inputs, although they are more than the nodes.
+  const PlanSubject wide =
+      plan_subject(small_config({"devices=auto", "method.update=exact", R"(stages=[{"layers": 2, "epochs": 7}])"}),
+                   counts_of(5000, 9000, 3));
+  CHECK(make_plan(wide, machine, 4).forecast.placement.shards == 2);
+  // 400 nodes are one block.
+  const PlanSubject few = plan_subject(small_config(), counts_of(400, 256, 8));
+  CHECK(plan_grids(few, machine, 4).size() == 1);
+  CHECK(fastest(plan_grids(few, with_memory(100), 4)) == nullptr);
+}
+
 TEST_CASE("what would fit does") {
   const PlanSubject subject = deep({"method.update=exact"});
   const Plan one = make_plan(subject, with_memory(1e12), 1);
