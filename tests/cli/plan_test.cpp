@@ -155,6 +155,11 @@ TEST_CASE("this machine, measured: its forecast, and both timelines") {
     CHECK(alone.status == 0);
     check_says(alone.out, "as if it had 3");
   }
+  // The first gradients of two layers come in the second iteration, by ops of their own.
+  const Outcome two = run(work, {"plan", "small.json", "--machine", "here", "--set", "method.update=gradient", "--set",
+                                 R"(stages=[{"layers": 2, "epochs": 5}])"});
+  INFO(two.err);
+  CHECK(two.status == 0);
   const Outcome large = run(work, {"plan", "small.json", "--machine", "here", "--problem", "20000000,5000,7"});
   CHECK(large.status == 3);
   check_says(large.err, "do not fit this machine's memory");
