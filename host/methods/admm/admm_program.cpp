@@ -240,7 +240,7 @@ void AdmmProgram::p_steps(std::int64_t epoch) {
     for (int i = 0; i < group_.size(); ++i) exact_operators(range_.last - i, epoch);
     if (above_first(range_.last)) share_operators(layer(range_.last));
   }
-  const Layer* open = nullptr;  // whose step size is being summed up, while the next layer's gradient is computed
+  Layer* open = nullptr;  // whose step size is being summed up, while the next layer's gradient is computed
   for (int index = range_.last; above_first(index); --index) {
     Layer& l = layer(index);
     label("p", l, epoch);
@@ -259,11 +259,11 @@ void AdmmProgram::p_steps(std::int64_t epoch) {
     }
     gradient_p(l, epoch, message_for(l));
     if (quantized) continue;
-    if (open != nullptr) gradient_p_end(layer(open->index), epoch, message_for(*open));
+    if (open != nullptr) gradient_p_end(*open, epoch, message_for(*open));
     open = &l;
     if (!sharded()) gradient_p_end(l, epoch, message_for(l)), open = nullptr;
   }
-  if (open != nullptr) gradient_p_end(layer(open->index), epoch, message_for(*open));
+  if (open != nullptr) gradient_p_end(*open, epoch, message_for(*open));
 }
 
 // How many layers later the W step of the exact update solves for a layer. With S shards their devices then solve for S
