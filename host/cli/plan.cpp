@@ -263,7 +263,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
                                         : device_count(c);
     expect_devices(wanted);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));
-    grids = plan_grids(subject, machine, wanted, args.iterations);
+    grids = plan_grids(subject, machine, plans.front(), args.iterations);
     if (!plans.front().fits()) refuse(subject, machine, plans.front());
   }
   nlohmann::ordered_json json = {{"machine", machine.name}, {"machine_file", machine.origin}, {"config", args.config}};

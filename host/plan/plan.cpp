@@ -168,10 +168,15 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   return plan;
 }
 
-std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machine, int devices, int iterations) {
+std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machine, const Plan& plan, int iterations) {
+  const int devices = plan.forecast.devices;
   std::vector<GridPlan> grids;
   if (given.given.partition.shards || given.given.partition.layers) return grids;
   for (int shards = 1; shards <= devices; ++shards) {
+    if (shards == plan.forecast.placement.shards) {
+      grids.push_back({devices / shards, shards, plan.forecast.step, plan.memory_needed, plan.fits()});
+      continue;
+    }
     Config config = given.given;
     config.partition.shards = shards;
     if (!grid_problem(config, devices).empty()) continue;

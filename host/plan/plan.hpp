@@ -67,9 +67,10 @@ struct Plan {
 // the last stage fewer layers, or config.partition another number of entries.
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
 
-// Every grid that the config can be placed on with so many devices, by its number of shards. Empty where `partition`
-// says what it is to be.
-std::vector<GridPlan> plan_grids(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
+// Every grid that the config can be placed on with the devices of `plan`, by its number of shards. `plan` is
+// make_plan()'s, and one of them. Empty where `partition` says what it is to be.
+std::vector<GridPlan> plan_grids(const PlanSubject& subject, const Machine& machine, const Plan& plan,
+                                 int iterations = 8);
 // The fastest of those that fit. Null where none does.
 const GridPlan* fastest(const std::vector<GridPlan>& grids);
 nlohmann::ordered_json to_json(const std::vector<GridPlan>& grids);

@@ -21,6 +21,10 @@ Machine with_memory(double bytes, int devices = 8) {
   return machine_of(json);
 }
 
+std::vector<GridPlan> grids_of(const PlanSubject& subject, const Machine& machine, int devices) {
+  return plan_grids(subject, machine, make_plan(subject, machine, devices));
+}
+
 }  // namespace
 
 TEST_CASE("stages of several methods are planned each by its own, on measured workers too") {
@@ -78,7 +82,7 @@ TEST_CASE("every grid of the devices is forecast, and the fastest that fits is n
   const Machine machine = with_memory(1e12);
   for (const std::string update : {"method.update=gradient", "method.update=exact"}) {
     const PlanSubject subject = of({update});
-    const std::vector<GridPlan> grids = plan_grids(subject, machine, 6);
+    const std::vector<GridPlan> grids = grids_of(subject, machine, 6);
     REQUIRE(grids.size() == 3);  // 3 × 2, 2 × 3, 1 × 6: 16 blocks are enough
     for (const GridPlan& grid : grids) {
       CHECK(grid.ranges * grid.shards == 6);
@@ -89,11 +93,11 @@ TEST_CASE("every grid of the devices is forecast, and the fastest that fits is n
     }
     CHECK(fastest(grids)->step == std::min({grids[0].step, grids[1].step, grids[2].step}));
     CHECK(fastest(grids)->shards == 6);  // no layer is like the others
-    CHECK(plan_grids(of({update, "partition.shards=2"}), machine, 6).empty());
+    CHECK(grids_of(of({update, "partition.shards=2"}), machine, 6).empty());
     // Where memory is short, only grids that fit are named.
     for (const double share : {0.9, 0.7, 0.5, 0.3}) {
       const Machine small = with_memory(share * grids[0].memory_needed);
-      std::vector<GridPlan> fitting = plan_grids(subject, small, 6);
+      std::vector<GridPlan> fitting = grids_of(subject, small, 6);
       for (const GridPlan& grid : fitting) {
         CHECK(grid.fits ==
               make_plan(of({update, "devices=cpu:6", "partition.shards=" + std::to_string(grid.shards)}), small, 6)
@@ -112,8 +116,8 @@ TEST_CASE("every grid of the devices is forecast, and the fastest that fits is n
   CHECK(make_plan(wide, machine, 4).forecast.placement.shards == 2);
   // 400 nodes are one block.
   const PlanSubject few = plan_subject(small_config(), counts_of(400, 256, 8));
-  CHECK(plan_grids(few, machine, 4).size() == 1);
-  CHECK(fastest(plan_grids(few, with_memory(100), 4)) == nullptr);
+  CHECK(grids_of(few, machine, 4).size() == 1);
+  CHECK(fastest(grids_of(few, with_memory(100), 4)) == nullptr);
 }
 
 TEST_CASE("what would fit does") {
