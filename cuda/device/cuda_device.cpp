@@ -38,6 +38,20 @@ class CudaStorage final : public Buffer::Storage {
   AccountEntry entry_;
 };
 
+// Memory of the host.
+class PinnedStorage final : public Buffer::Storage {
+ public:
+  PinnedStorage(void* data, std::size_t bytes, std::shared_ptr<MemoryAccount> account)
+      : data_(data), entry_(std::move(account), MemoryKind::host, bytes) {}
+
+  std::byte* data() const override { return static_cast<std::byte*>(data_.get()); }
+  std::size_t bytes() const override { return entry_.bytes(); }
+
+ private:
+  cuda::PinnedMemory data_;
+  AccountEntry entry_;
+};
+
 cuda::StreamHandle create_cuda_stream(StreamKind kind) {
   int least = 0, greatest = 0;
   check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "cudaDeviceGetStreamPriorityRange");
@@ -80,6 +94,21 @@ Buffer CudaDevice::allocate(std::size_t bytes, const std::string& what, MemoryKi
     check(cudaStreamSynchronize(memory_stream_.get()), "cudaMemsetAsync", what);
   }
   return buffer;
+}
+
+Buffer CudaDevice::allocate_host(std::size_t bytes, const std::string& what) {
+  cuda::use_device(ordinal_);
+  void* data = nullptr;
+  if (bytes > 0) {
+    const cudaError_t status = cudaHostAlloc(&data, bytes, cudaHostAllocDefault);
+    if (status != cudaSuccess) {
+      cudaGetLastError();
+      throw DeviceError(name() + ": cannot allocate " + std::to_string(bytes) + " bytes of the host's memory for " +
+                        what + ": " + cudaGetErrorString(status));
+    }
+    std::memset(data, 0, bytes);
+  }
+  return Buffer(std::make_unique<PinnedStorage>(data, bytes, account_));
 }
 
 std::unique_ptr<Stream> CudaDevice::create_stream(const std::string& what, StreamKind kind) {
@@ -139,7 +168,7 @@ CudaStream::CudaStream(CudaDevice& device, const std::string& what, StreamKind k
     : device_(device), kind_(kind), stream_(create_cuda_stream(kind)) {
   queue_.stream = stream_.get();
   cuda::name_stream(stream_.get(), "gamlp " + device.name() + " " + what);
-  if (kind_ == StreamKind::exchange) return;
+  if (kind_ != StreamKind::compute) return;
   scratch_ =
       device.allocate(kCudaWorkspaceBytes, "workspace of the libraries and of sums, " + what, MemoryKind::workspace);
   std::byte* memory = scratch_.raw(scratch_.bytes()).data;
@@ -164,6 +193,7 @@ CudaStream::~CudaStream() {
 
 void CudaStream::enqueue(const Op& op) {
   if (kind_ == StreamKind::exchange) throw std::logic_error("the exchange stream carries messages only");
+  if (kind_ == StreamKind::copy) return copy(op);
   if (const auto* upload_op = std::get_if<ops::Upload>(&op.variant())) return upload(*upload_op);
   if (const auto* download_op = std::get_if<ops::Download>(&op.variant())) return download(*download_op);
   if (device_.trace_sink() == nullptr && device_.options().graphs && !cuda::profiling()) {
@@ -236,6 +266,19 @@ void CudaStream::synchronize() {
   finish_downloads(downloads_made_);
   read_spans();
   read_messages(true);
+}
+
+// Between the device and pinned memory of the host.
+void CudaStream::copy(const Op& op) {
+  const auto* copy = std::get_if<ops::Copy>(&op.variant());
+  if (copy == nullptr) throw std::logic_error("a copy stream carries copies only");
+  if (copy->out.empty()) return;
+  cuda::use_device(device_.ordinal());
+  begin_span({ops::Copy::name, phase_name(Phase::copy), "", label_, Lane::copy, 0, 0, 0});
+  check(cudaMemcpyAsync(copy->out.data, copy->in.data, static_cast<std::size_t>(copy->out.size()), cudaMemcpyDefault,
+                        stream_.get()),
+        "cudaMemcpyAsync between the device and the host");
+  end_span();
 }
 
 // From pageable memory the call returns when the host's memory has been read.

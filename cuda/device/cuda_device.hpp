@@ -94,6 +94,7 @@ class CudaStream final : public Stream {
 
   void flush();
   static void run(const Op& op, cuda::Queue queue);
+  void copy(const Op& op);
   void upload(const ops::Upload& op);
   void download(const ops::Download& op);
   std::byte* stage(std::size_t bytes);
@@ -127,6 +128,7 @@ class CudaDevice final : public Device {
 
   std::string name() const override { return "cuda:" + std::to_string(ordinal_); }
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
+  Buffer allocate_host(std::size_t bytes, const std::string& what) override;
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
   std::unique_ptr<Event> create_event(const std::string& what) override;
   int parallel_ops() const override { return options_.graphs ? static_cast<int>(cuda::kBranches) : 1; }

@@ -218,7 +218,7 @@ std::vector<std::vector<Measurement>> measure_in_turns(const Config& config, con
   tell_failure(group, [&] {
     for (const Compared& one : compared) {
       Config its = config;
-      if (one.partition) its.partition = *one.partition;
+      if (one.placement) its.partition = one.placement->partition, its.node_memory = one.placement->node_memory;
       subjects.push_back(takes_part(one) ? std::make_unique<Subject>(its, problem, one.devices, *one.group) : nullptr);
     }
     // In turns, so that a slow minute of the machine falls on all of them.

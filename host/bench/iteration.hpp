@@ -22,7 +22,12 @@ struct Compared {
   ChosenDevices devices;
   ProcessGroup* group = &solo_group();
   std::string name;
-  std::optional<PartitionConfig> partition = {};  // instead of the config's
+  // Instead of the config's.
+  struct Placement {
+    PartitionConfig partition;
+    std::optional<std::int64_t> node_memory;
+  };
+  std::optional<Placement> placement = {};
 };
 
 // What one round measures of one set of devices.

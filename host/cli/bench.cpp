@@ -47,13 +47,13 @@ int measure(const BenchArguments& args) {
   return 0;
 }
 
-// "cpu:1,cpu:2/2", "cuda:0,cuda:0,0": a number after a comma is one more GPU.
+// "cpu:1,cpu:2/2@100", "cuda:0,cuda:0,0": a number after a comma is one more GPU.
 std::vector<std::string> split_devices(const std::string& list) {
   std::vector<std::string> parts;
   for (std::size_t at = 0; at <= list.size();) {
     const std::size_t comma = std::min(list.find(',', at), list.size());
     const std::string part = list.substr(at, comma - at);
-    const bool number = !part.empty() && part.find_first_not_of("0123456789/") == std::string::npos;
+    const bool number = !part.empty() && part.find_first_not_of("0123456789/@") == std::string::npos;
     number && !parts.empty() ? parts.back() += "," + part : parts.emplace_back(part);
     at = comma + 1;
   }
@@ -74,13 +74,17 @@ std::vector<Compared> compared_devices(const BenchArguments& args, const Config&
   }
   for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {
     std::vector<std::string> overrides = args.overrides;
-    const std::size_t slash = text.find('/');
-    overrides.push_back("devices=" + text.substr(0, slash));
-    if (slash != std::string::npos) overrides.push_back("partition.shards=" + text.substr(slash + 1));
+    const std::size_t end = text.find_first_of("/@");
+    overrides.push_back("devices=" + text.substr(0, end));
+    for (const auto& [mark, key] : {std::pair{'/', "partition.shards="}, {'@', "node_memory="}}) {
+      const std::size_t at = text.find(mark);
+      if (at == std::string::npos) continue;
+      overrides.push_back(key + text.substr(at + 1, text.find_first_of("/@", at + 1) - at - 1));
+    }
     const Config its = load_config(args.config, overrides);
     const ChosenDevices devices = choose_devices(its);
-    const std::string shards = slash == std::string::npos ? "" : text.substr(slash);
-    all.push_back({devices, &group, devices.text() + shards, its.partition});
+    all.push_back({devices, &group, devices.text() + (end == std::string::npos ? "" : text.substr(end)),
+                   Compared::Placement{its.partition, its.node_memory}});
   }
   return all;
 }
@@ -99,11 +103,13 @@ int bench(const BenchArguments& args, bool json, ProcessGroup& group) {
   group.set_timeouts({config.distributed.timeout, config.distributed.stall_timeout});
   const std::vector<Compared> compared = compared_devices(args, config, group);
   // What depends on shards is chosen for the most of them, and then the same for all.
-  const auto shards = [](const Compared& one) { return one.partition ? one.partition->shards.value_or(1) : 1; };
+  const auto shards = [](const Compared& one) {
+    return one.placement ? one.placement->partition.shards.value_or(1) : 1;
+  };
   const Compared& most = *std::max_element(compared.begin(), compared.end(),
                                            [&](const Compared& a, const Compared& b) { return shards(a) < shards(b); });
   config.devices = most.devices.text();
-  if (most.partition) config.partition = *most.partition;
+  if (most.placement) config.partition = most.placement->partition;
   agree(group, [&] {
     if (!first) return;
     locate_dataset(config.dataset, std::filesystem::path(args.config).parent_path());
@@ -203,7 +209,8 @@ void add_bench(CLI::App& app, Shared& shared) {
       ->allow_extra_args(false);
   command->add_option(
       "--devices", args->devices,
-      "Devices, several to compare them in turns: cpu:1,cpu:2 or cuda:0,cuda:0,0; cpu:4/2: in 2 shards");
+      "Devices, several to compare them in turns: cpu:1,cpu:2 or cuda:0,cuda:0,0; cpu:4/2: in 2 shards; cpu:1@100: "
+      "with node_memory 100");
   command->add_option("--iterations", args->iterations, "Iterations per round")->check(CLI::Range(1, 100000));
   command->add_option("--rounds", args->rounds, "Rounds; the one with the median ratio is reported")
       ->check(CLI::Range(1, 1000));

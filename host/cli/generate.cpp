@@ -41,8 +41,11 @@ void add_generate(CLI::App& app, Shared& shared) {
       ->check([](const std::string& file) {
         return file.ends_with(".npz") ? std::string() : "\"" + file + "\" must end in .npz";
       });
-  CLI::Option* shape =
-      command->add_option("--shape", args->shape, "The size of a public dataset: cora, pubmed, flickr or arxiv");
+  CLI::Option* shape = command->add_option("--shape", args->shape, "The size of a public dataset: see below");
+  command->add_option("--scale", graph.scale, "The shape's numbers of nodes are divided by it")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
+      ->needs(shape);
   command->add_option("--nodes", graph.nodes, "Nodes")->capture_default_str()->excludes(shape);
   command->add_option("--classes", graph.classes, "Classes")->capture_default_str()->excludes(shape);
   command->add_option("--features", graph.features, "Features per node")->capture_default_str()->excludes(shape);
@@ -57,7 +60,8 @@ void add_generate(CLI::App& app, Shared& shared) {
   command->add_flag("--force", args->force, "Replace a file that is there already");
   command->add_flag("--json", shared.json, "Describe the graph as one JSON object");
   command->footer("Shapes:" + shape_list() + "\n\nExamples:  gamlp generate graph.npz --nodes 30000 --classes 40\n" +
-                  "           gamlp generate cora_like.npz --shape cora --seed 1");
+                  "           gamlp generate cora_like.npz --shape cora --seed 1\n" +
+                  "           gamlp generate papers.npz --shape papers100m --scale 1000");
   command->callback([args, &shared] {
     shared.run = [args, &shared] {
       std::error_code ignored;

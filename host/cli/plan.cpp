@@ -119,7 +119,10 @@ std::string grids_text(const std::vector<GridPlan>& grids) {
   std::string text;
   for (const GridPlan& grid : grids) {
     text += (text.empty() ? "" : ", ") + std::to_string(grid.ranges) + " × " + std::to_string(grid.shards) + " " +
-            milliseconds(grid.step) + " ms" + (grid.fits ? "" : " (does not fit)");
+            milliseconds(grid.step) + " ms" +
+            (!grid.fits    ? " (does not fit)"
+             : grid.staged ? " (staged)"
+                           : "");
   }
   const GridPlan* best = fastest(grids);
   return best == nullptr ? text : text + "; fastest: partition.shards=" + std::to_string(best->shards);
@@ -145,6 +148,17 @@ std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const 
   }
   if (f.devices > 1) out += summary_line("exchange", exchange);
   out += summary_line("memory", memory_line(plan, machine));
+  const DeviceForecast& busiest = f.busiest();
+  if (busiest.staged_bytes > 0) {
+    double host = 0;
+    for (const DeviceForecast& d : f.per_device) {
+      host += static_cast<double>(d.memory.bytes[static_cast<std::size_t>(MemoryKind::host)]);
+    }
+    out += summary_line("nodes", bytes_text(host) + (machine.gpu ? " in the host's memory" : " in temporary files") +
+                                     " (node_memory=" + std::to_string(*plan.node_memory) + "); " +
+                                     bytes_text(static_cast<double>(busiest.staged_bytes)) +
+                                     " per iteration to the busiest device and back");
+  }
   std::string partition = placement_text(f.placement);
   if (plan.best_step < f.step) {
     partition +=
@@ -172,19 +186,18 @@ std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const 
                percent_text(f.step > 0 ? d.waiting / f.step : 0.0)});
   }
   out += "ms per iteration\n" + times.text() + "\n";
-  Table memory({"device", "weights", "variables", "exchange", "workspace", "data", "total"});
-  for (std::size_t i = 0; i < f.per_device.size(); ++i) {
-    std::vector<std::string> row = {std::to_string(i)};
-    for (const std::size_t bytes : f.per_device[i].memory.bytes) row.push_back(megabytes(static_cast<double>(bytes)));
-    row.push_back(megabytes(static_cast<double>(f.per_device[i].memory.peak)));
+  std::vector<std::string> kinds = {"device"};
+  kinds.insert(kinds.end(), kMemoryKindNames.begin(), kMemoryKindNames.end());
+  kinds.push_back("total");
+  Table memory(kinds);
+  const auto add_memory = [&](std::string name, const MemoryUse& use) {
+    std::vector<std::string> row = {std::move(name)};
+    for (const std::size_t bytes : use.bytes) row.push_back(megabytes(static_cast<double>(bytes)));
+    row.push_back(megabytes(static_cast<double>(use.peak)));
     memory.row(std::move(row));
-  }
-  if (machine.gpu) {
-    std::vector<std::string> row = {"evaluation, on " + std::to_string(f.devices - 1)};
-    for (const std::size_t bytes : plan.evaluation.bytes) row.push_back(megabytes(static_cast<double>(bytes)));
-    row.push_back(megabytes(static_cast<double>(plan.evaluation.peak)));
-    memory.row(std::move(row));
-  }
+  };
+  for (std::size_t i = 0; i < f.per_device.size(); ++i) add_memory(std::to_string(i), f.per_device[i].memory);
+  if (machine.gpu) add_memory("evaluation, on " + std::to_string(f.devices - 1), plan.evaluation);
   return out + "MB\n" + memory.text();
 }
 

@@ -132,6 +132,10 @@ void check_schedule(const ExchangeConfig& e, Lines& out) {
 // Values that a shape replaces, which someone has set all the same.
 void warn_shape(const GenerateConfig& g, Lines& out) {
   const GenerateConfig defaults;
+  if (!g.shape && g.scale != defaults.scale) {
+    out.push_back("`dataset.generate.scale` is " + std::to_string(g.scale) +
+                  ": has no effect without `dataset.generate.shape`");
+  }
   const bool set = g.nodes != defaults.nodes || g.classes != defaults.classes || g.features != defaults.features ||
                    g.mean_degree != defaults.mean_degree;
   if (!g.shape || !set) return;

@@ -35,7 +35,8 @@ struct Config {
   TrainConfig train;
   std::string devices = "auto";  // see devices.hpp
   ProductPrecision precision = ProductPrecision::float32;
-  std::int64_t threads_per_device = 1;  // BLAS threads of each device; part of the run's arithmetic
+  std::int64_t threads_per_device = 1;      // BLAS threads of each device; part of the run's arithmetic
+  std::optional<std::int64_t> node_memory;  // MB of each device for tensors of nodes; null: what they need
   PartitionConfig partition;
   DistributedConfig distributed;
 };

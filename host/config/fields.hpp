@@ -11,6 +11,7 @@ namespace gamlp {
 template <SectionOf<GenerateConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("shape", c.shape);
+  visit("scale", c.scale);
   visit("nodes", c.nodes);
   visit("classes", c.classes);
   visit("features", c.features);
@@ -157,6 +158,7 @@ void fields(T& c, Visit&& visit) {
   visit("devices", c.devices);
   visit("precision", c.precision);
   visit("threads_per_device", c.threads_per_device);
+  visit("node_memory", c.node_memory);
   visit("partition", c.partition);
   visit("distributed", c.distributed);
 }

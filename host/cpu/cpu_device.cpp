@@ -37,8 +37,52 @@ Buffer CpuDevice::allocate(std::size_t bytes, const std::string& what, MemoryKin
                        [&] { return Buffer(std::make_unique<CpuStorage>(bytes, kind, account_)); });
 }
 
+namespace {
+
+// Takes a file out of the map when it is released. The storage may outlive the device.
+template <class Files>
+class FileStorage final : public Buffer::Storage {
+ public:
+  FileStorage(std::size_t bytes, std::shared_ptr<Files> files, std::shared_ptr<MemoryAccount> account)
+      : files_(std::move(files)), entry_(std::move(account), MemoryKind::host, bytes) {
+    // The map's key is known when the file is there.
+    typename Files::node_type node;
+    Files made;
+    made.try_emplace(nullptr, bytes);
+    node = made.extract(made.begin());
+    node.key() = data_ = node.mapped().data();
+    files_->insert(std::move(node));
+  }
+  ~FileStorage() override { files_->erase(data_); }
+  FileStorage(const FileStorage&) = delete;
+  FileStorage& operator=(const FileStorage&) = delete;
+
+  std::byte* data() const override { return const_cast<std::byte*>(data_); }
+  std::size_t bytes() const override { return entry_.bytes(); }
+
+ private:
+  std::shared_ptr<Files> files_;
+  AccountEntry entry_;
+  const std::byte* data_ = nullptr;
+};
+
+}  // namespace
+
+Buffer CpuDevice::allocate_host(std::size_t bytes, const std::string& what) {
+  return with_room_for(name() + ": " + what,
+                       [&] { return Buffer(std::make_unique<FileStorage<HostFiles>>(bytes, files_, account_)); });
+}
+
+const cpu::HostFile* CpuDevice::host_file(const std::byte* address) const {
+  const auto after = files_->upper_bound(address);
+  if (after == files_->begin()) return nullptr;
+  const cpu::HostFile& file = std::prev(after)->second;
+  return file.holds(address) ? &file : nullptr;
+}
+
 std::unique_ptr<Stream> CpuDevice::create_stream(const std::string&, StreamKind kind) {
   if (kind == StreamKind::compute) return std::make_unique<CpuComputeStream>(*this);
+  if (kind == StreamKind::copy) return std::make_unique<CpuCopyStream>(*this);
   return std::make_unique<CpuExchangeStream>(*this);
 }
 
@@ -76,6 +120,29 @@ void CpuComputeStream::wait(Event& event, const char* protects) {
   event.synchronize();
   sink->span({"wait", "wait", protects, label_, Lane::compute, start, seconds_now(), 0});
 }
+
+// ---- copies: run at once -----------------------------------------------------------------------------
+
+void CpuCopyStream::enqueue(const Op& op) {
+  const auto* copy = std::get_if<ops::Copy>(&op.variant());
+  if (copy == nullptr) throw std::logic_error("a copy stream carries copies only");
+  const double start = seconds_now();
+  const auto count = static_cast<std::size_t>(copy->out.size());
+  if (const cpu::HostFile* from = device_.host_file(copy->in.data)) {
+    from->read(copy->in.data, copy->out.data, count);
+  } else if (const cpu::HostFile* to = device_.host_file(copy->out.data)) {
+    to->write(copy->in.data, copy->out.data, count);
+  } else {
+    throw std::logic_error("a copy stream copies from or to the host's memory");
+  }
+  const double end = seconds_now();
+  device_.clock().phase[static_cast<std::size_t>(Phase::copy)] += end - start;
+  if (TraceSink* sink = device_.trace_sink()) {
+    sink->span({ops::Copy::name, phase_name(Phase::copy), "", label_, Lane::compute, start, end, 0});
+  }
+}
+
+void CpuCopyStream::record(Event& event) { static_cast<CpuEvent&>(event).pending_on_ = nullptr; }
 
 // ---- exchange: lazy ----------------------------------------------------------------------------------
 

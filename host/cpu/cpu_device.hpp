@@ -2,15 +2,17 @@
 //
 // The compute stream runs each op inside enqueue(), on the calling thread, so an op costs no queue and no allocation.
 // The exchange stream is lazy. A group of messages starts when it is enqueued. It goes on whenever the thread of this
-// device enqueues an exchange or waits, so messages pass while the neighbour computes. All calls on one device come
-// from one thread at a time.
+// device enqueues an exchange or waits, so messages pass while the neighbour computes. A copy stream, like the compute
+// stream, runs each op inside enqueue(). All calls on one device come from one thread at a time.
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "host/cpu/cpu_ops.hpp"
+#include "host/cpu/host_file.hpp"
 #include "host/device/device.hpp"
 #include "host/device/memory_account.hpp"
 #include "host/device/ops.hpp"
@@ -41,6 +43,7 @@ class CpuEvent final : public Event {
  private:
   friend class CpuExchangeStream;
   friend class CpuComputeStream;
+  friend class CpuCopyStream;
   CpuExchangeStream* pending_on_ = nullptr;  // null: passed
   std::uint64_t ticket_ = 0;
 };
@@ -52,6 +55,7 @@ class CpuDevice final : public Device {
 
   std::string name() const override { return "cpu:" + std::to_string(index_); }
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
+  Buffer allocate_host(std::size_t bytes, const std::string& what) override;
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
   std::unique_ptr<Event> create_event(const std::string& what) override;
   MemoryUse memory() const override { return account_->use(); }
@@ -64,9 +68,14 @@ class CpuDevice final : public Device {
   TraceSink* trace_sink() { return trace_; }
   cpu::Scratch& scratch() { return scratch_; }
   int threads() const { return threads_; }
+  // The file that the address belongs to. Null: it belongs to none.
+  const cpu::HostFile* host_file(const std::byte* address) const;
 
  private:
+  using HostFiles = std::map<const std::byte*, cpu::HostFile>;  // by first address
+
   int index_, threads_;
+  std::shared_ptr<HostFiles> files_ = std::make_shared<HostFiles>();
   std::shared_ptr<MemoryAccount> account_ = std::make_shared<MemoryAccount>();
   DeviceTimes times_;
   TraceSink* trace_ = nullptr;
@@ -79,6 +88,20 @@ class CpuComputeStream final : public Stream {
   void enqueue(const Op& op) override;
   void record(Event& event) override;
   void wait(Event& event, const char* protects) override;
+  void label(const StepLabel& label) override { label_ = label; }
+  void synchronize() override {}
+
+ private:
+  CpuDevice& device_;
+  StepLabel label_;
+};
+
+class CpuCopyStream final : public Stream {
+ public:
+  explicit CpuCopyStream(CpuDevice& device) : device_(device) {}
+  void enqueue(const Op& op) override;
+  void record(Event& event) override;
+  void wait(Event& event, const char*) override { event.synchronize(); }
   void label(const StepLabel& label) override { label_ = label; }
   void synchronize() override {}
 

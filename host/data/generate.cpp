@@ -19,8 +19,8 @@ namespace {
 // Streams of random_key(seed, stream, …): one per thing that is drawn.
 enum Stream : std::uint64_t { label_stream, edge_stream, mean_stream, feature_stream, mask_stream, class_mask_stream };
 
-GenerateConfig with_shape(GenerateConfig config, const GraphShape* shape) {
-  if (shape == nullptr) return config;
+GenerateConfig with_shape(GenerateConfig config, const std::optional<GraphShape>& shape) {
+  if (!shape) return config;
   config.nodes = shape->nodes;
   config.classes = shape->classes;
   config.features = shape->features;
@@ -28,11 +28,11 @@ GenerateConfig with_shape(GenerateConfig config, const GraphShape* shape) {
   return config;
 }
 
-const GraphShape* find_shape(const GenerateConfig& config) {
-  if (!config.shape) return nullptr;
+std::optional<GraphShape> find_shape(const GenerateConfig& config) {
+  if (!config.shape) return std::nullopt;
   std::string known;
   for (const GraphShape& shape : graph_shapes()) {
-    if (*config.shape == shape.name) return &shape;
+    if (*config.shape == shape.name) return shape.scaled(config.scale);
     known += (known.empty() ? "" : ", ") + std::string(shape.name);
   }
   throw ConfigError("dataset.generate.shape: found \"" + *config.shape + "\", expected one of " + known);
@@ -211,29 +211,39 @@ void draw_default_masks(Dataset& dataset, std::uint64_t seed) {
 
 }  // namespace
 
+GraphShape GraphShape::scaled(std::int64_t by) const {
+  GraphShape out = *this;
+  for (std::int64_t* count : {&out.nodes, &out.train, &out.validation, &out.test})
+    *count = std::max(*count / by, std::int64_t{1});
+  if (balanced_train) out.train = std::max(train / classes / by, std::int64_t{1}) * classes;
+  return out;
+}
+
 const std::vector<GraphShape>& graph_shapes() {
   static const std::vector<GraphShape> shapes = {
       {"cora", 2'708, 7, 1'433, 10'556.0 / 2'708, 140, 500, 1'000, true},
       {"pubmed", 19'717, 3, 500, 88'648.0 / 19'717, 60, 500, 1'000, true},
       {"flickr", 89'250, 7, 500, 899'756.0 / 89'250, 44'625, 22'312, 22'313, false},
       {"arxiv", 169'343, 40, 128, 2 * 1'166'243.0 / 169'343, 90'941, 29'799, 48'603, false},
+      {"papers100m", 111'059'956, 172, 128, 2 * 1'615'685'872.0 / 111'059'956, 1'207'179, 125'265, 214'338, false},
   };
   return shapes;
 }
 
 Dataset generate_csbm(const GenerateConfig& given) {
-  const GraphShape* shape = find_shape(given);
+  const std::optional<GraphShape> shape = find_shape(given);
   const GenerateConfig config = with_shape(given, shape);
   check(config);
   Dataset dataset;
-  dataset.name = shape != nullptr ? std::string("csbm-") + shape->name : "csbm";
+  dataset.name = shape ? std::string("csbm-") + shape->name : "csbm";
+  if (shape && given.scale > 1) dataset.name += "-1/" + std::to_string(given.scale);
   dataset.origin = "generated graph " + dataset.name + " (" + std::to_string(config.nodes) + " nodes, seed " +
                    std::to_string(config.seed) + ")";
   dataset.labels = draw_labels(config);
   dataset.classes = static_cast<std::int32_t>(config.classes);
   dataset.adjacency = draw_edges(config, dataset.labels);
   dataset.features_dense = draw_features(config, dataset.labels);
-  if (shape == nullptr) {
+  if (!shape) {
     draw_default_masks(dataset, config.seed);
   } else if (shape->balanced_train) {
     const std::vector<std::int64_t> per_class(static_cast<std::size_t>(shape->classes), shape->train / shape->classes);
@@ -245,7 +255,7 @@ Dataset generate_csbm(const GenerateConfig& given) {
 }
 
 GraphCounts count_csbm(const GenerateConfig& given) {
-  const GraphShape* shape = find_shape(given);
+  const std::optional<GraphShape> shape = find_shape(given);
   const GenerateConfig config = with_shape(given, shape);
   check(config);
   GraphCounts counts;
@@ -260,7 +270,7 @@ GraphCounts count_csbm(const GenerateConfig& given) {
   rest -= counts.train;
   counts.validation = default_rest(rest).validation;
   counts.test = default_rest(rest).test;
-  if (shape != nullptr) {
+  if (shape) {
     counts.train = shape->balanced_train ? shape->train / shape->classes * shape->classes : shape->train;
     counts.validation = shape->validation;
     counts.test = shape->test;

@@ -23,12 +23,13 @@ namespace gamlp {
 struct Op;
 class TraceSink;
 
-// What memory is for: the accounting of every allocation is reported by kind.
-enum class MemoryKind { weights, variables, exchange, workspace, data };
-inline constexpr std::array<const char*, 5> kMemoryKindNames = {"weights", "variables", "exchange", "workspace",
-                                                                "data"};
+// What memory is for: the accounting of every allocation is reported by kind. `host` is no memory of the device: it is
+// what allocate_host() returns.
+enum class MemoryKind { weights, variables, exchange, workspace, data, host };
+inline constexpr std::array<const char*, 6> kMemoryKindNames = {"weights",   "variables", "exchange",
+                                                                "workspace", "data",      "host"};
 
-// Bytes allocated on a device now, by kind, and the highest total so far.
+// Bytes allocated on a device now, by kind. The total and the highest total so far are without kind `host`.
 struct MemoryUse {
   std::array<std::size_t, kMemoryKindNames.size()> bytes{};
   std::size_t total = 0;
@@ -118,14 +119,18 @@ class Stream {
 // A tensor of at most so many values leaves most of a GPU idle.
 inline constexpr std::int64_t kSmallTensor = std::int64_t{1} << 18;
 
-// A stream of kind `exchange` carries only messages (transport.hpp). On a GPU it has the higher priority.
-enum class StreamKind { compute, exchange };
+// A stream of kind `exchange` carries only messages (transport.hpp). On a GPU it has the higher priority. A stream of
+// kind `copy` carries only ops::Copy between the device's memory and that of allocate_host().
+enum class StreamKind { compute, exchange, copy };
 
 class Device {
  public:
   virtual ~Device() = default;
   virtual std::string name() const = 0;  // "cpu:0"
   virtual Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) = 0;
+  // Allocates memory of the host, for tensors that the device's memory has no room for: pinned memory for a GPU, a file
+  // for a CPU worker (host_file.hpp). It is filled with zeros. Only streams of kind `copy` reach it (staging.hpp).
+  virtual Buffer allocate_host(std::size_t bytes, const std::string& what) = 0;
   virtual std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) = 0;
   virtual std::unique_ptr<Event> create_event(const std::string& what) = 0;
   // How many ops of one stream may run beside each other when their tensors have at most kSmallTensor values and no two

@@ -12,6 +12,7 @@ class MemoryAccount {
  public:
   void add(MemoryKind kind, std::size_t bytes) {
     bytes_[static_cast<std::size_t>(kind)] += bytes;
+    if (kind == MemoryKind::host) return;
     const std::size_t total = total_ += bytes;
     std::size_t peak = peak_;
     while (total > peak && !peak_.compare_exchange_weak(peak, total)) {
@@ -19,7 +20,7 @@ class MemoryAccount {
   }
   void remove(MemoryKind kind, std::size_t bytes) {
     bytes_[static_cast<std::size_t>(kind)] -= bytes;
-    total_ -= bytes;
+    if (kind != MemoryKind::host) total_ -= bytes;
   }
   MemoryUse use() const {
     MemoryUse use;

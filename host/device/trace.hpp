@@ -9,7 +9,9 @@
 
 namespace gamlp {
 
-enum class Lane { compute, exchange };
+// Lane `copy` has the copies between a GPU and the host's memory. Those of a CPU worker are in `compute`: it makes them
+// itself.
+enum class Lane { compute, exchange, copy };
 
 // What a stream did in a stretch of time.
 struct Span {

@@ -151,16 +151,18 @@ void write_compute(Writer& writer, int device, const Shown& stream) {
   }
 }
 
-void write_exchange(Writer& writer, int device, const Shown& stream) {
+// What overlaps is on several tracks. Returns how many.
+int write_tracks(Writer& writer, int device, int first, const std::string& name, const Shown& stream) {
   const std::vector<int> tracks = tracks_of(stream.times);
   const int count = tracks.empty() ? 1 : 1 + *std::max_element(tracks.begin(), tracks.end());
   for (int track = 0; track < count; ++track) {
-    writer.name("thread_name", device, kExchangeThread + track,
-                track == 0 ? "exchange" : "exchange, " + std::to_string(track + 1) + " at once");
+    writer.name("thread_name", device, first + track,
+                track == 0 ? name : name + ", " + std::to_string(track + 1) + " at once");
   }
   for (std::size_t i = 0; i < stream.spans.size(); ++i) {
-    write_span(writer, device, kExchangeThread + tracks[i], *stream.spans[i], stream.times[i]);
+    write_span(writer, device, first + tracks[i], *stream.spans[i], stream.times[i]);
   }
+  return count;
 }
 
 }  // namespace
@@ -206,9 +208,11 @@ void TraceLog::write(const std::filesystem::path& path, const std::string& title
   for (std::size_t i = 0; i < devices_.size(); ++i) {
     const int device = static_cast<int>(i);
     writer.name("process_name", device, 0, title + ", device " + std::to_string(device));
-    const Shown compute(devices_[i]->spans, Lane::compute, zero), exchange(devices_[i]->spans, Lane::exchange, zero);
-    write_compute(writer, device, compute);
-    write_exchange(writer, device, exchange);
+    const auto shown = [&](Lane lane) { return Shown(devices_[i]->spans, lane, zero); };
+    write_compute(writer, device, shown(Lane::compute));
+    const int used = write_tracks(writer, device, kExchangeThread, "exchange", shown(Lane::exchange));
+    const Shown copies = shown(Lane::copy);
+    if (!copies.spans.empty()) write_tracks(writer, device, kExchangeThread + used, "copies", copies);
   }
   write_file_atomic(path, writer.take(title, dropped()));
 }

@@ -61,12 +61,15 @@ class Transport {
   virtual void close() noexcept {}
 };
 
+class Staging;
+
 // What a program runs on. The transport's rank is the position of the device among those of the run.
 struct DeviceContext {
   Device* device = nullptr;
   Stream* compute = nullptr;
   Stream* exchange = nullptr;
   Transport* transport = nullptr;
+  Staging* staging = nullptr;  // the compute stream, where tensors of nodes lie in the host's memory (staging.hpp)
 };
 
 }  // namespace gamlp

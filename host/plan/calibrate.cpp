@@ -12,6 +12,7 @@
 #include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/cpu/host_file.hpp"
 #include "host/device/forwarding_stream.hpp"
 #include "host/math/random.hpp"
 #include "host/methods/registry.hpp"
@@ -174,6 +175,24 @@ void measure_copy(Messages& messages) {
   }
 }
 
+// Bytes per second at which a worker writes temporary files and reads them, in pieces as Staging does: with one worker
+// busy. Files are in the system's memory as long as that has room.
+double file_bandwidth() {
+  constexpr std::size_t kPiece = std::size_t{4} << 20, kPieces = 16;
+  constexpr int kRounds = 3;
+  const cpu::HostFile file(kPiece * kPieces);
+  Matrix memory(1, kPiece / sizeof(float));
+  auto* piece = reinterpret_cast<std::byte*>(memory.data());
+  std::vector<double> seconds;
+  for (int round = 0; round <= kRounds; ++round) {
+    const auto start = Clock::now();
+    for (std::size_t i = 0; i < kPieces; ++i) file.write(piece, file.data() + i * kPiece, kPiece);
+    for (std::size_t i = 0; i < kPieces; ++i) file.read(file.data() + i * kPiece, piece, kPiece);
+    if (round > 0) seconds.push_back(seconds_since(start));  // the first finds the pages
+  }
+  return 2 * static_cast<double>(kPiece * kPieces) / median(seconds);
+}
+
 std::vector<Setting> settings(bool quick) {
   using Sizes = Calibration::Sizes;
   const std::vector<std::int64_t> nodes =
@@ -210,6 +229,7 @@ void summarise(Machine& machine, std::map<int, Samples>& medians, Messages& mess
   // One worker exchanges with nobody: a plain copy stands in.
   if (medians.size() == 1) measure_copy(messages);
   machine.copy_bandwidth = messages.bytes / messages.copy_seconds;
+  machine.host_bandwidth = file_bandwidth();
 }
 
 }  // namespace

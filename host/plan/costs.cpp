@@ -60,6 +60,10 @@ class MeasuredCosts final : public sim::CostModel {
     known_.emplace(std::move(key), value);
     return value;
   }
+  double host_copy_seconds(std::size_t bytes) const override {
+    const double rate = machine_.host_bandwidth > 0 ? machine_.host_bandwidth : machine_.copy_bandwidth;
+    return static_cast<double>(bytes) / rate;
+  }
   MessageCost message(int, int, std::size_t bytes) const override {
     return {0.0, static_cast<double>(bytes) / machine_.copy_bandwidth, 0};
   }
@@ -156,6 +160,12 @@ class RateCosts final : public sim::CostModel {
       default:
         return m_.op_seconds + moved;
     }
+  }
+  double host_copy_seconds(std::size_t bytes) const override {
+    if (!(m_.host_bandwidth > 0)) {
+      throw DataError(m_.origin + ": host_bandwidth: missing, and node_memory needs it");
+    }
+    return m_.op_seconds + static_cast<double>(bytes) / m_.host_bandwidth;
   }
   MessageCost message(int from, int to, std::size_t bytes) const override {
     const bool apart = m_.link_between_islands && from / m_.island != to / m_.island;

@@ -6,6 +6,7 @@
 
 #include "host/device/accelerator.hpp"
 #include "host/device/cuda_sizes.hpp"
+#include "host/device/staging.hpp"
 #include "host/graph/augment.hpp"
 #include "host/methods/registry.hpp"
 #include "host/sim/sim_fleet.hpp"
@@ -28,7 +29,12 @@ class Run {
       : fleet_(spec.placement.devices(), without_memory(costs, cuda)) {
     const Parts nodes = spec.shard_nodes();
     for (int rank = 0; rank < fleet_.size(); ++rank) {
-      const DeviceContext& context = fleet_.context(rank);
+      DeviceContext context = fleet_.context(rank);
+      if (spec.staging > 0) {
+        staging_.push_back(
+            std::make_unique<Staging>(*context.device, *context.compute, spec.node_memory, spec.staging));
+        context.compute = context.staging = staging_.back().get();
+      }
       DeviceInput* input = nullptr;
       if (spec.placement.range_of(rank) == 0) {
         const int shard = spec.placement.shard_of(rank);
@@ -53,10 +59,15 @@ class Run {
     simulator().finish();
   }
   SimFleet& fleet() { return fleet_; }
+  std::uint64_t staged_bytes(int rank) const {
+    const auto i = static_cast<std::size_t>(rank);
+    return i < staging_.size() ? staging_[i]->copied_in() + staging_[i]->copied_out() : 0;
+  }
   sim::Simulator& simulator() { return fleet_.simulator(); }
 
  private:
   SimFleet fleet_;
+  std::vector<std::unique_ptr<Staging>> staging_;     // by device
   std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
   std::vector<std::unique_ptr<StageProgram>> programs_;
   std::int64_t epoch_ = 0;
@@ -133,7 +144,11 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   run.start();
   run.iterate(spec.layers() + 3);  // past a stage's first ones
   std::vector<sim::DeviceClock> before;
-  for (int rank = 0; rank < devices; ++rank) before.push_back(run.simulator().clock(rank));
+  std::vector<std::uint64_t> staged;
+  for (int rank = 0; rank < devices; ++rank) {
+    before.push_back(run.simulator().clock(rank));
+    staged.push_back(run.staged_bytes(rank));
+  }
   const auto latest = [&] {
     double end = 0;
     for (int rank = 0; rank < devices; ++rank) end = std::max(end, run.simulator().clock(rank).compute_end);
@@ -163,6 +178,10 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     device.copying = (now.copied_on_worker - then.copied_on_worker) / n;
     device.exposed = (now.exposed - then.exposed) / n;
     device.exchange = (now.times.exchange - then.times.exchange) / n;
+    device.staging = (now.staging - then.staging) / n;
+    device.staging_exposed = (now.staging_exposed - then.staging_exposed) / n;
+    device.staged_bytes = (run.staged_bytes(rank) - staged[static_cast<std::size_t>(rank)]) /
+                          static_cast<std::uint64_t>(options.iterations);
     // Also at the end of the last iteration, when a faster device is done.
     device.waiting = std::max(0.0, forecast.step - device.busy());
     device.memory = run.fleet().context(rank).device->memory();
@@ -262,12 +281,17 @@ double training_memory(const Config& config, const ProblemCounts& counts, const 
   return parts + kWeightCopies * weights + kept + evaluation;
 }
 
-// Gathered, as tensors of the file, and as its bytes.
+// Gathered, as tensors of the file, and as its bytes. Nearly all tensors of nodes in the host's memory are variables.
 double checkpoint_memory(const Config& config, int stage, const std::vector<MemoryUse>& devices) {
   if (config.train.checkpoint_every == 0) return 0;
   const MemoryKind saved = make_method(config, stage)->saved_memory();
   double state = 0;
-  for (const MemoryUse& device : devices) state += static_cast<double>(device.bytes[static_cast<std::size_t>(saved)]);
+  for (const MemoryUse& device : devices) {
+    const auto bytes = [&](MemoryKind kind) {
+      return static_cast<double>(device.bytes[static_cast<std::size_t>(kind)]);
+    };
+    state += bytes(saved) + (saved == MemoryKind::variables ? bytes(MemoryKind::host) : 0);
+  }
   return 3 * state;
 }
 

@@ -22,6 +22,9 @@ struct DeviceForecast {
   std::array<double, 5> phase{};
   double copying = 0, waiting = 0, exposed = 0;
   double exchange = 0;  // messages under way, hidden or not
+  // Copies between a GPU and the host's memory (Staging): under way, and the part of it in which computing stood still.
+  double staging = 0, staging_exposed = 0;
+  std::uint64_t staged_bytes = 0;  // copied to the device and back
   MemoryUse memory;
   double busy() const;
 };

@@ -135,6 +135,7 @@ Machine parse_machine(const std::string& text, const std::string& origin) {
   if (kind != "cpu" && kind != "gpu") reader.fail("kind", "expected \"cpu\" or \"gpu\", found \"" + kind + "\"");
   m.gpu = kind == "gpu";
   m.devices = reader.count("devices");
+  if (reader.has("host_bandwidth")) m.host_bandwidth = reader.positive("host_bandwidth");
   m.gpu ? read_rates(reader, m) : read_measured(reader, m);
   return m;
 }
@@ -176,6 +177,7 @@ std::string machine_text(const Machine& m, const Json& about) {
   json["threads_per_device"] = m.threads_per_device;
   json["library"] = m.library;
   json["copy_bandwidth"] = m.copy_bandwidth;
+  if (m.host_bandwidth > 0) json["host_bandwidth"] = m.host_bandwidth;
   // One row of figures per line keeps the file readable and its changes reviewable.
   std::string text = json.dump(2);
   text.resize(text.rfind('\n'));

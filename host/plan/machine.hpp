@@ -3,6 +3,9 @@
 // Common keys
 //   name, kind        kind "cpu": CPU workers, costs measured per op; "gpu": costs from rates
 //   devices           how many there are
+//   host_bandwidth    bytes per second in one direction between a device and the host's memory (pinned); of CPU workers
+//                     between a worker and a temporary file. Optional: only a run with `node_memory` needs it,
+//                     and for CPU workers it is copy_bandwidth then
 //   sources           for every figure where it comes from (text, by key); kept, not read
 // kind "gpu"
 //   memory_per_device bytes that buffers may take
@@ -57,6 +60,7 @@ struct Machine {
   int devices = 1;
   double memory_per_device = 0;  // gpu
   double memory_total = 0;       // cpu
+  double host_bandwidth = 0;     // 0: unknown
   // gpu
   double gemm_tflops = 0, gemm_saturation = 0, multiprocessors = 0, factor_column_seconds = 0, factor_share = 0;
   double memory_bandwidth = 0, op_seconds = 0;

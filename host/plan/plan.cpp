@@ -46,19 +46,21 @@ StageSpec spec_of(const PlanSubject& subject, int stage, int devices) {
   return make_stage_spec(subject.config, subject.shape(stage), stage, devices);
 }
 
-// The memory of the stage that needs most; where that does not fit easily, with inputs of the evaluation that are not
-// resident.
-MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int devices) {
+// The memory of the stage that needs most.
+MemoryNeed largest_need(const PlanSubject& subject, const Machine& machine, int devices, bool resident) {
   MemoryNeed most;
-  for (const bool resident : {true, false}) {
-    most = {};
-    for (int stage = 1; stage <= subject.last(); ++stage) {
-      const MemoryNeed need = memory_need(subject, machine, stage, spec_of(subject, stage, devices), resident);
-      if (need.needed >= most.needed) most = need;
-    }
-    if (!machine.gpu || most.needed <= fillable_memory(most.available, resident)) break;
+  for (int stage = 1; stage <= subject.last(); ++stage) {
+    const MemoryNeed need = memory_need(subject, machine, stage, spec_of(subject, stage, devices), resident);
+    if (need.needed >= most.needed) most = need;
   }
   return most;
+}
+
+// Where that does not fit easily, with inputs of the evaluation that are not resident.
+MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int devices) {
+  const MemoryNeed most = largest_need(subject, machine, devices, true);
+  if (!machine.gpu || most.needed <= fillable_memory(most.available, true)) return most;
+  return largest_need(subject, machine, devices, false);
 }
 
 // The same on so many devices: what is chosen depends on the shards that they make.
@@ -66,6 +68,20 @@ PlanSubject on_devices(const PlanSubject& subject, int devices) {
   ProblemCounts counts = subject.counts;
   counts.shape.shards = shard_count(subject.given, devices);
   return counts.shape.shards == subject.counts.shape.shards ? subject : plan_subject(subject.given, counts);
+}
+
+// What training would choose where the config leaves it open and not all tensors of nodes fit GPUs: as much memory for
+// them as is left.
+PlanSubject with_node_memory(const PlanSubject& subject, const Machine& machine, int devices) {
+  if (!machine.gpu || subject.config.node_memory || !(machine.host_bandwidth > 0)) return subject;
+  if (memory_need(subject, machine, devices).fits()) return subject;
+  constexpr double kMegabyte = 1e6;
+  PlanSubject staged = subject;
+  staged.config.node_memory = 0;
+  const MemoryNeed least = largest_need(staged, machine, devices, false);
+  if (!least.fits()) return subject;
+  staged.config.node_memory = static_cast<std::int64_t>((least.available - least.needed) / kMegabyte);
+  return staged;
 }
 
 bool fits(const Config& config, const PlanSubject& subject, const Machine& machine, int devices) {
@@ -124,7 +140,7 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   }
   const std::string problem = grid_problem(given.config, devices);
   if (!problem.empty()) throw ConfigError(asked + problem);
-  const PlanSubject subject = on_devices(given, devices);
+  const PlanSubject subject = with_node_memory(on_devices(given, devices), machine, devices);
   const Config& config = subject.config;
   const int layers = static_cast<int>(config.stages.back().layers);
   const int shards = static_cast<int>(shard_count(config, devices));
@@ -148,6 +164,7 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   plan.memory_available = need.available;
   plan.host_memory = need.host;
   plan.evaluation = need.evaluation;
+  plan.node_memory = config.node_memory;
 
   plan.best = spec.placement.ranges;
   plan.best_step = plan.forecast.step;
@@ -174,7 +191,8 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
   if (given.given.partition.shards || given.given.partition.layers) return grids;
   for (int shards = 1; shards <= devices; ++shards) {
     if (shards == plan.forecast.placement.shards) {
-      grids.push_back({devices / shards, shards, plan.forecast.step, plan.memory_needed, plan.fits()});
+      grids.push_back({devices / shards, shards, plan.forecast.step, plan.memory_needed, plan.fits(),
+                       plan.forecast.busiest().staged_bytes > 0});
       continue;
     }
     Config config = given.given;
@@ -182,7 +200,7 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
     if (!grid_problem(config, devices).empty()) continue;
     PlanSubject subject;
     try {
-      subject = plan_subject(std::move(config), given.counts);
+      subject = with_node_memory(plan_subject(std::move(config), given.counts), machine, devices);
     } catch (const ConfigError&) {  // more shards than the nodes have blocks
       continue;
     }
@@ -191,9 +209,9 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
     options.epoch = subject.config.stages.back().epochs - 1;
     const int last = subject.last();
     const MemoryNeed need = memory_need(subject, machine, devices);
-    grids.push_back({devices / shards, shards,
-                     forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options).step,
-                     need.needed, need.fits()});
+    const Forecast forecast = forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options);
+    grids.push_back(
+        {devices / shards, shards, forecast.step, need.needed, need.fits(), forecast.busiest().staged_bytes > 0});
   }
   return grids;
 }
@@ -214,7 +232,8 @@ Json to_json(const std::vector<GridPlan>& grids) {
                     {"shards", grid.shards},
                     {"step_seconds", grid.step},
                     {"memory_needed", grid.memory_needed},
-                    {"fits", grid.fits}});
+                    {"fits", grid.fits},
+                    {"staged", grid.staged}});
   }
   return json;
 }
@@ -228,13 +247,16 @@ std::string Plan::limit() const {
   const auto& phase = busiest.phase;
   const auto of = [&](Phase p) { return phase[static_cast<std::size_t>(p)]; };
   const double moved = of(Phase::elementwise) + of(Phase::codec) + of(Phase::copy);
-  std::string text = "the busiest device spends " + share(of(Phase::gemm)) + " of a step on products, " +
-                     share(of(Phase::factor)) + " on factorisations, " + share(moved) + " on elementwise passes";
+  const bool staged = busiest.staging_exposed > 0;
+  std::string text =
+      "the busiest device spends " + share(of(Phase::gemm)) + " of a step on products, " + share(of(Phase::factor)) +
+      " on factorisations, " + share(moved) + " on elementwise passes" +
+      (staged ? ", and waits " + share(busiest.staging_exposed) + " for copies from the host's memory" : "");
   if (forecast.devices == 1) return text;
   text += "; lost to uneven layers " + share(busiest.busy() - even) + ", to exchange in sight " +
           share(forecast.exposed_share() * forecast.step) + ", to waiting for neighbours " +
-          share(busiest.waiting - busiest.exposed) + ", to work that one device does not have " +
-          share(even - alone - busiest.copying);
+          share(busiest.waiting - busiest.exposed - busiest.staging_exposed) +
+          ", to work that one device does not have " + share(even - alone - busiest.copying);
   return text;
 }
 
@@ -262,6 +284,11 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
     }
   }
   if (fitting > 0) found.push_back("model.width=" + std::to_string(fitting));
+  if (config.node_memory != 0) {
+    Config other = config;
+    other.node_memory = 0;
+    if (fits(other, subject, machine, devices)) found.push_back("node_memory=0");
+  }
   for (const auto& [what, other] : make_method(subject.config)->lighter(config)) {
     if (fits(other, subject, machine, devices)) found.push_back(what);
   }
@@ -269,7 +296,7 @@ std::vector<std::string> what_would_fit(const PlanSubject& subject, const Machin
 }
 
 void trace_plan(const PlanSubject& given, const Machine& machine, int devices, int iterations, TraceLog& log) {
-  const PlanSubject subject = on_devices(given, devices);
+  const PlanSubject subject = with_node_memory(on_devices(given, devices), machine, devices);
   ForecastOptions options;
   options.iterations = iterations;
   options.epoch = subject.config.stages.back().epochs - 1;
@@ -296,6 +323,7 @@ Json to_json(const Plan& plan) {
                {"memory_needed", plan.memory_needed},
                {"memory_available", plan.memory_available},
                {"fits", plan.fits()},
+               {"node_memory", plan.node_memory ? Json(*plan.node_memory) : Json()},
                {"limit", plan.limit()},
                {"run_seconds", plan.run_seconds}};
   if (plan.host_memory > 0) json["host_memory"] = plan.host_memory;
@@ -312,6 +340,9 @@ Json to_json(const Plan& plan) {
     entry["copying_seconds"] = device.copying;
     entry["exchange_seconds"] = device.exchange;
     entry["exposed_exchange_seconds"] = device.exposed;
+    entry["staging_seconds"] = device.staging;
+    entry["exposed_staging_seconds"] = device.staging_exposed;
+    entry["staged_bytes"] = device.staged_bytes;
     entry["idle_share"] = f.step > 0 ? device.waiting / f.step : 0.0;
     Json memory = {{"total", device.memory.peak}};
     for (std::size_t i = 0; i < kMemoryKindNames.size(); ++i) memory[kMemoryKindNames[i]] = device.memory.bytes[i];

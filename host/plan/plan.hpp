@@ -46,6 +46,7 @@ struct GridPlan {
   double step = 0;           // seconds
   double memory_needed = 0;  // as in Plan
   bool fits = true;
+  bool staged = false;  // tensors of nodes pass through the devices from the host's memory (node_memory)
 };
 
 struct Plan {
@@ -58,6 +59,7 @@ struct Plan {
   double memory_needed = 0, memory_available = 0;  // over all stages; gpu: of the fullest device; cpu: of the process
   double host_memory = 0;                          // cpu: part of memory_needed that is no device's
   MemoryUse evaluation;                            // gpu: of evaluating, on the last device
+  std::optional<std::int64_t> node_memory;         // the config's, or what training would choose (device_room.hpp)
   bool fits() const { return memory_needed <= memory_available; }
   double speedup() const { return one_device / forecast.step; }
   std::string limit() const;  // what keeps the speedup below the number of devices

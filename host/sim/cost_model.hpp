@@ -12,6 +12,9 @@ class CostModel {
   virtual ~CostModel() = default;
   // Seconds that an op holds its stream.
   virtual double op_seconds(const Op& op) const = 0;
+  // Seconds that a copy between a device and the host's memory holds its copy stream. Copies in both directions do not
+  // slow each other down.
+  virtual double host_copy_seconds(std::size_t bytes) const = 0;
   // From the moment that both sides are ready, a message takes its transfer time, in which it has the link of either
   // side to itself, and then the latency.
   struct MessageCost {

@@ -41,6 +41,7 @@ std::shared_ptr<Allocation> MemoryMap::allocate(int device, std::size_t bytes, c
   if (bytes > 0) allocations_[allocation->address] = allocation;
   MemoryUse& use = uses_[device];
   use.bytes[static_cast<std::size_t>(kind)] += bytes;
+  if (kind == MemoryKind::host) return allocation;
   use.total += bytes;
   use.peak = std::max(use.peak, use.total);
   return allocation;
@@ -51,7 +52,7 @@ void MemoryMap::release(Allocation& allocation) {
   if (allocation.memory) std::memset(allocation.memory.get(), 0xFF, allocation.bytes);
   MemoryUse& use = uses_[allocation.device];
   use.bytes[static_cast<std::size_t>(allocation.kind)] -= allocation.bytes;
-  use.total -= allocation.bytes;
+  if (allocation.kind != MemoryKind::host) use.total -= allocation.bytes;
 }
 
 std::shared_ptr<Allocation> MemoryMap::find(std::uintptr_t address) const {

@@ -43,6 +43,9 @@ class SimDevice final : public Device {
   int parallel_ops() const override { return simulator_->parallel_ops(); }
   std::string name() const override { return "sim:" + std::to_string(index_); }
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override;
+  Buffer allocate_host(std::size_t bytes, const std::string& what) override {
+    return allocate(bytes, what, MemoryKind::host);
+  }
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override;
   std::unique_ptr<Event> create_event(const std::string& what) override;
   MemoryUse memory() const override { return simulator_->memory(index_); }

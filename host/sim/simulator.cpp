@@ -75,6 +75,9 @@ Access Simulator::access_of(std::size_t stream, const void* data, std::size_t by
   if (allocation->device != on.device) {
     fail(FaultKind::memory, where() + "\"" + allocation->name + "\" belongs to " + device_name(allocation->device));
   }
+  if (allocation->kind == MemoryKind::host && on.kind != StreamKind::copy) {
+    fail(FaultKind::memory, where() + "\"" + allocation->name + "\" lies in the host's memory");
+  }
   const std::size_t first = address - allocation->address;
   if (first + bytes > allocation->bytes) {
     fail(FaultKind::memory, where() + "reaches byte " + std::to_string(first + bytes) + " of \"" + allocation->name +
@@ -105,6 +108,9 @@ void Simulator::enqueue(std::size_t index, const Op& op) {
   check();
   StreamState& stream = streams_[index];
   if (stream.kind == StreamKind::exchange) throw std::logic_error("the exchange stream carries messages only");
+  if (stream.kind == StreamKind::copy && !std::holds_alternative<ops::Copy>(op.variant())) {
+    throw std::logic_error("a copy stream carries copies only");
+  }
   OpEntry entry{op, {}};
   const char* name = name_of(op);
   std::visit(
@@ -228,15 +234,41 @@ void Simulator::run(StreamState& stream, OpEntry& entry, const StepLabel& label)
   touch(stream, entry.accesses, name_of(entry.op), label, stream.clock.tick(index));
   ++ops_run_;
   if (options_.arithmetic) std::visit([&](const auto& o) { cpu::run(o, scratch_); }, entry.op.variant());
-  if (options_.costs == nullptr) return;
-  const double seconds = options_.costs->op_seconds(entry.op), start = stream.time;
-  stream.time += seconds;
-  const Phase phase = phase_of(entry.op);
+  if (options_.costs != nullptr) take_time(stream, entry.op, label);
+}
+
+void Simulator::take_time(StreamState& stream, const Op& op, const StepLabel& label) {
   DeviceClock& clock = clocks_[static_cast<std::size_t>(stream.device)];
-  clock.times.phase[static_cast<std::size_t>(phase)] += seconds;
-  clock.compute_end = stream.time;
+  const bool copies = stream.kind == StreamKind::copy;
+  double seconds = 0;
+  if (copies) {
+    const auto& copy = std::get<ops::Copy>(op.variant());
+    seconds = options_.costs->host_copy_seconds(static_cast<std::size_t>(copy.out.size()));
+  } else {
+    seconds = options_.costs->op_seconds(op);
+  }
+  // A CPU worker copies by itself: its compute stream takes the time.
+  StreamState* worker = nullptr;
+  for (StreamState& other : streams_) {
+    if (copies && options_.costs->copies_on_worker() && other.device == stream.device &&
+        other.kind == StreamKind::compute && worker == nullptr) {
+      worker = &other;
+    }
+  }
+  if (worker != nullptr) stream.time = std::max(stream.time, worker->time);
+  const double start = stream.time;
+  stream.time += seconds;
+  if (worker != nullptr) worker->time = stream.time;
+  const bool beside = copies && worker == nullptr;
+  const Phase phase = phase_of(op);
+  if (beside) {
+    clock.staging += seconds;
+  } else {
+    clock.times.phase[static_cast<std::size_t>(phase)] += seconds;
+    clock.compute_end = stream.time;
+  }
   if (TraceSink* sink = sinks_[static_cast<std::size_t>(stream.device)]) {
-    sink->span({name_of(entry.op), phase_name(phase), "", label, Lane::compute, start, stream.time, 0});
+    sink->span({name_of(op), phase_name(phase), "", label, beside ? Lane::copy : Lane::compute, start, stream.time, 0});
   }
 }
 
@@ -246,6 +278,7 @@ void Simulator::run(StreamState& stream, RecordEntry& entry, const StepLabel&) {
   point.clock = stream.clock;
   point.time = stream.time;
   point.group = stream.last_group;
+  point.copies = stream.kind == StreamKind::copy;
 }
 
 void Simulator::run(StreamState& stream, WaitEntry& entry, const StepLabel& label) {
@@ -259,6 +292,7 @@ void Simulator::run(StreamState& stream, WaitEntry& entry, const StepLabel& labe
   const double start = stream.time, end = std::max(start, point.time);
   DeviceClock& clock = clocks_[static_cast<std::size_t>(stream.device)];
   clock.times.wait += end - start;
+  if (point.copies) clock.staging_exposed += end - start;
   stream.time = end;
   if (point.group) {
     GroupTiming& group = *point.group;

@@ -13,7 +13,7 @@
 //             finish() finds messages that nobody sent or received.
 //   mismatch  The two sides of a message name different sizes, types or contents.
 //   memory    Memory is used after it was freed, freed while ops still use it, used out of bounds, used by a stream of
-//             another device, or used twice by one op.
+//             another device, or used twice by one op. The host's memory is used by another stream than one of copies.
 //
 // Messages keep NCCL's rules. A group is one op of its stream, which stays at it until all messages of the group are
 // complete. The messages of a pair match in order. A message passes when the groups of both sides have come to the
@@ -66,6 +66,8 @@ struct DeviceClock {
   double exposed = 0;           // part of wait in which a message was being moved; the rest waited for a neighbour
   double compute_end = 0;       // time of the compute stream
   double copied_on_worker = 0;  // part of the compute stream's time spent copying messages (CPU workers)
+  double staging = 0;           // in which copy streams were at work: copies to and from the host's memory (GPUs)
+  double staging_exposed = 0;   // part of wait in which the compute stream stood until such a copy was there
 };
 
 class Simulator {
@@ -102,6 +104,7 @@ class Simulator {
     double time = 0;
     std::size_t stream = 0;
     std::shared_ptr<GroupTiming> group;  // the last that the stream had completed
+    bool copies = false;                 // of a copy stream
   };
   void record(std::size_t stream, const std::shared_ptr<Point>& point);
   void wait(std::size_t stream, const std::shared_ptr<Point>& point, const char* protects);
@@ -205,6 +208,7 @@ class Simulator {
   static void release(std::span<const Access> accesses);
   void touch(const StreamState& stream, std::span<const Access> accesses, const char* name, const StepLabel& label,
              std::uint32_t clock);
+  void take_time(StreamState& stream, const Op& op, const StepLabel& label);
   std::string describe(const StreamState& stream, const char* name, const StepLabel& label) const;
   std::string describe(const Toucher& who) const;
   std::string waits_for(const StreamState& stream) const;

@@ -313,7 +313,7 @@ void gather_trace(ProcessGroup& group, TraceLog& trace) {
                                text(1),
                                text(2),
                                {text(3), s.at(4), s.at(5)},
-                               s.at(6).get<int>() == 0 ? Lane::compute : Lane::exchange,
+                               static_cast<Lane>(s.at(6).get<int>()),
                                s.at(7),
                                s.at(8),
                                s.at(9)});
@@ -334,8 +334,8 @@ void gather_trace(ProcessGroup& group, TraceLog& trace) {
   }
   Json spans = Json::array();
   for (const Span& s : trace.spans_of(group.rank())) {
-    spans.push_back({s.name, s.category, s.detail, s.label.step, s.label.layer, s.label.epoch,
-                     s.lane == Lane::compute ? 0 : 1, s.start + ahead, s.end + ahead, s.bytes});
+    spans.push_back({s.name, s.category, s.detail, s.label.step, s.label.layer, s.label.epoch, static_cast<int>(s.lane),
+                     s.start + ahead, s.end + ahead, s.bytes});
   }
   send_text(group, 0, spans.dump());
 }

@@ -35,8 +35,21 @@ void StageRunner::settle() noexcept {
 
 void StageRunner::run_all(const std::function<void(int)>& task) {
   fleet_->post_all(active(), task);
-  fleet_->post_all(active(), [this](int rank) { fleet_->context(rank).compute->synchronize(); });
+  fleet_->post_all(active(), [this](int rank) {
+    fleet_->context(rank).compute->synchronize();
+    const auto i = static_cast<std::size_t>(rank);
+    if (i < staging_.size() && staging_[i] != nullptr) staging_[i]->synchronize();
+  });
   fleet_->wait();
+}
+
+DeviceContext StageRunner::staged(int rank) {
+  DeviceContext on = context(rank);
+  if (spec_.staging == 0) return on;
+  auto& staging = staging_[static_cast<std::size_t>(rank)];
+  if (!staging) staging = std::make_unique<Staging>(*on.device, *on.compute, spec_.node_memory, staging_bytes_);
+  on.compute = on.staging = staging.get();
+  return on;
 }
 
 void StageRunner::build(int stage, const Network& network) {
@@ -46,7 +59,8 @@ void StageRunner::build(int stage, const Network& network) {
   programs_.clear();
   const Placement& placement = spec_.placement;
   const Parts nodes = spec_.shard_nodes();
-  const bool same_input = stage_ > 0 && problem_.kind(stage) == problem_.kind(stage_) &&
+  const bool same_staging = staging_bytes_ >= spec_.staging;
+  const bool same_input = stage_ > 0 && same_staging && problem_.kind(stage) == problem_.kind(stage_) &&
                           share_method(config_, stage, stage_) && nodes == input_nodes_;
   stage_ = stage;
   programs_.resize(static_cast<std::size_t>(placement.devices()));
@@ -55,13 +69,18 @@ void StageRunner::build(int stage, const Network& network) {
   if (!same_input) {
     inputs_.clear();
     inputs_.resize(static_cast<std::size_t>(placement.shards));
+    if (!same_staging) {
+      staging_.clear();
+      staging_.resize(static_cast<std::size_t>(fleet_->size()));
+      staging_bytes_ = spec_.staging;
+    }
     input_nodes_ = nodes;
     own.train = scatter_rows(group_, whole.train, nodes);
   }
   const bool received = own.train.rows() > 0;
   const TrainingInput& inputs = received ? own : whole;
   run_all([&](int rank) {
-    const DeviceContext on = context(rank);
+    const DeviceContext on = staged(rank);
     const bool has_input = placement.range_of(rank) == 0;
     const int shard = placement.shard_of(rank);
     DeviceInput* input = nullptr;

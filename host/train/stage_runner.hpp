@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/device/fleet.hpp"
+#include "host/device/staging.hpp"
 #include "host/dist/process_group.hpp"
 #include "host/methods/common/method.hpp"
 #include "host/problem/problem.hpp"
@@ -53,12 +54,17 @@ class StageRunner {
   void run_all(const std::function<void(int rank)>& task);
 
  private:
+  // What the programs of a device run on. Makes its staging memory, where the stage needs some.
+  DeviceContext staged(int rank);
+
   Config config_;
   const Problem& problem_;
   ProcessGroup& group_;
   StageSpec spec_;
   int stage_ = 0;
   std::unique_ptr<Fleet> fleet_;                      // device memory, below, is released before the devices
+  std::vector<std::unique_ptr<Staging>> staging_;     // by device; empty where tensors of nodes are on the devices
+  std::size_t staging_bytes_ = 0;                     // of each
   std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
   Parts input_nodes_;                                 // of the shards when they were uploaded
   std::vector<std::unique_ptr<StageProgram>> programs_;

@@ -388,12 +388,19 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
     });
     expect_same_problem(group, start.problem);
   }
-  bool resident = false;
+  DeviceRoom room;
   if (options.check) {
     const std::vector<std::size_t> free = free_memory(devices, group);
     agree(group, [&] {
-      if (book != nullptr) resident = options.check(start.config, start.problem, devices, free);
+      if (book != nullptr) room = options.check(start.config, start.problem, devices, free);
     });
+    broadcast(group, std::as_writable_bytes(std::span(&room, 1)));
+    if (book != nullptr && room.node_memory && !start.config.node_memory) {
+      book->reporter.message("tensors of nodes take " + std::to_string(*room.node_memory) +
+                             " MB of each device (node_memory); the others pass through it from the host's memory, "
+                             "since the devices have no room for all");
+    }
+    start.config.node_memory = room.node_memory;
   }
   const Checkpoint* from = start.from ? &*start.from : nullptr;
   std::optional<Bookkeeper> books;
@@ -407,7 +414,7 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
       if (book == nullptr) return;
       // Beside a fleet that is not the config's, a CPU worker evaluates.
       books.emplace(start.config, start.problem, book->folder, book->reporter,
-                    create_evaluation_device(devices, start.config), resident, from);
+                    create_evaluation_device(devices, start.config), room.evaluation_inputs, from);
     });
     trainer.emplace(start.config, start.problem, std::move(fleet), books ? &*books : nullptr,
                     book != nullptr ? &book->reporter : nullptr, options);

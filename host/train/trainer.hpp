@@ -34,6 +34,12 @@ class Reporter {
   virtual void epoch_done(const EpochRecord&, std::int64_t /*total_epochs*/) {}
 };
 
+// What a run finds on its GPUs.
+struct DeviceRoom {
+  bool evaluation_inputs = false;           // whether those of the evaluation are to stay on its device (evaluator.hpp)
+  std::optional<std::int64_t> node_memory;  // the config's, or what is left of a GPU where it leaves it open
+};
+
 struct TrainOptions {
   const std::atomic<bool>* stop = nullptr;  // a signal sets it: the trainer saves a checkpoint, then returns
   // For resume() on rank 0: changes to the config, key.path=value, of what may change (continuation.hpp). A finished
@@ -44,10 +50,10 @@ struct TrainOptions {
   // For tests. The device's thread calls it before it enqueues an iteration. May throw.
   std::function<void(int rank, std::int64_t epoch)> before_iteration;
   // Rank 0 calls it when the problem is loaded, and before anything is allocated on a device. `free`: bytes on the GPU
-  // of each device. May throw. It returns whether the inputs of the evaluation are to stay on its device
-  // (evaluator.hpp). Without it they do not. All processes of a group have it, or none.
-  std::function<bool(const Config& config, const Problem& problem, const ChosenDevices& devices,
-                     const std::vector<std::size_t>& free)>
+  // of each device. May throw. Without it the inputs of the evaluation do not stay on its device. All processes of a
+  // group have it, or none.
+  std::function<DeviceRoom(const Config& config, const Problem& problem, const ChosenDevices& devices,
+                           const std::vector<std::size_t>& free)>
       check;
   // Receives the run's timeline. Must outlive the run.
   TraceLog* trace = nullptr;

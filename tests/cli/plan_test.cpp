@@ -94,14 +94,37 @@ TEST_CASE("sizes instead of a dataset") {
 TEST_CASE("what does not fit is refused, with what would") {
   const WorkFolder work;
   work.write("small.json", small_config());
-  const Outcome outcome =
-      run(work, on("aws_p2_16xlarge", {"--problem", "90941,512,40", "--devices", "1", "--set", "model.width=4000",
-                                       "--set", R"(stages=[{"layers": 16, "epochs": 9}])"}));
+  const Outcome outcome = run(
+      work, on("aws_p2_16xlarge", {"--problem", "90941,512,40", "--devices", "1", "--set", "model.width=4000", "--set",
+                                   R"(stages=[{"layers": 16, "epochs": 9}])", "--set", "node_memory=100000"}));
   CHECK(outcome.status == 3);
   CHECK(outcome.out.empty());
   check_says(outcome.err, "does not fit AWS p2.16xlarge");
   check_says(outcome.err, "would fit: ");
   check_says(outcome.err, "model.width=");
+  check_says(outcome.err, ", or node_memory=0");
+}
+
+TEST_CASE(
+    "tensors of nodes that GPUs have no room for pass from the host's memory, and the plan says what that costs") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const auto planned = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = {
+        "--problem", "1207179,640,172", "--iterations", "2",
+        "--set",     "model.width=512", "--set",        R"(stages=[{"layers": 8, "epochs": 9}])"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run(work, on("dgx_h100", all));
+  };
+  const Outcome one = planned({"--devices", "1"}), eight = planned({"--devices", "8"});
+  INFO(one.err << one.out);
+  CHECK(one.status == 0);
+  check_says(one.out, " GB in the host's memory (node_memory=");
+  check_says(one.out, " per iteration to the busiest device and back");
+  check_says(one.out, " for copies from the host's memory");
+  CHECK(eight.out.find("host's memory") == std::string::npos);
+  check_says(eight.out, "; fastest: partition.shards=8");
+  check_says(planned({"--devices", "2", "--set", "stages=[{\"layers\": 12, \"epochs\": 9}]"}).out, " ms (staged)");
 }
 
 TEST_CASE("a wrong machine is told by file and key") {

@@ -14,6 +14,7 @@ struct Links final : sim::CostModel {
   double op_seconds(const Op& op) const override {
     return std::holds_alternative<ops::SumParts>(op.variant()) ? kSecondsPerSum : 0.0;
   }
+  double host_copy_seconds(std::size_t) const override { return 0.0; }
   MessageCost message(int from, int to, std::size_t bytes) const override {
     const bool apart = islands && from / 2 != to / 2;
     return {kLatency, (apart ? 4.0 : 1.0) * kSecondsPerByte * static_cast<double>(bytes), apart ? 1 : 0};

@@ -127,7 +127,8 @@ TEST_CASE("the resolved form keeps the order of the sections and leaves out unus
   std::string keys;
   for (const auto& [key, value] : document.items()) keys += key + " ";
   CHECK(keys ==
-        "dataset model stages method exchange train devices precision threads_per_device partition distributed ");
+        "dataset model stages method exchange train devices precision threads_per_device node_memory partition "
+        "distributed ");
   CHECK(document.at("dataset").contains("path"));
   CHECK_FALSE(document.at("dataset").contains("generate"));
 }

@@ -140,6 +140,30 @@ TEST_CASE("named shapes") {
   for (const GraphShape& shape : graph_shapes()) CHECK(shape.train + shape.validation + shape.test <= shape.nodes);
 }
 
+TEST_CASE("a scaled shape has its numbers of nodes divided, and nothing else") {
+  for (const GraphShape& shape : graph_shapes()) {
+    INFO(shape.name);
+    const std::int64_t scale = std::max<std::int64_t>(shape.nodes / 20000, 2);
+    const GenerateConfig config{.shape = shape.name, .scale = scale};
+    const Dataset dataset = generate_csbm(config);
+    const GraphCounts counts = count_csbm(config);
+    CHECK(dataset.name == std::string("csbm-") + shape.name + "-1/" + std::to_string(scale));
+    CHECK(dataset.nodes() == shape.nodes / scale);
+    CHECK(dataset.classes == shape.classes);
+    CHECK(dataset.features() == shape.features);
+    CHECK(dataset.adjacency.entries() ==
+          2 * std::llround(static_cast<double>(shape.nodes / scale) * shape.mean_degree / 2));
+    const std::int64_t train = shape.balanced_train
+                                   ? shape.classes * std::max<std::int64_t>(shape.train / shape.classes / scale, 1)
+                                   : shape.train / scale;
+    CHECK(count(dataset.train_mask) == train);
+    CHECK(count(dataset.validation_mask) == std::max<std::int64_t>(shape.validation / scale, 1));
+    CHECK(count(dataset.test_mask) == std::max<std::int64_t>(shape.test / scale, 1));
+    CHECK(counts.train == train);
+    CHECK(counts.nodes == dataset.nodes());
+  }
+}
+
 TEST_CASE("graphs too dense for their edges end all the same") {
   const Dataset cliques =
       generate_csbm({.shape = {}, .nodes = 20, .classes = 5, .features = 1, .mean_degree = 15, .homophily = 1.0});

@@ -11,6 +11,7 @@
 #include "host/config/model.hpp"
 #include "host/core/error.hpp"
 #include "host/cpu/cpu_fleet.hpp"
+#include "host/device/staging.hpp"
 #include "host/math/random.hpp"
 #include "host/methods/admm/admm_config.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
@@ -31,7 +32,8 @@ struct Setup {
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
   int shards = 1;
-  int blocks = 0;  // 0: as many as the method chooses
+  int blocks = 0;                            // 0: as many as the method chooses
+  std::size_t staging = 0, node_memory = 0;  // bytes; 0 of staging: tensors of nodes are on the devices
   std::uint64_t seed = 1;
   double weight_scale = 0.4;
 };
@@ -128,9 +130,15 @@ class Training {
     spec_.placement.ranges =
         partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size() / setup.shards);
     programs_.resize(static_cast<std::size_t>(spec_.placement.devices()));
+    staging_.resize(programs_.size());
     layers_.resize(static_cast<std::size_t>(setup.shards));
     everywhere([&](int rank) {
-      const DeviceContext context = wrap(fleet_->context(rank));
+      DeviceContext context = wrap(fleet_->context(rank));
+      if (setup.staging > 0) {
+        auto& staging = staging_[static_cast<std::size_t>(rank)];
+        staging = std::make_unique<Staging>(*context.device, *context.compute, setup.node_memory, setup.staging);
+        context.compute = context.staging = staging.get();
+      }
       DeviceInput* layer = nullptr;
       if (spec_.placement.range_of(rank) == 0) {
         const int shard = spec_.placement.shard_of(rank);
@@ -220,6 +228,7 @@ class Training {
   Fleet& fleet() { return *fleet_; }
   std::uint64_t bytes_sent() const { return fleet_->traffic().bytes_sent; }
   int workers() const { return static_cast<int>(programs_.size()); }
+  const Staging& staging(int rank) const { return *staging_[static_cast<std::size_t>(rank)]; }
   // Lets the last exchange end.
   void settle() {
     everywhere([&](int rank) { fleet_->context(rank).exchange->synchronize(); });
@@ -235,7 +244,10 @@ class Training {
   void post(const std::function<void(int)>& task) { fleet_->post_all(static_cast<int>(programs_.size()), task); }
   void everywhere(const std::function<void(int)>& task) {
     post(task);
-    post([this](int rank) { fleet_->context(rank).compute->synchronize(); });
+    post([this](int rank) {
+      fleet_->context(rank).compute->synchronize();
+      if (Staging* staging = staging_[static_cast<std::size_t>(rank)].get()) staging->synchronize();
+    });
     fleet_->wait();
   }
 
@@ -245,6 +257,7 @@ class Training {
   LayerWeights first_;
   StageSpec spec_;
   std::unique_ptr<Fleet> fleet_;                      // before what lives in its memory
+  std::vector<std::unique_ptr<Staging>> staging_;     // null: tensors of nodes are on the devices
   std::vector<std::unique_ptr<DeviceInput>> layers_;  // layer 1's input, by shard
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };

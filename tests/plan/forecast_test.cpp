@@ -86,6 +86,33 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
   }
 }
 
+TEST_CASE("the memory of a forecast is that of the workers where tensors of nodes are staged") {
+  for (const std::vector<std::string>& method : std::vector<std::vector<std::string>>{
+           {"method.update=gradient"}, {"method.update=exact"}, {"method.name=adam", "method.microbatches=4"}}) {
+    for (const std::string room : {"0", "1", "1000"}) {
+      for (const int devices : {1, 2}) {
+        const auto [config, problem] = prepare_problem(
+            wide_config(joined(method, {"dataset.generate.nodes=7000", "dataset.split.kind=fraction",
+                                        "node_memory=" + room, "devices=cpu:" + std::to_string(devices)})),
+            1);
+        StageRunner runner(config, problem, create_cpu_fleet(devices, 1));
+        runner.build(1, runner.initial(1, 0));
+        const std::vector<MemoryUse> used = runner.fleet().memory(),
+                                     need = stage_memory(runner.spec(), problem.shape(1), DeviceKind::cpu);
+        INFO(method.front() << ", " << room << " MB, " << devices << " devices");
+        for (std::size_t rank = 0; rank < used.size(); ++rank) {
+          CHECK(need[rank].bytes == used[rank].bytes);
+          CHECK(need[rank].peak == used[rank].peak);
+          const std::size_t host = used[rank].bytes[static_cast<std::size_t>(MemoryKind::host)];
+          CHECK((host > 0) == (room != "1000"));
+          CHECK(need[rank].total + host ==
+                std::accumulate(used[rank].bytes.begin(), used[rank].bytes.end(), std::size_t{0}));
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("the sizes of a problem are known without it") {
   for (const auto& overrides : std::vector<std::vector<std::string>>{
            {},
@@ -241,6 +268,8 @@ TEST_CASE("a process needs what loading or training needs, and more where it sav
   CHECK(plain > 80e6);
   config.train.checkpoint_every = 5;
   CHECK(needed() == Approx(plain + 3 * 2 * 30e6));
+  device.bytes[static_cast<std::size_t>(MemoryKind::host)] = 5 * megabyte;  // variables, too
+  CHECK(needed() == Approx(plain + 3 * 2 * 35e6));
   config.method.name = "adam";
   CHECK(needed() == Approx(plain + 3 * 2 * 2e6));
   config = small_config();

@@ -66,7 +66,9 @@ TEST_CASE("every machine of the project can be read, and says where its figures 
     const Json json = Json::parse(read_file(entry.path()));
     REQUIRE(json.contains("sources"));
     if (machine.gpu) {
-      for (const char* key : {"memory_per_device", "gemm_tflops", "factor", "memory_bandwidth", "op_seconds", "link"}) {
+      CHECK(machine.host_bandwidth > 0);
+      for (const char* key :
+           {"memory_per_device", "gemm_tflops", "factor", "memory_bandwidth", "op_seconds", "host_bandwidth", "link"}) {
         INFO(key);
         CHECK(json["sources"].contains(key));
       }

@@ -160,6 +160,73 @@ TEST_CASE("what would fit does") {
   }
 }
 
+TEST_CASE("where tensors of nodes do not fit GPUs, a plan gives them what is left") {
+  const auto with = [](double bytes, double host_bandwidth) {
+    nlohmann::ordered_json json = simple_gpus(2);
+    json["memory_per_device"] = bytes;
+    json["host_bandwidth"] = host_bandwidth;
+    return machine_of(json);
+  };
+  for (const std::string method : {"method.update=gradient", "method.update=exact", "method.name=adam"}) {
+    const auto of = [&](const std::vector<std::string>& more = {}) {
+      return plan_subject(small_config(joined({method, "method.microbatches=8", "model.width=64", "devices=auto",
+                                               R"(stages=[{"layers": 4, "epochs": 7}])"},
+                                              more)),
+                          counts_of(40000, 60, 8));
+    };
+    INFO(method);
+    const Plan whole = make_plan(of(), with(1e12, 1e10), 1);
+    CHECK_FALSE(whole.node_memory.has_value());
+    CHECK(whole.forecast.busiest().staged_bytes == 0);
+    // On so small a machine the inputs of the evaluation are not resident.
+    const auto least_on = [&](double bytes) {
+      return make_plan(of({"node_memory=0"}), with(bytes, 1e10), 1).memory_needed;
+    };
+    const double least = least_on(least_on(1e12)), nodes = whole.memory_needed - least;
+    double step = whole.forecast.step, moved = 0;
+    for (const double share : {0.5, 0.3, 0.0}) {
+      const double bytes = least + share * nodes;
+      const Machine machine = with(bytes, 1e10);
+      const Plan plan = make_plan(of(), machine, 1);
+      INFO("room for " << share << " of the nodes");
+      REQUIRE(plan.fits());
+      CHECK(*plan.node_memory == static_cast<std::int64_t>(share * nodes / 1e6));
+      CHECK(plan.memory_needed > bytes - 4 * 40000 * 64 - 1e6);  // no more tensors fit
+      const DeviceForecast& device = plan.forecast.per_device.front();
+      CHECK(static_cast<double>(device.staged_bytes) > moved);
+      moved = static_cast<double>(device.staged_bytes);
+      CHECK(plan.forecast.step >= 0.999 * step);
+      step = plan.forecast.step;
+      CHECK(device.staging == Approx(moved / 1e10));
+      CHECK(device.waiting >= 0.999 * device.staging_exposed);
+      // Copies in both directions pass at once.
+      CHECK(plan.forecast.step >= 0.5 * moved / 1e10);
+      // The same as where the config says it.
+      const Plan said = make_plan(of({"node_memory=" + std::to_string(*plan.node_memory)}), machine, 1);
+      CHECK(said.forecast.step == plan.forecast.step);
+      CHECK(said.memory_needed == plan.memory_needed);
+      // Copies that cost nothing hide.
+      const Plan fast = make_plan(of(), with(bytes, 1e18), 1);
+      CHECK(fast.forecast.step == Approx(whole.forecast.step).epsilon(0.01));
+    }
+    CHECK_FALSE(make_plan(of(), with(least - 1, 1e10), 1).fits());
+    // Nobody knows what copies take.
+    nlohmann::ordered_json json = simple_gpus(2);
+    json["memory_per_device"] = least + 0.5 * nodes;
+    CHECK_FALSE(make_plan(of(), machine_of(json), 1).fits());
+    check_says(error_of<DataError>([&] { make_plan(of({"node_memory=0"}), machine_of(json), 1); }),
+               "host_bandwidth: missing");
+    const std::vector<GridPlan> grids = grids_of(of(), with(least + 0.1 * nodes, 1e10), 2);
+    REQUIRE(grids.size() == 2);
+    for (const GridPlan& grid : grids) {
+      if (method == "method.name=adam") continue;  // its messages stay on the devices
+      CHECK(grid.fits);
+      CHECK(grid.staged);
+    }
+    CHECK(what_would_fit(of(), machine_of(json), 1).back() == "node_memory=0");
+  }
+}
+
 TEST_CASE("the memory of CPU workers counts together, with the inputs") {
   nlohmann::ordered_json json = simple_workers();
   Machine machine = machine_of(json);

@@ -11,6 +11,7 @@ struct ByteCosts final : sim::CostModel {
   double op_seconds(const Op& op) const override {
     return static_cast<double>(std::get<ops::Zero>(op.variant()).out.size());
   }
+  double host_copy_seconds(std::size_t bytes) const override { return 0.25 * static_cast<double>(bytes); }
   MessageCost message(int, int, std::size_t bytes) const override { return {1.0, 0.5 * static_cast<double>(bytes), 0}; }
   bool copies_on_worker() const override { return on_worker; }
   bool on_worker = false;

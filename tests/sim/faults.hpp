@@ -33,6 +33,36 @@ class FaultyStream final : public ForwardingStream {
   int records_ = 0;
 };
 
+// A device whose copy streams are faulty.
+class FaultyDevice final : public Device {
+ public:
+  explicit FaultyDevice(Device& device) : device_(device) {}
+  std::string name() const override { return device_.name(); }
+  Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override {
+    return device_.allocate(bytes, what, kind);
+  }
+  Buffer allocate_host(std::size_t bytes, const std::string& what) override {
+    return device_.allocate_host(bytes, what);
+  }
+  std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override {
+    inner_.push_back(device_.create_stream(what, kind));
+    auto stream = std::make_unique<FaultyStream>(*inner_.back());
+    stream->drop_wait = [this](const std::string& protects) { return drop_wait && drop_wait(protects); };
+    return stream;
+  }
+  std::unique_ptr<Event> create_event(const std::string& what) override { return device_.create_event(what); }
+  int parallel_ops() const override { return device_.parallel_ops(); }
+  MemoryUse memory() const override { return device_.memory(); }
+  DeviceTimes times() const override { return device_.times(); }
+  void trace(TraceSink* sink) override { device_.trace(sink); }
+
+  std::function<bool(const std::string& protects)> drop_wait;
+
+ private:
+  Device& device_;
+  std::vector<std::unique_ptr<Stream>> inner_;
+};
+
 class FaultyTransport final : public Transport {
  public:
   using Sends = std::vector<Send>;
@@ -70,9 +100,14 @@ class FaultyTransport final : public Transport {
 class FaultyContexts {
  public:
   struct Device {
+    FaultyDevice device;
     FaultyStream compute, exchange;
     FaultyTransport transport;
-    explicit Device(const DeviceContext& c) : compute(*c.compute), exchange(*c.exchange), transport(*c.transport) {}
+    explicit Device(const DeviceContext& c)
+        : device(*c.device), compute(*c.compute), exchange(*c.exchange), transport(*c.transport) {}
+    void drop_waits(const std::function<bool(const std::string& protects)>& drop) {
+      device.drop_wait = compute.drop_wait = exchange.drop_wait = drop;
+    }
   };
 
   // Called for every device when it is wrapped.
@@ -81,7 +116,7 @@ class FaultyContexts {
   DeviceContext operator()(DeviceContext context) {
     auto& device = devices_->emplace_back(std::make_shared<Device>(context));
     if (plant) plant(context.transport->rank(), *device);
-    return {context.device, &device->compute, &device->exchange, &device->transport};
+    return {&device->device, &device->compute, &device->exchange, &device->transport};
   }
 
  private:
@@ -94,10 +129,10 @@ class FaultyContexts {
 inline FaultyContexts listening(std::set<std::string>& waits) {
   FaultyContexts contexts;
   contexts.plant = [&waits](int, FaultyContexts::Device& device) {
-    device.compute.drop_wait = device.exchange.drop_wait = [&waits](const std::string& protects) {
+    device.drop_waits([&waits](const std::string& protects) {
       waits.insert(protects);
       return false;
-    };
+    });
   };
   return contexts;
 }
@@ -106,8 +141,7 @@ inline FaultyContexts listening(std::set<std::string>& waits) {
 inline FaultyContexts without_wait(const std::string& removed) {
   FaultyContexts contexts;
   contexts.plant = [removed](int, FaultyContexts::Device& device) {
-    device.compute.drop_wait =
-        device.exchange.drop_wait = [removed](const std::string& protects) { return protects == removed; };
+    device.drop_waits([removed](const std::string& protects) { return protects == removed; });
   };
   return contexts;
 }

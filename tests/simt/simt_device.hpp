@@ -42,9 +42,10 @@ class SimtDevice final : public Device {
   Buffer allocate(std::size_t bytes, const std::string& what, MemoryKind kind) override {
     return cpu_.allocate(bytes, what, kind);
   }
+  Buffer allocate_host(std::size_t bytes, const std::string& what) override { return cpu_.allocate_host(bytes, what); }
   std::unique_ptr<Stream> create_stream(const std::string& what, StreamKind kind) override {
     auto stream = cpu_.create_stream(what, kind);
-    if (kind == StreamKind::exchange) return stream;
+    if (kind != StreamKind::compute) return stream;
     return std::make_unique<SimtStream>(std::move(stream));
   }
   std::unique_ptr<Event> create_event(const std::string& what) override { return cpu_.create_event(what); }

@@ -96,6 +96,44 @@ TEST_CASE("ADMM gives the run of one device on any grid, and goes on on another"
   }
 }
 
+TEST_CASE("tensors of nodes that the devices have no room for change nothing, and may have some when a run goes on") {
+  for (const std::vector<std::string>& method :
+       std::vector<std::vector<std::string>>{{"method.update=gradient", "exchange.p.error_feedback=true"},
+                                             {"method.update=exact"},
+                                             {"method.name=adam"}}) {
+    const ScratchFolder scratch;
+    run_in(scratch / "one", sharded_admm(method));
+    const auto memory = [&](const std::string& run, const char* kind) {
+      return json_of(scratch / run / "result.json")["memory_per_device"][0][kind].get<double>();
+    };
+    CHECK(memory("one", "host") == 0);
+    for (const std::string room : {"0", "1"}) {
+      for (const auto& [devices, shards] : {std::pair{1, 1}, {2, 2}, {4, 2}}) {
+        INFO(method.front() << ", " << room << " MB, " << devices << " devices, " << shards << " shards");
+        const std::string run = room + " on " + std::to_string(10 * devices + shards);
+        const auto config = joined(joined(method, {"node_memory=" + room}), on_grid(devices, shards));
+        run_in(scratch / run, sharded_admm(config));
+        CHECK(metrics_of(scratch / run) == metrics_of(scratch / "one"));
+        CHECK(weights_of(scratch / run) == weights_of(scratch / "one"));
+        if (room == "0") CHECK(memory(run, "host") > 0);
+      }
+    }
+    CHECK(memory("0 on 11", "peak") < 0.8 * memory("one", "peak"));
+    CHECK(memory("1 on 11", "peak") > 5e5 + memory("0 on 11", "peak"));
+    CHECK(memory("1 on 11", "peak") <= 1e6 + memory("0 on 11", "peak"));
+    for (const auto& [before, after] : {std::pair{"0", "null"}, {"null", "0"}}) {
+      const fs::path run = scratch / (std::string(before) + " to " + after);
+      REQUIRE(train_until(run, sharded_admm(joined(method, {"node_memory=" + std::string(before)})), 8).interrupted);
+      TrainOptions options;
+      options.overrides = {"node_memory=" + std::string(after)};
+      Recorder recorder;
+      resume(RunFolder::open(run), recorder, options);
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
+    }
+  }
+}
+
 TEST_CASE("ADMM says how many shards a graph has nodes for, and where layer 1 cannot have them") {
   const ScratchFolder scratch;
   check_says(error_of<ConfigError>([&] { run_in(scratch / "few", small_config(on_grid(2, 2))); }),

@@ -11,7 +11,7 @@ constexpr std::int64_t kRows = 256;
 
 AdmmInput::AdmmInput(const DeviceContext& context, const StageSpec& spec, int rank, const InputShape& shape,
                      const AdmmConfig& admm)
-    : DeviceInput(*context.device, shape),
+    : DeviceInput(context, shape),
       admm_(admm),
       blocks_(spec.blocks_of(rank)),
       solves_(spec.placement.shard_of(rank) == 0),

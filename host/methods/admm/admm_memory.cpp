@@ -33,10 +33,14 @@ void AdmmProgram::allocate_all() {
     l->narrow = exact_ && !l->first && blocks_.whole() && nodes_ < l->n;
     l->mu = weight_decay_of(admm_, index, spec_.layers());
     l->owner = (index - range_.first) % group_.size();
+    l->product_row = products_row(*l, exact_);
+    layers_.push_back(std::move(l));
+  }
+  allocate_workspace();  // first, since all layers use it: it had better be on the device
+  for (auto& l : layers_) {
     allocate_variables(*l);
     allocate_codecs(*l);
     allocate_sums(*l);
-    layers_.push_back(std::move(l));
   }
   for (std::size_t i = 0; i + 1 < layers_.size(); ++i) {
     layers_[i + 1]->q_in = layers_[i]->q;
@@ -44,7 +48,6 @@ void AdmmProgram::allocate_all() {
     layers_[i]->p_next = layers_[i + 1]->p;
   }
   allocate_boundaries();
-  allocate_workspace();
   allocate_reductions();
   for (std::size_t i = 0; i < 2; ++i) {
     p_ready_[i] = device.create_event("p ready");
@@ -59,30 +62,31 @@ void AdmmProgram::allocate_all() {
 StageProgram::WeightViews AdmmProgram::weights_of(int index) const { return {layer(index).w, layer(index).b}; }
 
 void AdmmProgram::allocate_variables(Layer& l) {
-  const std::int64_t v = nodes_;
   const auto create = [&](Buffer& memory, Mat& view, std::int64_t rows, std::int64_t cols, const char* name,
-                          MemoryKind kind = MemoryKind::variables) {
-    view = allocate(memory, name, l.index, rows, cols, kind);
+                          MemoryKind kind) { view = allocate(memory, name, l.index, rows, cols, kind); };
+  const auto create_nodes = [&](Buffer& memory, Mat& view, std::int64_t cols, const char* name,
+                                MemoryKind kind = MemoryKind::variables) {
+    view = allocate_nodes(memory, name, l.index, cols, kind);
   };
   if (!l.kernel) create(l.w_memory, l.w, l.m, l.n, "W", MemoryKind::weights);
   create(l.b_memory, l.b, 1, l.m, "b", MemoryKind::weights);
-  if (!l.first) create(l.p_memory, l.p, v, l.n, "p");
-  create(l.z_memory, l.z, v, l.m, "z");
+  if (!l.first) create_nodes(l.p_memory, l.p, l.n, "p");
+  create_nodes(l.z_memory, l.z, l.m, "z");
   if (!l.last) {
-    create(l.q_memory, l.q, v, l.m, "q");
-    create(l.u_memory, l.u, v, l.m, "u");
-    if (spec_.dual_residual) create(l.q_before_memory, l.q_before, v, l.m, "q before", MemoryKind::workspace);
+    create_nodes(l.q_memory, l.q, l.m, "q");
+    create_nodes(l.u_memory, l.u, l.m, "u");
+    if (spec_.dual_residual) create_nodes(l.q_before_memory, l.q_before, l.m, "q before", MemoryKind::workspace);
   }
   if (exact_) {
-    create(l.v_memory, l.v, v, l.m, "v");
-    create(l.t_memory, l.t, v, l.m, "t");
+    create_nodes(l.v_memory, l.v, l.m, "v");
+    create_nodes(l.t_memory, l.t, l.m, "t");
     l.ridge_memory =
         context_.device->allocate(2 * sizeof(double), "ridge" + std::to_string(l.index), MemoryKind::variables);
     l.ridge = l.ridge_memory.view<double>(1, 2);
   } else {
-    create(l.r_memory, l.r, v, l.m, "r");
+    create_nodes(l.r_memory, l.r, l.m, "r");
+    create(l.mean_memory, l.mean, 1, l.m, "mean", MemoryKind::variables);
   }
-  if (!exact_) create(l.mean_memory, l.mean, 1, l.m, "mean");
   if (!l.first) {
     l.input = l.p;
   } else if (!l.kernel) {
@@ -101,7 +105,7 @@ void AdmmProgram::allocate_codecs(Layer& l) {
         largest(codec, exchange_, [&](const WireFormat& format) { return format.scale_floats(block * width); });
     scales = floats(*context_.device, count, "scales of " + name, MemoryKind::exchange);
     if (codec.error_feedback) {
-      feedback = floats(*context_.device, nodes_ * width, "feedback of " + name, MemoryKind::exchange);
+      feedback = floats_of_nodes(context_, nodes_ * width, "feedback of " + name, MemoryKind::exchange);
     }
   };
   const std::string id = std::to_string(l.index);
@@ -114,7 +118,6 @@ void AdmmProgram::allocate_sums(Layer& l) {
     return std::make_unique<NodeSums>(context_, group_, blocks_, out, MessageLabel{what, l.index});
   };
   l.sums = sums(scalars(l.index, kLinear2, kEndOfSums - kLinear2), "scalars");
-  l.product_row = products_row(l, exact_);
   if (!exact_) {
     if (!l.first) l.p_sums = sums(scalars(l.index, kGradientP2, 2), "scalars of p");
     l.image_sums = sums(scalar(l.index, kImageW2), "scalars of W");
@@ -176,8 +179,8 @@ void AdmmProgram::allocate_boundaries() {
     }
   };
   const auto copy = [&](const Boundary& boundary, const char* variable, int index) {
-    return floats(device, v * boundary.width, std::string("copy of ") + variable + std::to_string(index),
-                  MemoryKind::exchange);
+    return floats_of_nodes(context_, v * boundary.width, std::string("copy of ") + variable + std::to_string(index),
+                           MemoryKind::exchange);
   };
   if (has_left()) {
     Layer& l = *layers_.front();
@@ -231,7 +234,7 @@ void AdmmProgram::allocate_workspace() {
   workspace_.resize(copies(sharded() && !exact_ && p_float32 ? 2 : 1));
   for (std::array<Buffer, 3>& buffers : workspace_) {
     for (std::size_t i = 0; i < sizes.size(); ++i) {
-      buffers[i] = floats(*context_.device, sizes[i], "workspace " + std::to_string(i), MemoryKind::workspace);
+      buffers[i] = floats_of_nodes(context_, sizes[i], "workspace " + std::to_string(i), MemoryKind::workspace);
     }
   }
   partials_.resize(copies(!sharded() ? 1 : exact_ ? exact_lag() + 1 : 2));

@@ -202,6 +202,13 @@ int AdmmMethod::blocks(std::int64_t nodes) const {
   return static_cast<int>(std::bit_floor(wanted));
 }
 
+// The most are those of ops::QDual and ops::ZqExact, each with the feedback of quantisation; or of a product of
+// layer 1.
+std::int64_t AdmmMethod::values_of_op(const std::vector<std::int64_t>& widths) const {
+  const std::int64_t widest = *std::max_element(widths.begin() + 1, widths.end());
+  return std::max((exact() ? 8 : 5) * widest, widths[0] + widths[1]);
+}
+
 double AdmmMethod::moved_floats(std::int64_t, std::int64_t m, std::int64_t nodes) const {
   return kAdmmFloats * static_cast<double>(nodes) * static_cast<double>(m);
 }

@@ -30,6 +30,7 @@ class AdmmMethod final : public Method {
   // 1 for a small graph. A block is large enough to cost little, and all of them are enough for 16 shards.
   int blocks(std::int64_t nodes) const override;
   std::string blocks_text(std::int64_t nodes) const override;
+  std::int64_t values_of_op(const std::vector<std::int64_t>& widths) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
   // p goes down, q goes up.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/device/staging.hpp"
 #include "host/math/random.hpp"
 #include "host/methods/admm/admm_layer.hpp"
 
@@ -112,43 +113,44 @@ Quantize AdmmProgram::quantize(const CodecConfig& codec, const WireFormat& forma
 
 void AdmmProgram::enqueue_start() {
   q_pending_ = false;
+  for (const Rows& rows : blocks_.rows()) start(rows);
+}
+
+// The forward pass of a block. Neighbours exchange q in float32, straight from q into p.
+void AdmmProgram::start(const Rows& rows) {
+  const auto on_device = [&](auto view) {
+    return as_bytes(context_.staging != nullptr ? context_.staging->on_device(view) : view);
+  };
   if (has_left()) {
-    // Into p itself: the left neighbour's q, in float32.
-    const int below = range_.first - 1;
-    const Receive receive{left_->peer, as_bytes(layers_.front()->p), {"q", below, 0, WireType::float32}};
+    const Receive receive{
+        left_->peer, on_device(rows.of(layers_.front()->p)), {"q", range_.first - 1, 0, WireType::float32}};
     context_.compute->record(*p_ready_[0]);
     context_.exchange->wait(*p_ready_[0], "p of the first layer, which the forward pass's q overwrites");
     context_.transport->exchange(*context_.exchange, {}, {&receive, 1});
     context_.exchange->record(*q_exchanged_[0]);
     context_.compute->wait(*q_exchanged_[0], "p of the first layer, the forward pass's q from the left");
   }
+  const auto copy = [&](ConstMat from, Mat to) { enqueue(ops::Copy{as_bytes(rows.of(from)), as_bytes(rows.of(to))}); };
+  const auto zero = [&](Mat m) { enqueue(ops::Zero{as_bytes(rows.of(m))}); };
   for (auto& l : layers_) {
     label("forward", *l, 0);
-    if (!l->first) {
-      enqueue(ops::Copy{as_bytes(ConstMat(l->p)), as_bytes(l->q_in)});
-      enqueue(ops::Zero{as_bytes(l->u_in)});
-    }
+    if (!l->first) copy(l->p, l->q_in), zero(l->u_in);
     if (l->kernel) {
-      enqueue(ops::Copy{as_bytes(ConstMat(admm_input_->a())), as_bytes(l->z)});
+      copy(admm_input_->a(), l->z);
     } else {
-      for (const Rows& rows : blocks_.rows()) {
-        enqueue(ops::Gemm{rows.of(l->input), l->w, rows.of(l->z), false, true});
-      }
+      enqueue(ops::Gemm{rows.of(l->input), l->w, rows.of(l->z), false, true});
     }
-    enqueue(ops::Forward{l->b, l->z, l->last ? Mat{} : l->q, spec_.activation});
-    if (!l->last) {
-      enqueue(ops::Copy{as_bytes(ConstMat(l->q)), as_bytes(l->p_next)});
-      enqueue(ops::Zero{as_bytes(l->u)});
-    }
+    enqueue(ops::Forward{l->b, rows.of(l->z), l->last ? Mat{} : rows.of(l->q), spec_.activation});
+    if (!l->last) copy(l->q, l->p_next), zero(l->u);
     if (exact_) {
-      enqueue(ops::Zero{as_bytes(l->v)});
-      enqueue(ops::Copy{as_bytes(ConstMat(l->z)), as_bytes(l->t)});
+      zero(l->v), copy(l->z, l->t);
     } else {
-      enqueue(ops::Zero{as_bytes(l->r)});
+      zero(l->r);
     }
   }
   if (has_right()) {
-    const Send send{right_->peer, as_bytes(ConstMat(layers_.back()->q)), {"q", range_.last, 0, WireType::float32}};
+    const Send send{
+        right_->peer, on_device(ConstMat(rows.of(layers_.back()->q))), {"q", range_.last, 0, WireType::float32}};
     context_.compute->record(*q_ready_[0]);
     context_.exchange->wait(*q_ready_[0], "q of the last layer, the forward pass's");
     context_.transport->exchange(*context_.exchange, {&send, 1}, {});
@@ -301,9 +303,13 @@ void AdmmProgram::zq_step(Layer& l, std::int64_t epoch, bool metrics) {
   label(l.last ? "z" : "zq", l, epoch);
   if (!exact_) gradient_b(l);
   if (l.weights_round) l.weights_round->finish("W and b from the device that solved for them");
-  if (exact_) exact_product(l);  // needs nothing of the neighbour
+  // The product needs nothing of the neighbour.
+  const bool from_right = l.index == range_.last && has_right();
+  for (const Rows& rows : blocks_.rows()) {
+    if (exact_ && from_right) exact_product(l, rows);
+  }
   const Buffer* message = nullptr;
-  if (l.index == range_.last && has_right()) {
+  if (from_right) {
     const WireFormat format = format_of(exchange_.p, epoch);
     // With it every earlier group has passed: the q message of two iterations ago is sent, its buffer free.
     context_.compute->wait(*p_exchanged_[parity], "the p message from the right");
@@ -313,8 +319,12 @@ void AdmmProgram::zq_step(Layer& l, std::int64_t epoch, bool metrics) {
     }
     message = &right_->q_message[parity];
   }
-  if (metrics && l.q_before.data != nullptr) enqueue(ops::Copy{as_bytes(ConstMat(l.q)), as_bytes(l.q_before)});
-  exact_ ? exact_zq(l, epoch, message) : gradient_zq(l, epoch, message);
+  if (metrics && l.q_before.data != nullptr) {
+    for (const Rows& rows : blocks_.rows()) {
+      enqueue(ops::Copy{as_bytes(ConstMat(rows.of(l.q))), as_bytes(rows.of(l.q_before))});
+    }
+  }
+  exact_ ? exact_zq(l, epoch, message, !from_right) : gradient_zq(l, epoch, message);
 }
 
 // The sums that the projected p steps left for their next τ. They are under way during the W steps.

@@ -90,6 +90,7 @@ class AdmmProgram final : public StageProgram {
   void allocate_reductions();
 
   void label(const char* step, const Layer& l, std::int64_t epoch);
+  void start(const Rows& rows);
   void receive_q(std::int64_t epoch);
   void exchange_p(std::int64_t epoch);
   void exchange_q(std::int64_t epoch);
@@ -121,8 +122,8 @@ class AdmmProgram final : public StageProgram {
   void exact_products(Layer& l, std::int64_t epoch);
   void exact_w(Layer& l);
   void exact_w_narrow(Layer& l, const Products& sums);  // its form for fewer nodes than inputs
-  void exact_product(Layer& l);                         // W p; its zq step must follow at once
-  void exact_zq(Layer& l, std::int64_t epoch, const Buffer* message);
+  void exact_product(Layer& l, const Rows& rows);       // W p; its zq step must follow at once
+  void exact_zq(Layer& l, std::int64_t epoch, const Buffer* message, bool with_product);
 
   AdmmConfig admm_;  // resolved
   ExchangeConfig exchange_;

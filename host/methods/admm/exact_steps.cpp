@@ -107,20 +107,19 @@ void AdmmProgram::exact_w_narrow(Layer& l, const Products& s) {
   enqueue(ops::BiasOfMeans{l.w, s.p_mean, s.t_mean, l.b});
 }
 
-void AdmmProgram::exact_product(Layer& l) {
+void AdmmProgram::exact_product(Layer& l, const Rows& rows) {
   if (l.kernel) return;  // carried along as admm_input_->a()
-  for (const Rows& rows : blocks_.rows()) {
-    enqueue(ops::Gemm{rows.of(l.input), l.w, rows.of(workspace(l, 0, l.m)), false, true});
-  }
+  enqueue(ops::Gemm{rows.of(l.input), l.w, rows.of(workspace(l, 0, l.m)), false, true});
 }
 
-void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, const Buffer* message) {
+void AdmmProgram::exact_zq(Layer& l, std::int64_t epoch, const Buffer* message, bool with_product) {
   const ConstMat product = l.kernel ? admm_input_->a() : workspace(l, 0, l.m);
   const float beta = static_cast<float>(admm_.exact.beta);
   const WireFormat format = format_of(exchange_.q, epoch);
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
     const Scalar linear2 = sum_of(l, block, kLinear2);
+    if (with_product) exact_product(l, rows);
     if (l.last) {
       enqueue(ops::SoftmaxExact{rows.of(product), l.b, rows.of(l.z), rows.of(l.v), rows.of(l.t),
                                 rows.of_labels(labels()), nu_, beta, sum_of(l, block, kRisk), linear2});

@@ -20,10 +20,9 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
   const Mat g = workspace(l, 0, l.n), image = workspace(l, 1, l.m);
   const WireFormat format = format_of(exchange_.p, epoch);
 
-  for (const Rows& rows : blocks_.rows()) {  // νWᵀr: needs nothing of the neighbour
+  const auto pull = [&](const Rows& rows) {  // νWᵀr
     enqueue(ops::Gemm{rows.of(l.r), l.w, rows.of(g), false, false, nu_});
-  }
-  if (l.index == range_.first) receive_q(epoch);
+  };
 
   // A stage starts at a stationary point of every layer but the last; from there the first gradient reaches
   // layer l after L − l + 1 iterations. There is no last change yet then: the exact τ of this gradient.
@@ -32,6 +31,13 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
   const bool first = epoch == spec_.layers() - l.index + 1;
   const bool sampled = format.bits == 1 && !first;
   const bool exact = !format.quantized() || first || sampled;
+  // The product needs nothing of the neighbour, and comes before its message is waited for. Otherwise the steps of one
+  // block follow each other, while its rows are in caches, or in the staging memory.
+  const bool before = exact || (l.index == range_.first && has_left());
+  for (const Rows& rows : blocks_.rows()) {
+    if (before) pull(rows);
+  }
+  if (l.index == range_.first) receive_q(epoch);
   if (exact) sum_gradient(l, epoch, g, image, sampled);
   if (!format.quantized()) return;
   if (exact) {
@@ -41,6 +47,7 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
   for (int block = 0; block < blocks_.count(); ++block) {
     const Rows& rows = blocks_[block];
     const MatView<double> sums = l.p_sums->of(block);
+    if (!before) pull(rows);
     ops::PProject project{rows.of(l.p),
                           rows.of(g),
                           rows.of(l.u_in),
@@ -75,8 +82,10 @@ void AdmmProgram::gradient_p_end(Layer& l, std::int64_t epoch, const Buffer* mes
   const Mat g = workspace(l, 0, l.n), image = workspace(l, 1, l.m);
   const StepSize step{scalar(l.index, kGradientP2), scalar(l.index, kImageP2), nu_, rho_};
   l.p_sums->finish();
-  enqueue(ops::Descent{step, image, l.r, scalar(l.index, kTau)});
-  enqueue(ops::Descent{step, g, l.p, {}});
+  for (const Rows& rows : blocks_.rows()) {
+    enqueue(ops::Descent{step, rows.of(image), rows.of(l.r), rows.first == 0 ? scalar(l.index, kTau) : Scalar{}});
+    enqueue(ops::Descent{step, rows.of(g), rows.of(l.p), {}});
+  }
   send_float32(l, format_of(exchange_.p, epoch), message);
 }
 

@@ -111,6 +111,13 @@ double BackpropMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t
   return floats * static_cast<double>(nodes) * outputs + kWeightFloats * outputs * static_cast<double>(n);
 }
 
+// A product of layer 1 has x, y and nothing else; ops::ActivationGradient has two of one width.
+std::int64_t BackpropMethod::values_of_op(const std::vector<std::int64_t>& widths) const {
+  std::int64_t most = 0;
+  for (std::size_t l = 1; l < widths.size(); ++l) most = std::max(most, widths[l - 1] + widths[l]);
+  return std::max(most, 2 * *std::max_element(widths.begin() + 1, widths.end()));
+}
+
 // Layer 1 needs no gradient of its inputs.
 double BackpropMethod::product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind) const {
   return (first ? 2.0 : 3.0) * 2.0 * static_cast<double>(n) * static_cast<double>(m) * static_cast<double>(nodes);
@@ -141,7 +148,7 @@ TrainingFigures BackpropMethod::figures(const StageSpec& spec, const std::vector
 
 std::unique_ptr<DeviceInput> BackpropMethod::create_input(const DeviceContext& context, const StageSpec&, int,
                                                           const InputShape& shape) const {
-  return std::make_unique<DeviceInput>(*context.device, shape);
+  return std::make_unique<DeviceInput>(context, shape);
 }
 
 OptimizerRule BackpropMethod::rule() const {

@@ -6,7 +6,6 @@
 #include "host/methods/backprop/learning_rates.hpp"
 
 namespace gamlp {
-namespace {}  // namespace
 
 std::uint32_t dropout_key(std::uint64_t seed, int layer) {
   return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
@@ -40,11 +39,17 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     l.x = i > 0 ? ConstMat(layers_[i - 1].y) : l.first ? input_->x() : ConstMat(below_);
     l.dropout = l.first ? config.input_dropout : config.dropout;
     if (l.dropout > 0.0)
-      l.dropped = allocate(l.x_memory, "inputs after dropout, layer ", l.index, v, l.n, MemoryKind::variables);
+      l.dropped = allocate_nodes(l.x_memory, "inputs after dropout, layer ", l.index, l.n, MemoryKind::variables);
     l.w = allocate(l.w_memory, "W", l.index, l.m, l.n, MemoryKind::weights);
     l.b = allocate(l.b_memory, "b", l.index, 1, l.m, MemoryKind::weights);
-    l.y = allocate(l.y_memory, "y", l.index, v, l.m, MemoryKind::variables);
-    l.g = allocate(l.g_memory, "gradient ", l.index, v, l.m, MemoryKind::variables);
+    // What messages carry is on the device wherever the nodes are.
+    const bool carried = has_right() && l.index == range_.last;
+    const auto variable = [&](Buffer& memory, const char* name) {
+      return carried ? allocate(memory, name, l.index, v, l.m, MemoryKind::variables)
+                     : allocate_nodes(memory, name, l.index, l.m, MemoryKind::variables);
+    };
+    l.y = variable(l.y_memory, "y");
+    l.g = variable(l.g_memory, "gradient ");
     for (int k = 0; k < kept; ++k) {
       const std::string name = "moment " + std::to_string(k) + " of ";
       l.w_kept[k] = allocate(l.w_kept_memory[k], (name + "W").c_str(), l.index, l.m, l.n, MemoryKind::weights);

@@ -6,6 +6,7 @@
 
 #include "host/core/error.hpp"
 #include "host/cpu/blas.hpp"
+#include "host/device/staging.hpp"
 #include "host/math/random.hpp"
 
 namespace gamlp {
@@ -206,9 +207,15 @@ void DeviceInput::upload(Stream& stream, ConstMat from, const Buffer& to) {
   stream.enqueue(ops::Upload{bytes.data, to.raw(static_cast<std::size_t>(bytes.cols))});
 }
 
-DeviceInput::DeviceInput(Device& device, const InputShape& shape) : shape_(shape) {
+Buffer floats_of_nodes(const DeviceContext& context, std::int64_t count, const std::string& what, MemoryKind kind) {
+  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
+  return context.staging != nullptr ? context.staging->allocate(bytes, what, kind)
+                                    : context.device->allocate(bytes, what, kind);
+}
+
+DeviceInput::DeviceInput(const DeviceContext& context, const InputShape& shape) : shape_(shape) {
   if (shape.kind == InputKind::kernel) return;
-  x_ = floats(device, shape.nodes * shape.inputs, "the inputs of layer 1", MemoryKind::data);
+  x_ = floats_of_nodes(context, shape.nodes * shape.inputs, "the inputs of layer 1", MemoryKind::data);
 }
 
 void DeviceInput::enqueue_stage(Stream&, const TrainingInput&, const LayerWeights&) {}

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "host/device/device.hpp"
+#include "host/device/transport.hpp"
 #include "host/methods/common/network.hpp"
 #include "host/methods/common/settings.hpp"
 
@@ -67,12 +68,15 @@ InputKind plain_or_qr(const ProblemShape& shape, std::int64_t width, std::int64_
 InputKind plain_or_kernel(const ProblemShape& shape, std::string* why);
 TrainingInput make_training_input(Matrix x, InputKind kind);
 
+// Memory for floats of nodes: of the device, or of the host where the context has a Staging that says so.
+Buffer floats_of_nodes(const DeviceContext& context, std::int64_t count, const std::string& what, MemoryKind kind);
+
 // Layer 1's input on a device that has this layer. It lives across stages. A method that computes something from the
 // input once per run derives from this.
 class DeviceInput {
  public:
   // Allocates x, except in the kernel form. There the method holds what layer 1 needs.
-  DeviceInput(Device& device, const InputShape& shape);
+  DeviceInput(const DeviceContext& context, const InputShape& shape);
   virtual ~DeviceInput() = default;
   DeviceInput(const DeviceInput&) = delete;
   DeviceInput& operator=(const DeviceInput&) = delete;

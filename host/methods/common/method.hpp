@@ -95,6 +95,9 @@ class Method {
   virtual int blocks(std::int64_t nodes) const = 0;
   // What they are, and what decides how many, for messages.
   virtual std::string blocks_text(std::int64_t nodes) const = 0;
+  // The most values, for each node of a block, that one op of the program has views of in tensors of nodes. Staging
+  // memory (host/device/staging.hpp) is sized by it. widths: inputs, hidden …, classes.
+  virtual std::int64_t values_of_op(const std::vector<std::int64_t>& widths) const = 0;
   // Relative cost of one iteration of each layer, in flops: product_flops(), and moved_floats() at kFloatFlops each
   // (partition.hpp), because the elementwise passes take the time of their memory traffic. widths: inputs, hidden …,
   // classes.

@@ -6,9 +6,24 @@
 #include "host/config/config.hpp"
 #include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
+#include "host/device/staging.hpp"
 #include "host/methods/common/method.hpp"
 
 namespace gamlp {
+
+namespace {
+
+// Room for the rows of one block in every tensor that an op has views of; and again, for those of later ops that are
+// on their way, and for those on their way back.
+std::size_t staging_bytes(const StageSpec& spec) {
+  constexpr std::size_t kOps = 3, kAlignment = 4096;
+  const Parts blocks = spec.block_nodes();
+  std::int64_t rows = 0;
+  for (int i = 0; i < blocks.count(); ++i) rows = std::max(rows, blocks.size(i));
+  return kOps * (static_cast<std::size_t>(rows * spec.method->values_of_op(spec.widths)) * sizeof(float) + kAlignment);
+}
+
+}  // namespace
 
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
                           int stage, int devices) {
@@ -23,6 +38,11 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   spec.activation = activation_rule(config.model);
   spec.seed = config.train.seed;
   spec.dual_residual = config.train.stop.residual.has_value();
+  if (config.node_memory) {
+    constexpr std::size_t kMegabyte = 1'000'000;
+    spec.node_memory = static_cast<std::size_t>(*config.node_memory) * kMegabyte;
+    spec.staging = staging_bytes(spec);
+  }
   const std::string problem = grid_problem(config, devices);
   if (!problem.empty()) throw ConfigError(problem);
   spec.placement.shards = static_cast<int>(shard_count(config, devices));
@@ -93,6 +113,11 @@ Mat StageProgram::allocate(Buffer& memory, const char* name, int layer, std::int
   memory = context_.device->allocate(static_cast<std::size_t>(rows * cols) * sizeof(float),
                                      name + std::to_string(layer), kind);
   return memory.mat(rows, cols);
+}
+
+Mat StageProgram::allocate_nodes(Buffer& memory, const char* name, int layer, std::int64_t cols, MemoryKind kind) {
+  memory = floats_of_nodes(context_, nodes_ * cols, name + std::to_string(layer), kind);
+  return memory.mat(nodes_, cols);
 }
 
 MatView<double> StageProgram::scalars(int layer, int first, int count) const {

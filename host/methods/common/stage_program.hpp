@@ -40,6 +40,9 @@ struct StageSpec {
   ActivationRule activation;
   std::uint64_t seed = 0;
   bool dual_residual = false;  // a stop rule asks for it (TrainingFigures): may cost memory and time
+  // Bytes of each device for tensors of nodes, and of staging memory for those that have no room there
+  // (host/device/staging.hpp). 0 of staging: they are all on the devices.
+  std::size_t node_memory = 0, staging = 0;
 
   int layers() const { return static_cast<int>(widths.size()) - 1; }
   // The nodes of each block: of a multiple of 4, so that views of them are aligned whatever the width.
@@ -148,6 +151,8 @@ class StageProgram {
   void enqueue(const Op& op) { context_.compute->enqueue(op); }
   // Allocates rows × cols floats of layer `layer`, named after both.
   Mat allocate(Buffer& memory, const char* name, int layer, std::int64_t rows, std::int64_t cols, MemoryKind kind);
+  // The same with a row for each of the shard's nodes: in the host's memory, where the device has no room for it.
+  Mat allocate_nodes(Buffer& memory, const char* name, int layer, std::int64_t cols, MemoryKind kind);
 
   DeviceContext context_;
   StageSpec spec_;

@@ -54,6 +54,48 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker") {
   }
 }
 
+namespace {
+
+// Staging memory of little more than one op needs: at most 9 views of 12 nodes, of a multiple of 256 bytes each.
+constexpr std::size_t kLittleStaging = 9 * 512;
+
+}  // namespace
+
+TEST_CASE("tensors of nodes in the host's memory give the bits of those on the devices, on any grid") {
+  for (const Update update : {Update::gradient, Update::exact}) {
+    for (const Wire& wire : wires()) {
+      Setup s = setup_in_blocks(update, 4);
+      s.exchange = wire.exchange;
+      const Start start = start_of(s);
+      const auto trained = [&](int workers, int shards, std::size_t staging, std::size_t node_memory = 0) {
+        s.shards = shards, s.staging = staging, s.node_memory = node_memory;
+        Training training(s, start, workers);
+        training.forward();
+        training.iterate(0, 5);
+        training.settle();
+        // Through a save and a restore.
+        training.restore(training.state());
+        training.iterate(5, 4);
+        training.settle();
+        if (staging > 0) {
+          const auto row = static_cast<std::size_t>(method_of(s)->values_of_op(s.widths)) * sizeof(float);
+          CHECK(training.staging(0).largest() <= 12 * row + 9 * 256);
+        }
+        return training.state();
+      };
+      const TrainingState one = trained(1, 1, 0);
+      for (const Grid& grid : std::vector<Grid>{{1, 1}, {3, 1}, {4, 2}}) {
+        for (const std::size_t staging : {kLittleStaging, 4 * kLittleStaging}) {
+          INFO("update " << static_cast<int>(update) << ", " << wire.name << ", " << grid.workers << " workers, "
+                         << grid.shards << " shards, " << staging << " bytes");
+          CHECK(first_difference(one, trained(grid.workers, grid.shards, staging)) == "");
+        }
+        CHECK(first_difference(one, trained(grid.workers, grid.shards, kLittleStaging, 5000)) == "");
+      }
+    }
+  }
+}
+
 TEST_CASE("blocks change the sums by rounding alone") {
   for (const Update update : {Update::gradient, Update::exact}) {
     for (const Wire& wire : wires()) {
@@ -185,12 +227,14 @@ TEST_CASE("shards send what their sums need, and no more") {
   }
 }
 
-TEST_CASE("ADMM on a grid has no race and no deadlock") {
+TEST_CASE("ADMM on a grid has no race and no deadlock, wherever tensors of nodes are") {
   for (const Update update : {Update::gradient, Update::exact}) {
     for (const std::int64_t bits : {8, 32}) {
       for (const auto& [devices, shards] : {std::pair{2, 2}, {4, 2}, {6, 3}, {10, 2}, {5, 5}}) {
         for (const std::uint64_t seed : {1, 2, 3}) {
           Setup s = setup_in_blocks(update, 5);
+          s.staging = seed > 1 ? 2 * kLittleStaging : 0;
+          s.node_memory = seed == 3 ? 5000 : 0;
           s.exchange.p.bits = s.exchange.q.bits = bits;
           s.shards = shards;
           INFO("update " << static_cast<int>(update) << ", " << bits << " bits, " << devices << " devices, " << shards

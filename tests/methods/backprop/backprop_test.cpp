@@ -318,6 +318,8 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends
       std::vector<double> losses;
       for (const Grid& grid : std::vector<Grid>{{1, 1}, {2, 2}, {3, 3}, {4, 4}, {4, 2}, {6, 3}, {8, 4}, {10, 2}}) {
         s.shards = grid.shards;
+        // Then with tensors of nodes in the host's memory; an op has three of them at most.
+        s.staging = one.empty() ? 0 : 3 * 1024;
         Training training(s, start, grid.workers);
         training.forward();
         training.iterate(0, 6);
@@ -407,6 +409,7 @@ std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbat
                                               std::uint64_t seed = 1, int shards = 1) {
   Setup s = deep_setup("adam", 0.05, microbatches);
   s.shards = shards;
+  s.staging = seed % 3 == 0 ? 4 * 1024 : 0;
   s.backprop.dropout = 0.3, s.backprop.input_dropout = 0.1;
   s.backprop.optimizer.schedule.kind = ScheduleKind::cosine;
   return fault_of_training(s, devices, std::move(contexts), seed);
