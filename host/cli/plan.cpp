@@ -277,6 +277,12 @@ int plan(const PlanArguments& args, const Shared& shared) {
     expect_devices(wanted);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));
     grids = plan_grids(subject, machine, plans.front(), args.iterations);
+    if (const GridPlan* best = fastest(grids); best && best->shards != plans.front().forecast.placement.shards) {
+      Config chosen = subject.given;  // by training, too
+      chosen.partition.shards = best->shards;
+      subject = plan_subject(std::move(chosen), subject.counts);
+      plans.front() = make_plan(subject, machine, wanted, args.iterations);
+    }
     if (!plans.front().fits()) refuse(subject, machine, plans.front());
   }
   nlohmann::ordered_json json = {{"machine", machine.name}, {"machine_file", machine.origin}, {"config", args.config}};

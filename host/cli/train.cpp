@@ -19,6 +19,7 @@
 #include "host/device/accelerator.hpp"
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
+#include "host/plan/choose_grid.hpp"
 #include "host/plan/device_room.hpp"
 #include "host/problem/chosen_devices.hpp"
 #include "host/store/run_state.hpp"
@@ -90,6 +91,7 @@ int traced(const std::string& path, Progress& progress, ProcessGroup& group, std
   options.set_up_done = [&] { set_up.done(); };
   options.stop = &stop_flag();
   options.check = expect_device_room;
+  options.place = choose_grid;
   options.group = &group;
   if (path.empty()) return work(options);
   options.trace = &trace;

@@ -115,8 +115,8 @@ class MeasuredCosts final : public sim::CostModel {
     }
     // What a machine of one worker, or one that was measured before, has not shown: at the rate of copies, which read
     // a byte for each that they write.
-    for (const char* pass :
-         {ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name, ops::Copy::name}) {
+    for (const char* pass : {ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name,
+                             ops::Copy::name, ops::BiasStep::name}) {
       if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
     // A machine of one worker, whose ops write and read no messages: what else they do, and the passes over a message

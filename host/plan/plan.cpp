@@ -8,6 +8,7 @@
 #include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
 #include "host/methods/registry.hpp"
+#include "host/plan/choose_grid.hpp"
 
 namespace gamlp {
 namespace {
@@ -189,12 +190,8 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
   const int devices = plan.forecast.devices;
   std::vector<GridPlan> grids;
   if (given.given.partition.shards || given.given.partition.layers) return grids;
+  std::optional<PlanSubject> first;
   for (int shards = 1; shards <= devices; ++shards) {
-    if (shards == plan.forecast.placement.shards) {
-      grids.push_back({devices / shards, shards, plan.forecast.step, plan.memory_needed, plan.fits(),
-                       plan.forecast.busiest().staged_bytes > 0});
-      continue;
-    }
     Config config = given.given;
     config.partition.shards = shards;
     if (!grid_problem(config, devices).empty()) continue;
@@ -204,14 +201,23 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
     } catch (const ConfigError&) {  // more shards than the nodes have blocks
       continue;
     }
-    ForecastOptions options;
-    options.iterations = iterations;
-    options.epoch = subject.config.stages.back().epochs - 1;
-    const int last = subject.last();
-    const MemoryNeed need = memory_need(subject, machine, devices);
-    const Forecast forecast = forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options);
-    grids.push_back(
-        {devices / shards, shards, forecast.step, need.needed, need.fits(), forecast.busiest().staged_bytes > 0});
+    if (!first) first = subject;
+    GridPlan grid{devices / shards, shards};
+    grid.same = same_training(first->config, first->kinds, subject.config, subject.kinds);
+    if (shards == plan.forecast.placement.shards) {
+      grid.step = plan.forecast.step, grid.memory_needed = plan.memory_needed, grid.fits = plan.fits();
+      grid.staged = plan.forecast.busiest().staged_bytes > 0;
+    } else {
+      ForecastOptions options;
+      options.iterations = iterations;
+      options.epoch = subject.config.stages.back().epochs - 1;
+      const int last = subject.last();
+      const MemoryNeed need = memory_need(subject, machine, devices);
+      const Forecast forecast = forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options);
+      grid.step = forecast.step, grid.memory_needed = need.needed, grid.fits = need.fits();
+      grid.staged = forecast.busiest().staged_bytes > 0;
+    }
+    grids.push_back(grid);
   }
   return grids;
 }
@@ -220,7 +226,7 @@ const GridPlan* fastest(const std::vector<GridPlan>& grids) {
   const GridPlan* best = nullptr;
   for (const GridPlan& grid : grids) {
     // More shards only where they are worth it: of two that take as long, the one whose messages are neighbours'.
-    if (grid.fits && (best == nullptr || grid.step < 0.999 * best->step)) best = &grid;
+    if (grid.fits && grid.same && (best == nullptr || grid.step < kWorthIt * best->step)) best = &grid;
   }
   return best;
 }
@@ -233,7 +239,8 @@ Json to_json(const std::vector<GridPlan>& grids) {
                     {"step_seconds", grid.step},
                     {"memory_needed", grid.memory_needed},
                     {"fits", grid.fits},
-                    {"staged", grid.staged}});
+                    {"staged", grid.staged},
+                    {"same_training", grid.same}});
   }
   return json;
 }

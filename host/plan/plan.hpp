@@ -47,6 +47,7 @@ struct GridPlan {
   double memory_needed = 0;  // as in Plan
   bool fits = true;
   bool staged = false;  // tensors of nodes pass through the devices from the host's memory (node_memory)
+  bool same = true;     // trains with the constants and coordinates of the grid with the fewest shards
 };
 
 struct Plan {
@@ -73,7 +74,7 @@ Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, 
 // make_plan()'s, and one of them. Empty where `partition` says what it is to be.
 std::vector<GridPlan> plan_grids(const PlanSubject& subject, const Machine& machine, const Plan& plan,
                                  int iterations = 8);
-// The fastest of those that fit. Null where none does.
+// The fastest of those that fit and train as the first one does, which training chooses. Null where none fits.
 const GridPlan* fastest(const std::vector<GridPlan>& grids);
 nlohmann::ordered_json to_json(const std::vector<GridPlan>& grids);
 

@@ -26,8 +26,9 @@ AcceleratorOptions accelerator_options(const Config& config) {
 void choose_cpu(const Config& config, const NamedDevices& named, ChosenDevices& chosen) {
   chosen.kind = DeviceKind::cpu;
   const int cores = hardware_threads();
-  const auto fitting = fitting_devices(config, cores / static_cast<int>(config.threads_per_device));
-  chosen.count = named.count.value_or(static_cast<int>(fitting));
+  const int workers = cores / static_cast<int>(config.threads_per_device);
+  if (!named.count) chosen.available = workers;
+  chosen.count = named.count.value_or(static_cast<int>(fitting_devices(config, workers)));
 }
 
 void choose_cuda(const Config& config, const NamedDevices& named, int present, ChosenDevices& chosen) {
@@ -40,6 +41,7 @@ void choose_cuda(const Config& config, const NamedDevices& named, int present, C
                         (present == 1 ? "is 1 GPU" : "are " + std::to_string(present) + " GPUs") +
                         "; name a device for each in `devices`, e.g. \"cuda:0,0\" for two that share one");
     }
+    chosen.available = present;
     chosen.cuda.resize(static_cast<std::size_t>(fitting_devices(config, present)));
     std::iota(chosen.cuda.begin(), chosen.cuda.end(), 0);
   }

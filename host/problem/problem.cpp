@@ -165,7 +165,7 @@ PreparedProblem prepare_problem(const Config& config, int threads) {
 }
 
 PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDevices& devices,
-                                const Preparation& trained, const std::vector<InputKind>& begun) {
+                                const Preparation& trained, const std::vector<InputKind>& begun, const Place& place) {
   PreparedProblem prepared{given, {}};
   Config& config = prepared.config;
   Problem& problem = prepared.problem;
@@ -193,8 +193,12 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
   problem.load_seconds = watch.lap();
 
   if (problem.classes < 2) throw DataError(dataset.origin + ": labels: one class only, expected at least 2");
-  const ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes,
-                           shard_count(given, devices.count)};
+  ProblemShape shape{static_cast<std::int64_t>(split.train.size()), problem.inputs, dataset.classes};
+  if (place) {
+    const std::string note = place(config, shape, begun);
+    if (!note.empty()) problem.notes.push_back(note);
+  }
+  shape.shards = shard_count(config, devices.count);
   problem.stage_kinds = resolve_problem(config, shape, &problem.notes, begun);
 
   // One augmentation for all parts, then a copy per part.

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,6 +74,11 @@ struct PreparedProblem {
   Problem problem;
 };
 
+// Chooses where a run is placed, once the sizes of its problem are known. It may change config.partition, and the
+// devices that prepare_problem() was given. Returns a note, or "".
+using Place =
+    std::function<std::string(Config& config, const ProblemShape& shape, const std::vector<InputKind>& begun)>;
+
 // Loads the dataset (paths as they are) and splits it. Makes the choices that `config` leaves to the program and that
 // depend on the data (choose_standardize(), resolve_problem()). A resolved config stays as it is. Then augments the
 // inputs, and reduces them to the stages' coordinates, with `threads` threads. Of CUDA devices the first one augments,
@@ -80,7 +86,8 @@ struct PreparedProblem {
 // model to start from took from its data, classes, shift and factor, as far as it has them; the problem takes them
 // over. `begun`: as resolve_problem() takes it.
 PreparedProblem prepare_problem(const Config& config, int threads, const ChosenDevices& devices,
-                                const Preparation& trained = {}, const std::vector<InputKind>& begun = {});
+                                const Preparation& trained = {}, const std::vector<InputKind>& begun = {},
+                                const Place& place = {});
 PreparedProblem prepare_problem(const Config& config, int threads);  // with the devices of the config
 
 // Returns a warning where training ended near chance. Chance is the accuracy of always naming the largest class of the

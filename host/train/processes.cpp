@@ -246,6 +246,7 @@ Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
     for (const StageConfig& stage : start.config.stages) {
       json["stage_methods"].push_back(stage.method ? Json(stage.method->options.json()) : Json());
     }
+    json["shards"] = start.config.partition.shards ? Json(*start.config.partition.shards) : Json();
     json["standardize"] = static_cast<int>(problem.standardized);
     json["inputs"] = problem.inputs;
     json["classes"] = problem.classes;
@@ -267,6 +268,7 @@ Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
   json = Json::parse(broadcast_text(group, json.dump()));
   if (group.rank() != 0) {
     start.config.method.options.json() = json.at("method");
+    if (!json.at("shards").is_null()) start.config.partition.shards = json.at("shards").get<std::int64_t>();
     for (std::size_t i = 0; i < start.config.stages.size(); ++i) {
       auto& own = start.config.stages[i].method;
       if (own) own->options.json() = json.at("stage_methods").at(i);

@@ -360,7 +360,7 @@ struct Book {
 // Once it is known what devices there are, `prepare` makes the problem. Both may throw. Only rank 0 has them and the
 // book. Elsewhere they are empty.
 TrainResult train_together(const std::function<TrainingStart()>& begin,
-                           const std::function<void(TrainingStart&, const ChosenDevices&)>& prepare, const Book* book,
+                           const std::function<void(TrainingStart&, ChosenDevices&)>& prepare, const Book* book,
                            const TrainOptions& options) {
   ProcessGroup& group = *options.group;
   TrainingStart start;
@@ -377,7 +377,10 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
     start.config.devices = devices.text();
   }
   agree(group, [&] {
-    if (book != nullptr) prepare(start, options.create_fleet ? choose_devices(start.config) : devices);
+    if (book == nullptr) return;
+    ChosenDevices configs;  // where the fleet is another one
+    if (options.create_fleet) configs = choose_devices(start.config);
+    prepare(start, options.create_fleet ? configs : devices);
   });
   const Preparation trained = broadcast_start(group, start);
   if (group.size() > 1 && start.config.distributed.dataset == DatasetReading::each_process) {
@@ -423,10 +426,27 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
   return result;
 }
 
+// Makes the problem on the devices, where the run is placed if the config leaves that open. Returns the config for
+// config.json, which repeats the run on any devices: what was left open stays so.
+Config prepare_on(TrainingStart& start, ChosenDevices& devices, const std::vector<InputKind>& begun,
+                  const TrainOptions& options) {
+  const PartitionConfig partition = start.config.partition;
+  const auto place = [&](Config& config, const ProblemShape& shape, const std::vector<InputKind>& kinds) {
+    if (!options.place) return std::string();
+    std::string note = options.place(config, devices, shape, kinds);
+    config.devices = devices.text();
+    return note;
+  };
+  static_cast<PreparedProblem&>(start) =
+      prepare_problem(start.config, hardware_threads(), devices, start.trained(), begun, place);
+  Config written = start.config;
+  written.partition = partition;
+  return written;
+}
+
 // Does the same on rank 0, and writes into the run folder how the run ends.
 TrainResult train_in(const Book& book, StateKeeper& state, const std::function<TrainingStart()>& begin,
-                     const std::function<void(TrainingStart&, const ChosenDevices&)>& prepare,
-                     const TrainOptions& options) {
+                     const std::function<void(TrainingStart&, ChosenDevices&)>& prepare, const TrainOptions& options) {
   TrainResult result;
   state.keep([&] {
     result = train_together(begin, prepare, &book, options);
@@ -448,15 +468,15 @@ TrainResult train(Config config, const std::filesystem::path& config_folder, con
     if (start.config.train.from) start.warm = load_warm_start(start.config);
     return start;
   };
-  const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
+  const auto prepare = [&](TrainingStart& start, ChosenDevices& devices) {
     if (!devices.note.empty()) reporter.message(devices.note);
-    static_cast<PreparedProblem&>(start) = prepare_problem(start.config, hardware_threads(), devices, start.trained());
+    const Config written = prepare_on(start, devices, {}, options);
     if (start.warm) {
       expect_fits(*start.warm, start.config, start.problem);
       tell_start(*start.warm, reporter);
       write_model(folder.start_path(), start.warm->model, 0);
     }
-    folder.write_config(start.config);
+    folder.write_config(written);
     state.begins();
     reporter.prepared(start.problem, start.config, devices);
   };
@@ -484,15 +504,14 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     if (start.config.train.from) start.warm = load_warm_start(start.config, folder.start_path());
     return start;
   };
-  const auto prepare = [&](TrainingStart& start, const ChosenDevices& devices) {
-    static_cast<PreparedProblem&>(start) =
-        prepare_problem(start.config, hardware_threads(), devices, start.trained(), start.from->kinds);
+  const auto prepare = [&](TrainingStart& start, ChosenDevices& devices) {
+    const Config written = prepare_on(start, devices, start.from->kinds, options);
     check_inputs(folder, start.from->input_probe, start.problem.input(1), reporter);
     folder.truncate_metrics(start.from->epoch);
     state.begins();
     if (!options.overrides.empty()) {
       folder.withdraw_result();
-      folder.write_config(start.config);
+      folder.write_config(written);
     }
     reporter.prepared(start.problem, start.config, devices);
     reporter.message("resuming after epoch " + std::to_string(start.from->epoch));

@@ -55,6 +55,11 @@ struct TrainOptions {
   std::function<DeviceRoom(const Config& config, const Problem& problem, const ChosenDevices& devices,
                            const std::vector<std::size_t>& free)>
       check;
+  // Rank 0 calls it when the dataset is loaded: chooses config.partition, and how many devices there are where the
+  // config leaves it open (Place of problem.hpp). Without it the devices are runs of layers.
+  std::function<std::string(Config& config, ChosenDevices& devices, const ProblemShape& shape,
+                            const std::vector<InputKind>& begun)>
+      place;
   // Receives the run's timeline. Must outlive the run.
   TraceLog* trace = nullptr;
   // The epochs that a profiler records (Accelerator::profile): the first, 1-based over the run, and how many (0: none).

@@ -1,0 +1,29 @@
+// Chooses the grid of a run, layers × shards of the training nodes, by forecast.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/methods/common/input.hpp"
+#include "host/problem/chosen_devices.hpp"
+
+namespace gamlp {
+
+// What the forecast of a grid must save, to be chosen before one with fewer shards.
+inline constexpr double kWorthIt = 0.99;
+
+// Whether two resolved configs of one problem, which differ in `partition`, train alike: with the same constants, and
+// layer 1 in the same coordinates, by stage.
+bool same_training(const Config& a, const std::vector<InputKind>& kinds_a, const Config& b,
+                   const std::vector<InputKind>& kinds_b);
+
+// Where `partition` of the config leaves it open, chooses partition.shards for the devices: the grid whose forecast
+// iteration is the fastest, of those that fit the GPUs if some do. The forecast takes the figures of the built-in
+// machine that is most like the devices. Where `devices` of the config leaves their number open, the run gets as many
+// as have a grid, also more than there are layers. Only such grids are considered with which the method's constants and
+// the coordinates of layer 1 are those of the grid with the fewest shards: so the choice does not change the results.
+// `begun` as in resolve_problem(). Returns a sentence for the user where more than one grid was possible, else "".
+std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
+                        const std::vector<InputKind>& begun);
+
+}  // namespace gamlp
