@@ -148,6 +148,7 @@ std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const 
   }
   if (f.devices > 1) out += summary_line("exchange", exchange);
   out += summary_line("memory", memory_line(plan, machine));
+  if (!f.in_flight.empty()) out += summary_line("in flight", f.in_flight);
   const DeviceForecast& busiest = f.busiest();
   if (busiest.staged_bytes > 0) {
     double host = 0;

@@ -167,6 +167,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   forecast.placement = spec.placement;
   forecast.bytes = (run.fleet().traffic().bytes_sent - sent) / static_cast<std::uint64_t>(options.iterations);
   forecast.layers = spec.layers();
+  forecast.in_flight = spec.method->in_flight_text(spec);
   forecast.step = (latest() - start) / n;
   for (int rank = 0; rank < devices; ++rank) {
     const sim::DeviceClock &then = before[static_cast<std::size_t>(rank)], &now = run.simulator().clock(rank);

@@ -36,6 +36,7 @@ struct Forecast {
   double step = 0;                         // seconds of one iteration
   std::vector<DeviceForecast> per_device;  // those that own layers
   Placement placement;
+  std::string in_flight;    // Method::in_flight_text()
   BoundaryBytes boundary;   // per iteration, between two runs of layers, of all shards
   std::uint64_t bytes = 0;  // per iteration, which all devices send
   // Of these, what the shards send each other.

@@ -333,6 +333,7 @@ Json to_json(const Plan& plan) {
                {"node_memory", plan.node_memory ? Json(*plan.node_memory) : Json()},
                {"limit", plan.limit()},
                {"run_seconds", plan.run_seconds}};
+  if (!f.in_flight.empty()) json["in_flight"] = f.in_flight;
   if (plan.host_memory > 0) json["host_memory"] = plan.host_memory;
   if (plan.evaluation.peak > 0) json["evaluation_memory"] = plan.evaluation.peak;
   for (const StagePlan& stage : plan.stages) {

@@ -68,7 +68,9 @@ TEST_CASE("memory and bytes of a forecast are those of the workers, by device an
         const auto layers = static_cast<std::size_t>(runner.spec().placement.layers_of(static_cast<int>(rank)).count());
         // With shards CPU workers have two already.
         const std::size_t own = shards == 1 ? 1 : std::min<std::size_t>(layers, 2);
-        if (overrides.size() < 4) {
+        // Of several micro-batches every layer has sums of its own.
+        const bool turns = overrides.size() < 2 || !overrides[1].starts_with("method.microbatches");
+        if (overrides.size() < 4 && turns) {
           CHECK(own * (on_gpus[rank].bytes[kWorkspace] - kCudaWorkspaceBytes) == layers * used[rank].bytes[kWorkspace]);
         }
         MemoryUse rest = on_gpus[rank];
@@ -104,7 +106,9 @@ TEST_CASE("the memory of a forecast is that of the workers where tensors of node
           CHECK(need[rank].bytes == used[rank].bytes);
           CHECK(need[rank].peak == used[rank].peak);
           const std::size_t host = used[rank].bytes[static_cast<std::size_t>(MemoryKind::host)];
-          CHECK((host > 0) == (room != "1000"));
+          // Backpropagation has the inputs of layer 1 alone, about a megabyte.
+          const bool inputs_only = method.front() == "method.name=adam";
+          CHECK((host > 0) == (inputs_only ? room == "0" && rank == 0 : room != "1000"));
           CHECK(need[rank].total + host ==
                 std::accumulate(used[rank].bytes.begin(), used[rank].bytes.end(), std::size_t{0}));
         }

@@ -118,9 +118,6 @@ TEST_CASE("tensors of nodes that the devices have no room for change nothing, an
         if (room == "0") CHECK(memory(run, "host") > 0);
       }
     }
-    CHECK(memory("0 on 11", "peak") < 0.8 * memory("one", "peak"));
-    CHECK(memory("1 on 11", "peak") > 5e5 + memory("0 on 11", "peak"));
-    CHECK(memory("1 on 11", "peak") <= 1e6 + memory("0 on 11", "peak"));
     for (const auto& [before, after] : {std::pair{"0", "null"}, {"null", "0"}}) {
       const fs::path run = scratch / (std::string(before) + " to " + after);
       REQUIRE(train_until(run, sharded_admm(joined(method, {"node_memory=" + std::string(before)})), 8).interrupted);
@@ -131,6 +128,10 @@ TEST_CASE("tensors of nodes that the devices have no room for change nothing, an
       CHECK(metrics_of(run) == metrics_of(scratch / "one"));
       CHECK(weights_of(run) == weights_of(scratch / "one"));
     }
+    if (method.front() == "method.name=adam") continue;  // has the inputs of layer 1 alone
+    CHECK(memory("0 on 11", "peak") < 0.8 * memory("one", "peak"));
+    CHECK(memory("1 on 11", "peak") > 5e5 + memory("0 on 11", "peak"));
+    CHECK(memory("1 on 11", "peak") <= 1e6 + memory("0 on 11", "peak"));
   }
 }
 

@@ -111,12 +111,15 @@ double BackpropMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t
   return floats * static_cast<double>(nodes) * outputs + kWeightFloats * outputs * static_cast<double>(n);
 }
 
-// A product of layer 1 has x, y and nothing else; ops::ActivationGradient has two of one width.
-std::int64_t BackpropMethod::values_of_op(const std::vector<std::int64_t>& widths) const {
-  std::int64_t most = 0;
-  for (std::size_t l = 1; l < widths.size(); ++l) most = std::max(most, widths[l - 1] + widths[l]);
-  return std::max(most, 2 * *std::max_element(widths.begin() + 1, widths.end()));
+std::string BackpropMethod::in_flight_text(const StageSpec& spec) const {
+  const int parts = static_cast<int>(spec.shard_blocks().size(0));
+  const int slots = std::min(parts, BackpropProgram::slots_of(static_cast<int>(spec.placement.ranges.size())));
+  return "a device has memory for the activations of " + std::to_string(slots) + " of its " + std::to_string(parts) +
+         " micro-batches";
 }
+
+// The inputs of layer 1: of other tensors only a few parts are there at the same time.
+std::int64_t BackpropMethod::values_of_op(const std::vector<std::int64_t>& widths) const { return widths[0]; }
 
 // Layer 1 needs no gradient of its inputs.
 double BackpropMethod::product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind) const {

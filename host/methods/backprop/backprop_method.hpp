@@ -31,6 +31,7 @@ class BackpropMethod final : public Method {
   // A micro-batch each.
   int blocks(std::int64_t nodes) const override;
   std::string blocks_text(std::int64_t nodes) const override;
+  std::string in_flight_text(const StageSpec& spec) const override;
   std::int64_t values_of_op(const std::vector<std::int64_t>& widths) const override;
   double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
   double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;

@@ -11,6 +11,9 @@ std::uint32_t dropout_key(std::uint64_t seed, int layer) {
   return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
 }
 
+// Each part is in flight on one device above the other, and one more is on its way.
+int BackpropProgram::slots_of(int ranges) { return ranges > 1 ? ranges + 1 : 1; }
+
 BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
                                  const OptimizerRule& rule, const BackpropConfig& config)
     : StageProgram(context, spec, rank, input),
@@ -20,13 +23,14 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     rates_memory_ = context_.device->allocate(rates_host_.size() * sizeof(double), "learning rates", MemoryKind::data);
     rates_ = rates_memory_.view<double>(1, static_cast<std::int64_t>(rates_host_.size()));
   }
-  const std::int64_t v = nodes_;
   const int kept = optimizer_keeps(rule_.kind);
+  const int ranges = static_cast<int>(spec_.placement.ranges.size());
+  slots_ = std::min(parts(), slots_of(ranges));
   std::int64_t largest = 0, widest = 0;
   if (has_left()) {
     const std::int64_t width = spec_.widths[static_cast<std::size_t>(range_.first) - 1];
-    below_ = allocate(below_memory_, "y", range_.first - 1, v, width, MemoryKind::exchange);
-    down_ = allocate(down_memory_, "gradient for layer ", range_.first - 1, v, width, MemoryKind::exchange);
+    below_ = in_flight("y", range_.first - 1, width, MemoryKind::exchange);
+    down_ = in_flight("gradient for layer ", range_.first - 1, width, MemoryKind::exchange);
   }
   layers_.resize(static_cast<std::size_t>(range_.count()));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -36,20 +40,14 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     l.last = l.index == spec_.layers();
     l.n = spec_.widths[static_cast<std::size_t>(l.index) - 1];
     l.m = spec_.widths[static_cast<std::size_t>(l.index)];
-    l.x = i > 0 ? ConstMat(layers_[i - 1].y) : l.first ? input_->x() : ConstMat(below_);
     l.dropout = l.first ? config.input_dropout : config.dropout;
-    if (l.dropout > 0.0)
-      l.dropped = allocate_nodes(l.x_memory, "inputs after dropout, layer ", l.index, l.n, MemoryKind::variables);
+    if (l.dropout > 0.0) {
+      l.dropped = in_flight("inputs after dropout, layer ", l.index, l.n, MemoryKind::variables);
+    }
     l.w = allocate(l.w_memory, "W", l.index, l.m, l.n, MemoryKind::weights);
     l.b = allocate(l.b_memory, "b", l.index, 1, l.m, MemoryKind::weights);
-    // What messages carry is on the device wherever the nodes are.
-    const bool carried = has_right() && l.index == range_.last;
-    const auto variable = [&](Buffer& memory, const char* name) {
-      return carried ? allocate(memory, name, l.index, v, l.m, MemoryKind::variables)
-                     : allocate_nodes(memory, name, l.index, l.m, MemoryKind::variables);
-    };
-    l.y = variable(l.y_memory, "y");
-    l.g = variable(l.g_memory, "gradient ");
+    l.y = in_flight("y", l.index, l.m, MemoryKind::variables);
+    l.g = in_flight("gradient ", l.index, l.m, MemoryKind::variables);
     for (int k = 0; k < kept; ++k) {
       const std::string name = "moment " + std::to_string(k) + " of ";
       l.w_kept[k] = allocate(l.w_kept_memory[k], (name + "W").c_str(), l.index, l.m, l.n, MemoryKind::weights);
@@ -62,13 +60,19 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   const auto workspace = [&](std::int64_t values, const char* what) {
     return context_.device->allocate(static_cast<std::size_t>(values) * sizeof(float), what, MemoryKind::workspace);
   };
-  // Where a device runs small ops beside each other, as many layers as it runs have gradients of their own. With
-  // shards a layer's sums are under way while the next layer's gradients are computed.
-  const bool small = std::max(largest, v * widest) <= kSmallTensor, shards = spec_.placement.shards > 1;
+  // Of several parts the sums of all layers are under way at the same time. Of one part layers take turns, where a
+  // device does not run small ops beside each other. With shards a layer's sums are exchanged while the next layer's
+  // gradients are computed.
+  const bool small = std::max(largest, nodes_ * widest) <= kSmallTensor, shards = spec_.placement.shards > 1;
   const int copies = std::min(range_.count(), std::max(small ? context_.device->parallel_ops() : 1, shards ? 2 : 1));
   for (int i = 0; i < copies; ++i) {
-    partials_.push_back(workspace(blocks_.partial_sums() * largest, "gradients"));
+    if (parts() == 1) partials_.push_back(workspace(largest, "gradients"));
     if (shards) sums_.push_back(workspace(largest, "summed gradients"));
+  }
+  for (Layer& l : layers_) {
+    if (parts() == 1) continue;
+    l.sums_memory = workspace(blocks_.partial_sums() * l.gradient_values, "gradients");
+    l.sums = l.sums_memory.mat(blocks_.partial_sums(), l.gradient_values);
   }
   if (shards) {
     const BlockSums sums(blocks_.shares());
@@ -93,8 +97,31 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     losses_ = std::make_unique<NodeSums>(context_, group_, blocks_, scalar(layers_.back().index, kLoss),
                                          MessageLabel{"losses", layers_.back().index});
   }
-  ready_ = context_.device->create_event("ready");
-  exchanged_ = context_.device->create_event("exchanged");
+  for (Group* group : {&with_left_, &with_right_}) {
+    group->ready = context_.device->create_event("ready");
+    group->exchanged = context_.device->create_event("exchanged");
+  }
+}
+
+BackpropProgram::Flight BackpropProgram::in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind) {
+  Flight flight;
+  // A multiple of 4, so that every slot is aligned as views must be.
+  for (const Rows& rows : blocks_.rows()) flight.rows = std::max(flight.rows, (rows.count + 3) / 4 * 4);
+  flight.slots = allocate(flight.memory, name, layer, slots_ * flight.rows, cols, kind);
+  return flight;
+}
+
+Mat BackpropProgram::of(const Flight& flight, int part) const {
+  return {flight.slots.row(part % slots_ * flight.rows), blocks_[part].count, flight.slots.cols};
+}
+
+ConstMat BackpropProgram::x(const Layer& l, int part) const {
+  if (l.first) return blocks_[part].of(input_->x());
+  return l.index > range_.first ? of(layer(l.index - 1).y, part) : of(below_, part);
+}
+
+ConstMat BackpropProgram::used(const Layer& l, int part) const {
+  return l.dropped ? ConstMat(of(l.dropped, part)) : x(l, part);
 }
 
 void BackpropProgram::enqueue_start() {
@@ -120,77 +147,68 @@ void BackpropProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t fi
   enqueue(ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, (first_node_ + first) * l.n});
 }
 
-void BackpropProgram::exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives,
-                               const char* protects, const char* received) {
+void BackpropProgram::exchange(Group& group, const std::vector<Send>& sends, const std::vector<Receive>& receives,
+                               const char* protects) {
+  group.receives = !receives.empty();
   if (sends.empty() && receives.empty()) return;
-  context_.compute->record(*ready_);
-  if (protects != nullptr) context_.exchange->wait(*ready_, protects);
+  context_.compute->record(*group.ready);
+  context_.exchange->wait(*group.ready, protects);
   context_.transport->exchange(*context_.exchange, sends, receives);
-  if (receives.empty()) return;  // what was sent is next written after a message that the receiver answers it with
-  context_.exchange->record(*exchanged_);
-  context_.compute->wait(*exchanged_, received);
+  // What was sent is next written after a message that the receiver answers it with.
+  if (group.receives) context_.exchange->record(*group.exchanged);
 }
 
-void BackpropProgram::pass_up(int receive, int send, std::int64_t epoch) {
-  std::vector<Send> sends;
-  std::vector<Receive> receives;
-  if (has_left() && receive < parts()) {
-    const Rows& rows = blocks_[receive];
-    receives.push_back(
-        {left(), as_bytes(rows.of(below_)), {"activations", range_.first - 1, epoch, WireType::float32}});
-  }
-  if (has_right() && send >= 0) {
-    const Rows& rows = blocks_[send];
-    sends.push_back({right(),
-                     as_bytes(ConstMat(rows.of(layers_.back().y))),
-                     {"activations", range_.last, epoch, WireType::float32}});
-  }
-  const bool free = sends.empty() && receive > 0;  // rows that nothing reads before they are there
-  exchange(sends, receives, free ? nullptr : "activations for the right, and those from the left until they are used",
-           "activations from the left");
+void BackpropProgram::receive(Group& group, const char* received) {
+  if (group.receives) context_.compute->wait(*group.exchanged, received);
+  group.receives = false;
 }
 
-void BackpropProgram::pass_down(int receive, int send, std::int64_t epoch) {
-  std::vector<Send> sends;
-  std::vector<Receive> receives;
-  if (has_right() && receive < parts()) {
-    const Rows& rows = blocks_[receive];
-    receives.push_back(
-        {right(), as_bytes(rows.of(layers_.back().g)), {"gradients", range_.last, epoch, WireType::float32}});
-  }
-  if (has_left() && send >= 0) {
-    const Rows& rows = blocks_[send];
-    sends.push_back(
-        {left(), as_bytes(ConstMat(rows.of(down_))), {"gradients", range_.first - 1, epoch, WireType::float32}});
-  }
-  const bool free = sends.empty() && receive > 0;
-  exchange(sends, receives, free ? nullptr : "gradients for the left, and those from the right until they are used",
-           "gradients from the right");
+void BackpropProgram::send_up(int part, std::int64_t epoch, std::vector<Send>& sends) {
+  if (!has_right() || part >= parts()) return;
+  sends.push_back({right(),
+                   as_bytes(ConstMat(of(layers_.back().y, part))),
+                   {"activations", range_.last, epoch, WireType::float32}});
+}
+
+void BackpropProgram::receive_up(int part, std::int64_t epoch, std::vector<Receive>& receives) {
+  if (!has_left() || part >= parts()) return;
+  receives.push_back({left(), as_bytes(of(below_, part)), {"activations", range_.first - 1, epoch, WireType::float32}});
+}
+
+void BackpropProgram::send_down(int part, std::int64_t epoch, std::vector<Send>& sends) {
+  if (!has_left()) return;
+  sends.push_back(
+      {left(), as_bytes(ConstMat(of(down_, part))), {"gradients", range_.first - 1, epoch, WireType::float32}});
+}
+
+void BackpropProgram::receive_down(int part, std::int64_t epoch, std::vector<Receive>& receives) {
+  if (!has_right()) return;
+  receives.push_back(
+      {right(), as_bytes(of(layers_.back().g, part)), {"gradients", range_.last, epoch, WireType::float32}});
 }
 
 void BackpropProgram::forward(int part, std::int64_t epoch) {
   const Rows& rows = blocks_[part];
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
-    const Mat y = rows.of(l.y);
-    if (l.dropout > 0.0) drop(l, rows.of(l.x), rows.of(l.dropped), rows.first);
-    enqueue(ops::Gemm{rows.of(l.used()), l.w, y, false, true});
+    const Mat y = of(l.y, part);
+    if (l.dropout > 0.0) drop(l, x(l, part), of(l.dropped, part), rows.first);
+    enqueue(ops::Gemm{used(l, part), l.w, y, false, true});
     enqueue(ops::Forward{l.b, y, {}, spec_.activation, !l.last});
     if (!l.last) continue;
-    enqueue(ops::SoftmaxGradient{y, rows.of(l.g), rows.of_labels(labels()), losses_->of(part)});
+    enqueue(ops::SoftmaxGradient{y, of(l.g, part), rows.of_labels(labels()), losses_->of(part)});
   }
 }
 
 void BackpropProgram::backward(int part, std::int64_t epoch) {
-  const Rows& rows = blocks_[part];
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& l = layers_[i];
     if (l.first) continue;
     context_.compute->label({"backward", l.index, epoch});
-    const Mat down = rows.of(i > 0 ? layers_[i - 1].g : down_);
-    enqueue(ops::Gemm{rows.of(l.g), l.w, down});
-    if (l.dropout > 0.0) drop(l, {}, down, rows.first);
-    enqueue(ops::ActivationGradient{rows.of(l.x), down, spec_.activation});
+    const Mat down = of(i > 0 ? layers_[i - 1].g : down_, part);
+    enqueue(ops::Gemm{of(l.g, part), l.w, down});
+    if (l.dropout > 0.0) drop(l, {}, down, blocks_[part].first);
+    enqueue(ops::ActivationGradient{x(l, part), down, spec_.activation});
   }
 }
 
@@ -198,26 +216,32 @@ BackpropProgram::Gradients BackpropProgram::gradients_in(const Layer& l, float* 
   return {{row, l.m, l.n}, {row + padded_floats(l.w.size()), 1, l.m}};
 }
 
-Mat BackpropProgram::partials(const Layer& l, int count) const {
-  return partials_[static_cast<std::size_t>(l.index - range_.first) % partials_.size()].mat(count, l.gradient_values);
+Mat BackpropProgram::partials(const Layer& l) const {
+  if (l.sums.data != nullptr) return l.sums;
+  return partials_[static_cast<std::size_t>(l.index - range_.first) % partials_.size()].mat(1, l.gradient_values);
 }
 
 Mat BackpropProgram::summed(const Layer& l) const {
-  if (!l.reduction) return partials(l, 1);
+  if (!l.reduction) return {partials(l).data, 1, l.gradient_values};
   return sums_[static_cast<std::size_t>(l.index - range_.first) % sums_.size()].mat(1, l.gradient_values);
 }
 
-void BackpropProgram::gradients(const Layer& l, std::int64_t epoch) {
+void BackpropProgram::add_gradients(Layer& l, int part, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
   const float mean = 1.0f / static_cast<float>(spec_.nodes);
-  const ConstMat sums =
-      blocks_.sum(*context_.compute, partials(l, blocks_.partial_sums()), [&](const Rows& rows, Mat sum) {
-        const Gradients to = gradients_in(l, sum.data);
-        const ConstMat g = rows.of(l.g);
-        enqueue(ops::Gemm{g, rows.of(l.used()), to.w, true, false, mean});
-        enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
-      });
-  if (l.reduction) l.reduction->scatter(sums, epoch);
+  if (part == 0) l.sum_count = 0;
+  blocks_.add(*context_.compute, partials(l), part, l.sum_count, [&](const Rows&, Mat sum) {
+    const Gradients to = gradients_in(l, sum.data);
+    const ConstMat g = of(l.g, part);
+    enqueue(ops::Gemm{g, used(l, part), to.w, true, false, mean});
+    enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
+  });
+}
+
+void BackpropProgram::gradients(Layer& l, std::int64_t epoch) {
+  if (parts() == 1) add_gradients(l, 0, epoch);
+  const Mat all = partials(l);
+  if (l.reduction) l.reduction->scatter({all.data, l.sum_count, all.cols}, epoch);
 }
 
 void BackpropProgram::sum(const Layer& l, std::int64_t epoch) {
@@ -237,7 +261,7 @@ void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
 // With shards the sums of a layer are exchanged while the gradients of the layers after it are computed.
 void BackpropProgram::update(std::int64_t epoch) {
   if (spec_.placement.shards == 1) {
-    for (const Layer& l : layers_) gradients(l, epoch), step(l, epoch);
+    for (Layer& l : layers_) gradients(l, epoch), step(l, epoch);
     return;
   }
   const std::size_t count = layers_.size();
@@ -249,20 +273,44 @@ void BackpropProgram::update(std::int64_t epoch) {
 }
 
 void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
-  // The first device has nothing to wait for: it sends a part as soon as it is there; likewise the last one downwards.
-  const bool starts_up = !has_left(), starts_down = !has_right();
-  for (int part = 0; part < parts(); ++part) {
-    if (!starts_up) pass_up(part, part - 1, epoch);
+  const int below = spec_.placement.range_of(rank_),
+            ahead = std::min(parts(), static_cast<int>(spec_.placement.ranges.size()) - 1 - below);
+  const auto forward_after_left = [&](int part) {
+    receive(with_left_, "activations from the left");
     forward(part, epoch);
-    if (starts_up) pass_up(parts(), part, epoch);
+  };
+  const auto weights = [&](int part) {
+    if (parts() == 1 || part < 0) return;
+    for (Layer& l : layers_) add_gradients(l, part, epoch);
+  };
+  std::vector<Send> sends;
+  std::vector<Receive> receives;
+  const auto pass = [&](Group& group, const char* protects) {
+    exchange(group, sends, receives, protects);
+    sends.clear(), receives.clear();
+  };
+  receive_up(0, epoch, receives);
+  pass(with_left_, "activations from the left until they are used, those of the last iteration");
+  for (int part = 0; part < ahead; ++part) {
+    forward_after_left(part);
+    send_up(part, epoch, sends);
+    receive_up(part + 1, epoch, receives);
+    pass(with_left_, "activations for the right, and those from the left until they are used");
   }
-  if (!starts_up) pass_up(parts(), parts() - 1, epoch);
   for (int part = 0; part < parts(); ++part) {
-    if (!starts_down) pass_down(part, part - 1, epoch);
+    const int next = part + ahead;
+    if (next < parts()) forward_after_left(next);
+    send_up(next, epoch, sends);
+    receive_down(part, epoch, receives);
+    pass(with_right_, "activations for the right, and gradients from there until they are used");
+    receive(with_right_, "gradients from the right");
     backward(part, epoch);
-    if (starts_down) pass_down(parts(), part, epoch);
+    send_down(part, epoch, sends);
+    receive_up(next + 1, epoch, receives);
+    pass(with_left_, "gradients for the left, and activations from there until they are used");
+    weights(part - below);
   }
-  if (!starts_down) pass_down(parts(), parts() - 1, epoch);
+  for (int part = std::max(parts() - below, 0); part < parts(); ++part) weights(part);
   if (losses_) losses_->start(epoch);
   update(epoch);
   context_.compute->label({"metrics", 0, epoch});

@@ -3,14 +3,21 @@
 // host/math/optimizer.hpp. They minimise the mean cross-entropy.
 //
 // In one iteration the training nodes of a shard pass in parts, one after the other, so that devices work at the same
-// time (as in GPipe, Huang et al. 2019). Then every device makes one step with the gradients of all parts:
-//   compute   forward of part 0 … M−1 | gradients of the layers' inputs, part 0 … M−1 | W, b of all layers
-//   exchange  receive activations i, send those of i−1   | receive gradients i, send those of i−1
-// The gradients of W and b come after those that the neighbour waits for. They are sums over the parts, and over the
-// shards: the devices of the same layers add them up (Reduction), one layer while the next is computed. All parts
-// together are the M = `microbatches` blocks of the training nodes (StageSpec), whichever shard has them. Parts are
-// rows of the same tensors, and each is a product of its own. So what is computed depends on microbatches, and neither
-// on the partition of the layers nor on the number of shards.
+// time. Then every device makes one step with the gradients of all parts. With R devices above each other, device s
+// (0-based) has w = R − 1 − s, and computes
+//   forward of part 0 … w − 1, then for k = 0, 1, …
+//     forward of part k + w | gradients of the layers' inputs, part k | gradients of W and b, part k − s
+// So a part is in flight on a device from its forward pass until its gradients of W are there, R parts later, whatever
+// the number of parts: activations need memory for R + 1 parts (slots), on one device for 1. The order is 1F1B
+// (Narayanan et al., PipeDream, SOSP 2019) with the gradients of W delayed until a device would wait, as in ZB-H1 (Qi
+// et al., Zero Bubble Pipeline Parallelism, ICLR 2024). Messages: after a forward pass a device sends its activations
+// upwards and receives the gradients of part k, after these it sends their gradients downwards and receives the
+// activations of its next forward pass.
+//
+// The gradients of W and b are sums over the parts, and over the shards: the devices of the same layers add them up
+// (Reduction), one layer while the next is computed. All parts together are the M = `microbatches` blocks of the
+// training nodes (StageSpec), whichever shard has them. Each part is a product of its own. So what is computed depends
+// on microbatches, and neither on the partition of the layers nor on the number of shards.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +38,9 @@ class BackpropProgram final : public StageProgram {
   // The scalars of a layer. Only the last layer's loss, Σ cross-entropy, is used.
   static constexpr int kLoss = 0, kScalars = 1;
 
+  // How many parts have memory for activations at the same time, where `ranges` devices have the layers.
+  static int slots_of(int ranges);
+
   // Allocates this device's share. No other call allocates. `input` is null but on the devices of layer 1. `config` is
   // resolved.
   BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
@@ -43,20 +53,28 @@ class BackpropProgram final : public StageProgram {
   void enqueue_weights(Network& network) override;
 
  private:
+  // A tensor of the parts in flight, which take turns in its slots.
+  struct Flight {
+    Buffer memory;
+    Mat slots;              // one below the other; empty: there is no such tensor
+    std::int64_t rows = 0;  // of a slot
+    explicit operator bool() const { return slots.data != nullptr; }
+  };
   // A layer of n inputs and m outputs. y is f(W x + b), or W x + b in the last layer. g is the gradient of the risk
   // with respect to W x + b.
   struct Layer {
     int index = 0;
     bool first = false, last = false;
     std::int64_t n = 0, m = 0;
-    Buffer x_memory, y_memory, g_memory, w_memory, b_memory, w_kept_memory[2], b_kept_memory[2];
-    Mat w, b, y, g;
+    Buffer w_memory, b_memory, w_kept_memory[2], b_kept_memory[2], sums_memory;
+    Mat w, b;
     Mat w_kept[2], b_kept[2];  // what the optimiser keeps; empty where it keeps fewer
-    ConstMat x;                // y of the layer below, or the inputs
-    double dropout = 0.0;      // of x
-    Mat dropped;               // x after dropout; empty without it
-    ConstMat used() const { return dropped.data ? ConstMat(dropped) : x; }
-    std::int64_t gradient_values = 0;      // of W and b, in one row
+    Flight y, g;
+    double dropout = 0.0;              // of its inputs
+    Flight dropped;                    // its inputs after dropout
+    std::int64_t gradient_values = 0;  // of W and b, in one row
+    Mat sums;                          // rows of them: sums over the parts so far; empty where there is one part
+    int sum_count = 0;
     std::unique_ptr<Reduction> reduction;  // of them over the shards; null: there is one
   };
   WeightViews weights_of(int index) const override { return {layer(index).w, layer(index).b}; }
@@ -64,15 +82,25 @@ class BackpropProgram final : public StageProgram {
 
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
   int parts() const { return blocks_.count(); }
-  // Enqueues one group on the exchange stream. It sends what was enqueued last, and what is enqueued next uses what it
-  // receives. `protects` names the memory for which it waits for the compute stream (Stream::wait). null: it does not
-  // wait.
-  void exchange(const std::vector<Send>& sends, const std::vector<Receive>& receives, const char* protects,
-                const char* received);
-  // pass_up() receives the activations of part `receive` from below, and sends those of part `send` upwards.
-  // pass_down() does the same with gradients, from above and downwards. A number outside of 0 … parts − 1 means none.
-  void pass_up(int receive, int send, std::int64_t epoch);
-  void pass_down(int receive, int send, std::int64_t epoch);
+  Flight in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind);
+  Mat of(const Flight& flight, int part) const;
+  ConstMat x(const Layer& l, int part) const;     // y of the layer below, or the inputs
+  ConstMat used(const Layer& l, int part) const;  // the same after dropout
+  // One group on the exchange stream. It waits for what the compute stream was given before.
+  struct Group {
+    std::unique_ptr<Event> ready, exchanged;
+    bool receives = false;
+  };
+  void exchange(Group& group, const std::vector<Send>& sends, const std::vector<Receive>& receives,
+                const char* protects);
+  // The compute stream goes on when the last group is complete, if it receives anything.
+  void receive(Group& group, const char* received);
+  // What a device sends and receives: activations and gradients of a part. Nothing for a part that is none, or where it
+  // has no neighbour.
+  void send_up(int part, std::int64_t epoch, std::vector<Send>& sends);
+  void send_down(int part, std::int64_t epoch, std::vector<Send>& sends);
+  void receive_up(int part, std::int64_t epoch, std::vector<Receive>& receives);
+  void receive_down(int part, std::int64_t epoch, std::vector<Receive>& receives);
   // Enqueues the dropout (ops::Dropout) of rows of the inputs of a layer, or of their gradient, from row `first` on.
   void drop(const Layer& l, ConstMat in, Mat out, std::int64_t first);
   void restored() override { upload_rates(); }
@@ -85,10 +113,12 @@ class BackpropProgram final : public StageProgram {
   };
   static Gradients gradients_in(const Layer& l, float* row);
   // Workspace: `count` sums over parts of them, and the sum over all parts and shards. Layers take turns.
-  Mat partials(const Layer& l, int count) const;
+  Mat partials(const Layer& l) const;
   Mat summed(const Layer& l) const;
+  // Adds the gradients of a part to the sums of a layer, in its rows of partials().
+  void add_gradients(Layer& l, int part, std::int64_t epoch);
   // The steps of a layer's update: gradients of this device's parts, their sum over the shards, new W and b.
-  void gradients(const Layer& l, std::int64_t epoch);
+  void gradients(Layer& l, std::int64_t epoch);
   void sum(const Layer& l, std::int64_t epoch);
   void step(const Layer& l, std::int64_t epoch);
   void update(std::int64_t epoch);
@@ -98,12 +128,12 @@ class BackpropProgram final : public StageProgram {
   Buffer rates_memory_;
   MatView<const double> rates_;
   std::vector<Layer> layers_;
-  Buffer below_memory_, down_memory_;
+  int slots_ = 1;
   std::vector<Buffer> partials_, sums_, received_;
   std::unique_ptr<NodeSums> losses_;  // with the last layer: of all parts
-  Mat below_;                         // activations of the layer below, from the left
-  Mat down_;                          // gradients for it
-  std::unique_ptr<Event> ready_, exchanged_;
+  Flight below_;                      // activations of the layer below, from the left
+  Flight down_;                       // gradients for it
+  Group with_left_, with_right_;
 };
 
 }  // namespace gamlp

@@ -107,6 +107,9 @@ class Method {
                                InputKind input) const = 0;
   // Floats of memory that the elementwise passes of one iteration of such a layer move.
   virtual double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const = 0;
+  // What a plan says of memory that depends on how a stage is placed: "9 of 16 micro-batches in flight". "" for
+  // nothing.
+  virtual std::string in_flight_text(const StageSpec&) const { return ""; }
   // The messages that cross each boundary between hidden layers of `width` neurons in `epoch` (0-based) of a stage, of
   // all shards, in the order of sending. messages_at_start() has those that cross it when a stage starts.
   virtual std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const = 0;

@@ -46,16 +46,19 @@ class NodeBlocks {
   // each branch of the tree that the blocks make up. They are the first rows of `memory`.
   template <class Compute>
   Mat sum(Stream& stream, Mat memory, Compute compute) const {
-    int sums = 0;  // that there are
-    const auto row = [&](int i) { return Mat{memory.row(i), 1, memory.cols}; };
-    for (int block = 0; block < count(); ++block) {
-      compute((*this)[block], row(sums++));
-      for (int merges = tree_.merges[static_cast<std::size_t>(block)]; merges > 0; --merges) {
-        --sums;
-        stream.enqueue(ops::Accumulate{row(sums), row(sums - 1)});
-      }
-    }
+    int sums = 0;
+    for (int block = 0; block < count(); ++block) add(stream, memory, block, sums, compute);
     return {memory.data, sums, memory.cols};
+  }
+  // The same, one block after the other, from block 0 on. `sums` is how many sums there are: 0 before the first block.
+  template <class Compute>
+  void add(Stream& stream, Mat memory, int block, int& sums, Compute compute) const {
+    const auto row = [&](int i) { return Mat{memory.row(i), 1, memory.cols}; };
+    compute((*this)[block], row(sums++));
+    for (int merges = tree_.merges[static_cast<std::size_t>(block)]; merges > 0; --merges) {
+      --sums;
+      stream.enqueue(ops::Accumulate{row(sums), row(sums - 1)});
+    }
   }
 
  private:
