@@ -49,6 +49,37 @@ TEST_CASE("the result says which epoch it is of, also where no node validates") 
   check_says(last.out, "best epoch               16 of 16");
 }
 
+TEST_CASE("a run that was placed by forecast says so, has the bits of one device, and goes on anywhere") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const auto trained = [&](const std::string& folder, const std::string& devices, int epochs) {
+    return run(work, {"train", "small.json", "--run", folder, "--devices", devices, "--set", "method.name=adam",
+                      "--set", "dataset.generate.nodes=3000", "--set", "dataset.split.kind=fraction", "--set",
+                      "method.microbatches=8", "--set", "train.checkpoint_every=4", "--set",
+                      "stages=[{\"layers\": 3, \"epochs\": " + std::to_string(epochs) + "}]"});
+  };
+  const auto objectives = [&](const std::string& folder) {
+    std::string all;
+    for (const std::string& line : lines_of(file_text(work / folder / "metrics.jsonl"))) {
+      all += nlohmann::json::parse(line).at("objective").dump() + " ";
+    }
+    return all;
+  };
+  REQUIRE(trained("one", "cpu:1", 8).status == 0);
+  const Outcome grid = trained("grid", "cpu:4", 4);
+  INFO(grid.err << grid.out);
+  REQUIRE(grid.status == 0);
+  check_says(grid.out, "layers × shards of the training nodes: ");  // 2 × 2 or 1 × 4
+  check_says(grid.out, " ms per iteration (");
+  const auto result = nlohmann::json::parse(file_text(work / "grid/result.json"));
+  CHECK(result["shards"].get<int>() > 1);
+  CHECK(nlohmann::json::parse(file_text(work / "grid/config.json"))["partition"]["shards"].is_null());
+  const Outcome on = run(work, {"resume", "grid", "--set", "stages.0.epochs=8", "--set", "devices=cpu:3"});
+  INFO(on.err);
+  REQUIRE(on.status == 0);
+  CHECK(objectives("grid") == objectives("one"));
+}
+
 TEST_CASE("--from starts from the weights of a run") {
   const WorkFolder work;
   work.write("small.json", small_config());
