@@ -4,11 +4,13 @@
     build/gamlp bench --machine machine.json
     check_forecast.py --machine machine.json
     check_forecast.py --memory --datasets FOLDER
+    check_forecast.py --grids
 
 For every config and number of workers: the iteration as measured (the median of rounds over all configs, and their
 range), the forecast, and by how much that is off; the same for the largest device memory of a worker; and for the whole
 process of a short training its peak resident memory beside the forecast's. With --memory that alone, of many small
-configs of every kind, in minutes and without a calibrated machine.
+configs of every kind, in minutes and without a calibrated machine. With --grids the step and a worker's memory on grids
+of layers × shards and with nodes in the host's memory, by costs that plan measures on the way (--machine here).
 Exit status: 0 all within the limits, 1 some are not, or a command failed.
 """
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -75,6 +78,17 @@ MEMORY_CONFIGS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("40,000 nodes, degree 50, 2 hops", 1, MANY_NODES | FEW_TRAIN | {"dataset.generate.mean_degree": 50, "dataset.hops": 2}),
     ("checkpoints, 2 threads a worker", 1, {"dataset.generate.nodes": 8000, "model.width": 400, "train.checkpoint_every": 1,
                                             "threads_per_device": 2, "method.update": "gradient"}),
+)
+
+# name, placements as gamlp bench names them (N workers, /S shards, @MB node_memory), overrides of GRID
+GRID = {"dataset": {"generate": {"nodes": 24000, "classes": 10, "features": 128}, "hops": 2,
+                    "split": {"kind": "fraction", "train_fraction": .8, "validation_fraction": .1}},
+        "model": {"width": 300}, "stages": [{"layers": 4, "epochs": 10}], "threads_per_device": 1}
+GRIDS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("4x300, 19,200 nodes, gradient", "cpu:1,cpu:2,cpu:2/2,cpu:1@0,cpu:2/2@0", {"method.update": "gradient"}),
+    ("the same, exact", "cpu:1,cpu:2,cpu:2/2,cpu:1@0,cpu:2/2@0", {"method.update": "exact"}),
+    ("the same, adam", "cpu:1,cpu:2,cpu:2/2,cpu:1@0", {"method.name": "adam"}),
+    ("2x500, exact", "cpu:2,cpu:2/2,cpu:1@50", {"method.update": "exact", "stages.0.layers": 2, "model.width": 500}),
 )
 
 # The same of public datasets, which --datasets names.
@@ -156,6 +170,36 @@ def memory_table(args: argparse.Namespace) -> int:
     return 0 if worst <= MEMORY_LIMIT else 1
 
 
+def grids_table(args: argparse.Namespace) -> int:
+    """Steps and workers' memory of GRIDS beside their forecasts, as a table."""
+    print("| config | placement | measured ms | forecast ms | off | worker MB | forecast | off |\n|---|---|---|---|---|---|---|---|")
+    worst = {"step": 0.0, "memory": 0.0}
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        config.write_text(json.dumps(GRID))
+        for n, (name, placements, overrides) in enumerate(GRIDS, start=1):
+            if args.only not in (None, n):
+                continue
+            options = [word for key, value in overrides.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+            bench = output_of([args.gamlp, "bench", str(config), "--devices", placements, "--iterations", "4",
+                               "--rounds", str(args.rounds), "--json", *options])["devices"]
+            for measured in bench:
+                workers, shards, room = re.fullmatch(r"cpu:(\d+)(?:/(\d+))?(?:@(\d+))?", measured["named"]).groups()
+                placed = ["--set", f"partition.shards={shards or 1}"] + (["--set", f"node_memory={room}"] if room else [])
+                plan = output_of([args.gamlp, "plan", str(config), "--machine", "here", "--devices", workers, "--json",
+                                  *options, *placed])["plans"][0]
+                memory = max(device["memory"]["total"] for device in plan["per_device"])
+                off = plan["step_seconds"] / measured["iteration_seconds"] - 1
+                memory_off = memory / measured["peak_device_memory"] - 1
+                worst = {"step": max(worst["step"], abs(off)), "memory": max(worst["memory"], abs(memory_off))}
+                placement = f"{int(workers) // int(shards or 1)} × {shards or 1}" + (f", {room} MB of nodes" if room else "")
+                print(f"| {name} | {placement} | {1e3 * measured['iteration_seconds']:.4g} | {1e3 * plan['step_seconds']:.4g} "
+                      f"| {100 * off:+.1f} % | {measured['peak_device_memory'] / 1e6:.4g} | {memory / 1e6:.4g} "
+                      f"| {100 * memory_off:+.1f} % |", flush=True)
+    print(f"\nworst: step {100 * worst['step']:.1f} % (limit {100 * STEP_LIMIT:.0f}), worker memory {100 * worst['memory']:.1f} %")
+    return 0 if worst["step"] <= STEP_LIMIT and worst["memory"] <= MEMORY_LIMIT else 1
+
+
 def machine_with(threads: int) -> dict[str, Any]:
     """The project's measured machine, as if its workers had these threads."""
     machine = json.loads((Path(__file__).resolve().parent.parent / "configs/machines/cpu.json").read_text())
@@ -167,6 +211,7 @@ def main() -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--machine", help="file of gamlp bench --machine")
     source.add_argument("--memory", action="store_true", help="process memory alone, of many small configs")
+    source.add_argument("--grids", action="store_true", help="grids of layers × shards, and nodes in the host's memory")
     parser.add_argument("--datasets", type=Path, help="with --memory: folder of cora.npz, …, for configs of public datasets too")
     parser.add_argument("--gamlp", default="build/gamlp")
     parser.add_argument("--workers", default="1,2")
@@ -175,6 +220,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.memory:
         return memory_table(args)
+    if args.grids:
+        return grids_table(args)
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for round_ in range(args.rounds):  # minutes apart: a shared machine is faster and slower by turns
