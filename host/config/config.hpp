@@ -36,7 +36,8 @@ struct Config {
   std::string devices = "auto";  // see devices.hpp
   ProductPrecision precision = ProductPrecision::float32;
   std::int64_t threads_per_device = 1;      // BLAS threads of each device; part of the run's arithmetic
-  std::optional<std::int64_t> node_memory;  // MB of each device for tensors of nodes; null: what they need
+  std::optional<std::int64_t> node_memory;  // MB of each device for tensors of nodes; null: what they need,
+                                            // or on GPUs that lack it what is left
   PartitionConfig partition;
   DistributedConfig distributed;
 };

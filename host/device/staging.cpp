@@ -284,8 +284,14 @@ Staging::Tiles::iterator Staging::evict(Tiles::iterator at) {
     take(written_, first, first + tile.bytes);
     written_[first] = {first + tile.bytes, free};
   }
+  vacated_[tile.offset] = {tile.offset + aligned(tile.bytes), free};
+  give_back(tile);
+  return tiles_.erase(at);
+}
+
+// Adds the tile's place to the free parts of the staging memory.
+void Staging::give_back(const Tile& tile) {
   std::size_t offset = tile.offset, bytes = aligned(tile.bytes);
-  vacated_[offset] = {offset + bytes, free};
   const auto after = free_.lower_bound(offset);
   if (after != free_.begin()) {
     const auto before = std::prev(after);
@@ -299,15 +305,15 @@ Staging::Tiles::iterator Staging::evict(Tiles::iterator at) {
     free_.erase(after);
   }
   free_[offset] = bytes;
-  return tiles_.erase(at);
 }
 
-// The tensor's memory goes: nothing is copied back to it.
+// The tensor's memory goes: nothing is copied back to it. All work on it has run, or never will after an error. So this
+// calls no device, which could throw the error again from a destructor.
 void Staging::forget(std::uintptr_t first, std::size_t bytes) {
   tensors_.erase(first);
   for (auto tile = tiles_.lower_bound(first); tile != tiles_.end() && tile->first < first + bytes;) {
-    tile->second.dirty = false;
-    tile = evict(tile);
+    give_back(tile->second);
+    tile = tiles_.erase(tile);
   }
   take(written_, first, first + bytes);
 }

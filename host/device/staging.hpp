@@ -92,6 +92,7 @@ class Staging final : public Stream {
   Tiles::iterator tile_of(std::uintptr_t first, std::size_t bytes);
   std::optional<std::size_t> make_room(std::size_t bytes);
   Tiles::iterator evict(Tiles::iterator tile);
+  void give_back(const Tile& tile);
   void forget(std::uintptr_t first, std::size_t bytes);
   std::byte* memory() const { return memory_.raw(bytes_).data; }
   Mark mark(Stream& stream);

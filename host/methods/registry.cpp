@@ -148,7 +148,13 @@ std::string methods_text(const Config& config) {
 }
 
 StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices) {
-  return make_stage_spec(config, make_method(config, stage), shape, stage, devices);
+  StageSpec spec = make_stage_spec(config, make_method(config, stage), shape, stage, devices);
+  // The stages of a run share the staging memory.
+  for (int other = 1; spec.staging > 0 && other <= stage_count(config); ++other) {
+    spec.staging =
+        std::max(spec.staging, make_stage_spec(config, make_method(config, other), shape, other, devices).staging);
+  }
+  return spec;
 }
 
 }  // namespace gamlp

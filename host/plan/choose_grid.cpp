@@ -1,6 +1,7 @@
 #include "host/plan/choose_grid.hpp"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
@@ -24,6 +25,7 @@ struct Grid {
   double step = 0;  // seconds of the last stage's iteration
   bool fits = true;
 
+  int devices() const { return ranges * shards; }
   std::string text() const { return std::to_string(ranges) + " × " + std::to_string(shards); }
 };
 
@@ -71,16 +73,15 @@ bool same_training(const Config& a, const std::vector<InputKind>& kinds_a, const
 
 namespace {
 
-// The grids of so many devices, from the fewest shards on.
+// The grids of so many devices that train as `reference`, from the fewest shards on.
 std::vector<Grid> grids_of(const Config& config, int devices, const ProblemShape& shape,
-                           const std::vector<InputKind>& begun) {
+                           const std::vector<InputKind>& begun, const Grid& reference) {
   std::vector<Grid> grids;
   for (int shards = 1; shards <= devices; ++shards) {
     std::optional<Grid> grid = grid_of(config, devices, shards, shape, begun);
-    if (!grid) continue;
-    const bool same =
-        grids.empty() || same_training(grids.front().config, grids.front().kinds, grid->config, grid->kinds);
-    if (same) grids.push_back(std::move(*grid));
+    if (grid && same_training(reference.config, reference.kinds, grid->config, grid->kinds)) {
+      grids.push_back(std::move(*grid));
+    }
   }
   return grids;
 }
@@ -88,13 +89,18 @@ std::vector<Grid> grids_of(const Config& config, int devices, const ProblemShape
 bool fits(const Grid& grid, const ProblemShape& shape, const ChosenDevices& devices) {
   if (devices.kind != DeviceKind::cuda || accelerator() == nullptr) return true;
   constexpr double kForOthers = 0.1;  // evaluation, NCCL
-  const int own = devices.cuda[static_cast<std::size_t>(devices.own_rank.value_or(0))];
-  const double room = (1 - kForOthers) * static_cast<double>(accelerator()->free_memory(own));
   for (int stage = 1; stage <= stage_count(grid.config); ++stage) {
     const TrainingShape training{shape, grid.kinds[static_cast<std::size_t>(stage) - 1]};
     const StageSpec spec = make_stage_spec(grid.config, training, stage, grid.ranges * grid.shards);
-    for (const MemoryUse& use : stage_memory(spec, training, DeviceKind::cuda)) {
-      if (static_cast<double>(use.peak) > room) return false;
+    const std::vector<MemoryUse> uses = stage_memory(spec, training, DeviceKind::cuda);
+    std::map<int, double> needed;  // by GPU; another process's are taken to be like this one's
+    for (std::size_t rank = 0; rank < uses.size(); ++rank) {
+      const bool shared = !devices.own_rank && rank < devices.cuda.size();  // devices of this process may share a GPU
+      needed[shared ? devices.cuda[rank] : static_cast<int>(rank)] += static_cast<double>(uses[rank].peak);
+    }
+    for (const auto& [gpu, bytes] : needed) {
+      const int asked = devices.own_rank ? devices.cuda[static_cast<std::size_t>(*devices.own_rank)] : gpu;
+      if (bytes > (1 - kForOthers) * static_cast<double>(accelerator()->free_memory(asked))) return false;
     }
   }
   return true;
@@ -113,19 +119,25 @@ void take_devices(ChosenDevices& devices, int count) {
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun) {
   if (config.partition.shards || config.partition.layers) return "";
-  int count = std::max(devices.count, devices.available);
-  if (count < 2) return "";
-  std::vector<Grid> grids;
-  for (; count >= devices.count && grids.empty(); --count) grids = grids_of(config, count, shape, begun);
-  if (grids.empty()) return "";  // the caller tells why
-  if (++count > devices.count) take_devices(devices, count);
+  const int least = static_cast<int>(shard_count(config, devices.count));
+  const std::optional<Grid> reference = grid_of(config, devices.count, least, shape, begun);
+  if (!reference || std::max(devices.count, devices.available) < 2) return "";  // the caller tells why
+  std::vector<Grid> grids = grids_of(config, devices.count, shape, begun, *reference);
+  // More devices than layers: as many as have a grid.
+  std::vector<Grid> larger;
+  for (int count = devices.available; count > devices.count && larger.empty(); --count) {
+    larger = grids_of(config, count, shape, begun, *reference);
+  }
+  for (Grid& grid : larger) grids.push_back(std::move(grid));
+  // Nobody knows the network between hosts: p and q between layers are far smaller than what shards add up.
+  if (!devices.one_host) grids.resize(1);
   if (grids.size() > 1) {
     try {
       const Machine machine = machine_like(devices);
       const int last = stage_count(config);
       for (Grid& grid : grids) {
         const TrainingShape training{shape, grid.kinds.back()};
-        const StageSpec spec = make_stage_spec(grid.config, training, last, count);
+        const StageSpec spec = make_stage_spec(grid.config, training, last, grid.devices());
         grid.fits = fits(grid, shape, devices);
         grid.step = forecast_stage(spec, training, machine).step;
       }
@@ -139,6 +151,7 @@ std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemSha
     if (grid.fits != best->fits ? grid.fits : grid.step < kWorthIt * best->step) best = &grid;
   }
   config.partition.shards = best->shards;
+  if (best->devices() > devices.count) take_devices(devices, best->devices());
   if (grids.size() == 1) return "";
   std::string others;
   for (const Grid& grid : grids) {

@@ -19,10 +19,11 @@ bool same_training(const Config& a, const std::vector<InputKind>& kinds_a, const
 
 // Where `partition` of the config leaves it open, chooses partition.shards for the devices: the grid whose forecast
 // iteration is the fastest, of those that fit the GPUs if some do. The forecast takes the figures of the built-in
-// machine that is most like the devices. Where `devices` of the config leaves their number open, the run gets as many
-// as have a grid, also more than there are layers. Only such grids are considered with which the method's constants and
-// the coordinates of layer 1 are those of the grid with the fewest shards: so the choice does not change the results.
-// `begun` as in resolve_problem(). Returns a sentence for the user where more than one grid was possible, else "".
+// machine that is most like the devices. Devices of several hosts get the fewest shards. Where `devices` of the config
+// leaves their number open, the run gets as many as have a grid, also more than there are layers, where that is
+// faster. Only such grids are considered with which the method's constants and the coordinates of layer 1 are those of
+// the devices as they came, in the fewest shards: so the choice does not change the results. `begun` as in
+// resolve_problem(). Returns a sentence for the user where more than one grid was possible, else "".
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun);
 

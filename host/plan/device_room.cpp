@@ -1,6 +1,8 @@
 #include "host/plan/device_room.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
@@ -17,10 +19,19 @@ namespace {
 
 constexpr double kMegabyte = 1e6;
 
+// What processes can have now, as the system says. Very much where it does not.
+double available_host_memory() {
+  std::ifstream info("/proc/meminfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("MemAvailable:", 0) == 0) return 1024 * std::strtod(line.c_str() + line.find(':') + 1, nullptr);
+  }
+  return 1e18;
+}
+
 // What the run needs on its GPUs.
 struct Need {
-  std::string lack;    // of the stage and the GPU that lack most lately; empty: it fits
-  double left = 1e18;  // bytes of a GPU that are left to each device on it; below 0 where something is lacking
+  std::string lack;    // of the last stage and GPU found that lack memory; empty: it fits
+  double left = 1e18;  // bytes of a GPU that each device on it may have beside that
 };
 
 Need need_of(const Config& config, const Problem& problem, const ChosenDevices& devices,
@@ -49,7 +60,7 @@ Need need_of(const Config& config, const Problem& problem, const ChosenDevices& 
       const std::size_t nccl = gpus.size() > 1 ? kNcclBytes : 0;
       const auto bytes = static_cast<double>(gpu.bytes + nccl), room = static_cast<double>(free.at(gpu.device));
       const double left = fillable_memory(room, resident) - bytes;
-      need.left = std::min(need.left, left / gpu.devices);
+      need.left = std::min(need.left, std::max(fillable_memory(room, true) - bytes, 0.0) / gpu.devices);
       if (left >= 0) continue;
       need.lack = "the stage of " + std::to_string(spec.layers()) + " layers needs " + human_bytes(bytes) +
                   " on cuda:" + std::to_string(devices.cuda[gpu.device]) +
@@ -71,11 +82,27 @@ DeviceRoom expect_device_room(const Config& config, const Problem& problem, cons
     if (need.lack.empty()) return {resident, config.node_memory};
   }
   if (config.node_memory) throw DeviceError(need.lack);
+  const Need whole = need;
   Config staged = config;
   staged.node_memory = 0;
   need = need_of(staged, problem, devices, free, false);
   if (!need.lack.empty()) throw DeviceError(need.lack);
-  return {false, static_cast<std::int64_t>(need.left / kMegabyte)};
+  staged.node_memory = static_cast<std::int64_t>(need.left / kMegabyte);
+  double host = 0;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    const TrainingShape shape = problem.shape(stage);
+    double bytes = 0;
+    for (const MemoryUse& use :
+         stage_memory(make_stage_spec(staged, shape, stage, devices.count), shape, devices.kind)) {
+      bytes += static_cast<double>(use.bytes[static_cast<std::size_t>(MemoryKind::host)]);
+    }
+    host = std::max(host, bytes);
+  }
+  if (const double there = available_host_memory(); devices.one_host && host > there) {
+    throw DeviceError(whole.lack + "; and what finds no room there, " + human_bytes(host) +
+                      ", has none in the host's memory, where " + human_bytes(there) + " are available");
+  }
+  return {false, staged.node_memory};
 }
 
 }  // namespace gamlp

@@ -80,9 +80,10 @@ std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& sh
 std::vector<LayerRange> best_partition(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                                        int ranges);
 
-// How many of `available` bytes of a GPU a run may fill. Where the inputs of the evaluation are to be resident, which
-// is a choice, some are left free: allocations are rounded up, and libraries take some.
-constexpr double fillable_memory(double available, bool resident) { return resident ? 0.95 * available : available; }
+// How many of `available` bytes of a GPU a run may fill. Where it chooses to fill them (`chosen`: inputs of the
+// evaluation, tensors of nodes beside staged ones), some are left free: allocations are rounded up, and libraries take
+// some.
+constexpr double fillable_memory(double available, bool chosen) { return chosen ? 0.95 * available : available; }
 
 // Returns the bytes that the process of CPU workers has at its peak, in stage `stage` (1-based), which allocates
 // `devices`. `kinds`: the coordinates of layer 1, by stage. The peak

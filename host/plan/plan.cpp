@@ -81,7 +81,9 @@ PlanSubject with_node_memory(const PlanSubject& subject, const Machine& machine,
   staged.config.node_memory = 0;
   const MemoryNeed least = largest_need(staged, machine, devices, false);
   if (!least.fits()) return subject;
-  staged.config.node_memory = static_cast<std::int64_t>((least.available - least.needed) / kMegabyte);
+  // As device_room.hpp has it.
+  const double left = fillable_memory(least.available, true) - least.needed;
+  staged.config.node_memory = static_cast<std::int64_t>(std::max(left, 0.0) / kMegabyte);
   return staged;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
+#include <set>
 
 #include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
@@ -146,7 +147,9 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
     }
   });
   const std::vector<std::string> all = all_gather(group, own);
+  const std::vector<std::string> places = all_gather(group, std::to_string(group.local_rank()));
   ChosenDevices chosen;
+  chosen.one_host = std::set<std::string>(places.begin(), places.end()).size() == places.size();
   chosen.count = size;
   chosen.own_rank = group.rank();
   if (all.front() != "cpu") chosen.kind = DeviceKind::cuda;

@@ -18,6 +18,7 @@ struct ChosenDevices {
   std::vector<int> cuda;              // numbers of GPUs, one per device of the run
   int count = 1;
   int available = 0;            // where the config leaves the number open: how many there are
+  bool one_host = true;         // all devices are those of one host
   std::optional<int> own_rank;  // this process's, where each process drives one of the devices
   std::string note;             // for the user, when the choice may surprise
   // The choice as key `devices` of a config writes it: "cpu:4", "cuda:0,1".

@@ -291,8 +291,7 @@ void Simulator::run(StreamState& stream, WaitEntry& entry, const StepLabel& labe
   }
   const double start = stream.time, end = std::max(start, point.time);
   DeviceClock& clock = clocks_[static_cast<std::size_t>(stream.device)];
-  clock.times.wait += end - start;
-  if (point.copies) clock.staging_exposed += end - start;
+  (point.copies ? clock.staging_exposed : clock.times.wait) += end - start;
   stream.time = end;
   if (point.group) {
     GroupTiming& group = *point.group;

@@ -67,7 +67,7 @@ struct DeviceClock {
   double compute_end = 0;       // time of the compute stream
   double copied_on_worker = 0;  // part of the compute stream's time spent copying messages (CPU workers)
   double staging = 0;           // in which copy streams were at work: copies to and from the host's memory (GPUs)
-  double staging_exposed = 0;   // part of wait in which the compute stream stood until such a copy was there
+  double staging_exposed = 0;   // in which the compute stream stood until such a copy was there
 };
 
 class Simulator {

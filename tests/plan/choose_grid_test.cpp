@@ -65,6 +65,36 @@ TEST_CASE("what the config says of the grid is not changed, nor what the nodes a
   CHECK(*chosen(of_layers(4, {"method.update=exact"}), 9000, 10000).shards == 1);
 }
 
+TEST_CASE("more devices that could be had do not change what is trained") {
+  const auto chosen = [](Config config, std::int64_t nodes, std::int64_t inputs) {
+    const ProblemShape shape{nodes, inputs, 8};
+    Config before = config;
+    before.partition.shards = 1;
+    const std::vector<InputKind> kinds = resolve_problem(before, shape);
+    ChosenDevices devices = workers(static_cast<int>(config.stages.back().layers), 16);
+    choose_grid(config, devices, shape, {});
+    ProblemShape sharded = shape;
+    sharded.shards = *config.partition.shards;
+    CHECK(resolve_problem(config, sharded) == kinds);
+    CHECK(to_json(config)["method"] == to_json(before)["method"]);
+    return devices.count;
+  };
+  CHECK(chosen(of_layers(2, {"method.name=adam"}), 500, 60) == 2);         // one micro-batch
+  CHECK(chosen(of_layers(2, {"method.name=adam"}), 2500, 60) == 2);        // two, which 2 × 2 devices make no faster
+  CHECK(chosen(of_layers(4, {"method.update=exact"}), 9000, 10000) == 4);  // the V × V form
+  CHECK(chosen(of_layers(4, {"method.update=exact"}), 40000, 60) == 16);
+}
+
+TEST_CASE("devices of several hosts get the fewest shards") {
+  for (const auto& [count, shards] : {std::pair{4, 1}, {8, 2}}) {
+    Config config = of_layers(4);
+    ChosenDevices devices = workers(count);
+    devices.one_host = false;
+    CHECK(choose_grid(config, devices, {40000, 60, 8}, {}) == "");
+    CHECK(*config.partition.shards == shards);
+  }
+}
+
 TEST_CASE("micro-batches that nobody chose are those of the grid with the fewest shards") {
   Config config = of_layers(4, {"method.name=adam"});
   ChosenDevices devices = workers(4);

@@ -204,10 +204,11 @@ TEST_CASE("where tensors of nodes do not fit GPUs, a plan gives them what is lef
       const Plan plan = make_plan(of(), machine, 1);
       INFO("room for " << share << " of the nodes");
       REQUIRE(plan.fits());
-      CHECK(*plan.node_memory == static_cast<std::int64_t>(share * nodes / 1e6));
-      CHECK(plan.memory_needed > bytes - 4 * 40000 * 64 - 1e6);  // no more tensors fit
+      const double left = std::max(0.95 * bytes - least, 0.0);  // some memory is left free
+      CHECK(*plan.node_memory == static_cast<std::int64_t>(left / 1e6));
+      CHECK(plan.memory_needed > least + left - 4 * 40000 * 64 - 1e6);  // no more tensors fit
       const DeviceForecast& device = plan.forecast.per_device.front();
-      CHECK(static_cast<double>(device.staged_bytes) > moved);
+      CHECK(static_cast<double>(device.staged_bytes) >= moved);
       moved = static_cast<double>(device.staged_bytes);
       CHECK(plan.forecast.step >= 0.999 * step);
       step = plan.forecast.step;

@@ -2,7 +2,9 @@
 // come and go, and no order between the streams is missing.
 #include "host/device/staging.hpp"
 
+#include <cstdlib>
 #include <set>
+#include <sys/resource.h>
 
 #include "host/cpu/cpu_fleet.hpp"
 #include "tests/sim/faults.hpp"
@@ -240,6 +242,28 @@ TEST_CASE("an op that the staging memory has no room for is refused") {
   const Tensors t(fleet->context(0), 256);
   REQUIRE_THROWS_WITH(t.stream.enqueue(ops::Accumulate{t.rows(0, 0, 12), t.rows(1, 0, 12)}),
                       "cpu:0: an op needs 1024 bytes of staging memory, there are 256");
+}
+
+TEST_CASE("a worker has more files than a process may open at first, and says which folder has none") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  rlimit few = before;
+  few.rlim_cur = 60;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  {
+    const auto fleet = create_cpu_fleet(1, 1);
+    std::vector<Buffer> tensors;
+    for (int i = 0; i < 80; ++i) tensors.push_back(fleet->context(0).device->allocate_host(8, "many"));
+    CHECK(fleet->context(0).device->memory().bytes[static_cast<std::size_t>(MemoryKind::host)] == 80 * 8);
+  }
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  const char* folder = std::getenv("TMPDIR");
+  const std::string before_folder = folder != nullptr ? folder : "";
+  ::setenv("TMPDIR", "/nowhere", 1);
+  const auto fleet = create_cpu_fleet(1, 1);
+  CHECK_THROWS_WITH(fleet->context(0).device->allocate_host(8, "a"),
+                    "TMPDIR: found \"/nowhere\", expected a folder for temporary files");
+  folder != nullptr ? ::setenv("TMPDIR", before_folder.c_str(), 1) : ::unsetenv("TMPDIR");
 }
 
 TEST_CASE("messages go by the place of a tile on the device") {

@@ -11,7 +11,7 @@ std::uint32_t dropout_key(std::uint64_t seed, int layer) {
   return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
 }
 
-// Each part is in flight on one device above the other, and one more is on its way.
+// A part stays on a device for as many steps as there are devices, and the activations of one more are received.
 int BackpropProgram::slots_of(int ranges) { return ranges > 1 ? ranges + 1 : 1; }
 
 BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,

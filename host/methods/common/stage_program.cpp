@@ -15,12 +15,15 @@ namespace {
 
 // Room for the rows of one block in every tensor that an op has views of; and again, for those of later ops that are
 // on their way, and for those on their way back.
-std::size_t staging_bytes(const StageSpec& spec) {
+std::size_t staging_bytes(const StageSpec& spec, InputKind kind) {
   constexpr std::size_t kOps = 3, kAlignment = 4096;
   const Parts blocks = spec.block_nodes();
   std::int64_t rows = 0;
   for (int i = 0; i < blocks.count(); ++i) rows = std::max(rows, blocks.size(i));
-  return kOps * (static_cast<std::size_t>(rows * spec.method->values_of_op(spec.widths)) * sizeof(float) + kAlignment);
+  std::int64_t floats = rows * spec.method->values_of_op(spec.widths);
+  // The V × V form of layer 1 solves for all nodes at once, with two tensors of them.
+  if (kind == InputKind::kernel) floats = std::max(floats, 2 * spec.nodes * spec.widths[1]);
+  return kOps * (static_cast<std::size_t>(floats) * sizeof(float) + kAlignment);
 }
 
 }  // namespace
@@ -41,7 +44,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   if (config.node_memory) {
     constexpr std::size_t kMegabyte = 1'000'000;
     spec.node_memory = static_cast<std::size_t>(*config.node_memory) * kMegabyte;
-    spec.staging = staging_bytes(spec);
+    spec.staging = staging_bytes(spec, shape.kind);
   }
   const std::string problem = grid_problem(config, devices);
   if (!problem.empty()) throw ConfigError(problem);
