@@ -9,6 +9,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/median.hpp"
+#include "host/core/parallel.hpp"
 #include "host/core/threads.hpp"
 #include "host/cpu/blas.hpp"
 #include "host/cpu/cpu_fleet.hpp"
@@ -175,21 +176,27 @@ void measure_copy(Messages& messages) {
   }
 }
 
-// Bytes per second at which a worker writes temporary files and reads them, in pieces as Staging does: with one worker
-// busy. Files are in the system's memory as long as that has room.
-double file_bandwidth() {
+// Bytes per second at which each of `workers` busy workers writes temporary files and reads them, in pieces as Staging
+// does. Files are in the system's memory as long as that has room.
+double file_bandwidth(int workers) {
   constexpr std::size_t kPiece = std::size_t{4} << 20, kPieces = 16;
-  constexpr int kRounds = 3;
-  const cpu::HostFile file(kPiece * kPieces);
-  Matrix memory(1, kPiece / sizeof(float));
-  auto* piece = reinterpret_cast<std::byte*>(memory.data());
-  std::vector<double> seconds;
-  for (int round = 0; round <= kRounds; ++round) {
-    const auto start = Clock::now();
-    for (std::size_t i = 0; i < kPieces; ++i) file.write(piece, file.data() + i * kPiece, kPiece);
-    for (std::size_t i = 0; i < kPieces; ++i) file.read(file.data() + i * kPiece, piece, kPiece);
-    if (round > 0) seconds.push_back(seconds_since(start));  // the first finds the pages
-  }
+  constexpr int kRounds = 5;
+  std::vector<double> seconds(static_cast<std::size_t>(workers));
+  const auto copy = [&](double& median_seconds) {
+    const cpu::HostFile file(kPiece * kPieces);
+    Matrix memory(1, kPiece / sizeof(float));
+    auto* piece = reinterpret_cast<std::byte*>(memory.data());
+    std::vector<double> rounds;
+    for (int round = 0; round <= kRounds; ++round) {
+      const auto start = Clock::now();
+      for (std::size_t i = 0; i < kPieces; ++i) file.write(piece, file.data() + i * kPiece, kPiece);
+      for (std::size_t i = 0; i < kPieces; ++i) file.read(file.data() + i * kPiece, piece, kPiece);
+      if (round > 0) rounds.push_back(seconds_since(start));  // the first finds the pages
+    }
+    median_seconds = median(rounds);
+  };
+  parallel_slices(workers, workers, 1,
+                  [&](std::int64_t worker, std::int64_t) { copy(seconds[static_cast<std::size_t>(worker)]); });
   return 2 * static_cast<double>(kPiece * kPieces) / median(seconds);
 }
 
@@ -229,7 +236,7 @@ void summarise(Machine& machine, std::map<int, Samples>& medians, Messages& mess
   // One worker exchanges with nobody: a plain copy stands in.
   if (medians.size() == 1) measure_copy(messages);
   machine.copy_bandwidth = messages.bytes / messages.copy_seconds;
-  machine.host_bandwidth = file_bandwidth();
+  machine.host_bandwidth = file_bandwidth(medians.rbegin()->first);
 }
 
 }  // namespace
