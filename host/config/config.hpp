@@ -26,6 +26,8 @@ struct PartitionConfig {
   std::optional<std::int64_t> shards;               // null: 1, or as many as give every device a layer
 };
 
+inline constexpr std::int64_t kNodeMemoryUnit = 1'000'000;  // bytes, of Config::node_memory
+
 struct Config {
   DatasetConfig dataset;
   ModelConfig model;

@@ -39,45 +39,38 @@ Buffer CpuDevice::allocate(std::size_t bytes, const std::string& what, MemoryKin
 
 namespace {
 
-// Takes a file out of the map when it is released. The storage may outlive the device.
-template <class Files>
+// A file, which is in the device's list for as long as it lives. The storage may outlive the device.
 class FileStorage final : public Buffer::Storage {
  public:
-  FileStorage(std::size_t bytes, std::shared_ptr<Files> files, std::shared_ptr<MemoryAccount> account)
-      : files_(std::move(files)), entry_(std::move(account), MemoryKind::host, bytes) {
-    // The map's key is known when the file is there.
-    typename Files::node_type node;
-    Files made;
-    made.try_emplace(nullptr, bytes);
-    node = made.extract(made.begin());
-    node.key() = data_ = node.mapped().data();
-    files_->insert(std::move(node));
+  FileStorage(std::size_t bytes, std::shared_ptr<HostFiles> files, std::shared_ptr<MemoryAccount> account)
+      : file_(bytes), files_(std::move(files)), entry_(std::move(account), MemoryKind::host, bytes) {
+    (*files_)[file_.data()] = &file_;
   }
-  ~FileStorage() override { files_->erase(data_); }
+  ~FileStorage() override { files_->erase(file_.data()); }
   FileStorage(const FileStorage&) = delete;
   FileStorage& operator=(const FileStorage&) = delete;
 
-  std::byte* data() const override { return const_cast<std::byte*>(data_); }
+  std::byte* data() const override { return file_.data(); }
   std::size_t bytes() const override { return entry_.bytes(); }
 
  private:
-  std::shared_ptr<Files> files_;
+  cpu::HostFile file_;
+  std::shared_ptr<HostFiles> files_;
   AccountEntry entry_;
-  const std::byte* data_ = nullptr;
 };
 
 }  // namespace
 
 Buffer CpuDevice::allocate_host(std::size_t bytes, const std::string& what) {
   return with_room_for(name() + ": " + what,
-                       [&] { return Buffer(std::make_unique<FileStorage<HostFiles>>(bytes, files_, account_)); });
+                       [&] { return Buffer(std::make_unique<FileStorage>(bytes, files_, account_)); });
 }
 
 const cpu::HostFile* CpuDevice::host_file(const std::byte* address) const {
   const auto after = files_->upper_bound(address);
   if (after == files_->begin()) return nullptr;
-  const cpu::HostFile& file = std::prev(after)->second;
-  return file.holds(address) ? &file : nullptr;
+  const cpu::HostFile* file = std::prev(after)->second;
+  return file->holds(address) ? file : nullptr;
 }
 
 std::unique_ptr<Stream> CpuDevice::create_stream(const std::string&, StreamKind kind) {
@@ -103,6 +96,10 @@ void CpuComputeStream::enqueue(const Op& op) {
   }
   const double start = seconds_now();
   std::visit([&](const auto& o) { cpu::run(o, device_.scratch()); }, op.variant());
+  count(op, start);
+}
+
+void CpuComputeStream::count(const Op& op, double start) {
   const double end = seconds_now();
   const Phase phase = phase_of(op);
   device_.clock().phase[static_cast<std::size_t>(phase)] += end - start;
@@ -127,22 +124,16 @@ void CpuCopyStream::enqueue(const Op& op) {
   const auto* copy = std::get_if<ops::Copy>(&op.variant());
   if (copy == nullptr) throw std::logic_error("a copy stream carries copies only");
   const double start = seconds_now();
-  const auto count = static_cast<std::size_t>(copy->out.size());
+  const auto bytes = static_cast<std::size_t>(copy->out.size());
   if (const cpu::HostFile* from = device_.host_file(copy->in.data)) {
-    from->read(copy->in.data, copy->out.data, count);
+    from->read(copy->in.data, copy->out.data, bytes);
   } else if (const cpu::HostFile* to = device_.host_file(copy->out.data)) {
-    to->write(copy->in.data, copy->out.data, count);
+    to->write(copy->in.data, copy->out.data, bytes);
   } else {
     throw std::logic_error("a copy stream copies from or to the host's memory");
   }
-  const double end = seconds_now();
-  device_.clock().phase[static_cast<std::size_t>(Phase::copy)] += end - start;
-  if (TraceSink* sink = device_.trace_sink()) {
-    sink->span({ops::Copy::name, phase_name(Phase::copy), "", label_, Lane::compute, start, end, 0});
-  }
+  count(op, start);
 }
-
-void CpuCopyStream::record(Event& event) { static_cast<CpuEvent&>(event).pending_on_ = nullptr; }
 
 // ---- exchange: lazy ----------------------------------------------------------------------------------
 

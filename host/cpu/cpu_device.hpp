@@ -43,10 +43,11 @@ class CpuEvent final : public Event {
  private:
   friend class CpuExchangeStream;
   friend class CpuComputeStream;
-  friend class CpuCopyStream;
   CpuExchangeStream* pending_on_ = nullptr;  // null: passed
   std::uint64_t ticket_ = 0;
 };
+
+using HostFiles = std::map<const std::byte*, const cpu::HostFile*>;  // by first address
 
 class CpuDevice final : public Device {
  public:
@@ -72,8 +73,6 @@ class CpuDevice final : public Device {
   const cpu::HostFile* host_file(const std::byte* address) const;
 
  private:
-  using HostFiles = std::map<const std::byte*, cpu::HostFile>;  // by first address
-
   int index_, threads_;
   std::shared_ptr<HostFiles> files_ = std::make_shared<HostFiles>();
   std::shared_ptr<MemoryAccount> account_ = std::make_shared<MemoryAccount>();
@@ -82,7 +81,7 @@ class CpuDevice final : public Device {
   cpu::Scratch scratch_;
 };
 
-class CpuComputeStream final : public Stream {
+class CpuComputeStream : public Stream {
  public:
   explicit CpuComputeStream(CpuDevice& device) : device_(device) {}
   void enqueue(const Op& op) override;
@@ -91,23 +90,22 @@ class CpuComputeStream final : public Stream {
   void label(const StepLabel& label) override { label_ = label; }
   void synchronize() override {}
 
- private:
+ protected:
+  // Counts the time since `start` as that of the op, which has just run.
+  void count(const Op& op, double start);
+
   CpuDevice& device_;
+
+ private:
   StepLabel label_;
 };
 
-class CpuCopyStream final : public Stream {
+// Like it, but for copies between the device's memory and its files.
+class CpuCopyStream final : public CpuComputeStream {
  public:
-  explicit CpuCopyStream(CpuDevice& device) : device_(device) {}
+  using CpuComputeStream::CpuComputeStream;
   void enqueue(const Op& op) override;
-  void record(Event& event) override;
-  void wait(Event& event, const char*) override { event.synchronize(); }
-  void label(const StepLabel& label) override { label_ = label; }
-  void synchronize() override {}
-
- private:
-  CpuDevice& device_;
-  StepLabel label_;
+  void wait(Event& event, const char*) override { event.synchronize(); }  // for nothing that takes time
 };
 
 class CpuExchangeStream final : public Stream {

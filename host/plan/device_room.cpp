@@ -17,8 +17,6 @@
 namespace gamlp {
 namespace {
 
-constexpr double kMegabyte = 1e6;
-
 // What processes can have now, as the system says. Very much where it does not.
 double available_host_memory() {
   std::ifstream info("/proc/meminfo");
@@ -87,7 +85,7 @@ DeviceRoom expect_device_room(const Config& config, const Problem& problem, cons
   staged.node_memory = 0;
   need = need_of(staged, problem, devices, free, false);
   if (!need.lack.empty()) throw DeviceError(need.lack);
-  staged.node_memory = static_cast<std::int64_t>(need.left / kMegabyte);
+  staged.node_memory = static_cast<std::int64_t>(need.left) / kNodeMemoryUnit;
   double host = 0;
   for (int stage = 1; stage <= stage_count(config); ++stage) {
     const TrainingShape shape = problem.shape(stage);

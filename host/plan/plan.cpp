@@ -76,14 +76,13 @@ PlanSubject on_devices(const PlanSubject& subject, int devices) {
 PlanSubject with_node_memory(const PlanSubject& subject, const Machine& machine, int devices) {
   if (!machine.gpu || subject.config.node_memory || !(machine.host_bandwidth > 0)) return subject;
   if (memory_need(subject, machine, devices).fits()) return subject;
-  constexpr double kMegabyte = 1e6;
   PlanSubject staged = subject;
   staged.config.node_memory = 0;
   const MemoryNeed least = largest_need(staged, machine, devices, false);
   if (!least.fits()) return subject;
   // As device_room.hpp has it.
   const double left = fillable_memory(least.available, true) - least.needed;
-  staged.config.node_memory = static_cast<std::int64_t>(std::max(left, 0.0) / kMegabyte);
+  staged.config.node_memory = static_cast<std::int64_t>(std::max(left, 0.0)) / kNodeMemoryUnit;
   return staged;
 }
 

@@ -305,8 +305,8 @@ void AdmmProgram::zq_step(Layer& l, std::int64_t epoch, bool metrics) {
   if (l.weights_round) l.weights_round->finish("W and b from the device that solved for them");
   // The product needs nothing of the neighbour.
   const bool from_right = l.index == range_.last && has_right();
-  for (const Rows& rows : blocks_.rows()) {
-    if (exact_ && from_right) exact_product(l, rows);
+  if (exact_ && from_right) {
+    for (const Rows& rows : blocks_.rows()) exact_product(l, rows);
   }
   const Buffer* message = nullptr;
   if (from_right) {

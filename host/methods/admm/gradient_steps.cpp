@@ -34,8 +34,8 @@ void AdmmProgram::gradient_p(Layer& l, std::int64_t epoch, const Buffer* message
   // The product needs nothing of the neighbour, and comes before its message is waited for. Otherwise the steps of one
   // block follow each other, while its rows are in caches, or in the staging memory.
   const bool before = exact || (l.index == range_.first && has_left());
-  for (const Rows& rows : blocks_.rows()) {
-    if (before) pull(rows);
+  if (before) {
+    for (const Rows& rows : blocks_.rows()) pull(rows);
   }
   if (l.index == range_.first) receive_q(epoch);
   if (exact) sum_gradient(l, epoch, g, image, sampled);

@@ -42,8 +42,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   spec.seed = config.train.seed;
   spec.dual_residual = config.train.stop.residual.has_value();
   if (config.node_memory) {
-    constexpr std::size_t kMegabyte = 1'000'000;
-    spec.node_memory = static_cast<std::size_t>(*config.node_memory) * kMegabyte;
+    spec.node_memory = static_cast<std::size_t>(*config.node_memory * kNodeMemoryUnit);
     spec.staging = staging_bytes(spec, shape.kind);
   }
   const std::string problem = grid_problem(config, devices);
