@@ -67,7 +67,7 @@ std::vector<Compared> compared_devices(const BenchArguments& args, const Config&
     group.name_devices(devices.names());
     all.push_back({devices, &group, std::to_string(group.size()) + " processes"});
     // GPUs of several hosts cannot be one process's.
-    if (devices.one_host || devices.kind == DeviceKind::cpu) all.push_back({devices, &solo_group(), devices.text()});
+    if (devices.one_host() || devices.kind == DeviceKind::cpu) all.push_back({devices, &solo_group(), devices.text()});
     return all;
   }
   for (const std::string& text : split_devices(args.devices.empty() ? config.devices : args.devices)) {

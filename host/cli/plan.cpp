@@ -31,7 +31,7 @@ constexpr const char* kDefaultMachine = "cpu";
 
 struct PlanArguments {
   std::string config, machine = kDefaultMachine, sweep, trace, output, problem;
-  int devices = 0, iterations = 8;
+  int devices = 0, hosts = 1, iterations = 8;
   bool as_if = false;
   std::vector<std::string> overrides;
 };
@@ -119,13 +119,15 @@ std::string grids_text(const std::vector<GridPlan>& grids) {
   std::string text;
   for (const GridPlan& grid : grids) {
     text += (text.empty() ? "" : ", ") + std::to_string(grid.ranges) + " × " + std::to_string(grid.shards) + " " +
-            milliseconds(grid.step) + " ms" +
+            (grid.order ? "by " + std::string(name_of(*grid.order)) + " " : "") + milliseconds(grid.step) + " ms" +
             (!grid.fits    ? " (does not fit)"
              : grid.staged ? " (staged)"
                            : "");
   }
   const GridPlan* best = fastest(grids);
-  return best == nullptr ? text : text + "; fastest: partition.shards=" + std::to_string(best->shards);
+  if (best == nullptr) return text;
+  return text + "; fastest: partition.shards=" + std::to_string(best->shards) +
+         (best->order ? " partition.order=" + std::string(name_of(*best->order)) : "");
 }
 
 std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const Machine& machine) {
@@ -145,6 +147,9 @@ std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const 
   if (f.placement.shards > 1) {
     exchange += (ranges > 1 ? "; " : "") + megabytes(static_cast<double>(f.shard_bytes())) + " MB between the " +
                 std::to_string(f.placement.shards) + " shards per epoch";
+  }
+  if (f.network_bytes > 0) {
+    exchange += "; a host sends or receives " + megabytes(static_cast<double>(f.network_bytes)) + " MB";
   }
   if (f.devices > 1) out += summary_line("exchange", exchange);
   out += summary_line("memory", memory_line(plan, machine));
@@ -256,6 +261,13 @@ int plan(const PlanArguments& args, const Shared& shared) {
                     "\nA forecast needs its sizes only: give them with --problem TRAINING_NODES,INPUTS,CLASSES");
   }
   if (here) machine = measure_machine(subject);
+  if (args.hosts > 1) {
+    if (!subject.config.distributed.network) {
+      throw ConfigError("--hosts " + std::to_string(args.hosts) +
+                        " needs the speed of the network between them: --set distributed.network=MBIT (per second)");
+    }
+    machine = on_hosts(std::move(machine), args.hosts, *subject.config.distributed.network);
+  }
 
   std::vector<Plan> plans;
   std::vector<GridPlan> grids;
@@ -278,9 +290,12 @@ int plan(const PlanArguments& args, const Shared& shared) {
     expect_devices(wanted);
     plans.push_back(make_plan(subject, machine, wanted, args.iterations));
     grids = plan_grids(subject, machine, plans.front(), args.iterations);
-    if (const GridPlan* best = fastest(grids); best && best->shards != plans.front().forecast.placement.shards) {
+    const GridPlan* best = fastest(grids);
+    const Placement& placed = plans.front().forecast.placement;
+    if (best != nullptr && (best->shards != placed.shards || best->order.value_or(RankOrder::shards) != placed.order)) {
       Config chosen = subject.given;  // by training, too
       chosen.partition.shards = best->shards;
+      if (best->order) chosen.partition.order = best->order;
       subject = plan_subject(std::move(chosen), subject.counts);
       plans.front() = make_plan(subject, machine, wanted, args.iterations);
     }
@@ -333,6 +348,11 @@ void add_plan(CLI::App& app, Shared& shared) {
       "Name of a machine built in (configs/machines) or of a file in machines/ beside the config, or the path "
       "of a file (default: cpu; gamlp bench --machine measures yours); or \"here\": this machine's CPU "
       "workers, measured now at the sizes of the config");
+  command
+      ->add_option("--hosts", args->hosts,
+                   "So many of the machine, with a network of distributed.network between them; the devices are spread "
+                   "evenly")
+      ->check(CLI::Range(1, 999));
   command->add_option("--sweep", args->sweep, "A table over numbers of devices: devices=1..16")->excludes(devices);
   command->add_flag("--as-if", args->as_if,
                     "Forecast more devices than the machine has, as if it had them at the same rates");

@@ -70,11 +70,13 @@ void Progress::stage_begins(int stage, int layers, const Placement& placement) {
   if (quiet_ || json_) return;
   const std::string method = methods_.empty() ? "" : ", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",";
   std::string text = format("stage %d: %d layers%s on", stage, layers, method.c_str());
-  for (int rank = 0; rank < placement.devices(); ++rank) {
-    const LayerRange& range = placement.layers_of(rank);
-    const bool last_of_range = placement.shard_of(rank) + 1 == placement.shards;
-    text += format("%s %s", rank == 0 ? "" : ",", device_names_.at(static_cast<std::size_t>(rank)).c_str());
-    if (last_of_range) text += format(" (%d–%d)", range.first, range.last);
+  for (int run = 0; run < placement.runs(); ++run) {
+    for (int shard = 0; shard < placement.shards; ++shard) {
+      const auto rank = static_cast<std::size_t>(placement.rank(run, shard));
+      text += format("%s %s", run + shard == 0 ? "" : ",", device_names_.at(rank).c_str());
+    }
+    const LayerRange& range = placement.ranges[static_cast<std::size_t>(run)];
+    text += format(" (%d–%d)", range.first, range.last);
   }
   if (placement.shards > 1) text += format(", the training nodes in %d shards", placement.shards);
   line(text);

@@ -15,16 +15,11 @@
 #include "host/config/exchange.hpp"
 #include "host/config/method.hpp"
 #include "host/config/model.hpp"
+#include "host/config/partition.hpp"
 #include "host/config/train.hpp"
 #include "host/math/precision.hpp"
 
 namespace gamlp {
-
-// Where the last stage runs: devices = runs of layers × shards of the training nodes (device_grid.hpp).
-struct PartitionConfig {
-  std::optional<std::vector<std::int64_t>> layers;  // of each run; null: by cost
-  std::optional<std::int64_t> shards;               // null: 1, or as many as give every device a layer
-};
 
 inline constexpr std::int64_t kNodeMemoryUnit = 1'000'000;  // bytes, of Config::node_memory
 

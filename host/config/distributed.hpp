@@ -1,6 +1,8 @@
 // The config section `distributed`, for runs of several processes (host/dist).
 #pragma once
 
+#include <optional>
+
 namespace gamlp {
 
 enum class DatasetReading { broadcast, each_process };
@@ -11,6 +13,7 @@ struct DistributedConfig {
   double timeout = 30;         // seconds without a sign of life of another process
   double stall_timeout = 600;  // seconds that a message of a living process may take
   GpuTransport gpu_transport = GpuTransport::automatic;
+  std::optional<double> network;  // Mbit/s that each host sends, and receives at the same time; null: unknown
 };
 
 }  // namespace gamlp

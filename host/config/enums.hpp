@@ -52,6 +52,9 @@ template <>
 inline constexpr std::array<EnumName<ProductPrecision>, 3> enum_names<ProductPrecision>{
     {{ProductPrecision::float32, "float32"}, {ProductPrecision::tf32, "tf32"}, {ProductPrecision::bf16, "bf16"}}};
 template <>
+inline constexpr std::array<EnumName<RankOrder>, 2> enum_names<RankOrder>{
+    {{RankOrder::shards, "shards"}, {RankOrder::layers, "layers"}}};
+template <>
 inline constexpr std::array<EnumName<DatasetReading>, 2> enum_names<DatasetReading>{
     {{DatasetReading::broadcast, "broadcast"}, {DatasetReading::each_process, "each_process"}}};
 template <>

@@ -139,12 +139,14 @@ void fields(T& c, Visit&& visit) {
   visit("timeout", c.timeout);
   visit("stall_timeout", c.stall_timeout);
   visit("gpu_transport", c.gpu_transport);
+  visit("network", c.network);
 }
 
 template <SectionOf<PartitionConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("layers", c.layers);
   visit("shards", c.shards);
+  visit("order", c.order);
 }
 
 template <SectionOf<Config> T, class Visit>

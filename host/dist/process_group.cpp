@@ -11,7 +11,7 @@ class SoloGroup final : public ProcessGroup {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  int local_rank() const override { return 0; }
+  int host(int) const override { return 0; }
   std::string describe(int) const override { return "this process"; }
   void name_devices(const std::vector<std::string>&) override {}
   void set_timeouts(const GroupTimeouts&) override {}
@@ -30,6 +30,12 @@ std::span<std::byte> bytes_of(T& value) {
 }
 
 }  // namespace
+
+int local_rank(const ProcessGroup& group) {
+  int before = 0;
+  for (int rank = 0; rank < group.rank(); ++rank) before += group.host(rank) == group.host(group.rank()) ? 1 : 0;
+  return before;
+}
 
 ProcessGroup& solo_group() {
   static SoloGroup group;

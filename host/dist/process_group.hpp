@@ -37,7 +37,7 @@ class ProcessGroup {
   virtual ~ProcessGroup() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  virtual int local_rank() const = 0;  // among the processes on this host
+  virtual int host(int rank) const = 0;  // of that rank: the lowest rank on the same host
   // "rank 1 (cpu:1, process 4711 on hostb)". Without the device until name_devices() was called.
   virtual std::string describe(int rank) const = 0;
   virtual void name_devices(const std::vector<std::string>& devices) = 0;  // by rank
@@ -61,6 +61,9 @@ class ProcessGroup {
   // process with `status`.
   virtual void finish(int status) = 0;
 };
+
+// This process's place among those on its host.
+int local_rank(const ProcessGroup& group);
 
 // Calls fail() with an error that this process met.
 void fail_here(ProcessGroup& group, ExitCode code, const std::string& what) noexcept;

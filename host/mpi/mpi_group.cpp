@@ -227,9 +227,11 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
   const std::vector<std::string> spaces = gather_at_start(process_namespace(), size_);
   for (int r = 0; r < size_; ++r) {
     const auto i = static_cast<std::size_t>(r);
-    Peer peer{hosts[i], std::atoi(processes[i].c_str()), "", -1};
+    // Where a host cannot be told, it is the process's own.
+    const int first =
+        spaces[i].empty() ? r : static_cast<int>(std::find(spaces.begin(), spaces.end(), spaces[i]) - spaces.begin());
+    Peer peer{hosts[i], first, std::atoi(processes[i].c_str()), "", -1};
     const bool same_host = !spaces[i].empty() && spaces[i] == spaces[static_cast<std::size_t>(rank_)];
-    if (same_host && r < rank_) ++local_rank_;
 #ifdef SYS_pidfd_open
     if (same_host && r != rank_) peer.pidfd = static_cast<int>(::syscall(SYS_pidfd_open, peer.process, 0));
 #endif

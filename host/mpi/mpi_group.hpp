@@ -90,7 +90,7 @@ class MpiGroup final : public ProcessGroup {
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  int local_rank() const override { return local_rank_; }
+  int host(int rank) const override { return peers_[static_cast<std::size_t>(rank)].host_rank; }
   std::string describe(int rank) const override;
   void name_devices(const std::vector<std::string>& devices) override;
   void set_timeouts(const GroupTimeouts& timeouts) override;
@@ -115,6 +115,7 @@ class MpiGroup final : public ProcessGroup {
  private:
   struct Peer {
     std::string host;
+    int host_rank = 0;  // the lowest rank on that host
     int process = 0;
     std::string device;
     int pidfd = -1;  // of a process on this host
@@ -135,7 +136,7 @@ class MpiGroup final : public ProcessGroup {
   void set_failed(ExitCode code, const std::string& reason);
 
   const std::atomic<bool>& asked_to_end_;
-  int rank_ = 0, size_ = 1, local_rank_ = 0;
+  int rank_ = 0, size_ = 1;
   std::mutex mpi_;
   MPI_Comm data_ = MPI_COMM_NULL, control_ = MPI_COMM_NULL, watch_ = MPI_COMM_NULL;
   Lanes data_lanes_, control_lanes_;

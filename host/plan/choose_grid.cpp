@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include "host/config/device_grid.hpp"
+#include "host/config/enums.hpp"
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/number_text.hpp"
@@ -23,10 +25,15 @@ struct Grid {
   Config config;  // resolved
   std::vector<InputKind> kinds;
   double step = 0;  // seconds of the last stage's iteration
+  std::uint64_t network_bytes = 0;
   bool fits = true;
 
   int devices() const { return ranges * shards; }
-  std::string text() const { return std::to_string(ranges) + " × " + std::to_string(shards); }
+  std::string text() const {
+    const auto& order = config.partition.order;
+    return std::to_string(ranges) + " × " + std::to_string(shards) +
+           (order ? " by " + std::string(name_of(*order)) : "");
+  }
 };
 
 Machine machine_like(const ChosenDevices& devices) {
@@ -42,10 +49,11 @@ Machine machine_like(const ChosenDevices& devices) {
   return parse_machine(std::string(built_in_machines().at(name)), "machine " + name + " (built in)");
 }
 
-std::optional<Grid> grid_of(const Config& given, int devices, int shards, ProblemShape shape,
+std::optional<Grid> grid_of(const Config& given, int devices, const PartitionConfig& partition, ProblemShape shape,
                             const std::vector<InputKind>& begun) {
-  Grid grid{devices / shards, shards, given, {}, 0, true};
-  grid.config.partition.shards = shards;
+  const int shards = static_cast<int>(*partition.shards);
+  Grid grid{devices / shards, shards, given, {}};
+  grid.config.partition = partition;
   if (!grid_problem(grid.config, devices).empty()) return std::nullopt;
   shape.shards = shards;
   try {
@@ -61,6 +69,23 @@ std::optional<Grid> grid_of(const Config& given, int devices, int shards, Proble
 
 }  // namespace
 
+std::vector<PartitionConfig> partitions_of(const Config& config, int devices, int hosts) {
+  std::vector<PartitionConfig> partitions;
+  for (int shards = 1; shards <= devices; ++shards) {
+    Config grid = config;
+    grid.partition.shards = shards;
+    if (config.partition.shards.value_or(shards) != shards || !grid_problem(grid, devices).empty()) continue;
+    const bool orders = hosts > 1 && shards > 1 && shards < devices && !grid.partition.order;
+    if (!orders) partitions.push_back(grid.partition);
+    for (const RankOrder order : {RankOrder::shards, RankOrder::layers}) {
+      if (!orders) break;
+      grid.partition.order = order;
+      partitions.push_back(grid.partition);
+    }
+  }
+  return partitions;
+}
+
 bool same_training(const Config& a, const std::vector<InputKind>& kinds_a, const Config& b,
                    const std::vector<InputKind>& kinds_b) {
   const auto training_of = [](const Config& config) {
@@ -74,11 +99,11 @@ bool same_training(const Config& a, const std::vector<InputKind>& kinds_a, const
 namespace {
 
 // The grids of so many devices that train as `reference`, from the fewest shards on.
-std::vector<Grid> grids_of(const Config& config, int devices, const ProblemShape& shape,
+std::vector<Grid> grids_of(const Config& config, int devices, int hosts, const ProblemShape& shape,
                            const std::vector<InputKind>& begun, const Grid& reference) {
   std::vector<Grid> grids;
-  for (int shards = 1; shards <= devices; ++shards) {
-    std::optional<Grid> grid = grid_of(config, devices, shards, shape, begun);
+  for (const PartitionConfig& partition : partitions_of(config, devices, hosts)) {
+    std::optional<Grid> grid = grid_of(config, devices, partition, shape, begun);
     if (grid && same_training(reference.config, reference.kinds, grid->config, grid->kinds)) {
       grids.push_back(std::move(*grid));
     }
@@ -118,49 +143,65 @@ void take_devices(ChosenDevices& devices, int count) {
 
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun) {
-  if (config.partition.shards || config.partition.layers) return "";
-  const int least = static_cast<int>(shard_count(config, devices.count));
-  const std::optional<Grid> reference = grid_of(config, devices.count, least, shape, begun);
+  const auto hosts = static_cast<int>(std::set<int>(devices.hosts.begin(), devices.hosts.end()).size());
+  const bool named = config.partition.shards || config.partition.layers;
+  if (named && (hosts <= 1 || config.partition.order)) return "";
+  PartitionConfig fewest = config.partition;
+  fewest.shards = shard_count(config, devices.count);
+  const std::optional<Grid> reference = grid_of(config, devices.count, fewest, shape, begun);
   if (!reference || std::max(devices.count, devices.available) < 2) return "";  // the caller tells why
-  std::vector<Grid> grids = grids_of(config, devices.count, shape, begun, *reference);
+  std::vector<Grid> grids = grids_of(config, devices.count, hosts, shape, begun, *reference);
   // More devices than layers: as many as have a grid.
   std::vector<Grid> larger;
   for (int count = devices.available; count > devices.count && larger.empty(); --count) {
-    larger = grids_of(config, count, shape, begun, *reference);
+    larger = grids_of(config, count, hosts, shape, begun, *reference);
   }
   for (Grid& grid : larger) grids.push_back(std::move(grid));
-  // Nobody knows the network between hosts: p and q between layers are far smaller than what shards add up.
-  if (!devices.one_host) grids.resize(1);
+  // Without a network that is known: p and q between layers are mostly smaller than what shards add up.
+  const bool by_bytes = hosts > 1 && !config.distributed.network;
+  if (by_bytes) std::erase_if(grids, [&](const Grid& grid) { return grid.shards != reference->shards; });
   if (grids.size() > 1) {
     try {
-      const Machine machine = machine_like(devices);
+      Machine machine = machine_like(devices);
+      machine.network = network_link(config.distributed.network.value_or(1000));
+      ForecastOptions options;
+      options.hosts = devices.hosts;
       const int last = stage_count(config);
       for (Grid& grid : grids) {
         const TrainingShape training{shape, grid.kinds.back()};
         const StageSpec spec = make_stage_spec(grid.config, training, last, grid.devices());
+        const Forecast forecast = forecast_stage(spec, training, machine, options);
         grid.fits = fits(grid, shape, devices);
-        grid.step = forecast_stage(spec, training, machine).step;
+        grid.step = forecast.step;
+        grid.network_bytes = forecast.network_bytes;
       }
     } catch (const DataError&) {  // the machine's figures do not tell
       grids.resize(1);
     }
   }
-  // Of two that take as long, the one with fewer shards: its messages are neighbours'.
+  const auto better = [&](const Grid& a, const Grid& b) {
+    if (a.fits != b.fits) return a.fits;
+    // Of two that take as long, the one with fewer shards: its messages are neighbours'.
+    return by_bytes ? a.network_bytes < b.network_bytes : a.step < kWorthIt * b.step;
+  };
   const Grid* best = &grids.front();
   for (const Grid& grid : grids) {
-    if (grid.fits != best->fits ? grid.fits : grid.step < kWorthIt * best->step) best = &grid;
+    if (better(grid, *best)) best = &grid;
   }
-  config.partition.shards = best->shards;
+  config.partition = best->config.partition;
   if (best->devices() > devices.count) take_devices(devices, best->devices());
   if (grids.size() == 1) return "";
+  const auto cost = [&](const Grid& grid) {
+    return by_bytes ? short_number(1e-6 * static_cast<double>(grid.network_bytes)) + " MB"
+                    : short_number(1e3 * grid.step) + " ms";
+  };
   std::string others;
   for (const Grid& grid : grids) {
     if (&grid == best) continue;
-    others += (others.empty() ? "" : ", ") + grid.text() + " " + short_number(1e3 * grid.step) + " ms" +
-              (grid.fits ? "" : " (does not fit)");
+    others += (others.empty() ? "" : ", ") + grid.text() + " " + cost(grid) + (grid.fits ? "" : " (does not fit)");
   }
-  return "layers × shards of the training nodes: " + best->text() + ", forecast " + short_number(1e3 * best->step) +
-         " ms per iteration (" + others + ")";
+  return "layers × shards of the training nodes: " + best->text() + ", forecast " + cost(*best) + " per iteration" +
+         (by_bytes ? " between hosts" : "") + " (" + others + ")";
 }
 
 }  // namespace gamlp

@@ -1,7 +1,9 @@
 // Cost models from machine files: figures measured per op, and rates.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <unordered_map>
+#include <utility>
 
 #include "host/core/error.hpp"
 #include "host/plan/machine.hpp"
@@ -178,11 +180,43 @@ class RateCosts final : public sim::CostModel {
   const Machine& m_;
 };
 
+// The same machine several times.
+class HostsCosts final : public sim::CostModel {
+ public:
+  HostsCosts(std::unique_ptr<sim::CostModel> of_one, const Link& network, const std::vector<int>& hosts)
+      : of_one_(std::move(of_one)), network_(network), hosts_(hosts) {
+    std::map<int, int> devices;
+    for (const int host : hosts_) place_.push_back(devices[host]++);
+  }
+
+  double op_seconds(const Op& op) const override { return of_one_->op_seconds(op); }
+  double host_copy_seconds(std::size_t bytes) const override { return of_one_->host_copy_seconds(bytes); }
+  MessageCost message(int from, int to, std::size_t bytes) const override {
+    const auto a = static_cast<std::size_t>(from), b = static_cast<std::size_t>(to);
+    if (hosts_[a] == hosts_[b]) return of_one_->message(place_[a], place_[b], bytes);
+    return {network_.latency, static_cast<double>(bytes) / network_.bandwidth, 0, hosts_[a], hosts_[b]};
+  }
+  bool copies_on_worker() const override { return of_one_->copies_on_worker(); }
+
+ private:
+  std::unique_ptr<sim::CostModel> of_one_;
+  Link network_;
+  std::vector<int> hosts_, place_;  // by device: its host, and which of the host's devices it is
+};
+
 }  // namespace
 
 std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, int busy) {
   if (machine.gpu) return std::make_unique<RateCosts>(machine);
   return std::make_unique<MeasuredCosts>(machine, busy);
+}
+
+std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, const std::vector<int>& hosts) {
+  int busy = 0;
+  for (const int host : hosts) busy = std::max(busy, static_cast<int>(std::count(hosts.begin(), hosts.end(), host)));
+  auto costs = make_costs(machine, busy);
+  if (busy == static_cast<int>(hosts.size())) return costs;
+  return std::make_unique<HostsCosts>(std::move(costs), machine.network, hosts);
 }
 
 }  // namespace gamlp

@@ -96,7 +96,7 @@ DeviceRoom expect_device_room(const Config& config, const Problem& problem, cons
     }
     host = std::max(host, bytes);
   }
-  if (const double there = available_host_memory(); devices.one_host && host > there) {
+  if (const double there = available_host_memory(); devices.one_host() && host > there) {
     throw DeviceError(whole.lack + "; and what finds no room there, " + human_bytes(host) +
                       ", has none in the host's memory, where " + human_bytes(there) + " are available");
   }

@@ -1,6 +1,7 @@
 #include "host/plan/forecast.hpp"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -137,7 +138,7 @@ MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind) {
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                         const ForecastOptions& options) {
   const int devices = spec.placement.devices();
-  const auto costs = make_costs(machine, devices);
+  const auto costs = make_costs(machine, options.hosts.empty() ? spread_over_hosts(machine, devices) : options.hosts);
   StageSpec frozen = spec;
   frozen.method = spec.method->frozen_at(options.epoch);
   Run run(frozen, shape, costs.get(), machine.gpu);
@@ -155,6 +156,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     return end;
   };
   const double start = latest();
+  const std::map<int, sim::NetworkUse> network = run.simulator().network();
   const std::uint64_t sent = run.fleet().traffic().bytes_sent;
   for (std::size_t rank = 0; rank < options.sinks.size(); ++rank) {
     run.simulator().trace(static_cast<int>(rank), options.sinks[rank]);
@@ -166,6 +168,11 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   forecast.devices = devices;
   forecast.placement = spec.placement;
   forecast.bytes = (run.fleet().traffic().bytes_sent - sent) / static_cast<std::uint64_t>(options.iterations);
+  for (const auto& [host, use] : run.simulator().network()) {
+    const sim::NetworkUse then = network.contains(host) ? network.at(host) : sim::NetworkUse();
+    const std::uint64_t more = std::max(use.bytes_out - then.bytes_out, use.bytes_in - then.bytes_in);
+    forecast.network_bytes = std::max(forecast.network_bytes, more / static_cast<std::uint64_t>(options.iterations));
+  }
   forecast.layers = spec.layers();
   forecast.in_flight = spec.method->in_flight_text(spec);
   forecast.step = (latest() - start) / n;

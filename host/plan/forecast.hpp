@@ -39,6 +39,8 @@ struct Forecast {
   std::string in_flight;    // Method::in_flight_text()
   BoundaryBytes boundary;   // per iteration, between two runs of layers, of all shards
   std::uint64_t bytes = 0;  // per iteration, which all devices send
+  // Per iteration, what the host that exchanges most with others sends or receives, whichever is more.
+  std::uint64_t network_bytes = 0;
   // Of these, what the shards send each other.
   std::uint64_t shard_bytes() const {
     const auto boundaries = static_cast<std::int64_t>(placement.ranges.size()) - 1;
@@ -55,6 +57,7 @@ struct ForecastOptions {
   int iterations = 8;             // measured
   std::int64_t epoch = 0;         // the epoch of the stage whose bits all of them have
   std::vector<TraceSink*> sinks;  // per device, empty or null: none; see only the measured iterations
+  std::vector<int> hosts;         // of each device; empty: as they are spread over the machine's hosts
 };
 
 // Returns the same stage with these ranges of layers, one per device.

@@ -7,6 +7,7 @@
 
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/core/number_text.hpp"
 
 namespace gamlp {
 namespace fs = std::filesystem;
@@ -136,8 +137,33 @@ Machine parse_machine(const std::string& text, const std::string& origin) {
   m.gpu = kind == "gpu";
   m.devices = reader.count("devices");
   if (reader.has("host_bandwidth")) m.host_bandwidth = reader.positive("host_bandwidth");
+  if (reader.has("hosts")) {
+    m.hosts = reader.count("hosts");
+    m.network = reader.link("network");
+    if (m.devices % m.hosts != 0) reader.fail("hosts", "expected a number that divides the devices");
+  }
   m.gpu ? read_rates(reader, m) : read_measured(reader, m);
   return m;
+}
+
+Link network_link(double mbits) {
+  constexpr double kBytesPerMbit = 1e6 / 8, kLatency = 50e-6;  // a message over TCP; InfiniBand takes a tenth
+  return {mbits * kBytesPerMbit, kLatency};
+}
+
+Machine on_hosts(Machine machine, int hosts, double network) {
+  machine.name = std::to_string(hosts) + " hosts over " + short_number(network) + " Mbit/s, each: " + machine.name;
+  machine.hosts *= hosts;
+  machine.devices *= hosts;
+  machine.network = network_link(network);
+  return machine;
+}
+
+std::vector<int> spread_over_hosts(const Machine& machine, int devices) {
+  const int each = (devices + machine.hosts - 1) / machine.hosts;
+  std::vector<int> hosts;
+  for (int rank = 0; rank < devices; ++rank) hosts.push_back(rank / each);
+  return hosts;
 }
 
 Machine load_machine(const std::string& where, const fs::path& config) {

@@ -6,6 +6,9 @@
 //   host_bandwidth    bytes per second in one direction between a device and the host's memory (pinned); of CPU workers
 //                     between a worker and a temporary file. Optional: only a run with `node_memory` needs it,
 //                     and for CPU workers it is copy_bandwidth then
+//   hosts, network    for a system of several hosts: how many, with as many of the devices each, and {bandwidth,
+//   latency}
+//                     of what a host sends, and receives at the same time; seconds per group (optional)
 //   sources           for every figure where it comes from (text, by key); kept, not read
 // kind "gpu"
 //   memory_per_device bytes that buffers may take
@@ -61,6 +64,8 @@ struct Machine {
   double memory_per_device = 0;  // gpu
   double memory_total = 0;       // cpu
   double host_bandwidth = 0;     // 0: unknown
+  int hosts = 1;
+  Link network;  // between hosts
   // gpu
   double gemm_tflops = 0, gemm_saturation = 0, multiprocessors = 0, factor_column_seconds = 0, factor_share = 0;
   double memory_bandwidth = 0, op_seconds = 0;
@@ -88,7 +93,16 @@ Machine parse_machine(const std::string& text, const std::string& origin);
 // Returns the text of a file for a measured CPU machine. `about` has further keys for its top.
 std::string machine_text(const Machine& machine, const nlohmann::ordered_json& about);
 
-// Returns the cost model of `busy` devices that work at the same time. `machine` must outlive it.
+// A network of so many Mbit/s per host and direction.
+Link network_link(double mbits);
+// So many of this machine, joined by a network of so many Mbit/s per host and direction.
+Machine on_hosts(Machine machine, int hosts, double network);
+// The host of each of a run's devices on a machine: as many on each, in their order.
+std::vector<int> spread_over_hosts(const Machine& machine, int devices);
+
+// Returns the cost model of devices on these hosts, which work at the same time. `machine` must outlive it.
+std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, const std::vector<int>& hosts);
+// The same for `busy` devices of one host.
 std::unique_ptr<sim::CostModel> make_costs(const Machine& machine, int busy);
 
 }  // namespace gamlp

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "host/config/device_grid.hpp"
+#include "host/config/enums.hpp"
 #include "host/core/error.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/choose_grid.hpp"
@@ -37,8 +38,13 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
     need.available = machine.memory_per_device;
     return need;
   }
-  need.needed = process_memory(subject.config, subject.counts, subject.kinds, stage, devices);
-  need.host = need.needed - std::accumulate(peaks.begin(), peaks.end(), 0.0);
+  // On several hosts the first one has the process that reads and saves, at the most.
+  const std::vector<int> hosts = spread_over_hosts(machine, static_cast<int>(peaks.size()));
+  std::vector<double> of_host(static_cast<std::size_t>(machine.hosts), 0.0);
+  for (std::size_t i = 0; i < peaks.size(); ++i) of_host[static_cast<std::size_t>(hosts[i])] += peaks[i];
+  need.host = process_memory(subject.config, subject.counts, subject.kinds, stage, devices) -
+              std::accumulate(peaks.begin(), peaks.end(), 0.0);
+  need.needed = need.host + *std::max_element(of_host.begin(), of_host.end());
   need.available = machine.memory_total;
   return need;
 }
@@ -190,12 +196,12 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
 std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machine, const Plan& plan, int iterations) {
   const int devices = plan.forecast.devices;
   std::vector<GridPlan> grids;
-  if (given.given.partition.shards || given.given.partition.layers) return grids;
+  const PartitionConfig& open = given.given.partition;
+  if ((open.shards || open.layers) && (machine.hosts == 1 || open.order)) return grids;
   std::optional<PlanSubject> first;
-  for (int shards = 1; shards <= devices; ++shards) {
+  for (const PartitionConfig& partition : partitions_of(given.given, devices, machine.hosts)) {
     Config config = given.given;
-    config.partition.shards = shards;
-    if (!grid_problem(config, devices).empty()) continue;
+    config.partition = partition;
     PlanSubject subject;
     try {
       subject = with_node_memory(plan_subject(std::move(config), given.counts), machine, devices);
@@ -203,9 +209,11 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
       continue;
     }
     if (!first) first = subject;
-    GridPlan grid{devices / shards, shards};
+    const int shards = static_cast<int>(*partition.shards);
+    GridPlan grid{devices / shards, shards, partition.order};
     grid.same = same_training(first->config, first->kinds, subject.config, subject.kinds);
-    if (shards == plan.forecast.placement.shards) {
+    if (shards == plan.forecast.placement.shards &&
+        partition.order.value_or(RankOrder::shards) == plan.forecast.placement.order) {
       grid.step = plan.forecast.step, grid.memory_needed = plan.memory_needed, grid.fits = plan.fits();
       grid.staged = plan.forecast.busiest().staged_bytes > 0;
     } else {
@@ -237,6 +245,7 @@ Json to_json(const std::vector<GridPlan>& grids) {
   for (const GridPlan& grid : grids) {
     json.push_back({{"layer_runs", grid.ranges},
                     {"shards", grid.shards},
+                    {"order", grid.order ? Json(name_of(*grid.order)) : Json()},
                     {"step_seconds", grid.step},
                     {"memory_needed", grid.memory_needed},
                     {"fits", grid.fits},
@@ -324,7 +333,9 @@ Json to_json(const Plan& plan) {
                {"exposed_share", f.exposed_share()},
                {"bytes_per_boundary", {{"down", f.boundary.down}, {"up", f.boundary.up}}},
                {"bytes_per_epoch", f.bytes},
+               {"network_bytes_per_epoch", f.network_bytes},
                {"shards", f.placement.shards},
+               {"order", name_of(f.placement.order)},
                {"partition", ranges_json(f.placement.ranges)},
                {"best_partition", ranges_json(plan.best)},
                {"best_step_seconds", plan.best_step},

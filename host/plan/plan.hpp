@@ -43,8 +43,9 @@ struct StagePlan {
 // A grid of devices: runs of layers × shards of the training nodes.
 struct GridPlan {
   int ranges = 1, shards = 1;
-  double step = 0;           // seconds
-  double memory_needed = 0;  // as in Plan
+  std::optional<RankOrder> order;  // where there is more than one
+  double step = 0;                 // seconds
+  double memory_needed = 0;        // as in Plan
   bool fits = true;
   bool staged = false;  // tensors of nodes pass through the devices from the host's memory (node_memory)
   bool same = true;     // trains with the constants and coordinates of the grid with the fewest shards
@@ -70,8 +71,9 @@ struct Plan {
 // the last stage fewer layers, or config.partition another number of entries.
 Plan make_plan(const PlanSubject& subject, const Machine& machine, int devices, int iterations = 8);
 
-// Every grid that the config can be placed on with the devices of `plan`, by its number of shards. `plan` is
-// make_plan()'s, and one of them. Empty where `partition` says what it is to be.
+// Every grid that the config can be placed on with the devices of `plan`, by its number of shards and, on several
+// hosts, the order of its devices. `plan` is make_plan()'s, and one of them. Empty where `partition` says what it is to
+// be.
 std::vector<GridPlan> plan_grids(const PlanSubject& subject, const Machine& machine, const Plan& plan,
                                  int iterations = 8);
 // The fastest of those that fit and train as the first one does, which training chooses. Null where none fits.

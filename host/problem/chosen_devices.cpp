@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
-#include <set>
 
 #include "host/config/device_grid.hpp"
 #include "host/core/error.hpp"
@@ -108,7 +107,7 @@ std::string own_device(const Config& config, const NamedDevices& named, const Pr
   const bool shown_one = present == 1 && std::getenv("CUDA_VISIBLE_DEVICES") != nullptr;
   const int own = !named.cuda.empty() ? named.cuda[static_cast<std::size_t>(group.rank())]
                   : shown_one         ? 0
-                                      : group.local_rank();
+                                      : local_rank(group);
   if (own >= present) {
     throw ConfigError("devices: this process would take cuda:" + std::to_string(own) + ", but its host has " +
                       (present == 1 ? "cuda:0 only" : "GPUs 0 to " + std::to_string(present - 1)) +
@@ -147,9 +146,8 @@ ChosenDevices choose_devices(const Config& config, ProcessGroup& group) {
     }
   });
   const std::vector<std::string> all = all_gather(group, own);
-  const std::vector<std::string> places = all_gather(group, std::to_string(group.local_rank()));
   ChosenDevices chosen;
-  chosen.one_host = std::set<std::string>(places.begin(), places.end()).size() == places.size();
+  for (int rank = 0; rank < size; ++rank) chosen.hosts.push_back(group.host(rank));
   chosen.count = size;
   chosen.own_rank = group.rank();
   if (all.front() != "cpu") chosen.kind = DeviceKind::cuda;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,10 @@ struct ChosenDevices {
   std::vector<int> cuda;              // numbers of GPUs, one per device of the run
   int count = 1;
   int available = 0;            // where the config leaves the number open: how many there are
-  bool one_host = true;         // all devices are those of one host
+  std::vector<int> hosts;       // of each device, as ProcessGroup::host() names it; empty: all are this host's
   std::optional<int> own_rank;  // this process's, where each process drives one of the devices
   std::string note;             // for the user, when the choice may surprise
+  bool one_host() const { return std::set<int>(hosts.begin(), hosts.end()).size() <= 1; }
   // The choice as key `devices` of a config writes it: "cpu:4", "cuda:0,1".
   std::string text() const;
   std::vector<std::string> names() const;  // of each device: "cpu:1"

@@ -364,10 +364,13 @@ void Simulator::deliver(Group& sender, Message& send, Group& receiver, Message& 
   if (options_.costs == nullptr) return;
   const double ready = std::max(sender.timing->arrival, receiver.timing->arrival);
   const CostModel::MessageCost cost = options_.costs->message(sender.device, receiver.device, send.bytes);
+  const bool network = cost.between_hosts(), on_worker = options_.costs->copies_on_worker() && !network;
   double end = ready;
-  if (!options_.costs->copies_on_worker()) {
-    double& leaves = sender.timing->out[static_cast<std::size_t>(cost.link)];
-    double& comes = receiver.timing->in[static_cast<std::size_t>(cost.link)];
+  if (network) network_[cost.from_host].bytes_out += send.bytes, network_[cost.to_host].bytes_in += send.bytes;
+  if (!on_worker) {
+    const auto link = static_cast<std::size_t>(cost.link);
+    double& leaves = network ? network_[cost.from_host].out : sender.timing->out[link];
+    double& comes = network ? network_[cost.to_host].in : receiver.timing->in[link];
     leaves = std::max(leaves, ready) + cost.transfer;
     comes = std::max(comes, ready) + cost.transfer;
     end = std::max(leaves, comes) + cost.latency;
@@ -376,7 +379,7 @@ void Simulator::deliver(Group& sender, Message& send, Group& receiver, Message& 
     side->ready = std::max(side->ready, ready);
     side->end = std::max(side->end, end);
   }
-  if (options_.costs->copies_on_worker()) receiver.timing->worker_seconds += cost.seconds();
+  if (on_worker) receiver.timing->worker_seconds += cost.seconds();
 }
 
 void Simulator::run(StreamState& stream, GroupEntry& entry, const StepLabel& label) {

@@ -70,6 +70,12 @@ struct DeviceClock {
   double staging_exposed = 0;   // in which the compute stream stood until such a copy was there
 };
 
+// What a machine of several sends to the others, and receives from them.
+struct NetworkUse {
+  double out = 0, in = 0;  // until when its link carries what was sent so far, in simulated seconds
+  std::uint64_t bytes_out = 0, bytes_in = 0;
+};
+
 class Simulator {
  public:
   Simulator(int devices, const SimulatorOptions& options);
@@ -132,6 +138,8 @@ class Simulator {
   // ---- results ---------------------------------------------------------------------------------------
   const DeviceClock& clock(int device) const { return clocks_[static_cast<std::size_t>(device)]; }
   double time() const;  // of the latest stream
+  // By the host in messages' costs. Only hosts that exchanged something with another one are in it.
+  const std::map<int, NetworkUse>& network() const { return network_; }
   void trace(int device, TraceSink* sink) { sinks_[static_cast<std::size_t>(device)] = sink; }
   std::uint64_t ops_run() const { return ops_run_; }
 
@@ -227,6 +235,7 @@ class Simulator {
   std::vector<TransportCounters> counters_;
   std::vector<TraceSink*> sinks_;
   std::map<std::pair<int, int>, Channel> channels_;
+  std::map<int, NetworkUse> network_;
   std::vector<VectorClock> hosts_;  // of the devices, then of the driver
   std::vector<Host> snapshots_;
   std::size_t host_ = 0;

@@ -142,25 +142,30 @@ void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<do
   share = {head[0], head[1] != 0, head[2] != 0};
 }
 
-Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows) {
-  const int parts = std::min(rows.count(), group.size());
+Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows, const std::vector<int>& ranks) {
+  const auto part_of = [&](int rank) {
+    return static_cast<int>(std::find(ranks.begin(), ranks.end(), rank) - ranks.begin());
+  };
   if (group.rank() == 0) {
-    for (int to = 1; to < parts; ++to) {
+    for (const int to : ranks) {
+      if (to == 0 || to >= group.size()) continue;
+      const int part = part_of(to);
       std::uint64_t wants = 0, cols = static_cast<std::uint64_t>(whole.cols());
       group.receive(to, bytes_of(wants));
       if (wants == 0) continue;
       group.send(to, bytes_of(cols));
-      group.send(to, std::as_bytes(
-                         std::span(whole.row(rows.first(to)), static_cast<std::size_t>(rows.size(to) * whole.cols()))));
+      group.send(to, std::as_bytes(std::span(whole.row(rows.first(part)),
+                                             static_cast<std::size_t>(rows.size(part) * whole.cols()))));
     }
     return {};
   }
-  if (group.rank() >= parts) return {};
+  const int own_part = part_of(group.rank());
+  if (own_part == rows.count()) return {};
   std::uint64_t wants = whole.rows() < rows.total(), cols = 0;
   group.send(0, bytes_of(wants));
   if (wants == 0) return {};
   group.receive(0, bytes_of(cols));
-  Matrix own(rows.size(group.rank()), static_cast<std::int64_t>(cols));
+  Matrix own(rows.size(own_part), static_cast<std::int64_t>(cols));
   group.receive(0, std::as_writable_bytes(std::span(own.data(), static_cast<std::size_t>(own.size()))));
   return own;
 }
@@ -246,7 +251,8 @@ Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
     for (const StageConfig& stage : start.config.stages) {
       json["stage_methods"].push_back(stage.method ? Json(stage.method->options.json()) : Json());
     }
-    json["shards"] = start.config.partition.shards ? Json(*start.config.partition.shards) : Json();
+    json["partition"] = {start.config.partition.shards.value_or(0),
+                         static_cast<int>(start.config.partition.order.value_or(RankOrder::shards))};
     json["standardize"] = static_cast<int>(problem.standardized);
     json["inputs"] = problem.inputs;
     json["classes"] = problem.classes;
@@ -268,7 +274,9 @@ Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
   json = Json::parse(broadcast_text(group, json.dump()));
   if (group.rank() != 0) {
     start.config.method.options.json() = json.at("method");
-    if (!json.at("shards").is_null()) start.config.partition.shards = json.at("shards").get<std::int64_t>();
+    const Json& grid = json.at("partition");
+    if (grid.at(0) != 0) start.config.partition.shards = grid.at(0).get<std::int64_t>();
+    start.config.partition.order = static_cast<RankOrder>(grid.at(1).get<int>());
     for (std::size_t i = 0; i < start.config.stages.size(); ++i) {
       auto& own = start.config.stages[i].method;
       if (own) own->options.json() = json.at("stage_methods").at(i);

@@ -27,8 +27,8 @@ struct EpochShare {
 // afterwards all of them, on every process.
 void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<double>& scalars, EpochShare& share);
 
-// Every other process whose rank is a part gets its rows of rank 0's matrix, unless `whole`, its own, has them all.
-Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows);
+// Rank `ranks[i]` gets part i of the rows of rank 0's matrix, unless `whole`, its own, has them all. Rank 0 keeps all.
+Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows, const std::vector<int>& ranks);
 
 // Gathers the layers of a network of the stage's shape. Afterwards rank 0 has all of them.
 void gather_weights(ProcessGroup& group, const Placement& placement, Network& network);

@@ -61,7 +61,8 @@ void StageRunner::build(int stage, const Network& network) {
   const Parts nodes = spec_.shard_nodes();
   const bool same_staging = staging_bytes_ >= spec_.staging;
   const bool same_input = stage_ > 0 && same_staging && problem_.kind(stage) == problem_.kind(stage_) &&
-                          share_method(config_, stage, stage_) && nodes == input_nodes_;
+                          share_method(config_, stage, stage_) && nodes == input_nodes_ &&
+                          placement.first_ranks() == input_ranks_;
   stage_ = stage;
   programs_.resize(static_cast<std::size_t>(placement.devices()));
   const TrainingInput& whole = problem_.input(stage);
@@ -75,7 +76,8 @@ void StageRunner::build(int stage, const Network& network) {
       staging_bytes_ = spec_.staging;
     }
     input_nodes_ = nodes;
-    own.train = scatter_rows(group_, whole.train, nodes);
+    input_ranks_ = placement.first_ranks();
+    own.train = scatter_rows(group_, whole.train, nodes, input_ranks_);
   }
   const bool received = own.train.rows() > 0;
   const TrainingInput& inputs = received ? own : whole;

@@ -67,6 +67,7 @@ class StageRunner {
   std::size_t staging_bytes_ = 0;                     // of each
   std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
   Parts input_nodes_;                                 // of the shards when they were uploaded
+  std::vector<int> input_ranks_;                      // the devices that they were uploaded to
   std::vector<std::unique_ptr<StageProgram>> programs_;
 };
 

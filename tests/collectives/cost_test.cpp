@@ -17,10 +17,11 @@ struct Links final : sim::CostModel {
   double host_copy_seconds(std::size_t) const override { return 0.0; }
   MessageCost message(int from, int to, std::size_t bytes) const override {
     const bool apart = islands && from / 2 != to / 2;
+    if (hosts) return {kLatency, kSecondsPerByte * static_cast<double>(bytes), 0, from / 2, to / 2};
     return {kLatency, (apart ? 4.0 : 1.0) * kSecondsPerByte * static_cast<double>(bytes), apart ? 1 : 0};
   }
   bool copies_on_worker() const override { return on_worker; }
-  bool on_worker = false, islands = false;
+  bool on_worker = false, islands = false, hosts = false;
 };
 
 // Seconds until a collective is over on every one of `ranks` devices.
@@ -105,6 +106,19 @@ TEST_CASE("messages to other islands take a link of their own") {
   links.islands = true;
   // Of 4 parts, each member sends its own once by the fast link, and twice by the slow one, which takes longer.
   CHECK(all_gather_seconds(4, 400, links) == Approx(kLatency + 4 * kSecondsPerByte * 200));
+}
+
+TEST_CASE("all devices of a host share its network") {
+  Links links;
+  links.hosts = true;
+  // Of 4 parts of 100 bytes each host sends 2 to 2 others.
+  CHECK(all_gather_seconds(4, 400, links) == Approx(kLatency + kSecondsPerByte * 400));
+  // To 3 hosts with 2 others each.
+  CHECK(all_gather_seconds(8, 800, links) == Approx(kLatency + kSecondsPerByte * 100 * 2 * 6));
+  // Workers do not copy what comes from other hosts, but what comes from their own.
+  links.on_worker = true;
+  CHECK(all_gather_seconds(4, 400, links) ==
+        Approx(kLatency + kSecondsPerByte * 400 + kLatency + kSecondsPerByte * 100));
 }
 
 TEST_CASE("CPU workers copy what others send one message after the other") {

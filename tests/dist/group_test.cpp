@@ -96,12 +96,13 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
         Matrix rows(7, 3);
         if (group.rank() == 0) std::iota(rows.data(), rows.data() + rows.size(), 1.0f);
         const Parts parts(std::vector<std::int64_t>{2, 4, 1});
-        const Matrix mine = scatter_rows(group, group.rank() == 0 ? rows : Matrix(), parts);
+        const std::vector<int> ranks = {0, 2, 1};
+        const Matrix mine = scatter_rows(group, group.rank() == 0 ? rows : Matrix(), parts, ranks);
         const bool gets = group.rank() > 0 && group.rank() < 3;
-        if (mine.rows() != (gets ? parts.size(group.rank()) : 0)) throw std::runtime_error("rows");
-        if (gets && mine(0, 1) != static_cast<float>(3 * parts.first(group.rank()) + 2))
-          throw std::runtime_error("row");
-        if (scatter_rows(group, rows, parts).rows() != 0) throw std::runtime_error("rows that all have");
+        const int part = gets ? 3 - group.rank() : 0;
+        if (mine.rows() != (gets ? parts.size(part) : 0)) throw std::runtime_error("rows");
+        if (gets && mine(0, 1) != static_cast<float>(3 * parts.first(part) + 2)) throw std::runtime_error("row");
+        if (scatter_rows(group, rows, parts, ranks).rows() != 0) throw std::runtime_error("rows that all have");
 
         TrainingState state;
         for (int l = own.first; l <= own.last; ++l) {
@@ -174,6 +175,25 @@ TEST_CASE("devices of several processes: one in each, and clear words where that
   check_says(refusal(5, {"devices=cpu", "partition.shards=1"})[0], "possible are 4 devices");
   check_says(refusal(2, {"devices=cpu", "partition=[1,2,1]"})[0],
              "2 processes were started, with a device in each: `partition.layers` has 3 entries for 2 devices");
+}
+
+TEST_CASE("processes know who is on whose host", "[threads]") {
+  const std::vector<int> hosts = {0, 1, 0, 1, 1, 5};
+  const auto errors = together(
+      6,
+      [&](ProcessGroup& group) {
+        const ChosenDevices chosen = choose_devices(small_config({"devices=cpu", "partition.shards=6"}), group);
+        if (chosen.hosts != hosts || chosen.one_host()) throw std::runtime_error("hosts");
+        if (local_rank(group) != std::vector<int>{0, 0, 1, 1, 2, 0}[static_cast<std::size_t>(group.rank())]) {
+          throw std::runtime_error("local rank " + std::to_string(local_rank(group)));
+        }
+      },
+      hosts);
+  CHECK(errors == none(6));
+  CHECK(together(2, [](ProcessGroup& group) {
+          if (!choose_devices(small_config({"devices=cpu"}), group).one_host()) throw std::runtime_error("hosts");
+        }) == none(2));
+  CHECK(ChosenDevices().one_host());
 }
 
 TEST_CASE("the longest silence is found, and a pause of one's own is not the others'") {

@@ -31,12 +31,13 @@ class ThreadGroup final : public ProcessGroup {
     ExitCode code = ExitCode::device;
     std::string reason;
     std::vector<std::string> devices;
+    std::vector<int> hosts;  // as ProcessGroup::host() says; empty: all are one
   };
 
   ThreadGroup(std::shared_ptr<Hub> hub, int rank) : hub_(std::move(hub)), rank_(rank) {}
   int rank() const override { return rank_; }
   int size() const override { return hub_->size; }
-  int local_rank() const override { return rank_; }
+  int host(int rank) const override { return hub_->hosts.empty() ? 0 : hub_->hosts[static_cast<std::size_t>(rank)]; }
   std::string describe(int rank) const override {
     const std::lock_guard lock(hub_->mutex);
     const std::string device = hub_->devices.empty() ? "" : " (" + hub_->devices[static_cast<std::size_t>(rank)] + ")";
@@ -122,9 +123,11 @@ inline void fill_character_table() {
 }
 
 // What each member ended with: "" or its error's message, after the kind of a group's errors.
-inline std::vector<std::string> together(int size, const std::function<void(ProcessGroup&)>& body) {
+inline std::vector<std::string> together(int size, const std::function<void(ProcessGroup&)>& body,
+                                         const std::vector<int>& hosts = {}) {
   fill_character_table();
   auto hub = std::make_shared<ThreadGroup::Hub>(size);
+  hub->hosts = hosts;
   std::vector<std::string> errors(static_cast<std::size_t>(size));
   std::vector<std::thread> threads;
   for (int rank = 0; rank < size; ++rank) {

@@ -1,6 +1,7 @@
 // Whole runs of several processes, with threads in their place: the bits of a run in one process, whatever happens.
 #include <atomic>
 
+#include "host/config/enums.hpp"
 #include "host/train/processes.hpp"
 #include "tests/dist/thread_group.hpp"
 #include "tests/train/support.hpp"
@@ -94,6 +95,8 @@ TEST_CASE("several processes train to the bits of one", "[threads]") {
 TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[threads]") {
   const std::vector<std::string> set = {"devices=cpu", "stages.1.method.name=adam"};
   PreparedProblem prepared = prepare_problem(small_config(set), 1);
+  prepared.config.partition.shards = 3;
+  prepared.config.partition.order = RankOrder::layers;
   const Config chosen = prepared.config;
   const std::vector<std::int32_t> labels = prepared.problem.train_labels();
   const std::int64_t inputs = prepared.problem.inputs;
@@ -111,6 +114,7 @@ TEST_CASE("what rank 0 chose and where it resumes reaches every process", "[thre
             broadcast_start(group, start);
             const bool same = start.config.method.options.json() == chosen.method.options.json() &&
                               method_of(start.config, 2).options.json() == method_of(chosen, 2).options.json() &&
+                              start.config.partition.shards == 3 && start.config.partition.order == RankOrder::layers &&
                               start.config.dataset.standardize == chosen.dataset.standardize &&
                               start.problem.train_labels() == labels && start.problem.inputs == inputs && start.from &&
                               start.from->stage == 2 && start.from->stage_epoch == 7 && start.from->epoch == 11 &&
@@ -163,12 +167,15 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
     const ScratchFolder scratch;
     run_in(scratch / "one", short_config(adam));
     Config config = short_config(joined(adam, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
-    for (const int size : {2, 4, 6}) {
-      const fs::path run = scratch / std::to_string(size);
-      INFO(size << " processes, " << reading);
-      CHECK(train_together(size, run, &config) == none(size));
-      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
-      CHECK(weights_of(run) == weights_of(scratch / "one"));
+    for (const RankOrder order : {RankOrder::shards, RankOrder::layers}) {
+      config.partition.order = order;
+      for (const int size : {2, 4, 6}) {
+        const fs::path run = scratch / (std::to_string(size) + " by " + std::string(name_of(order)));
+        INFO(size << " processes, " << reading);
+        CHECK(train_together(size, run, &config) == none(size));
+        CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+        CHECK(weights_of(run) == weights_of(scratch / "one"));
+      }
     }
     // Layer 1 in V coordinates, which rank 0 has found.
     const std::vector<std::string> wide = {"method.name=gd", "method.microbatches=4", "dataset.hops=12", "devices=cpu"};
@@ -187,6 +194,10 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
     Config other = short_config(joined(staged, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
     CHECK(train_together(2, scratch / "staged shards", &other) == none(2));
     CHECK(metrics_of(scratch / "staged shards") == metrics_of(scratch / "staged"));
+    // The second stage's first layers are other processes' than the first stage's.
+    other.partition.order = RankOrder::layers;
+    CHECK(train_together(8, scratch / "staged by layers", &other) == none(8));
+    CHECK(metrics_of(scratch / "staged by layers") == metrics_of(scratch / "staged"));
     const fs::path run = scratch / "failed";
     const auto errors = train_together(4, run, &config, {3, 8, [] { throw std::runtime_error("injected"); }});
     for (const std::string& error : errors) check_says(error, "worker cpu:3 failed: injected");

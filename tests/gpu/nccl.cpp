@@ -128,7 +128,7 @@ class LoneGroup final : public ProcessGroup {
   LoneGroup(int rank, int size) : rank_(rank), size_(size) {}
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  int local_rank() const override { return rank_; }
+  int host(int) const override { return 0; }
   std::string describe(int rank) const override { return "rank " + std::to_string(rank); }
   void name_devices(const std::vector<std::string>&) override {}
   void set_timeouts(const GroupTimeouts&) override {}

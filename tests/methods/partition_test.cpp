@@ -42,6 +42,32 @@ MethodConfig method_of(Update update) {
 
 }  // namespace
 
+TEST_CASE("each device has one place in the grid, and neighbours are of the same layers or of the same shard") {
+  Placement placement;
+  placement.ranges = {{1, 2}, {3, 3}, {4, 9}};
+  placement.shards = 4;
+  for (const RankOrder order : {RankOrder::shards, RankOrder::layers}) {
+    placement.order = order;
+    std::vector<int> seen(12, 0);
+    for (int range = 0; range < 3; ++range) {
+      for (int shard = 0; shard < 4; ++shard) {
+        const int rank = placement.rank(range, shard);
+        ++seen.at(static_cast<std::size_t>(rank));
+        CHECK(placement.range_of(rank) == range);
+        CHECK(placement.shard_of(rank) == shard);
+        CHECK(placement.layers_of(rank) == placement.ranges[static_cast<std::size_t>(range)]);
+        CHECK(placement.speaks(rank) == (shard == 0));
+      }
+    }
+    CHECK(seen == std::vector<int>(12, 1));
+  }
+  CHECK(placement.rank(1, 2) == 7);
+  CHECK(placement.first_ranks() == std::vector<int>{0, 3, 6, 9});
+  placement.order = RankOrder::shards;
+  CHECK(placement.rank(1, 2) == 6);
+  CHECK(placement.first_ranks() == std::vector<int>{0, 1, 2, 3});
+}
+
 TEST_CASE("every layer has one device, and no partition is better balanced") {
   Random random(1);
   for (int trial = 0; trial < 60; ++trial) {

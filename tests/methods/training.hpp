@@ -32,6 +32,7 @@ struct Setup {
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
   int shards = 1;
+  RankOrder order = RankOrder::shards;
   int blocks = 0;                            // 0: as many as the method chooses
   std::size_t staging = 0, node_memory = 0;  // bytes; 0 of staging: tensors of nodes are on the devices
   std::uint64_t seed = 1;
@@ -127,6 +128,7 @@ class Training {
     spec_.seed = setup.seed;
     spec_.blocks = setup.blocks > 0 ? setup.blocks : spec_.method->blocks(spec_.nodes);
     spec_.placement.shards = setup.shards;
+    spec_.placement.order = setup.order;
     spec_.placement.ranges =
         partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size() / setup.shards);
     programs_.resize(static_cast<std::size_t>(spec_.placement.devices()));

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 """Kills, stops and cuts off processes of runs under mpirun at random moments, and looks at what becomes of the rest.
 
-Each trial starts `mpirun gamlp train` with 2 to 4 ranks, harms one of them, and checks that
+Each trial starts `mpirun gamlp train` with 2 to 4 ranks, harms one of them, and checks what follows. In every second
+trial the ranks are layers, in the others a grid of layers and shards of the training nodes.
   - the launcher ends in time with a status that is not 0, and no gamlp process or zombie is left;
   - the surviving ranks name the one that was harmed;
-  - what was saved is valid: `gamlp resume`, on another number of ranks or in one process, reaches the bits of a run that
+  - what was saved is valid: `gamlp resume`, on another grid of ranks or in one process, reaches the bits of a run that
     nothing happened to (or says that nothing was saved yet).
-A launcher that tells of the death itself, of a process that was still within MPI_Init, outlives all processes and does not
-end, is Open MPI's: it is counted apart, and may be one of 50 trials.
+Two things are Open MPI's. Each is counted apart, and may be one of 50 trials:
+  - a launcher that tells of the death itself, of a process that was still within MPI_Init, outlives all processes and does
+    not end;
+  - a launcher that learns of a death on another host, names the rank, and kills the others before their timeout is over.
 Kinds: kill (SIGKILL), crash (SIGSEGV), stop (SIGSTOP), cut (the rank's network interface goes down; each rank in a
 network namespace of its own, where the machine lets this user make them), away (SIGKILL of a rank in such a namespace:
 nobody sees it die but its launcher), memory (no more memory can be allocated).
@@ -45,6 +48,20 @@ CONFIG = {
     "train": {"checkpoint_every": 20, "evaluate_every": 5},
     "distributed": {"timeout": TIMEOUT},
 }
+# With enough training nodes for two shards.
+GRID_CONFIG = {
+    **CONFIG,
+    "dataset": {
+        "generate": {"nodes": 4800, "classes": 3, "features": 12},
+        "hops": 2,
+        "split": {"kind": "per_class", "train_per_class": 1400, "validation": 60, "test": 90},
+    },
+    "model": {"width": 16},
+    "stages": [{"layers": 3, "epochs": 40}, {"layers": 4, "epochs": 260}],
+}
+# Ranks and shards, to begin and to go on with.
+GRIDS = {"layers": [(2, 1), (3, 1), (4, 1)], "grid": [(2, 2), (4, 2)]}
+RESUMED = {"layers": [(1, 1), (2, 1), (3, 1)], "grid": [(1, 1), (2, 1), (2, 2), (3, 1), (4, 2)]}
 ENVIRONMENT = {
     **os.environ,
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -153,7 +170,8 @@ class Hosts:
         finally:
             subprocess.run(["ip", "netns", "del", "gamlp-probe"], capture_output=True)
 
-    def launcher(self):
+    def launcher(self, each=1):
+        """The command that starts processes on the hosts, `each` of them per host."""
         network = f"10.{self.number}.77.0/24"
         options = {
             "plm_rsh_agent": str(self.agent),
@@ -161,7 +179,7 @@ class Hosts:
             "btl_tcp_if_include": network,
             "oob_tcp_if_include": network,
         }
-        command = ["ip", "netns", "exec", self.names[0], "mpirun", "--host", ",".join(["localhost"] + self.addresses[1:])]
+        command = ["ip", "netns", "exec", self.names[0], "mpirun", "--host", ",".join(f"{host}:{each}" for host in ["localhost"] + self.addresses[1:])]
         for key, value in options.items():
             command += ["--mca", key, value]
         return command
@@ -205,22 +223,47 @@ def mpirun(ranks):
     return ["mpirun", "--oversubscribe", "--bind-to", "none", "-np", ranks]
 
 
+def placed(shards, order):
+    return ["--set", f"partition.shards={shards}", "--set", f"partition.order={order}"]
+
+
+class Reference:
+    """A config, and what comes of a run that nothing happens to."""
+
+    def __init__(self, program, folder, grids, config):
+        self.grids = grids
+        self.config = folder / f"{grids}.json"
+        self.config.write_text(json.dumps(config))
+        whole = folder / f"whole-{grids}"
+        subprocess.run([program, "train", self.config, "--devices", "cpu:1", "--run", whole, "--quiet"], check=True,
+                       stdout=subprocess.DEVNULL)
+        ranks, shards = GRIDS[grids][-1]
+        begin = time.monotonic()
+        train = [program, "train", self.config, "--devices", "cpu", "--run", folder / f"timed-{grids}", "--quiet"]
+        subprocess.run([str(c) for c in mpirun(ranks) + train + placed(shards, "shards")], check=True,
+                       stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+        self.seconds = time.monotonic() - begin
+        self.log, self.weights = log_of(whole), weights_of(whole)
+        print(f"{grids}: a run of {ranks} ranks that nothing happens to takes {self.seconds:.1f} s", flush=True)
+
+
 class Trial:
-    def __init__(self, arguments, reference, config, folder, number, kind):
+    def __init__(self, arguments, reference, folder, number, kind):
         self.random = random.Random(arguments.seed * 100003 + number)
-        self.program, self.reference, self.config = arguments.program, reference, config
+        self.program, self.reference = arguments.program, reference
         self.folder = folder / f"trial{number}"
         self.folder.mkdir()
         self.run = self.folder / "run"
         self.kind = kind
-        self.ranks = self.random.choice([2, 3, 4])
+        self.ranks, self.shards = self.random.choice(GRIDS[reference.grids])
+        self.order = self.random.choice(["shards", "layers"])
         self.victim = self.random.randrange(self.ranks)
         self.apart = kind in ("cut", "away")
         if self.apart and self.victim == 0:
             self.victim = 1  # the launcher's own host: cutting it off is cutting off all others
         self.moment = self.random.random()
         self.problems = []
-        self.launcher_hung = False
+        self.launcher_hung = self.launcher_first = False
 
     def problem(self, text):
         self.problems.append(text)
@@ -248,7 +291,8 @@ class Trial:
         """A dictionary of what was seen, or None when the run was over before it could be harmed."""
         hosts = Hosts(self.ranks, self.folder) if self.apart else None
         output = self.folder / "output"
-        train = [self.program, "train", self.config, "--devices", "cpu", "--run", self.run, "--quiet"]
+        train = [self.program, "train", self.reference.config, "--devices", "cpu", "--run", self.run, "--quiet"]
+        train += placed(self.shards, self.order)
         child = None
         try:
             with output.open("wb") as sink:
@@ -257,7 +301,7 @@ class Trial:
                 if pids is None:
                     self.problem("the ranks did not start")
                     return self.seen(0, output)
-                time.sleep(self.moment * self.reference["seconds"])
+                time.sleep(self.moment * self.reference.seconds)
                 if child.poll() is not None or (self.run / "result.json").exists():
                     return None
                 begin = time.monotonic()
@@ -331,7 +375,9 @@ class Trial:
         for rank in range(self.ranks):
             if rank == self.victim or rank in starting:
                 continue
-            if rank not in named:
+            if rank not in named and self.kind == "away" and f"mpirun noticed that process rank {self.victim} " in text:
+                self.launcher_first = True
+            elif rank not in named:
                 self.problem(f"rank {rank} says nothing")
             elif not re.search(rf"\brank {self.victim} \(", named[rank].split(": ", 2)[-1]):
                 # Cut off, the victim's side blames rank 0.
@@ -344,8 +390,8 @@ class Trial:
             if (self.run / "checkpoints").exists() and list((self.run / "checkpoints").iterdir()):
                 self.problem("checkpoints without a config")
             return
-        ranks = self.random.choice([1, 2, 3])
-        command = [self.program, "resume", self.run, "--quiet"]
+        ranks, shards = self.random.choice(RESUMED[self.reference.grids])
+        command = [self.program, "resume", self.run, "--quiet"] + placed(shards, self.random.choice(["shards", "layers"]))
         saved = list((self.run / "checkpoints").glob("epoch-*.safetensors"))
         done = subprocess.run(
             [str(c) for c in (mpirun(ranks) if ranks > 1 else []) + command],
@@ -358,9 +404,9 @@ class Trial:
         if done.returncode != 0:
             self.problem(f"resume on {ranks}: status {done.returncode}: {done.stderr}")
             return
-        if log_of(self.run) != self.reference["log"]:
+        if log_of(self.run) != self.reference.log:
             self.problem(f"resume on {ranks}: other metrics")
-        if weights_of(self.run) != self.reference["weights"]:
+        if weights_of(self.run) != self.reference.weights:
             self.problem(f"resume on {ranks}: other weights")
 
 
@@ -379,26 +425,20 @@ def main():
         print(f"no network namespaces here, so no links are cut and nobody is killed away: {why}", flush=True)
         kinds = [kind for kind in kinds if kind not in ("cut", "away")]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gamlp-failures-"))
-    config = folder / "config.json"
-    config.write_text(json.dumps(CONFIG))
-    whole = folder / "whole"
-    subprocess.run([arguments.program, "train", config, "--devices", "cpu:1", "--run", whole, "--quiet"], check=True,
-                   stdout=subprocess.DEVNULL)
-    timed = time.monotonic()
-    subprocess.run([str(c) for c in mpirun(3) + [arguments.program, "train", config, "--devices", "cpu", "--run", folder / "timed",
-                   "--quiet"]], check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
-    reference = {"log": log_of(whole), "weights": weights_of(whole), "seconds": time.monotonic() - timed}
-    print(f"a run of 3 ranks that nothing happens to takes {reference['seconds']:.1f} s", flush=True)
+    references = [Reference(arguments.program, folder, "layers", CONFIG),
+                  Reference(arguments.program, folder, "grid", GRID_CONFIG)]
 
     done = collections.Counter()
     failed = 0
     slowest = 0.0
-    tried = hung = 0
+    tried = hung = first = 0
     pending = [kinds[i % len(kinds)] for i in range(arguments.count)]
 
     def attempt(number, kind):
         for again in range(20):
-            trial = Trial(arguments, reference, config, folder, number * 100 + again, kind)
+            # Every kind meets both.
+            reference = references[(number // len(kinds) + number) % 2]
+            trial = Trial(arguments, reference, folder, number * 100 + again, kind)
             seen = trial.go()
             if seen is not None:
                 return seen
@@ -412,12 +452,14 @@ def main():
             trial = seen["trial"]
             tried += 1
             hung += trial.launcher_hung
+            first += trial.launcher_first
             if not trial.launcher_hung:
                 slowest = max(slowest, seen["seconds"])
             done[trial.kind] += 1
             if seen["problems"]:
                 failed += 1
-                print(f"{trial.folder.name}: {trial.kind} of rank {trial.victim} of {trial.ranks} at {trial.moment:.2f}:")
+                print(f"{trial.folder.name}: {trial.kind} of rank {trial.victim} of {trial.ranks} ({trial.shards} shards, by "
+                      f"{trial.order}) at {trial.moment:.2f}:")
                 for problem in seen["problems"]:
                     print(f"  {problem}")
                 print("  output:\n    " + "\n    ".join(seen["output"].splitlines()[-25:]), flush=True)
@@ -427,7 +469,9 @@ def main():
     print(f"{tried - failed} of {tried} failures survived ({summary}); the slowest ended after {slowest:.1f} s")
     if hung:
         print(f"the launcher itself hung in {hung} of them, after a death within MPI_Init")
-    if hung > max(1, tried // 50):
+    if first:
+        print(f"the launcher killed the others in {first} of them before these could tell who is silent")
+    if max(hung, first) > max(1, tried // 50):
         print("that is too often to be chance")
         failed += 1
     if not arguments.keep and failed == 0:

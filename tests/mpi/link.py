@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Two ranks in network namespaces of their own: what really crosses the link, and what a slow link costs.
+"""Ranks in two network namespaces: what really crosses the link between them, and what a slow link costs.
 
   bytes   the bytes that the kernel counts on the interface are those that the transport counts, and TCP's headers;
           on a link that drops packets too, where the bits of the run stay those of one process
   speed   gamlp bench over a link of --rate, beside the same workers in one process, for several exchange formats
+  grids   every placement of some problems over a link of --rate, beside no limit: what gamlp plan forecasts of them, and
+          what they take
 Needs a user who may make network namespaces (else: skipped, and said).
 """
 import argparse
@@ -22,6 +24,16 @@ FORMATS = {
     "8-bit values": {"bits": 8},
     "float32": {"bits": 32},
 }
+
+
+# Layers, width, training nodes, codec, ranks. Four ranks share the two cores: their forecast is of four.
+PROBLEMS = [
+    (10, 250, 5000, "2-bit differences, blocks of 64", 2),
+    (10, 250, 5000, "8-bit values", 2),
+    (10, 128, 40000, "8-bit values", 2),
+    (4, 250, 40000, "float32", 2),
+    (8, 128, 40000, "8-bit values", 4),
+]
 
 
 def config(nodes, width, layers, epochs, codec):
@@ -87,18 +99,67 @@ def check_bytes(program, hosts, folder, codec_name, rate):
     return transport, wire
 
 
-def bench(program, hosts, folder, args, codec, rates):
+def bench(program, hosts, path, args, rates, ranks=2, placed=()):
     shape(hosts, rates)
-    path = folder / "speed.json"
-    path.write_text(json.dumps(config(args.nodes, args.width, args.layers, 10, codec)))
-    command = hosts.launcher() + ["--bind-to", "none", "-np", "2", program, "bench", path, "--devices", "cpu", "--json"]
-    report = json.loads(run(command + ["--iterations", str(args.iterations), "--rounds", str(args.rounds)], 900))
+    command = hosts.launcher(ranks // 2) + ["--bind-to", "none", "-np", ranks, program, "bench", path]
+    command += ["--devices", "cpu", "--json", "--iterations", args.iterations, "--rounds", args.rounds, *placed]
+    report = json.loads(run(command, 900))
     return report["devices"][0], report["devices"][1]
+
+
+def mbit(rate):
+    return f"tbf rate {rate}mbit burst 64kb latency 100ms"
+
+
+def measure_formats(program, hosts, folder, args):
+    print(f"{args.layers} layers x {args.width}, {args.nodes} training nodes, 2 ranks; in one process = 1")
+    for codec_name, codec in FORMATS.items():
+        path = folder / "speed.json"
+        path.write_text(json.dumps(config(args.nodes, args.width, args.layers, 10, codec)))
+        cases = {"no limit": [None, None], f"{args.rate} Mbit/s": [mbit(args.rate)] * 2}
+        if codec_name == "float32":
+            # u would go the way of q: that is q over half of the link.
+            cases[f"{args.rate} Mbit/s, as if u were sent too"] = [mbit(args.rate / 2), mbit(args.rate)]
+        for case, rates in cases.items():
+            start = time.monotonic()
+            two, one = bench(program, hosts, path, args, rates)
+            kept = one["iteration_seconds"] / two["iteration_seconds"]
+            print(f"  {codec_name:32} {case:36} {1e3 * two['iteration_seconds']:9.1f} ms  {kept:6.1%} of "
+                  f"{1e3 * one['iteration_seconds']:.1f} ms in one process "
+                  f"({two['bytes_per_iteration'] / 1e6:.2f} MB, {time.monotonic() - start:.0f} s)", flush=True)
+
+
+def forecast(program, path, rate, ranks):
+    """Seconds of a step by layer runs, shards and order, and the placement that plan chooses."""
+    command = [program, "plan", path, "--machine", "here", "--devices", ranks, "--hosts", 2, "--json"]
+    plan = json.loads(run(command + ["--set", f"distributed.network={rate}"], 900))
+    steps = {(g["shards"], g["order"]): g["step_seconds"] for g in plan["grids"]}
+    chosen = plan["plans"][0]
+    return steps, (chosen["shards"], chosen["order"] if (chosen["shards"], chosen["order"]) in steps else None)
+
+
+def measure_grids(program, hosts, folder, args):
+    unlimited = 1000000
+    for layers, width, nodes, codec_name, ranks in PROBLEMS:
+        path = folder / "grids.json"
+        path.write_text(json.dumps(config(nodes, width, layers, 10, FORMATS[codec_name])))
+        free, _ = forecast(program, path, unlimited, ranks)
+        slow, chosen = forecast(program, path, args.rate, ranks)
+        print(f"{layers} layers x {width}, {nodes} training nodes, {codec_name}, {ranks} ranks on 2 hosts")
+        for shards, order in slow:
+            placed = ["--set", f"partition.shards={shards}"] + (["--set", f"partition.order={order}"] if order else [])
+            times = []
+            for rates in ([None, None], [mbit(args.rate)] * 2):
+                times.append(bench(program, hosts, path, args, rates, ranks, placed)[0]["iteration_seconds"])
+            key = (shards, order)
+            print(f"  {ranks // shards} x {shards}{' by ' + order if order else '':10} {1e3 * times[0]:8.1f} ms, at "
+                  f"{args.rate} Mbit/s {1e3 * times[1]:8.1f}, {times[0] / times[1]:6.1%}; forecast {1e3 * free[key]:8.1f}, "
+                  f"{1e3 * slow[key]:8.1f}, {free[key] / slow[key]:6.1%}{'  <- plan' if key == chosen else ''}", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["bytes", "speed"])
+    parser.add_argument("what", choices=["bytes", "speed", "grids"])
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--rate", type=int, default=100, help="Mbit/s")
     parser.add_argument("--nodes", type=int, default=5000)
@@ -129,21 +190,10 @@ def main():
                     failed = failed or not fits
                     print(f"{codec_name}, {rate or 'no limit'}: transport {transport} bytes, interface {wire}, "
                           f"{share:.3f} times as many" + ("" if fits else f": expected 1.0 to {most:.2f}"), flush=True)
+        elif args.what == "speed":
+            measure_formats(program, hosts, folder, args)
         else:
-            rate = lambda mbit: f"tbf rate {mbit}mbit burst 64kb latency 100ms"
-            print(f"{args.layers} layers x {args.width}, {args.nodes} training nodes, 2 ranks; in one process = 1")
-            for codec_name, codec in FORMATS.items():
-                cases = {"no limit": [None, None], f"{args.rate} Mbit/s": [rate(args.rate)] * 2}
-                if codec_name == "float32":
-                    # u would go the way of q: that is q over half of the link.
-                    cases[f"{args.rate} Mbit/s, as if u were sent too"] = [rate(args.rate / 2), rate(args.rate)]
-                for case, rates in cases.items():
-                    start = time.monotonic()
-                    two, one = bench(program, hosts, folder, args, codec, rates)
-                    kept = one["iteration_seconds"] / two["iteration_seconds"]
-                    print(f"  {codec_name:32} {case:36} {1e3 * two['iteration_seconds']:9.1f} ms  {kept:6.1%} of "
-                          f"{1e3 * one['iteration_seconds']:.1f} ms in one process "
-                          f"({two['bytes_per_iteration'] / 1e6:.2f} MB, {time.monotonic() - start:.0f} s)", flush=True)
+            measure_grids(program, hosts, folder, args)
     finally:
         hosts.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -89,10 +89,42 @@ TEST_CASE("devices of several hosts get the fewest shards") {
   for (const auto& [count, shards] : {std::pair{4, 1}, {8, 2}}) {
     Config config = of_layers(4);
     ChosenDevices devices = workers(count);
-    devices.one_host = false;
-    CHECK(choose_grid(config, devices, {40000, 60, 8}, {}) == "");
+    for (int i = 0; i < count; ++i) devices.hosts.push_back(i / (count / 2));
+    choose_grid(config, devices, {40000, 60, 8}, {});
     CHECK(*config.partition.shards == shards);
   }
+}
+
+TEST_CASE("on several hosts the order is that of the fewest bytes between them, the grid that of a known network") {
+  const auto chosen = [](const std::vector<std::string>& more, std::int64_t nodes, std::vector<int> hosts,
+                         std::string* note = nullptr) {
+    Config config = of_layers(4, joined({"method.update=gradient"}, more));
+    ChosenDevices devices = workers(static_cast<int>(hosts.size()));
+    devices.hosts = std::move(hosts);
+    const std::string said = choose_grid(config, devices, {nodes, 60, 8}, {});
+    if (note != nullptr) *note = said;
+    return config.partition;
+  };
+  const std::vector<int> blocks = {0, 0, 0, 0, 1, 1, 1, 1}, dealt = {0, 1, 0, 1, 0, 1, 0, 1};
+  // 8 workers for 4 layers are 2 shards. Of many nodes p and q are most of what is sent.
+  std::string note;
+  CHECK(chosen({}, 40000, blocks, &note).order == RankOrder::layers);
+  check_says(note, "layers × shards of the training nodes: 4 × 2 by layers, forecast ");
+  check_says(note, " MB per iteration between hosts (4 × 2 by shards ");
+  // Ranks that are dealt out: those of one host are every second one, so the shards of a pair are apart.
+  CHECK(chosen({}, 40000, dealt).order == RankOrder::shards);
+  // Of wide layers and few nodes the sums are.
+  CHECK(chosen({"model.width=1000"}, 5000, blocks).order == RankOrder::shards);
+  CHECK(chosen({"partition.order=shards"}, 40000, blocks).order == RankOrder::shards);
+  CHECK(chosen({"partition.shards=2"}, 40000, blocks).order == RankOrder::layers);
+  CHECK(chosen({"partition.shards=4"}, 40000, blocks).shards == 4);
+  // A network that is known: 100 Mbit/s carry the sums of narrow layers, and not p and q of many nodes.
+  const PartitionConfig slow = chosen({"distributed.network=100"}, 40000, {0, 1});
+  CHECK(slow.shards == 2);
+  CHECK_FALSE(slow.order.has_value());
+  CHECK(chosen({}, 40000, {0, 1}).shards == 1);
+  CHECK(chosen({"distributed.network=100", "model.width=1000"}, 5000, {0, 1}, &note).shards == 1);
+  check_says(note, " ms per iteration (1 × 2 ");
 }
 
 TEST_CASE("micro-batches that nobody chose are those of the grid with the fewest shards") {

@@ -167,6 +167,43 @@ TEST_CASE("costs from rates") {
   CHECK_FALSE(costs->copies_on_worker());
 }
 
+TEST_CASE("messages between the hosts of a machine take the network") {
+  Json json = simple_gpus();
+  json["devices"] = 8;
+  json["island"] = 2;
+  json["link_between_islands"] = {{"bandwidth", 1e8}, {"latency", 1e-3}};
+  const Machine four = on_hosts(machine_of(json), 2, 800);
+  CHECK(four.devices == 16);
+  CHECK(spread_over_hosts(four, 6) == std::vector<int>{0, 0, 0, 1, 1, 1});
+  CHECK(spread_over_hosts(four, 3) == std::vector<int>{0, 0, 1});
+  CHECK(spread_over_hosts(machine_of(json), 3) == std::vector<int>{0, 0, 0});
+  const auto costs = make_costs(four, std::vector<int>{0, 0, 0, 1, 1, 1});
+  const auto away = costs->message(2, 3, 1000);
+  CHECK(away.between_hosts());
+  CHECK(away.from_host == 0);
+  CHECK(away.to_host == 1);
+  CHECK(away.seconds() == Approx(50e-6 + 1000 / 100e6));
+  // Devices 3 and 4 are the first two of the second host: one island.
+  CHECK_FALSE(costs->message(3, 4, 1000).between_hosts());
+  CHECK(costs->message(3, 4, 1000).link == 0);
+  CHECK(costs->message(4, 5, 1000).link == 1);
+  CHECK(costs->op_seconds(ops::Zero{as_bytes(floats(10, 10))}) ==
+        make_costs(four, 1)->op_seconds(ops::Zero{as_bytes(floats(10, 10))}));
+  // In a file.
+  json["hosts"] = 2;
+  json["network"] = {{"bandwidth", 5e9}, {"latency", 1e-5}};
+  CHECK(machine_of(json).hosts == 2);
+  CHECK(make_costs(machine_of(json), spread_over_hosts(machine_of(json), 8))->message(3, 4, 1000).seconds() ==
+        Approx(1e-5 + 1000 / 5e9));
+  CHECK(spread_over_hosts(on_hosts(machine_of(json), 3, 100), 12) ==
+        std::vector<int>{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5});
+  json["hosts"] = 3;
+  check_says(error_of<DataError>([&] { machine_of(json); }), "hosts: expected a number that divides the devices");
+  json["hosts"] = 2;
+  json.erase("network");
+  check_says(error_of<DataError>([&] { machine_of(json); }), "network");
+}
+
 TEST_CASE("costs from measurements") {
   Json json = simple_workers();
   Json& one = json["seconds"]["1"];

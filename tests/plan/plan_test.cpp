@@ -134,6 +134,57 @@ TEST_CASE("every grid of the devices is forecast, and the fastest that fits is n
   CHECK(fastest(grids_of(few, with_memory(100), 4)) == nullptr);
 }
 
+TEST_CASE("on several hosts a grid has two orders, and the plan says what crosses the network") {
+  const PlanSubject subject = plan_subject(small_config({"devices=auto", "method.update=gradient", "model.width=64",
+                                                         R"(stages=[{"layers": 4, "epochs": 7}])"}),
+                                           counts_of(40000, 60, 8));
+  const Machine hosts = on_hosts(with_memory(1e12), 2, 100);
+  const std::vector<GridPlan> grids = plan_grids(subject, hosts, make_plan(subject, hosts, 4));
+  REQUIRE(grids.size() == 4);
+  CHECK((grids[1].shards == 2 && grids[1].order == RankOrder::shards));
+  CHECK((grids[2].shards == 2 && grids[2].order == RankOrder::layers));
+  CHECK_FALSE((grids[0].order || grids[3].order));
+  CHECK(grids[2].step < 0.5 * grids[1].step);
+  const auto of = [&](std::int64_t shards, RankOrder order) {
+    Config config = subject.given;
+    config.partition.shards = shards, config.partition.order = order;
+    return make_plan(plan_subject(config, subject.counts), hosts, 4);
+  };
+  const Plan by_shards = of(2, RankOrder::shards), by_layers = of(2, RankOrder::layers);
+  CHECK(by_shards.forecast.step == grids[1].step);
+  CHECK(by_layers.forecast.step == grids[2].step);
+  // p and q, whose message has 16 bytes before the codes of each shard; and what two shards' sums take on both sides.
+  CHECK(by_shards.forecast.network_bytes == static_cast<std::uint64_t>(by_shards.forecast.boundary.down));
+  CHECK(by_layers.forecast.network_bytes * 2 == by_layers.forecast.shard_bytes());
+  CHECK(to_json(by_layers)["order"] == "layers");
+  CHECK(to_json(by_layers)["network_bytes_per_epoch"] == by_layers.forecast.network_bytes);
+  CHECK(make_plan(subject, with_memory(1e12), 4).forecast.network_bytes == 0);
+  // Where shards are given, their order is open still.
+  Config given = subject.given;
+  given.partition.shards = 2;
+  const PlanSubject two = plan_subject(given, subject.counts);
+  const std::vector<GridPlan> orders = plan_grids(two, hosts, make_plan(two, hosts, 4));
+  REQUIRE(orders.size() == 2);
+  CHECK(fastest(orders)->order == RankOrder::layers);
+}
+
+TEST_CASE("each host needs memory for its own workers") {
+  Machine one = parse_machine(std::string(built_in_machines().at("cpu")), "cpu");
+  one.devices = 4;
+  const PlanSubject subject = plan_subject(
+      small_config({"devices=auto", "model.width=64", "partition.shards=4", R"(stages=[{"layers": 2, "epochs": 7}])"}),
+      counts_of(40000, 60, 8));
+  const Plan together = make_plan(subject, one, 4), apart = make_plan(subject, on_hosts(one, 4, 1000), 4);
+  double all = 0, most = 0;
+  for (const DeviceForecast& device : apart.forecast.per_device) {
+    all += static_cast<double>(device.memory.peak);
+    most = std::max(most, static_cast<double>(device.memory.peak));
+  }
+  CHECK(together.memory_needed == Approx(together.host_memory + all));
+  CHECK(apart.memory_needed == Approx(apart.host_memory + most));
+  CHECK(apart.memory_available == together.memory_available);
+}
+
 TEST_CASE("what would fit does") {
   const PlanSubject subject = deep({"method.update=exact"});
   const Plan one = make_plan(subject, with_memory(1e12), 1);

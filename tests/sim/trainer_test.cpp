@@ -75,6 +75,7 @@ TEST_CASE("training on grids of simulated devices: no report, and the run of one
     config.partition.shards = shards;
     for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
       const ScratchFolder run;
+      config.partition.order = seed % 2 == 0 ? RankOrder::shards : RankOrder::layers;
       INFO(devices << " devices, " << shards << " shards, seed " << seed);
       std::shared_ptr<sim::Simulator> simulator;
       run_in(run / "run", config, on_simulator(seed, &simulator));

@@ -19,8 +19,9 @@ Config sharded_admm(const std::vector<std::string>& more) {
       more));
 }
 
-std::vector<std::string> on_grid(int devices, int shards) {
-  return {"devices=cpu:" + std::to_string(devices), "partition.shards=" + std::to_string(shards)};
+std::vector<std::string> on_grid(int devices, int shards, const std::string& order = "shards") {
+  return {"devices=cpu:" + std::to_string(devices), "partition.shards=" + std::to_string(shards),
+          "partition.order=" + order};
 }
 
 }  // namespace
@@ -45,6 +46,33 @@ TEST_CASE("any grid of devices gives the run of one") {
       CHECK(recorder.stages[0].devices() == std::min(2, devices / shards) * shards);  // 2 layers
       CHECK(recorder.stages[1].shards == shards);
     }
+  }
+}
+
+TEST_CASE("the order of the devices changes nothing, also where a stage has fewer runs of layers") {
+  const ScratchFolder scratch;
+  const std::vector<std::string> admm = {"method.update=gradient"};
+  run_in(scratch / "adam", sharded({}));
+  run_in(scratch / "admm", sharded_admm(admm));
+  for (const auto& [devices, shards] : {std::pair{4, 2}, {8, 2}, {9, 3}}) {
+    INFO(devices << " devices, " << shards << " shards");
+    Recorder recorder;
+    const fs::path run = scratch / std::to_string(10 * devices + shards);
+    run_in(run, sharded(on_grid(devices, shards, "layers")), {}, &recorder);
+    CHECK(metrics_of(run) == metrics_of(scratch / "adam"));
+    CHECK(weights_of(run) == weights_of(scratch / "adam"));
+    REQUIRE(recorder.stages.size() == 2);
+    CHECK(recorder.stages[1].order == RankOrder::layers);
+    CHECK(recorder.stages[0].first_ranks()[1] == 2);  // of two layers
+    CHECK(recorder.stages[1].first_ranks()[1] == devices / shards);
+    CHECK(json_of(run / "config.json")["partition"]["order"] == "layers");
+    const fs::path stopped = scratch / ("stopped " + std::to_string(devices));
+    REQUIRE(train_until(stopped, sharded_admm(joined(admm, on_grid(devices, shards, "layers"))), 8).interrupted);
+    TrainOptions options;
+    options.overrides = on_grid(devices, shards, devices == 8 ? "layers" : "shards");
+    resume(RunFolder::open(stopped), recorder, options);
+    CHECK(metrics_of(stopped) == metrics_of(scratch / "admm"));
+    CHECK(weights_of(stopped) == weights_of(scratch / "admm"));
   }
 }
 

@@ -4,6 +4,13 @@
 #include <limits>
 
 namespace gamlp {
+
+std::vector<int> Placement::first_ranks() const {
+  std::vector<int> first;
+  for (int shard = 0; shard < shards; ++shard) first.push_back(rank(0, shard));
+  return first;
+}
+
 std::vector<LayerRange> partition_layers(const std::vector<double>& costs, int devices) {
   const int layers = static_cast<int>(costs.size());
   const int parts = std::min(devices, layers);

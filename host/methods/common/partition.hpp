@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "host/config/partition.hpp"
+
 namespace gamlp {
 
 // The layers first … last of one device, 1-based and inclusive.
@@ -18,13 +20,18 @@ struct LayerRange {
 struct Placement {
   std::vector<LayerRange> ranges;  // of layers, from the first one on
   int shards = 1;                  // of the training nodes, for each range
+  RankOrder order = RankOrder::shards;
 
-  int devices() const { return static_cast<int>(ranges.size()) * shards; }
-  // The devices of one range follow each other, so that their sums stay within a host.
-  int rank(int range, int shard) const { return range * shards + shard; }
-  int range_of(int rank) const { return rank / shards; }
-  int shard_of(int rank) const { return rank % shards; }
+  int runs() const { return static_cast<int>(ranges.size()); }  // of layers
+  int devices() const { return runs() * shards; }
+  int rank(int range, int shard) const {
+    return order == RankOrder::shards ? range * shards + shard : shard * runs() + range;
+  }
+  int range_of(int rank) const { return order == RankOrder::shards ? rank / shards : rank % runs(); }
+  int shard_of(int rank) const { return order == RankOrder::shards ? rank % shards : rank / runs(); }
   const LayerRange& layers_of(int rank) const { return ranges.at(static_cast<std::size_t>(range_of(rank))); }
+  // The devices of the first layers, by shard: those that have the inputs.
+  std::vector<int> first_ranks() const;
   // Whether the device speaks for those of its range in what all of them have.
   bool speaks(int rank) const { return shard_of(rank) == 0; }
 };

@@ -48,6 +48,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   const std::string problem = grid_problem(config, devices);
   if (!problem.empty()) throw ConfigError(problem);
   spec.placement.shards = static_cast<int>(shard_count(config, devices));
+  spec.placement.order = config.partition.order.value_or(RankOrder::shards);
   const std::string too_many =
       shards_problem(config, spec.placement.shards, spec.blocks, spec.method->blocks_text(spec.nodes));
   if (!too_many.empty()) throw ConfigError(too_many);

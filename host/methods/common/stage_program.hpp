@@ -140,8 +140,8 @@ class StageProgram {
   // Whether scalars are part of the state. They are where an iteration reads what an earlier one has written.
   virtual bool saves_scalars() const { return false; }
 
-  int left() const { return rank_ - spec_.placement.shards; }  // the rank below, of the same shard
-  int right() const { return rank_ + spec_.placement.shards; }
+  int left() const { return neighbour(-1); }  // the rank of the layers below, of the same shard
+  int right() const { return neighbour(1); }
   bool has_left() const { return range_.first > 1; }
   bool has_right() const { return range_.last < spec_.layers(); }
   Scalar scalar(int layer, int which) const { return scalars(layer, which, 1); }
@@ -164,6 +164,9 @@ class StageProgram {
   DeviceInput* input_;
 
  private:
+  int neighbour(int step) const {
+    return spec_.placement.rank(spec_.placement.range_of(rank_) + step, spec_.placement.shard_of(rank_));
+  }
   std::vector<Entry> all_entries() const;
   std::vector<Entry> saved_entries() const;
   std::vector<Entry> restored_entries() const;

@@ -12,6 +12,7 @@ namespace {
 
 struct Grid {
   int workers, shards;
+  RankOrder order = RankOrder::shards;
 };
 
 Setup setup_in_blocks(Update update, int blocks) {
@@ -34,9 +35,20 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker") {
         const Start start = start_of(s);
         TrainingState one;
         std::vector<double> scalars;
-        for (const Grid& grid :
-             std::vector<Grid>{{1, 1}, {5, 1}, {2, 2}, {3, 3}, {4, 4}, {4, 2}, {6, 3}, {8, 4}, {10, 2}}) {
+        for (const Grid& grid : std::vector<Grid>{{1, 1},
+                                                  {5, 1},
+                                                  {2, 2},
+                                                  {3, 3},
+                                                  {4, 4},
+                                                  {4, 2},
+                                                  {6, 3},
+                                                  {8, 4},
+                                                  {10, 2},
+                                                  {4, 2, RankOrder::layers},
+                                                  {6, 3, RankOrder::layers},
+                                                  {8, 4, RankOrder::layers}}) {
           s.shards = grid.shards;
+          s.order = grid.order;
           Training training(s, start, grid.workers);
           training.forward();
           training.iterate(0, 9);

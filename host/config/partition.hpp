@@ -1,0 +1,21 @@
+// The config section `partition`: which device has what in the last stage.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace gamlp {
+
+// What follows each other in the numbers of the devices, and so stays within a host: the shards of the same layers, or
+// the runs of layers of the same shard.
+enum class RankOrder { shards, layers };
+
+// Where the last stage runs: devices = runs of layers × shards of the training nodes (device_grid.hpp).
+struct PartitionConfig {
+  std::optional<std::vector<std::int64_t>> layers;  // of each run; null: by cost
+  std::optional<std::int64_t> shards;               // null: 1, or as many as give every device a layer
+  std::optional<RankOrder> order;                   // null: shards
+};
+
+}  // namespace gamlp
