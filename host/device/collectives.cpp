@@ -1,6 +1,7 @@
 #include "host/device/collectives.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "host/core/error.hpp"
@@ -11,15 +12,35 @@ namespace {
 // From here on a broadcast goes in parts. Below, the second group's wait costs more than it saves.
 constexpr std::int64_t kLargeBroadcast = std::int64_t{1} << 18;
 
-// Calls what(other) for every other member, beginning behind this one, so that members do not all send to the same.
+// Calls what(other) for every other one of `size`, beginning behind `own`, so that not all send to the same.
+template <class What>
+void for_others(int own, int size, What what) {
+  for (int step = 1; step < size; ++step) what((own + step) % size);
+}
 template <class What>
 void for_others(const RankGroup& group, What what) {
-  for (int step = 1; step < group.size(); ++step) what((group.own() + step) % group.size());
+  for_others(group.own(), group.size(), what);
+}
+
+// How many of the `hosts`, one after the other, are the same, if all are on several hosts with as many on each.
+int members_per_host(const std::vector<int>& hosts) {
+  const auto size = static_cast<std::ptrdiff_t>(hosts.size());
+  const std::ptrdiff_t each = hosts.empty() ? 0 : std::count(hosts.begin(), hosts.end(), hosts.front());
+  if (each < 2 || each == size || size % each != 0) return 0;
+  std::set<int> seen;
+  for (std::ptrdiff_t first = 0; first < size; first += each) {
+    const int host = hosts[static_cast<std::size_t>(first)];
+    const auto from = hosts.begin() + first;
+    if (std::count(from, from + each, host) != each || !seen.insert(host).second) return 0;
+  }
+  return static_cast<int>(each);
 }
 
 }  // namespace
 
-RankGroup::RankGroup(std::vector<int> ranks, int own) : ranks_(std::move(ranks)), own_(-1) {
+RankGroup::RankGroup(std::vector<int> ranks, int own, const std::vector<int>& hosts)
+    : ranks_(std::move(ranks)), own_(-1), per_host_(members_per_host(hosts)) {
+  expects(hosts.empty() || hosts.size() == ranks_.size(), "a host for each member");
   for (std::size_t i = 0; i < ranks_.size(); ++i) {
     if (ranks_[i] == own) own_ = static_cast<int>(i);
     expects(std::count(ranks_.begin(), ranks_.end(), ranks_[i]) == 1, "the members of a group are different ranks");
@@ -137,6 +158,15 @@ BlockSums::BlockSums(const Parts& blocks) {
 
 BlockSums BlockSums::one_each(int members) { return BlockSums(Parts::even(members, members, 1)); }
 
+BlockSums BlockSums::of_hosts(int each) const {
+  const Parts own = blocks();
+  std::vector<std::int64_t> sizes;
+  for (int member = 0; member < own.count(); member += each) {
+    sizes.push_back(own.first(member + each) - own.first(member));
+  }
+  return BlockSums(Parts(sizes));
+}
+
 BlockSums BlockSums::of_every(const Parts& blocks) {
   BlockSums sums;
   sums.branches_.assign(static_cast<std::size_t>(blocks.total()), 1);
@@ -150,6 +180,66 @@ std::span<const int> BlockSums::branches(int member) const {
                                       static_cast<std::size_t>(given_.size(member)));
 }
 
+Parts BlockSums::blocks() const {
+  std::vector<std::int64_t> blocks;
+  for (int member = 0; member < given_.count(); ++member) {
+    blocks.push_back(0);
+    for (const int size : branches(member)) blocks.back() += size;
+  }
+  return Parts(blocks);
+}
+
+std::vector<Reduction::Circle> Reduction::circles(const RankGroup& group, const BlockSums& sums, const Parts& values) {
+  const int each = group.per_host(), own = group.own();
+  const auto piece = [&](int member) { return Piece{values.first(member), values.size(member)}; };
+  const auto given = [](const BlockSums& of, const std::vector<int>& members) {
+    std::vector<std::int64_t> counts;
+    for (const int member : members) counts.push_back(of.given().size(member));
+    return Parts(counts);
+  };
+  Circle all;
+  if (each == 0) {
+    for (int member = 0; member < group.size(); ++member) {
+      all.members.push_back(member);
+      all.pieces.push_back({piece(member)});
+    }
+    all.own = own, all.sums = all.pieces, all.given = sums.given(), all.cols = values.size(own);
+    return {all};
+  }
+  const int hosts = group.size() / each, host = own / each, place = own % each;
+  Circle near, far;
+  near.own = place, far.own = host;
+  for (int i = 0; i < each; ++i) {
+    near.members.push_back(host * each + i);
+    std::vector<Piece>& pieces = near.pieces.emplace_back();
+    for (int h = 0; h < hosts; ++h) pieces.push_back(piece(h * each + i));
+  }
+  near.given = given(sums, near.members);
+  near.sums = near.pieces;
+  for (const Piece& one : near.pieces[static_cast<std::size_t>(place)]) {
+    far.pieces.push_back({{near.cols, one.size}});  // the host's sums lie one after the other
+    near.cols += one.size;
+  }
+  const BlockSums host_sums = sums.of_hosts(each);
+  far.given = host_sums.given();
+  for (int h = 0; h < hosts; ++h) {
+    far.members.push_back(h * each + place);
+    far.sums.push_back({piece(h * each + place)});
+  }
+  far.cols = values.size(own);
+  return {near, far};
+}
+
+std::int64_t Reduction::memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values) {
+  std::int64_t floats = 0;
+  const std::vector<Circle> circles = Reduction::circles(group, sums, values);
+  for (const Circle& circle : circles) floats += padded_floats(circle.given.total() * circle.cols);
+  if (circles.size() > 1) {
+    floats += padded_floats(circles.back().given.size(circles.back().own) * circles.front().cols);
+  }
+  return floats;
+}
+
 Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, const Parts& values,
                      const MessageLabel& label, Mat memory)
     : context_(context),
@@ -158,59 +248,137 @@ Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const
       values_(values),
       label_(label),
       scattered_(context, "partial sums"),
-      gathered_(context, "sums") {
+      gathered_(context, "sums"),
+      host_scattered_(context, "partial sums within the host"),
+      host_gathered_(context, "sums within the host") {
   label_.type = WireType::float32;
   expects(values.count() == group.size() && sums.given().count() == group.size(), "a part for each member");
   for (int i = 0; i < values.count(); ++i) {
     expects(values.size(i) == 0 || values.first(i) % 4 == 0, "a part begins at a multiple of 4");
   }
-  const std::int64_t parts = sums.given().total(), own = values.size(group.own());
+  circles_ = circles(group, sums, values);
+  const std::int64_t floats = memory_floats(group, sums, values);
   if (memory.data == nullptr) {
-    memory_ = context.device->allocate(static_cast<std::size_t>(parts * own) * sizeof(float),
+    memory_ = context.device->allocate(static_cast<std::size_t>(floats) * sizeof(float),
                                        std::string("partial sums of ") + label.what, MemoryKind::exchange);
-    memory = memory_.mat(parts, own);
+    memory = memory_.mat(1, floats);
   }
-  expects(memory.size() >= parts * own, "room for the partial sums");
-  received_ = {memory.data, parts, own};
+  expects(memory.size() >= floats, "room for the partial sums");
+  float* next = memory.data;
+  const auto take = [&](std::int64_t rows, std::int64_t cols) {
+    const Mat taken{next, rows, cols};
+    next += padded_floats(rows * cols);
+    return taken;
+  };
+  received_ = take(last().given.total(), last().cols);
+  tree_ = sums.tree();
+  if (circles_.size() == 1) return;
+  const Circle& near = circles_.front();
+  of_host_ = take(near.given.total(), near.cols);
+  host_sums_ = take(last().given.size(last().own), near.cols);
+  tree_ = sums.of_hosts(group.per_host()).tree();
+}
+
+// Sends `rows`, of which each other member of the circle gets its pieces, and keeps the own ones.
+void Reduction::scatter(const Circle& circle, ConstMat rows, Mat received, Round& round) {
+  MessageGroup messages;
+  const auto own = static_cast<std::size_t>(circle.own);
+  const auto row_of = [&](std::size_t member, std::int64_t i) {
+    return received.row(circle.given.first(static_cast<int>(member)) + i);
+  };
+  const auto part = [](auto* row, std::int64_t first, std::int64_t size) {
+    return as_bytes(MatView<std::remove_pointer_t<decltype(row)>>{row + first, 1, size});
+  };
+  for_others(circle.own, static_cast<int>(circle.members.size()), [&](int other) {
+    const auto at = static_cast<std::size_t>(other);
+    const int rank = group_.rank(circle.members[at]);
+    for (std::int64_t i = 0; i < rows.rows; ++i) {
+      for (const Piece& piece : circle.pieces[at]) {
+        messages.send(rank, part(rows.row(i), piece.first, piece.size), label_);
+      }
+    }
+    for (std::int64_t i = 0; i < circle.given.size(other); ++i) {
+      std::int64_t next = 0;
+      for (const Piece& piece : circle.pieces[own]) {
+        messages.receive(rank, part(row_of(at, i), next, piece.size), label_);
+        next += piece.size;
+      }
+    }
+  });
+  for (std::int64_t i = 0; i < rows.rows; ++i) {
+    std::int64_t next = 0;
+    for (const Piece& piece : circle.pieces[own]) {
+      if (piece.size > 0) {
+        context_.compute->enqueue(
+            ops::Copy{part(rows.row(i), piece.first, piece.size), part(row_of(own, i), next, piece.size)});
+      }
+      next += piece.size;
+    }
+  }
+  round.start(messages, "the partial sums, and the parts received last time until they are added up");
 }
 
 void Reduction::scatter(ConstMat partials, std::int64_t epoch) {
   label_.epoch = epoch;
-  const int own = group_.own();
-  expects(partials.rows == sums_.given().size(own) && partials.cols == values_.total(), "partial sums: shape");
-  MessageGroup messages;
-  for_others(group_, [&](int other) {
-    for (std::int64_t i = 0; i < partials.rows; ++i) {
-      const ConstMat row{partials.row(i), 1, partials.cols};
-      messages.send(group_.rank(other), as_bytes(values_.of(row, other)), label_);
-    }
-    for (std::int64_t i = 0; i < sums_.given().size(other); ++i) {
-      const Mat row{received_.row(sums_.given().first(other) + i), 1, received_.cols};
-      messages.receive(group_.rank(other), as_bytes(row), label_);
-    }
-  });
-  for (std::int64_t i = 0; i < partials.rows && received_.cols > 0; ++i) {
-    const ConstMat row{partials.row(i), 1, partials.cols};
-    const Mat kept{received_.row(sums_.given().first(own) + i), 1, received_.cols};
-    context_.compute->enqueue(ops::Copy{as_bytes(values_.of(row, own)), as_bytes(kept)});
+  expects(partials.rows == sums_.given().size(group_.own()) && partials.cols == values_.total(), "partial sums: shape");
+  if (circles_.size() == 1) return scatter(last(), partials, received_, scattered_);
+  const Circle& near = circles_.front();
+  scatter(near, partials, of_host_, host_scattered_);
+  host_scattered_.finish("the partial sums of the others on this host");
+  // Each of the host's sums is a branch that consecutive partial sums of its members make up.
+  std::int64_t first = 0;
+  std::vector<int> sizes;
+  for (const int member : near.members) {
+    const auto branches = sums_.branches(member);
+    sizes.insert(sizes.end(), branches.begin(), branches.end());
   }
-  scattered_.start(messages, "the partial sums, and the parts received last time until they are added up");
+  const BlockSums host_sums = sums_.of_hosts(group_.per_host());
+  std::int64_t row = 0;
+  for (const int blocks : host_sums.branches(last().own)) {
+    std::int64_t end = first;
+    for (int found = 0; found < blocks; ++end) found += sizes[static_cast<std::size_t>(end)];
+    const std::span<const int> of_branch(sizes.data() + first, static_cast<std::size_t>(end - first));
+    if (near.cols > 0) {
+      context_.compute->enqueue(ops::SumParts{ConstMat{of_host_.row(first), end - first, near.cols},
+                                              Mat{host_sums_.row(row), 1, near.cols}, sum_tree(of_branch)});
+    }
+    first = end, ++row;
+  }
+  scatter(last(), host_sums_, received_, scattered_);
 }
 
 void Reduction::sum(Mat out) {
   scattered_.finish("the partial sums of the others");
   if (received_.cols == 0) return;
-  context_.compute->enqueue(
-      ops::SumParts{received_, values_.of(Mat{out.data, 1, out.size()}, group_.own()), sums_.tree()});
+  context_.compute->enqueue(ops::SumParts{received_, values_.of(Mat{out.data, 1, out.size()}, group_.own()), tree_});
+}
+
+// Sends the sums that this member has to the others of the circle, and takes theirs.
+void Reduction::gather(const Circle& circle, Mat out, Round& round) {
+  MessageGroup messages;
+  const auto part = [&](const Piece& piece) { return as_bytes(Mat{out.data + piece.first, 1, piece.size}); };
+  for_others(circle.own, static_cast<int>(circle.members.size()), [&](int other) {
+    const auto at = static_cast<std::size_t>(other);
+    const int rank = group_.rank(circle.members[at]);
+    for (const Piece& piece : circle.sums[static_cast<std::size_t>(circle.own)])
+      messages.send(rank, part(piece), label_);
+    for (const Piece& piece : circle.sums[at]) messages.receive(rank, part(piece), label_);
+  });
+  round.start(messages, "this device's part of the sum, and the others' until they are there");
 }
 
 void Reduction::gather(Mat out) {
-  MessageGroup messages;
-  messages.all_gather(group_, as_bytes(out), values_.times(sizeof(float)), label_);
-  gathered_.start(messages, "this device's part of the sum, and the others' until they are there");
+  expects(out.size() == values_.total(), "a sum for each value");
+  out_ = out;
+  gather(last(), out, gathered_);
 }
 
-void Reduction::finish() { gathered_.finish("the sum"); }
+void Reduction::finish() {
+  gathered_.finish("the sum");
+  if (circles_.size() == 1) return;
+  gather(circles_.front(), out_, host_gathered_);
+  host_gathered_.finish("the sum's parts on this host");
+}
 
 template <class T>
 SmallReduction<T>::SmallReduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums,

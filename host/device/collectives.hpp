@@ -9,7 +9,8 @@
 //   all-reduce      SmallReduction                 the same in one round: less waiting, but more bytes
 //
 // All members of a group make the same calls in the same order, with the same sizes. A part of no bytes is no message.
-// Nothing here waits on the host.
+// Nothing here waits on the host. A Reduction over several hosts adds up within each host first: then a host of G
+// members sends a G-th of what its members would send each member of the others.
 #pragma once
 
 #include <cstdint>
@@ -29,18 +30,23 @@ namespace gamlp {
 // Some ranks of a transport, in an order that all its members name alike. Members are counted from 0.
 class RankGroup {
  public:
-  // `own` is the rank of this device, and one of `ranks`, which are all different.
-  RankGroup(std::vector<int> ranks, int own);
+  // `own` is the rank of this device, and one of `ranks`, which are all different. `hosts`: of each member; empty: all
+  // are on one.
+  RankGroup(std::vector<int> ranks, int own, const std::vector<int>& hosts = {});
   // All ranks of the transport.
   static RankGroup all(const Transport& transport);
 
   int size() const { return static_cast<int>(ranks_.size()); }
   int own() const { return own_; }  // the member that this device is
   int rank(int member) const { return ranks_[static_cast<std::size_t>(member)]; }
+  // How many members each host has, where they are on several, one host after the other, with as many on each: more
+  // than one. Else 0.
+  int per_host() const { return per_host_; }
 
  private:
   std::vector<int> ranks_;
   int own_;
+  int per_host_ = 0;
 };
 
 // The messages of one group call (Transport::exchange), gathered from neighbours' messages and from collectives.
@@ -97,9 +103,13 @@ class BlockSums {
 
   // Each member gives the sum of every single block.
   static BlockSums of_every(const Parts& blocks);
+  // Every `each` members as one.
+  BlockSums of_hosts(int each) const;
 
   // How many partial sums each member gives.
   const Parts& given() const { return given_; }
+  // How many blocks each member has.
+  Parts blocks() const;
   // How many blocks each partial sum of a member is over, in order.
   std::span<const int> branches(int member) const;
   const SumTree& tree() const { return tree_; }
@@ -115,6 +125,9 @@ class BlockSums {
 // The sum of a tensor of float32 that every member has partial sums of. In two rounds: each member adds up a part of
 // the tensor, then gives it to the others. Sends 4 (members − 1)/members bytes per value and round, where each member
 // gives one partial sum.
+//
+// Over several hosts (RankGroup::per_host()) a member first adds up, for its host, the parts of all members that have
+// its place on their hosts. Then those of one place exchange these sums, and the whole sums. The bits are the same.
 class Reduction {
  public:
   // `values`: which part of the tensor each member adds up. A part begins at a multiple of 4 values. `label` names the
@@ -123,9 +136,7 @@ class Reduction {
   // own.
   Reduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, const Parts& values,
             const MessageLabel& label, Mat memory = {});
-  static std::int64_t memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values) {
-    return sums.given().total() * values.size(group.own());
-  }
+  static std::int64_t memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values);
 
   // Parts for a tensor that all members are to add up, as evenly as can be.
   static Parts even_parts(std::int64_t values, const RankGroup& group) { return Parts::even(values, group.size(), 64); }
@@ -140,14 +151,39 @@ class Reduction {
   void finish();
 
  private:
+  // Values in a row of partial sums, or of the sum.
+  struct Piece {
+    std::int64_t first = 0, size = 0;
+  };
+  // Members that send each other partial sums, in the order of their blocks.
+  struct Circle {
+    std::vector<int> members;
+    int own = 0;                             // place in `members`
+    std::vector<std::vector<Piece>> pieces;  // what each of them adds up, in the rows that it is sent from
+    std::vector<std::vector<Piece>> sums;    // and where it has the sums, in the tensor
+    Parts given;                             // how many partial sums each of them gives
+    std::int64_t cols = 0;                   // how many values this one adds up
+  };
+  // What a member does: with all others; or with those of its host, then with those of its place on other hosts.
+  static std::vector<Circle> circles(const RankGroup& group, const BlockSums& sums, const Parts& values);
+
+  void scatter(const Circle& circle, ConstMat rows, Mat received, Round& round);
+  void gather(const Circle& circle, Mat out, Round& round);
+  const Circle& last() const { return circles_.back(); }
+
   DeviceContext context_;
   RankGroup group_;
   BlockSums sums_;
   Parts values_;
   MessageLabel label_;
+  std::vector<Circle> circles_;
   Buffer memory_;
-  Mat received_;  // the own part of the tensor, of every partial sum
+  Mat of_host_, host_sums_;  // the partial sums of the members of this host, and what they add up to
+  Mat received_;             // the own part of the tensor, of every partial sum, or of every host's
+  SumTree tree_;             // of received_
+  Mat out_;                  // from gather() to finish()
   Round scattered_, gathered_;
+  Round host_scattered_, host_gathered_;
 };
 
 // The sums in double, or the largest values in float32, of a few values that every member has: in one round, in which

@@ -116,7 +116,8 @@ bool fits(const Grid& grid, const ProblemShape& shape, const ChosenDevices& devi
   constexpr double kForOthers = 0.1;  // evaluation, NCCL
   for (int stage = 1; stage <= stage_count(grid.config); ++stage) {
     const TrainingShape training{shape, grid.kinds[static_cast<std::size_t>(stage) - 1]};
-    const StageSpec spec = make_stage_spec(grid.config, training, stage, grid.ranges * grid.shards);
+    StageSpec spec = make_stage_spec(grid.config, training, stage, grid.ranges * grid.shards);
+    spec.placement.hosts = devices.hosts;
     const std::vector<MemoryUse> uses = stage_memory(spec, training, DeviceKind::cuda);
     std::map<int, double> needed;  // by GPU; another process's are taken to be like this one's
     for (std::size_t rank = 0; rank < uses.size(); ++rank) {

@@ -138,8 +138,9 @@ MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind) {
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                         const ForecastOptions& options) {
   const int devices = spec.placement.devices();
-  const auto costs = make_costs(machine, options.hosts.empty() ? spread_over_hosts(machine, devices) : options.hosts);
   StageSpec frozen = spec;
+  frozen.placement.hosts = options.hosts.empty() ? spread_over_hosts(machine, devices) : options.hosts;
+  const auto costs = make_costs(machine, frozen.placement.hosts);
   frozen.method = spec.method->frozen_at(options.epoch);
   Run run(frozen, shape, costs.get(), machine.gpu);
   run.start();

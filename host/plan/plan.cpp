@@ -27,7 +27,10 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
                        bool resident) {
   MemoryNeed need;
   const TrainingShape shape = subject.shape(stage);
-  const std::vector<MemoryUse> devices = stage_memory(spec, shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
+  StageSpec on_hosts = spec;
+  on_hosts.placement.hosts = spread_over_hosts(machine, spec.placement.devices());
+  const std::vector<MemoryUse> devices =
+      stage_memory(on_hosts, shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
   std::vector<double> peaks;
   for (const MemoryUse& device : devices) peaks.push_back(static_cast<double>(device.peak));
   if (machine.gpu) {
@@ -39,7 +42,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
     return need;
   }
   // On several hosts the first one has the process that reads and saves, at the most.
-  const std::vector<int> hosts = spread_over_hosts(machine, static_cast<int>(peaks.size()));
+  const std::vector<int>& hosts = on_hosts.placement.hosts;
   std::vector<double> of_host(static_cast<std::size_t>(machine.hosts), 0.0);
   for (std::size_t i = 0; i < peaks.size(); ++i) of_host[static_cast<std::size_t>(hosts[i])] += peaks[i];
   need.host = process_memory(subject.config, subject.counts, subject.kinds, stage, devices) -

@@ -16,25 +16,33 @@ std::vector<Layout> layouts(int ranks) {
   }
   std::vector<int> backwards(all.rbegin(), all.rend());
   std::reverse(upper.begin(), upper.end());
-  std::vector<Layout> list = {{all}};
-  if (ranks > 1) list.insert(list.end(), {{backwards}, {even, odd}, {lower, upper}});
+  std::vector<Layout> list = {{{all}}};
+  if (ranks > 1) list.insert(list.end(), {{{backwards}}, {{even, odd}}, {{lower, upper}}});
+  for (const int each : {2, 3, 4}) {
+    if (ranks > each && ranks % each == 0) list.push_back({{each == 2 ? backwards : all}, each});
+  }
   return list;
 }
 
 RankGroup group_of(const Layout& layout, int rank) {
-  for (const std::vector<int>& group : layout) {
-    if (std::count(group.begin(), group.end(), rank) != 0) return {group, rank};
+  for (const std::vector<int>& group : layout.groups) {
+    if (std::count(group.begin(), group.end(), rank) == 0) continue;
+    std::vector<int> hosts;
+    for (int member = 0; layout.per_host > 0 && member < static_cast<int>(group.size()); ++member) {
+      hosts.push_back(member / layout.per_host);
+    }
+    return {group, rank, hosts};
   }
   throw std::logic_error("every rank is in a group");
 }
 
 std::string text_of(const Layout& layout) {
   std::string text;
-  for (const std::vector<int>& group : layout) {
+  for (const std::vector<int>& group : layout.groups) {
     text += text.empty() ? "{" : " {";
     for (const int rank : group) text += std::to_string(rank) + (rank == group.back() ? "}" : " ");
   }
-  return text;
+  return layout.per_host > 0 ? text + " on hosts of " + std::to_string(layout.per_host) : text;
 }
 
 float block_value(int block, std::int64_t j, bool ordered, int turn) {

@@ -32,8 +32,12 @@ inline constexpr Check kChecks[] = {{"all-gather", all_gather}, {"all-to-all", a
 // ---- for the checks ----------------------------------------------------------------------------------
 
 // The groups that the ranks of a run form at a time. Each rank is in one of them.
-using Layout = std::vector<std::vector<int>>;
-// One group of all; all in another order; even and odd ranks; two halves, one of them backwards.
+struct Layout {
+  std::vector<std::vector<int>> groups;
+  int per_host = 0;  // so many members of a group, one after the other, are on a host; 0: all are on one
+};
+// One group of all; all in another order; even and odd ranks; two halves, one of them backwards. All on hosts of 2, 3
+// and 4, where as many ranks are on each.
 std::vector<Layout> layouts(int ranks);
 RankGroup group_of(const Layout& layout, int rank);
 std::string text_of(const Layout& layout);

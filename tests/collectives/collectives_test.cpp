@@ -85,6 +85,10 @@ TEST_CASE("blocks of a member are given as branches of the tree over all blocks"
   const BlockSums sums(Parts::even(8, 3, 1));  // blocks 0 and 1; 2, 3 and 4; 5, 6 and 7
   CHECK(sums.given().total() == 5);
   CHECK(sums.given().size(1) == 2);
+  CHECK(sums.blocks() == Parts(std::vector<std::int64_t>{2, 3, 3}));
+  const BlockSums two = BlockSums::of_every(Parts::even(8, 4, 1)).of_hosts(2);
+  CHECK(two.blocks() == Parts(std::vector<std::int64_t>{4, 4}));
+  CHECK(two.given().total() == 2);
   const auto second = sums.branches(1);
   CHECK(std::vector<int>(second.begin(), second.end()) == Sizes{2, 1});
 }
@@ -95,4 +99,18 @@ TEST_CASE("a group has different ranks, and the own one") {
   CHECK_THROWS(RankGroup({4, 2, 4}, 2));
   CHECK_THROWS(RankGroup({4, 2}, 3));
   CHECK_THROWS(RankGroup({}, 0));
+  const auto per_host = [](const std::vector<int>& hosts) {
+    std::vector<int> ranks;
+    for (int rank = 0; rank < static_cast<int>(hosts.size()); ++rank) ranks.push_back(rank);
+    return RankGroup(ranks, 0, hosts).per_host();
+  };
+  CHECK(RankGroup({4, 2, 7}, 2).per_host() == 0);
+  CHECK(per_host({5, 5, 2, 2}) == 2);
+  CHECK(per_host({0, 0, 0, 3, 3, 3}) == 3);
+  CHECK(per_host({1, 1}) == 0);              // one host
+  CHECK(per_host({0, 1, 2}) == 0);           // one on each
+  CHECK(per_host({0, 1, 0, 1}) == 0);        // dealt out
+  CHECK(per_host({0, 0, 1, 1, 1, 1}) == 0);  // not as many on each
+  CHECK(per_host({0, 0, 1}) == 0);
+  CHECK(per_host({0, 0, 1, 2, 1, 2}) == 0);
 }

@@ -51,14 +51,20 @@ double all_gather_seconds(int ranks, std::int64_t bytes, const Links& links) {
   });
 }
 
-double all_reduce_seconds(int ranks, std::int64_t values, const Links& links) {
+// `per_host`: ranks, where they are to be added up host by host.
+double all_reduce_seconds(int ranks, std::int64_t values, const Links& links, int per_host = 0) {
   struct State {
     Buffer memory;
     std::unique_ptr<Reduction> reduction;
   };
   return seconds_of(ranks, links, [&](const DeviceContext& on) {
     auto state = std::make_shared<State>();
-    const RankGroup group = RankGroup::all(*on.transport);
+    std::vector<int> all, hosts;
+    for (int rank = 0; rank < ranks; ++rank) {
+      all.push_back(rank);
+      if (per_host > 0) hosts.push_back(rank / per_host);
+    }
+    const RankGroup group(all, on.transport->rank(), hosts);
     state->memory = on.device->allocate(static_cast<std::size_t>(values) * 4, "x", MemoryKind::exchange);
     state->reduction = std::make_unique<Reduction>(on, group, BlockSums::one_each(ranks),
                                                    Reduction::even_parts(values, group), MessageLabel{"x"});
@@ -119,6 +125,21 @@ TEST_CASE("all devices of a host share its network") {
   links.on_worker = true;
   CHECK(all_gather_seconds(4, 400, links) ==
         Approx(kLatency + kSecondsPerByte * 400 + kLatency + kSecondsPerByte * 100));
+}
+
+TEST_CASE("an all-reduce over hosts sends as much between them as one member of each would") {
+  Links links;
+  links.hosts = true;
+  constexpr std::int64_t kValues = 8 * 64;
+  constexpr double bytes = 4.0 * kValues;
+  // While some members add up, the network carries the parts of others.
+  constexpr double kHidden = kLatency + kSecondsPerSum;
+  // Directly each host sends all that 2 members have for 6 others, in parts of an 8th, in both rounds.
+  CHECK(all_reduce_seconds(8, kValues, links) ==
+        Approx(2 * (kLatency + kSecondsPerByte * bytes * 2 * 6 / 8) + kSecondsPerSum - kHidden));
+  // Host by host: half of the values to the other member, their sums' parts to three hosts.
+  const double near = kLatency + kSecondsPerByte * bytes / 2, far = kLatency + kSecondsPerByte * bytes * 2 * 3 / 8;
+  CHECK(all_reduce_seconds(8, kValues, links, 2) == Approx(2 * (near + far) + 2 * kSecondsPerSum - kHidden));
 }
 
 TEST_CASE("CPU workers copy what others send one message after the other") {

@@ -12,14 +12,15 @@ namespace {
 constexpr std::int64_t kValues = 1000;
 constexpr int kRanks = 4;
 
-// Per rank: sums a tensor over all ranks, then gathers a value of each, twice.
+// Per rank: sums a tensor over all ranks, which are on one host or on two, then gathers a value of each, twice.
 struct Member {
   Buffer partials, out, values, sums;
   std::unique_ptr<Reduction> reduction;
   std::unique_ptr<SmallReduction<double>> small;
 
-  void enqueue(const DeviceContext& on) {
-    const RankGroup group = RankGroup::all(*on.transport);
+  void enqueue(const DeviceContext& on, bool hosts) {
+    const RankGroup group({0, 1, 2, 3}, on.transport->rank(),
+                          hosts ? std::vector<int>{7, 7, 3, 3} : std::vector<int>{});
     partials = on.device->allocate(kValues * sizeof(float), "partials", MemoryKind::workspace);
     out = on.device->allocate(kValues * sizeof(float), "out", MemoryKind::workspace);
     sums = on.device->allocate(sizeof(double), "total", MemoryKind::workspace);
@@ -42,14 +43,15 @@ struct Member {
   }
 };
 
-std::optional<sim::SimulationFault> run(FaultyContexts contexts, std::uint64_t seed = 1) {
+std::optional<sim::SimulationFault> run(FaultyContexts contexts, std::uint64_t seed = 1, bool hosts = false) {
   sim::SimulatorOptions options;
   options.seed = seed;
   SimFleet fleet(kRanks, options);
   return fault_of([&] {
     std::vector<Member> members(kRanks);
-    fleet.post_all(kRanks,
-                   [&](int rank) { members[static_cast<std::size_t>(rank)].enqueue(contexts(fleet.context(rank))); });
+    fleet.post_all(kRanks, [&](int rank) {
+      members[static_cast<std::size_t>(rank)].enqueue(contexts(fleet.context(rank)), hosts);
+    });
     fleet.wait();
     fleet.simulator().finish();
   });
@@ -69,17 +71,24 @@ constexpr int kGroups = 6;  // of each rank: scatter, small, gather; twice
 }  // namespace
 
 TEST_CASE("collectives without a fault are clean, whatever runs first") {
-  for (std::uint64_t seed = 1; seed <= 50; ++seed) CHECK_FALSE(run({}, seed).has_value());
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    CHECK_FALSE(run({}, seed).has_value());
+    CHECK_FALSE(run({}, seed, true).has_value());
+  }
 }
 
 TEST_CASE("every wait of a collective that is removed is a race on what it protects") {
-  std::set<std::string> waits;
-  REQUIRE_FALSE(run(listening(waits)).has_value());
-  CHECK(waits.size() == 6);
-  for (const std::string& removed : waits) {
-    for (const std::uint64_t seed : {1, 2, 3}) {
-      INFO("without the wait for " << removed << ", seed " << seed);
-      check_fault(run(without_wait(removed), seed), FaultKind::race, {"race on"});
+  for (const bool hosts : {false, true}) {
+    std::set<std::string> waits;
+    REQUIRE_FALSE(run(listening(waits), 1, hosts).has_value());
+    CHECK(waits.size() == (hosts ? 8 : 6));
+    for (const std::string& removed : waits) {
+      // Messages within the host follow on the same stream, and are waited for.
+      if (hosts && removed == "the sum") continue;
+      for (const std::uint64_t seed : {1, 2, 3}) {
+        INFO("without the wait for " << removed << ", seed " << seed);
+        check_fault(run(without_wait(removed), seed, hosts), FaultKind::race, {"race on"});
+      }
     }
   }
 }

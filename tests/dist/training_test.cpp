@@ -17,8 +17,8 @@ struct Fault {
 
 // Trains (or resumes, without a config) in `run` on `size` members.
 std::vector<std::string> train_together(int size, const fs::path& run, const Config* config, const Fault& fault = {},
-                                        std::atomic<int>* interrupted = nullptr) {
-  return together(size, [&](ProcessGroup& group) {
+                                        std::atomic<int>* interrupted = nullptr, const std::vector<int>& hosts = {}) {
+  const auto process = [&](ProcessGroup& group) {
     std::atomic<bool> stop{false};
     TrainOptions options;
     options.group = &group;
@@ -38,7 +38,8 @@ std::vector<std::string> train_together(int size, const fs::path& run, const Con
       result = resume(RunFolder::open(run), recorder, options);
     }
     if (interrupted != nullptr && result.interrupted) ++*interrupted;
-  });
+  };
+  return together(size, process, hosts);
 }
 
 #ifdef NDEBUG
@@ -176,6 +177,19 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
         CHECK(metrics_of(run) == metrics_of(scratch / "one"));
         CHECK(weights_of(run) == weights_of(scratch / "one"));
       }
+    }
+    // Sums within each of two hosts first.
+    Config four = config;
+    four.partition.order.reset();
+    four.partition.shards = 4;
+    for (const int size : {4, 8}) {
+      std::vector<int> hosts(static_cast<std::size_t>(size), 0);
+      std::fill(hosts.begin() + size / 2, hosts.end(), size / 2);
+      const fs::path run = scratch / (std::to_string(size) + " on two hosts");
+      INFO(size << " processes on two hosts, " << reading);
+      CHECK(train_together(size, run, &four, {}, nullptr, hosts) == none(size));
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
     }
     // Layer 1 in V coordinates, which rank 0 has found.
     const std::vector<std::string> wide = {"method.name=gd", "method.microbatches=4", "dataset.hops=12", "devices=cpu"};

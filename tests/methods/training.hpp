@@ -33,6 +33,7 @@ struct Setup {
   InputKind kind = InputKind::plain;
   int shards = 1;
   RankOrder order = RankOrder::shards;
+  int per_host = 0;                          // devices; 0: all are on one
   int blocks = 0;                            // 0: as many as the method chooses
   std::size_t staging = 0, node_memory = 0;  // bytes; 0 of staging: tensors of nodes are on the devices
   std::uint64_t seed = 1;
@@ -129,6 +130,9 @@ class Training {
     spec_.blocks = setup.blocks > 0 ? setup.blocks : spec_.method->blocks(spec_.nodes);
     spec_.placement.shards = setup.shards;
     spec_.placement.order = setup.order;
+    for (int rank = 0; setup.per_host > 0 && rank < fleet_->size(); ++rank) {
+      spec_.placement.hosts.push_back(rank / setup.per_host);
+    }
     spec_.placement.ranges =
         partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size() / setup.shards);
     programs_.resize(static_cast<std::size_t>(spec_.placement.devices()));

@@ -156,6 +156,12 @@ TEST_CASE("on several hosts a grid has two orders, and the plan says what crosse
   // p and q, whose message has 16 bytes before the codes of each shard; and what two shards' sums take on both sides.
   CHECK(by_shards.forecast.network_bytes == static_cast<std::uint64_t>(by_shards.forecast.boundary.down));
   CHECK(by_layers.forecast.network_bytes * 2 == by_layers.forecast.shard_bytes());
+  // Over 4 shards a host sends a whole tensor of sums, of the 6 that all members send; without the sums within it two.
+  const Plan four = of(4, RankOrder::shards);
+  const double share =
+      static_cast<double>(four.forecast.network_bytes) / static_cast<double>(four.forecast.shard_bytes());
+  CHECK(share > 1.0 / 6);
+  CHECK(share < 0.25);  // with the sums of a few values, which all send all
   CHECK(to_json(by_layers)["order"] == "layers");
   CHECK(to_json(by_layers)["network_bytes_per_epoch"] == by_layers.forecast.network_bytes);
   CHECK(make_plan(subject, with_memory(1e12), 4).forecast.network_bytes == 0);

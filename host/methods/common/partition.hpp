@@ -21,6 +21,7 @@ struct Placement {
   std::vector<LayerRange> ranges;  // of layers, from the first one on
   int shards = 1;                  // of the training nodes, for each range
   RankOrder order = RankOrder::shards;
+  std::vector<int> hosts;  // of each device, at least; empty: all are on one
 
   int runs() const { return static_cast<int>(ranges.size()); }  // of layers
   int devices() const { return runs() * shards; }

@@ -82,11 +82,12 @@ Parts StageSpec::shard_nodes() const {
 }
 
 RankGroup StageSpec::shard_group(int rank) const {
-  std::vector<int> ranks;
+  std::vector<int> ranks, hosts;
   for (int shard = 0; shard < placement.shards; ++shard) {
     ranks.push_back(placement.rank(placement.range_of(rank), shard));
+    if (!placement.hosts.empty()) hosts.push_back(placement.hosts.at(static_cast<std::size_t>(ranks.back())));
   }
-  return {std::move(ranks), rank};
+  return {std::move(ranks), rank, hosts};
 }
 
 StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input)

@@ -57,8 +57,9 @@ struct StageSpec {
 };
 
 // Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. The shards are those of
-// shard_count() (host/config/device_grid.hpp). Layers are balanced by their cost. A stage as deep as the last one takes
-// config.partition.layers instead, where that has an entry for each run of layers.
+// shard_count() (host/config/device_grid.hpp). The caller adds the hosts of the placement. Layers are balanced by their
+// cost. A stage as deep as the last one takes config.partition.layers instead, where that has an entry for each run of
+// layers.
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
                           int stage, int devices);
 

@@ -13,6 +13,7 @@ namespace {
 struct Grid {
   int workers, shards;
   RankOrder order = RankOrder::shards;
+  int per_host = 0;
 };
 
 Setup setup_in_blocks(Update update, int blocks) {
@@ -46,9 +47,13 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker") {
                                                   {10, 2},
                                                   {4, 2, RankOrder::layers},
                                                   {6, 3, RankOrder::layers},
-                                                  {8, 4, RankOrder::layers}}) {
+                                                  {8, 4, RankOrder::layers, 4},
+                                                  {4, 4, RankOrder::shards, 2},
+                                                  {12, 6, RankOrder::shards, 3}}) {
+          if (grid.shards > blocks) continue;
           s.shards = grid.shards;
           s.order = grid.order;
+          s.per_host = grid.per_host;
           Training training(s, start, grid.workers);
           training.forward();
           training.iterate(0, 9);
@@ -242,9 +247,11 @@ TEST_CASE("shards send what their sums need, and no more") {
 TEST_CASE("ADMM on a grid has no race and no deadlock, wherever tensors of nodes are") {
   for (const Update update : {Update::gradient, Update::exact}) {
     for (const std::int64_t bits : {8, 32}) {
-      for (const auto& [devices, shards] : {std::pair{2, 2}, {4, 2}, {6, 3}, {10, 2}, {5, 5}}) {
+      for (const auto& [devices, shards, order, per_host] : std::vector<Grid>{
+               {2, 2}, {4, 2}, {6, 3}, {10, 2}, {5, 5}, {4, 4, RankOrder::shards, 2}, {12, 4, RankOrder::layers, 6}}) {
         for (const std::uint64_t seed : {1, 2, 3}) {
           Setup s = setup_in_blocks(update, 5);
+          s.order = order, s.per_host = per_host;
           s.staging = seed > 1 ? 2 * kLittleStaging : 0;
           s.node_memory = seed == 3 ? 5000 : 0;
           s.exchange.p.bits = s.exchange.q.bits = bits;

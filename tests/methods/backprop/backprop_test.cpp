@@ -307,6 +307,8 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
 TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends what was said") {
   struct Grid {
     int workers, shards;
+    RankOrder order = RankOrder::shards;
+    int per_host = 0;
   };
   for (const std::string& name : kMethods) {
     for (const std::int64_t microbatches : {4, 6}) {  // 6 blocks of 4 nodes, the last of 3
@@ -316,8 +318,19 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends
       const Start start = start_of(s);
       TrainingState one;
       std::vector<double> losses;
-      for (const Grid& grid : std::vector<Grid>{{1, 1}, {2, 2}, {3, 3}, {4, 4}, {4, 2}, {6, 3}, {8, 4}, {10, 2}}) {
+      for (const Grid& grid : std::vector<Grid>{{1, 1},
+                                                {2, 2},
+                                                {3, 3},
+                                                {4, 4},
+                                                {4, 2},
+                                                {6, 3},
+                                                {8, 4},
+                                                {10, 2},
+                                                {6, 3, RankOrder::layers},
+                                                {8, 4, RankOrder::shards, 2},
+                                                {8, 4, RankOrder::layers, 4}}) {
         s.shards = grid.shards;
+        s.order = grid.order, s.per_host = grid.per_host;
         // Then with tensors of nodes in the host's memory; an op has three of them at most.
         s.staging = one.empty() ? 0 : 3 * 1024;
         Training training(s, start, grid.workers);
@@ -406,9 +419,11 @@ TEST_CASE("training goes on from a saved state to the same bits, with other work
 namespace {
 
 std::optional<sim::SimulationFault> simulated(int devices, std::int64_t microbatches, FaultyContexts contexts,
-                                              std::uint64_t seed = 1, int shards = 1, double dropout = 0.3) {
+                                              std::uint64_t seed = 1, int shards = 1, double dropout = 0.3,
+                                              int per_host = 0) {
   Setup s = deep_setup("adam", 0.05, microbatches);
   s.shards = shards;
+  s.per_host = per_host;
   s.staging = seed % 3 == 0 ? 4 * 1024 : 0;
   s.backprop.dropout = dropout, s.backprop.input_dropout = 0.1;
   s.backprop.optimizer.schedule.kind = ScheduleKind::cosine;
@@ -431,11 +446,12 @@ TEST_CASE("the pipeline has no race and no deadlock, for any number of devices a
 }
 
 TEST_CASE("a grid has no race and no deadlock, for any number of layers' devices, shards and parts") {
-  for (const auto& [devices, shards] : {std::pair{2, 2}, {4, 2}, {6, 3}, {10, 2}, {5, 5}}) {
+  for (const auto& [devices, shards, per_host] :
+       {std::tuple{2, 2, 0}, {4, 2, 0}, {6, 3, 0}, {10, 2, 0}, {5, 5, 0}, {4, 4, 2}, {8, 4, 2}}) {
     for (const std::int64_t microbatches : {5, 6}) {
       for (const std::uint64_t seed : {1, 2, 3}) {
         INFO(devices << " devices, " << shards << " shards, " << microbatches << " parts");
-        const auto fault = simulated(devices, microbatches, {}, seed, shards);
+        const auto fault = simulated(devices, microbatches, {}, seed, shards, 0.3, per_host);
         INFO((fault ? fault->what() : ""));
         CHECK_FALSE(fault.has_value());
       }
