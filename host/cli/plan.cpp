@@ -95,7 +95,9 @@ std::string partition_text(const std::vector<LayerRange>& ranges) {
 
 std::string placement_text(const Placement& placement) {
   const std::string layers = partition_text(placement.ranges) + " layers";
-  return placement.shards == 1 ? layers : layers + " × " + std::to_string(placement.shards) + " shards";
+  if (placement.shards == 1) return layers;
+  return layers + " × " + std::to_string(placement.shards) + " shards" +
+         (placement.order == RankOrder::layers ? ", by layers" : "");
 }
 
 std::string head(const PlanSubject& subject, const Machine& machine) {

@@ -152,7 +152,9 @@ Link network_link(double mbits) {
 }
 
 Machine on_hosts(Machine machine, int hosts, double network) {
-  machine.name = std::to_string(hosts) + " hosts over " + short_number(network) + " Mbit/s, each: " + machine.name;
+  const std::string speed =
+      network < 1000 ? short_number(network) + " Mbit/s" : short_number(network / 1000) + " Gbit/s";
+  machine.name = std::to_string(hosts) + " hosts over " + speed + ", each: " + machine.name;
   machine.hosts *= hosts;
   machine.devices *= hosts;
   machine.network = network_link(network);

@@ -22,14 +22,15 @@
 //   link              {bandwidth, latency}: bytes per second in one direction between two devices; seconds per group
 //   island, link_between_islands   devices of one switch, and the link from one island to the next (optional)
 // kind "cpu"
-//   memory_total      bytes of the machine, shared by all workers
+//   memory_total      bytes of a host, shared by its workers
 //   threads_per_device, library   what was measured
 //   copy_bandwidth    bytes per second at which a worker copies a message
 //   seconds           {"1": {family: [[dims…, seconds], …]}, "N": …}: the time of ops with one worker busy, and with N,
 //                     all of them or six. A forecast of several workers takes the figures of N
 //
-// A forecast does not model what message kernels take from the multiprocessors, messages that share a switch, clock
-// rates that fall under load, the host's time to enqueue (iterations are enqueued ahead), evaluation and checkpoints.
+// A forecast does not model what message kernels take from the multiprocessors, messages that share a switch, what
+// sending over a network takes from the cores, clock rates that fall under load, the host's time to enqueue (iterations
+// are enqueued ahead), evaluation and checkpoints.
 #pragma once
 
 #include <array>

@@ -105,6 +105,33 @@ TEST_CASE("what does not fit is refused, with what would") {
   check_says(outcome.err, ", or node_memory=0");
 }
 
+TEST_CASE("several hosts are forecast with the network between them, and only with it") {
+  const WorkFolder work;
+  work.write("small.json", small_config());
+  const auto planned = [&](const std::string& devices, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"plan",  "small.json", "--machine", "dgx_h100",  "--devices",
+                                          devices, "--hosts",    "2",         "--problem", "1207179,640,172"};
+    for (const char* value :
+         {"model.width=512", "devices=auto", R"(stages=[{"layers": 4, "epochs": 9}])", "partition.shards=4"}) {
+      arguments.insert(arguments.end(), {"--set", value});
+    }
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(work, arguments);
+  };
+  const Outcome unknown = planned("16", {});
+  CHECK(unknown.status == 3);
+  check_says(unknown.err, "--hosts 2 needs the speed of the network between them: --set distributed.network=MBIT");
+  const std::vector<std::string> network = {"--set", "distributed.network=400000"};
+  const Outcome known = planned("16", network);
+  CHECK(known.status == 0);
+  check_says(known.out, "forecast for 2 hosts over 400 Gbit/s, each: DGX H100");
+  check_says(known.out, "; a host sends or receives ");
+  check_says(known.out, "4 × 4 by layers ");
+  check_says(known.out, "; fastest: partition.shards=4 partition.order=layers");
+  check_says(known.out, "layers × 4 shards, by layers");
+  check_says(planned("20", network).err, "has 16");
+}
+
 TEST_CASE(
     "tensors of nodes that GPUs have no room for pass from the host's memory, and the plan says what that costs") {
   const WorkFolder work;

@@ -121,6 +121,21 @@ TEST_CASE("all devices of a host share its network") {
   CHECK(all_gather_seconds(4, 400, links) == Approx(kLatency + kSecondsPerByte * 400));
   // To 3 hosts with 2 others each.
   CHECK(all_gather_seconds(8, 800, links) == Approx(kLatency + kSecondsPerByte * 100 * 2 * 6));
+  // Two members of a host send to two hosts, or hear from them.
+  for (const bool back : {false, true}) {
+    const double seconds = seconds_of(6, links, [&](const DeviceContext& on) {
+      const auto memory = std::make_shared<Buffer>(on.device->allocate(100, "message", MemoryKind::exchange));
+      MessageGroup messages;
+      for (const auto& [near, far] : {std::pair{0, 2}, {1, 4}}) {
+        const int from = back ? far : near, to = back ? near : far;
+        if (on.transport->rank() == from) messages.send(to, memory->raw(100), {});
+        if (on.transport->rank() == to) messages.receive(from, memory->raw(100), {});
+      }
+      messages.enqueue(*on.transport, *on.exchange);
+      return memory;
+    });
+    CHECK(seconds == Approx(kLatency + kSecondsPerByte * 200));
+  }
   // Workers do not copy what comes from other hosts, but what comes from their own.
   links.on_worker = true;
   CHECK(all_gather_seconds(4, 400, links) ==

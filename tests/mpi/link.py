@@ -4,6 +4,7 @@
   bytes   the bytes that the kernel counts on the interface are those that the transport counts, and TCP's headers;
           on a link that drops packets too, where the bits of the run stay those of one process
   speed   gamlp bench over a link of --rate, beside the same workers in one process, for several exchange formats
+  collectives   gamlp's collectives beside MPI's own, 2 and 4 ranks on one host and on two
   grids   every placement of some problems over a link of --rate, beside no limit: what gamlp plan forecasts of them, and
           what they take
 Needs a user who may make network namespaces (else: skipped, and said).
@@ -157,9 +158,21 @@ def measure_grids(program, hosts, folder, args):
                   f"{1e3 * slow[key]:8.1f}, {free[key] / slow[key]:6.1%}{'  <- plan' if key == chosen else ''}", flush=True)
 
 
+def measure_collectives(ranks, hosts, args):
+    for count in (2, 4):
+        apart = hosts.launcher(count // 2) + ["--bind-to", "none", "-np", count]
+        for where, rates, launcher in (("one host", None, failures.mpirun(count)), ("two hosts", [None, None], apart),
+                                       (f"two hosts, {args.rate} Mbit/s", [mbit(args.rate)] * 2, apart)):
+            if rates:
+                shape(hosts, rates)
+            print(f"{count} ranks on {where}")
+            for whose in ("time", "time_mpi"):
+                print(run(launcher + [ranks, whose], 300), end="", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["bytes", "speed", "grids"])
+    parser.add_argument("what", choices=["bytes", "speed", "grids", "collectives"])
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--rate", type=int, default=100, help="Mbit/s")
     parser.add_argument("--nodes", type=int, default=5000)
@@ -192,6 +205,8 @@ def main():
                           f"{share:.3f} times as many" + ("" if fits else f": expected 1.0 to {most:.2f}"), flush=True)
         elif args.what == "speed":
             measure_formats(program, hosts, folder, args)
+        elif args.what == "collectives":
+            measure_collectives(program.parent / "tests/mpi/mpi_ranks", hosts, args)
         else:
             measure_grids(program, hosts, folder, args)
     finally:

@@ -1,8 +1,12 @@
-// The transport by itself, under mpirun: test_mpi starts it. Prints what went wrong; exits as gamlp would.
+// The transport by itself, under mpirun: test_mpi starts it. Prints what went wrong; exits as gamlp would. With "time"
+// and "time_mpi" it prints how long collectives take, gamlp's and MPI's own (link.py collectives).
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -11,6 +15,7 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
+#include "host/core/clock.hpp"
 #include "host/cpu/cpu_device.hpp"
 #include "host/device/thread_fleet.hpp"
 #include "host/dist/launch.hpp"
@@ -187,6 +192,90 @@ void skip_collective(ProcessGroup& group) {
   agree(group, [] {});  // throws what the others said
 }
 
+// Prints how long an all-gather of so many bytes takes, and an all-reduce of as many, in microseconds: the middle of
+// some rounds. `gather` and `reduce` do one of them.
+void time_collectives(int rank, const std::function<void()>& together, const std::function<void(std::int64_t)>& gather,
+                      const std::function<void(std::int64_t)>& reduce, const char* whose) {
+  for (const std::int64_t bytes : {std::int64_t{1} << 14, std::int64_t{1} << 18, std::int64_t{1} << 22}) {
+    double middle[2] = {};
+    for (const bool reduces : {false, true}) {
+      std::vector<double> seconds;
+      for (int round = 0; round < 7; ++round) {
+        together();
+        const auto start = Clock::now();
+        for (int i = 0; i < 3; ++i) reduces ? reduce(bytes) : gather(bytes);
+        together();
+        seconds.push_back(seconds_since(start) / 3);
+      }
+      std::nth_element(seconds.begin(), seconds.begin() + 3, seconds.end());
+      middle[reduces ? 1 : 0] = seconds[3];
+    }
+    if (rank != 0) continue;
+    std::printf("%-8s %8lld bytes: all-gather %9.0f us, all-reduce %9.0f us\n", whose, static_cast<long long>(bytes),
+                1e6 * middle[0], 1e6 * middle[1]);
+  }
+}
+
+// gamlp's, which sums in the order that its bits need.
+void time_own(ProcessGroup& group) {
+  std::vector<ThreadFleet::Member> members;
+  members.push_back({std::make_unique<CpuDevice>(group.rank(), 1), group.create_transport()});
+  ThreadFleet fleet(std::move(members), group.rank(), group.size());
+  const DeviceContext& on = fleet.context(group.rank());
+  std::vector<int> ranks, hosts;
+  for (int rank = 0; rank < group.size(); ++rank) ranks.push_back(rank), hosts.push_back(group.host(rank));
+  const RankGroup all(ranks, group.rank(), hosts);
+  constexpr std::int64_t kMost = std::int64_t{1} << 20;  // floats
+  const Buffer memory = on.device->allocate(2 * kMost * sizeof(float), "values", MemoryKind::exchange);
+  std::map<std::int64_t, std::unique_ptr<Reduction>> reductions;
+  const auto posted = [&](const std::function<void()>& task) { fleet.post(group.rank(), task), fleet.wait(); };
+  posted([&] { on.compute->enqueue(ops::Zero{memory.raw(memory.bytes())}); });
+  const auto gather = [&](std::int64_t bytes) {
+    posted([&] {
+      MessageGroup messages;
+      messages.all_gather(all, memory.raw(static_cast<std::size_t>(bytes)), Parts::even(bytes, all.size(), 64), {});
+      messages.enqueue(*on.transport, *on.exchange);
+      on.exchange->synchronize();
+    });
+  };
+  const auto reduce = [&](std::int64_t bytes) {
+    const std::int64_t values = bytes / static_cast<std::int64_t>(sizeof(float));
+    posted([&] {
+      auto& reduction = reductions[values];
+      if (!reduction) {
+        reduction = std::make_unique<Reduction>(on, all, BlockSums::one_each(all.size()),
+                                                Reduction::even_parts(values, all), MessageLabel{"values"});
+      }
+      const Mat in = memory.mat(1, values), out{memory.mat(1, 2 * kMost).data + kMost, 1, values};
+      reduction->scatter(in, 0), reduction->sum(out), reduction->gather(out), reduction->finish();
+      on.compute->synchronize();
+    });
+  };
+  time_collectives(
+      group.rank(), [&] { agree(group, [] {}); }, gather, reduce, "gamlp's");
+  posted([&] { reductions.clear(); });
+}
+
+// MPI's own, in a process without gamlp's threads.
+int time_mpi() {
+  MPI_Init(nullptr, nullptr);
+  int rank = 0, size = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  std::vector<float> in(std::size_t{1} << 20), out(std::size_t{1} << 20);
+  const auto gather = [&](std::int64_t bytes) {
+    MPI_Allgather(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, out.data(), static_cast<int>(bytes / size), MPI_BYTE,
+                  MPI_COMM_WORLD);
+  };
+  const auto reduce = [&](std::int64_t bytes) {
+    MPI_Allreduce(in.data(), out.data(), static_cast<int>(bytes / static_cast<std::int64_t>(sizeof(float))), MPI_FLOAT,
+                  MPI_SUM, MPI_COMM_WORLD);
+  };
+  time_collectives(
+      rank, [] { MPI_Barrier(MPI_COMM_WORLD); }, gather, reduce, "MPI's");
+  return MPI_Finalize();
+}
+
 // Signs of life are under way when the run ends.
 void end_unheard() {
   g_deaf = true;
@@ -196,6 +285,7 @@ void end_unheard() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "time_mpi") return time_mpi();
   static std::atomic<bool> stop{false};
   use_mpi();
   const std::unique_ptr<ProcessGroup> group = start_group(stop);
@@ -206,6 +296,7 @@ int main(int argc, char** argv) {
     group->name_devices(std::vector<std::string>(static_cast<std::size_t>(group->size()), "cpu"));
     if (what == "collectives") check_collectives(*group);
     if (what == "skip_collective") skip_collective(*group);
+    if (what == "time") time_own(*group);
     Rank rank(*group);
     if (what == "exchange") exchange(rank);
     if (what == "queue") queue(rank);
