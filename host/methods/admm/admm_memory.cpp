@@ -142,17 +142,16 @@ void AdmmProgram::allocate_reductions() {
     sizes[static_cast<std::size_t>(l.owner)] = l.product_row;  // all of it to the owner
     return Parts(sizes);
   };
-  std::int64_t received = 0, operators = 0;
+  std::int64_t received = 0, operators = 0, owned = 0;
   for (const auto& l : layers_) {
     received = std::max(received, Reduction::memory_floats(group_, sums, parts(*l)));
-    if (exact_ && !l->first && l->owner == group_.own()) operators = std::max(operators, l->product_row);
+    if (exact_ && l->owner == group_.own()) operators = std::max(operators, l->product_row), ++owned;
   }
   received_.resize(exact_ ? 1 : static_cast<std::size_t>(std::min(range_.count(), 2)));
   for (Buffer& buffer : received_) buffer = floats(device, received, "received products", MemoryKind::exchange);
-  operators_.resize(2);
-  for (Buffer& buffer : operators_) {
-    if (operators > 0) buffer = floats(device, operators, "operators", MemoryKind::workspace);
-  }
+  // A layer's are computed while those of the layer before it are still used.
+  operators_.resize(static_cast<std::size_t>(std::min<std::int64_t>(owned, 2)));
+  for (Buffer& buffer : operators_) buffer = floats(device, operators, "operators", MemoryKind::workspace);
   for (const auto& l : layers_) {
     const std::string name = "layer " + std::to_string(l->index);
     l->reduction = std::make_unique<Reduction>(context_, group_, sums, parts(*l),
@@ -239,8 +238,8 @@ void AdmmProgram::allocate_workspace() {
   }
   partials_.resize(copies(!sharded() ? 1 : exact_ ? exact_lag() + 1 : 2));
   rows(partials_, blocks_.partial_sums(), "products");
-  if (sharded()) {
-    summed_.resize(copies(exact_ ? 1 : 2));
+  if (sharded() && !exact_) {
+    summed_.resize(copies(2));
     rows(summed_, 1, "summed products");
   }
 }

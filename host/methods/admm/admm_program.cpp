@@ -64,8 +64,11 @@ Mat AdmmProgram::partials(const Layer& l) const {
 
 AdmmProgram::Products AdmmProgram::partial(const Layer& l) const { return products_in(l, exact_, partials(l).data); }
 
+// In the exact update over shards only the owner has the sum. What solves for p takes its memory in other steps.
 Mat AdmmProgram::summed_row(const Layer& l) const {
-  return summed_.empty() ? Mat{partials(l).data, 1, l.product_row} : turn(l, summed_).mat(1, l.product_row);
+  if (!sharded()) return {partials(l).data, 1, l.product_row};
+  if (!exact_) return turn(l, summed_).mat(1, l.product_row);
+  return l.owner == group_.own() ? operators_.front().mat(1, l.product_row) : Mat{};
 }
 
 AdmmProgram::Products AdmmProgram::summed(const Layer& l) const { return products_in(l, exact_, summed_row(l).data); }

@@ -117,6 +117,7 @@ class AdmmProgram final : public StageProgram {
   // exact_steps.cpp
   void exact_operators(int index, std::int64_t epoch);
   Products operators_of(const Layer& l) const;
+  void share_weights(Layer& l);
   void share_operators(Layer& l);
   void exact_p(Layer& l, std::int64_t epoch, const Buffer* message);
   void exact_products(Layer& l, std::int64_t epoch);

@@ -68,6 +68,7 @@ void AdmmProgram::exact_products(Layer& l, std::int64_t epoch) {
 void AdmmProgram::exact_w(Layer& l) {
   if (l.reduction) l.reduction->sum(summed_row(l));
   const double nu = *admm_.nu;
+  if (sharded() && l.owner != group_.own()) return share_weights(l);
   const Products s = summed(l);
   const auto& exact = admm_.exact;
   if (l.kernel) {
@@ -75,16 +76,17 @@ void AdmmProgram::exact_w(Layer& l) {
                                     admm_input_->a(), admm_input_->c(), l.b, nu, l.mu});
   }
   if (l.narrow) return exact_w_narrow(l, s);
-  if (group_.own() == l.owner) {
-    if (l.first) {
-      enqueue(ops::WSolve{admm_input_->factor(), admm_input_->mean(), s.t_mean, admm_input_->ridge(), s.product, l.w,
-                          l.b, spec_.nodes, nu});
-    } else {
-      enqueue(ops::WFactor{s.gram, s.p_mean, l.ridge, spec_.nodes, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
-      enqueue(ops::WSolve{s.gram, s.p_mean, s.t_mean, l.ridge, s.product, l.w, l.b, spec_.nodes, nu});
-    }
+  if (l.first) {
+    enqueue(ops::WSolve{admm_input_->factor(), admm_input_->mean(), s.t_mean, admm_input_->ridge(), s.product, l.w, l.b,
+                        spec_.nodes, nu});
+  } else {
+    enqueue(ops::WFactor{s.gram, s.p_mean, l.ridge, spec_.nodes, nu, exact.kappa, l.last ? 0.0 : exact.lambda, l.mu});
+    enqueue(ops::WSolve{s.gram, s.p_mean, s.t_mean, l.ridge, s.product, l.w, l.b, spec_.nodes, nu});
   }
-  if (!sharded()) return;
+  if (sharded()) share_weights(l);
+}
+
+void AdmmProgram::share_weights(Layer& l) {
   MessageGroup messages;
   messages.broadcast(group_, l.owner, as_bytes(l.w), {"W", l.index, 0, WireType::float32});
   messages.broadcast(group_, l.owner, as_bytes(l.b), {"b", l.index, 0, WireType::float32});
