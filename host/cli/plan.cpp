@@ -294,7 +294,7 @@ int plan(const PlanArguments& args, const Shared& shared) {
     grids = plan_grids(subject, machine, plans.front(), args.iterations);
     const GridPlan* best = fastest(grids);
     const Placement& placed = plans.front().forecast.placement;
-    if (best != nullptr && (best->shards != placed.shards || best->order.value_or(RankOrder::shards) != placed.order)) {
+    if (best != nullptr && (best->shards != placed.shards || (best->order && *best->order != placed.order))) {
       Config chosen = subject.given;  // by training, too
       chosen.partition.shards = best->shards;
       if (best->order) chosen.partition.order = best->order;
@@ -352,8 +352,8 @@ void add_plan(CLI::App& app, Shared& shared) {
       "workers, measured now at the sizes of the config");
   command
       ->add_option("--hosts", args->hosts,
-                   "So many of the machine, with a network of distributed.network between them; the devices are spread "
-                   "evenly")
+                   "So many of the machine, with a network of distributed.network between them. The devices are spread "
+                   "over them as evenly as can be")
       ->check(CLI::Range(1, 999));
   command->add_option("--sweep", args->sweep, "A table over numbers of devices: devices=1..16")->excludes(devices);
   command->add_flag("--as-if", args->as_if,

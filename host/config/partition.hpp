@@ -7,8 +7,8 @@
 
 namespace gamlp {
 
-// What follows each other in the numbers of the devices, and so stays within a host: the shards of the same layers, or
-// the runs of layers of the same shard.
+// Which devices have consecutive ranks, and so share a host: those of the same layers (shards), or those of the same
+// shard (layers).
 enum class RankOrder { shards, layers };
 
 // Where the last stage runs: devices = runs of layers × shards of the training nodes (device_grid.hpp).

@@ -189,7 +189,8 @@ Parts BlockSums::blocks() const {
   return Parts(blocks);
 }
 
-std::vector<Reduction::Circle> Reduction::circles(const RankGroup& group, const BlockSums& sums, const Parts& values) {
+std::vector<Reduction::Exchange> Reduction::exchanges_of(const RankGroup& group, const BlockSums& sums,
+                                                         const Parts& values) {
   const int each = group.per_host(), own = group.own();
   const auto piece = [&](int member) { return Piece{values.first(member), values.size(member)}; };
   const auto given = [](const BlockSums& of, const std::vector<int>& members) {
@@ -197,7 +198,7 @@ std::vector<Reduction::Circle> Reduction::circles(const RankGroup& group, const 
     for (const int member : members) counts.push_back(of.given().size(member));
     return Parts(counts);
   };
-  Circle all;
+  Exchange all;
   if (each == 0) {
     for (int member = 0; member < group.size(); ++member) {
       all.members.push_back(member);
@@ -207,7 +208,7 @@ std::vector<Reduction::Circle> Reduction::circles(const RankGroup& group, const 
     return {all};
   }
   const int hosts = group.size() / each, host = own / each, place = own % each;
-  Circle near, far;
+  Exchange near, far;
   near.own = place, far.own = host;
   for (int i = 0; i < each; ++i) {
     near.members.push_back(host * each + i);
@@ -232,11 +233,10 @@ std::vector<Reduction::Circle> Reduction::circles(const RankGroup& group, const 
 
 std::int64_t Reduction::memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values) {
   std::int64_t floats = 0;
-  const std::vector<Circle> circles = Reduction::circles(group, sums, values);
-  for (const Circle& circle : circles) floats += padded_floats(circle.given.total() * circle.cols);
-  if (circles.size() > 1) {
-    floats += padded_floats(circles.back().given.size(circles.back().own) * circles.front().cols);
-  }
+  const std::vector<Exchange> exchanges = exchanges_of(group, sums, values);
+  for (const Exchange& one : exchanges) floats += padded_floats(one.given.total() * one.cols);
+  const Exchange& last = exchanges.back();
+  if (exchanges.size() > 1) floats += padded_floats(last.given.size(last.own) * exchanges.front().cols);
   return floats;
 }
 
@@ -256,7 +256,7 @@ Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const
   for (int i = 0; i < values.count(); ++i) {
     expects(values.size(i) == 0 || values.first(i) % 4 == 0, "a part begins at a multiple of 4");
   }
-  circles_ = circles(group, sums, values);
+  exchanges_ = exchanges_of(group, sums, values);
   const std::int64_t floats = memory_floats(group, sums, values);
   if (memory.data == nullptr) {
     memory_ = context.device->allocate(static_cast<std::size_t>(floats) * sizeof(float),
@@ -272,34 +272,51 @@ Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const
   };
   received_ = take(last().given.total(), last().cols);
   tree_ = sums.tree();
-  if (circles_.size() == 1) return;
-  const Circle& near = circles_.front();
+  if (exchanges_.size() == 1) return;
+  const Exchange& near = exchanges_.front();
   of_host_ = take(near.given.total(), near.cols);
   host_sums_ = take(last().given.size(last().own), near.cols);
-  tree_ = sums.of_hosts(group.per_host()).tree();
+  const BlockSums host_sums = sums.of_hosts(group.per_host());
+  tree_ = host_sums.tree();
+  if (near.cols == 0) return;
+  // Each of the host's sums is a branch that consecutive partial sums of its members make up.
+  std::vector<int> sizes;
+  for (const int member : near.members) {
+    const auto branches = sums.branches(member);
+    sizes.insert(sizes.end(), branches.begin(), branches.end());
+  }
+  std::int64_t first = 0, row = 0;
+  for (const int blocks : host_sums.branches(last().own)) {
+    std::int64_t end = first;
+    for (int found = 0; found < blocks; ++end) found += sizes[static_cast<std::size_t>(end)];
+    const std::span<const int> of_branch(sizes.data() + first, static_cast<std::size_t>(end - first));
+    within_host_.push_back({ConstMat{of_host_.row(first), end - first, near.cols},
+                            Mat{host_sums_.row(row), 1, near.cols}, sum_tree(of_branch)});
+    first = end, ++row;
+  }
 }
 
-// Sends `rows`, of which each other member of the circle gets its pieces, and keeps the own ones.
-void Reduction::scatter(const Circle& circle, ConstMat rows, Mat received, Round& round) {
+// Sends `rows`, of which each other member gets its pieces, and keeps the own ones.
+void Reduction::scatter(const Exchange& with, ConstMat rows, Mat received, Round& round) {
   MessageGroup messages;
-  const auto own = static_cast<std::size_t>(circle.own);
+  const auto own = static_cast<std::size_t>(with.own);
   const auto row_of = [&](std::size_t member, std::int64_t i) {
-    return received.row(circle.given.first(static_cast<int>(member)) + i);
+    return received.row(with.given.first(static_cast<int>(member)) + i);
   };
   const auto part = [](auto* row, std::int64_t first, std::int64_t size) {
     return as_bytes(MatView<std::remove_pointer_t<decltype(row)>>{row + first, 1, size});
   };
-  for_others(circle.own, static_cast<int>(circle.members.size()), [&](int other) {
+  for_others(with.own, static_cast<int>(with.members.size()), [&](int other) {
     const auto at = static_cast<std::size_t>(other);
-    const int rank = group_.rank(circle.members[at]);
+    const int rank = group_.rank(with.members[at]);
     for (std::int64_t i = 0; i < rows.rows; ++i) {
-      for (const Piece& piece : circle.pieces[at]) {
+      for (const Piece& piece : with.pieces[at]) {
         messages.send(rank, part(rows.row(i), piece.first, piece.size), label_);
       }
     }
-    for (std::int64_t i = 0; i < circle.given.size(other); ++i) {
+    for (std::int64_t i = 0; i < with.given.size(other); ++i) {
       std::int64_t next = 0;
-      for (const Piece& piece : circle.pieces[own]) {
+      for (const Piece& piece : with.pieces[own]) {
         messages.receive(rank, part(row_of(at, i), next, piece.size), label_);
         next += piece.size;
       }
@@ -307,7 +324,7 @@ void Reduction::scatter(const Circle& circle, ConstMat rows, Mat received, Round
   });
   for (std::int64_t i = 0; i < rows.rows; ++i) {
     std::int64_t next = 0;
-    for (const Piece& piece : circle.pieces[own]) {
+    for (const Piece& piece : with.pieces[own]) {
       if (piece.size > 0) {
         context_.compute->enqueue(
             ops::Copy{part(rows.row(i), piece.first, piece.size), part(row_of(own, i), next, piece.size)});
@@ -321,29 +338,11 @@ void Reduction::scatter(const Circle& circle, ConstMat rows, Mat received, Round
 void Reduction::scatter(ConstMat partials, std::int64_t epoch) {
   label_.epoch = epoch;
   expects(partials.rows == sums_.given().size(group_.own()) && partials.cols == values_.total(), "partial sums: shape");
-  if (circles_.size() == 1) return scatter(last(), partials, received_, scattered_);
-  const Circle& near = circles_.front();
+  if (exchanges_.size() == 1) return scatter(last(), partials, received_, scattered_);
+  const Exchange& near = exchanges_.front();
   scatter(near, partials, of_host_, host_scattered_);
   host_scattered_.finish("the partial sums of the others on this host");
-  // Each of the host's sums is a branch that consecutive partial sums of its members make up.
-  std::int64_t first = 0;
-  std::vector<int> sizes;
-  for (const int member : near.members) {
-    const auto branches = sums_.branches(member);
-    sizes.insert(sizes.end(), branches.begin(), branches.end());
-  }
-  const BlockSums host_sums = sums_.of_hosts(group_.per_host());
-  std::int64_t row = 0;
-  for (const int blocks : host_sums.branches(last().own)) {
-    std::int64_t end = first;
-    for (int found = 0; found < blocks; ++end) found += sizes[static_cast<std::size_t>(end)];
-    const std::span<const int> of_branch(sizes.data() + first, static_cast<std::size_t>(end - first));
-    if (near.cols > 0) {
-      context_.compute->enqueue(ops::SumParts{ConstMat{of_host_.row(first), end - first, near.cols},
-                                              Mat{host_sums_.row(row), 1, near.cols}, sum_tree(of_branch)});
-    }
-    first = end, ++row;
-  }
+  for (const ops::SumParts& op : within_host_) context_.compute->enqueue(op);
   scatter(last(), host_sums_, received_, scattered_);
 }
 
@@ -353,16 +352,15 @@ void Reduction::sum(Mat out) {
   context_.compute->enqueue(ops::SumParts{received_, values_.of(Mat{out.data, 1, out.size()}, group_.own()), tree_});
 }
 
-// Sends the sums that this member has to the others of the circle, and takes theirs.
-void Reduction::gather(const Circle& circle, Mat out, Round& round) {
+// Sends the sums that this member has to the others, and takes theirs.
+void Reduction::gather(const Exchange& with, Mat out, Round& round) {
   MessageGroup messages;
   const auto part = [&](const Piece& piece) { return as_bytes(Mat{out.data + piece.first, 1, piece.size}); };
-  for_others(circle.own, static_cast<int>(circle.members.size()), [&](int other) {
+  for_others(with.own, static_cast<int>(with.members.size()), [&](int other) {
     const auto at = static_cast<std::size_t>(other);
-    const int rank = group_.rank(circle.members[at]);
-    for (const Piece& piece : circle.sums[static_cast<std::size_t>(circle.own)])
-      messages.send(rank, part(piece), label_);
-    for (const Piece& piece : circle.sums[at]) messages.receive(rank, part(piece), label_);
+    const int rank = group_.rank(with.members[at]);
+    for (const Piece& piece : with.sums[static_cast<std::size_t>(with.own)]) messages.send(rank, part(piece), label_);
+    for (const Piece& piece : with.sums[at]) messages.receive(rank, part(piece), label_);
   });
   round.start(messages, "this device's part of the sum, and the others' until they are there");
 }
@@ -375,8 +373,8 @@ void Reduction::gather(Mat out) {
 
 void Reduction::finish() {
   gathered_.finish("the sum");
-  if (circles_.size() == 1) return;
-  gather(circles_.front(), out_, host_gathered_);
+  if (exchanges_.size() == 1) return;
+  gather(exchanges_.front(), out_, host_gathered_);
   host_gathered_.finish("the sum's parts on this host");
 }
 

@@ -9,8 +9,8 @@
 //   all-reduce      SmallReduction                 the same in one round: less waiting, but more bytes
 //
 // All members of a group make the same calls in the same order, with the same sizes. A part of no bytes is no message.
-// Nothing here waits on the host. A Reduction over several hosts adds up within each host first: then a host of G
-// members sends a G-th of what its members would send each member of the others.
+// Nothing here waits on the host. A Reduction over several hosts adds up within each host first: so a host with G
+// members sends 1/G of the bytes.
 #pragma once
 
 #include <cstdint>
@@ -126,14 +126,18 @@ class BlockSums {
 // the tensor, then gives it to the others. Sends 4 (members − 1)/members bytes per value and round, where each member
 // gives one partial sum.
 //
-// Over several hosts (RankGroup::per_host()) a member first adds up, for its host, the parts of all members that have
-// its place on their hosts. Then those of one place exchange these sums, and the whole sums. The bits are the same.
+// Over several hosts (RankGroup::per_host()) each member has a place: its number within its host. The members of a host
+// first give each other partial sums, and the one at place i adds up the parts of all members at place i. Then members
+// of the same place exchange these sums between the hosts, and in the end members of a host give each other the sums.
+// The bits are the same. scatter() waits for the messages within the host, which are behind those of the reduction
+// before on the exchange stream: so the network hides behind the work for one tensor.
 class Reduction {
  public:
   // `values`: which part of the tensor each member adds up. A part begins at a multiple of 4 values. `label` names the
   // tensor, its epoch is that of scatter(). `memory`, memory_floats() of it, takes the partial sums of the others.
-  // Several reductions may take turns in it, each from scatter() to sum(). Where it is empty, this object allocates its
-  // own.
+  // Several reductions may take turns in it, each from scatter() to sum(). One whose part here is empty needs none of
+  // it, unless, over several hosts, the part of a member at the same place is not. Where it is empty, this object
+  // allocates its own.
   Reduction(const DeviceContext& context, const RankGroup& group, const BlockSums& sums, const Parts& values,
             const MessageLabel& label, Mat memory = {});
   static std::int64_t memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values);
@@ -156,32 +160,33 @@ class Reduction {
     std::int64_t first = 0, size = 0;
   };
   // Members that send each other partial sums, in the order of their blocks.
-  struct Circle {
+  struct Exchange {
     std::vector<int> members;
-    int own = 0;                             // place in `members`
-    std::vector<std::vector<Piece>> pieces;  // what each of them adds up, in the rows that it is sent from
-    std::vector<std::vector<Piece>> sums;    // and where it has the sums, in the tensor
+    int own = 0;                             // number in `members`
+    std::vector<std::vector<Piece>> pieces;  // by member: what it adds up, in the rows that others send it from
+    std::vector<std::vector<Piece>> sums;    // by member: the values of the tensor that it can give the sums of
     Parts given;                             // how many partial sums each of them gives
     std::int64_t cols = 0;                   // how many values this one adds up
   };
-  // What a member does: with all others; or with those of its host, then with those of its place on other hosts.
-  static std::vector<Circle> circles(const RankGroup& group, const BlockSums& sums, const Parts& values);
+  // One with all members; or one within the host, then one between the hosts.
+  static std::vector<Exchange> exchanges_of(const RankGroup& group, const BlockSums& sums, const Parts& values);
 
-  void scatter(const Circle& circle, ConstMat rows, Mat received, Round& round);
-  void gather(const Circle& circle, Mat out, Round& round);
-  const Circle& last() const { return circles_.back(); }
+  void scatter(const Exchange& with, ConstMat rows, Mat received, Round& round);
+  void gather(const Exchange& with, Mat out, Round& round);
+  const Exchange& last() const { return exchanges_.back(); }
 
   DeviceContext context_;
   RankGroup group_;
   BlockSums sums_;
   Parts values_;
   MessageLabel label_;
-  std::vector<Circle> circles_;
+  std::vector<Exchange> exchanges_;
   Buffer memory_;
-  Mat of_host_, host_sums_;  // the partial sums of the members of this host, and what they add up to
-  Mat received_;             // the own part of the tensor, of every partial sum, or of every host's
-  SumTree tree_;             // of received_
-  Mat out_;                  // from gather() to finish()
+  Mat of_host_, host_sums_;                 // the partial sums of the members of this host, and what they add up to
+  std::vector<ops::SumParts> within_host_;  // that add them up
+  Mat received_;                            // the own part of the tensor, of every partial sum, or of every host's
+  SumTree tree_;                            // of received_
+  Mat out_;                                 // from gather() to finish()
   Round scattered_, gathered_;
   Round host_scattered_, host_gathered_;
 };

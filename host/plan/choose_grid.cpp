@@ -32,7 +32,7 @@ struct Grid {
   std::string text() const {
     const auto& order = config.partition.order;
     return std::to_string(ranges) + " × " + std::to_string(shards) +
-           (order ? " by " + std::string(name_of(*order)) : "");
+           (order && ranges > 1 && shards > 1 ? " by " + std::string(name_of(*order)) : "");
   }
 };
 
@@ -165,13 +165,12 @@ std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemSha
     try {
       Machine machine = machine_like(devices);
       machine.network = network_link(config.distributed.network.value_or(1000));
-      ForecastOptions options;
-      options.hosts = devices.hosts;
       const int last = stage_count(config);
       for (Grid& grid : grids) {
         const TrainingShape training{shape, grid.kinds.back()};
-        const StageSpec spec = make_stage_spec(grid.config, training, last, grid.devices());
-        const Forecast forecast = forecast_stage(spec, training, machine, options);
+        StageSpec spec = make_stage_spec(grid.config, training, last, grid.devices());
+        spec.placement.hosts = devices.hosts;
+        const Forecast forecast = forecast_stage(spec, training, machine);
         grid.fits = fits(grid, shape, devices);
         grid.step = forecast.step;
         grid.network_bytes = forecast.network_bytes;

@@ -139,7 +139,9 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
                         const ForecastOptions& options) {
   const int devices = spec.placement.devices();
   StageSpec frozen = spec;
-  frozen.placement.hosts = options.hosts.empty() ? spread_over_hosts(machine, devices) : options.hosts;
+  std::vector<int>& hosts = frozen.placement.hosts;
+  if (hosts.empty()) hosts = spread_over_hosts(machine, devices);
+  hosts.resize(static_cast<std::size_t>(devices));  // a stage may leave the last ones idle
   const auto costs = make_costs(machine, frozen.placement.hosts);
   frozen.method = spec.method->frozen_at(options.epoch);
   Run run(frozen, shape, costs.get(), machine.gpu);

@@ -57,7 +57,6 @@ struct ForecastOptions {
   int iterations = 8;             // measured
   std::int64_t epoch = 0;         // the epoch of the stage whose bits all of them have
   std::vector<TraceSink*> sinks;  // per device, empty or null: none; see only the measured iterations
-  std::vector<int> hosts;         // of each device; empty: as they are spread over the machine's hosts
 };
 
 // Returns the same stage with these ranges of layers, one per device.
@@ -70,7 +69,8 @@ std::vector<MemoryUse> stage_memory(const StageSpec& spec, const TrainingShape& 
 // Returns what the evaluation allocates on its device, likewise.
 MemoryUse evaluation_memory(const EvaluationShape& shape, DeviceKind kind);
 
-// Forecasts the stage `spec`, which has a device for each of its ranges.
+// Forecasts the stage `spec`. Where its placement does not say on which hosts its devices are, they are spread over the
+// machine's.
 Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const Machine& machine,
                         const ForecastOptions& options = {});
 

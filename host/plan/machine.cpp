@@ -152,19 +152,22 @@ Link network_link(double mbits) {
 }
 
 Machine on_hosts(Machine machine, int hosts, double network) {
+  if (machine.hosts > 1) {
+    throw ConfigError("--hosts " + std::to_string(hosts) + ": " + machine.origin + " is of " +
+                      std::to_string(machine.hosts) + " hosts already (`hosts`, `network`)");
+  }
   const std::string speed =
       network < 1000 ? short_number(network) + " Mbit/s" : short_number(network / 1000) + " Gbit/s";
   machine.name = std::to_string(hosts) + " hosts over " + speed + ", each: " + machine.name;
-  machine.hosts *= hosts;
+  machine.hosts = hosts;
   machine.devices *= hosts;
   machine.network = network_link(network);
   return machine;
 }
 
 std::vector<int> spread_over_hosts(const Machine& machine, int devices) {
-  const int each = (devices + machine.hosts - 1) / machine.hosts;
   std::vector<int> hosts;
-  for (int rank = 0; rank < devices; ++rank) hosts.push_back(rank / each);
+  for (int rank = 0; rank < devices; ++rank) hosts.push_back(rank * std::min(machine.hosts, devices) / devices);
   return hosts;
 }
 

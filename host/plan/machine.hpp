@@ -6,9 +6,9 @@
 //   host_bandwidth    bytes per second in one direction between a device and the host's memory (pinned); of CPU workers
 //                     between a worker and a temporary file. Optional: only a run with `node_memory` needs it,
 //                     and for CPU workers it is copy_bandwidth then
-//   hosts, network    for a system of several hosts: how many, with as many of the devices each, and {bandwidth,
-//   latency}
-//                     of what a host sends, and receives at the same time; seconds per group (optional)
+//   hosts             for a system of several hosts: how many, with as many of the devices each (optional)
+//   network           between them: {bandwidth, latency}: bytes per second that a host sends, and receives at the same
+//                     time; seconds per group
 //   sources           for every figure where it comes from (text, by key); kept, not read
 // kind "gpu"
 //   memory_per_device bytes that buffers may take
@@ -96,9 +96,10 @@ std::string machine_text(const Machine& machine, const nlohmann::ordered_json& a
 
 // A network of so many Mbit/s per host and direction.
 Link network_link(double mbits);
-// So many of this machine, joined by a network of so many Mbit/s per host and direction.
+// So many of this machine, joined by a network of so many Mbit/s per host and direction. Throws ConfigError where it
+// has several hosts already.
 Machine on_hosts(Machine machine, int hosts, double network);
-// The host of each of a run's devices on a machine: as many on each, in their order.
+// The host of each of a run's devices on a machine, as evenly as can be, in their order.
 std::vector<int> spread_over_hosts(const Machine& machine, int devices);
 
 // Returns the cost model of devices on these hosts, which work at the same time. `machine` must outlive it.

@@ -27,10 +27,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
                        bool resident) {
   MemoryNeed need;
   const TrainingShape shape = subject.shape(stage);
-  StageSpec on_hosts = spec;
-  on_hosts.placement.hosts = spread_over_hosts(machine, spec.placement.devices());
-  const std::vector<MemoryUse> devices =
-      stage_memory(on_hosts, shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
+  const std::vector<MemoryUse> devices = stage_memory(spec, shape, machine.gpu ? DeviceKind::cuda : DeviceKind::cpu);
   std::vector<double> peaks;
   for (const MemoryUse& device : devices) peaks.push_back(static_cast<double>(device.peak));
   if (machine.gpu) {
@@ -42,7 +39,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
     return need;
   }
   // On several hosts the first one has the process that reads and saves, at the most.
-  const std::vector<int>& hosts = on_hosts.placement.hosts;
+  const std::vector<int>& hosts = spec.placement.hosts;
   std::vector<double> of_host(static_cast<std::size_t>(machine.hosts), 0.0);
   for (std::size_t i = 0; i < peaks.size(); ++i) of_host[static_cast<std::size_t>(hosts[i])] += peaks[i];
   need.host = process_memory(subject.config, subject.counts, subject.kinds, stage, devices) -
@@ -52,15 +49,17 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
   return need;
 }
 
-StageSpec spec_of(const PlanSubject& subject, int stage, int devices) {
-  return make_stage_spec(subject.config, subject.shape(stage), stage, devices);
+StageSpec spec_of(const PlanSubject& subject, const Machine& machine, int stage, int devices) {
+  StageSpec spec = make_stage_spec(subject.config, subject.shape(stage), stage, devices);
+  spec.placement.hosts = spread_over_hosts(machine, devices);
+  return spec;
 }
 
 // The memory of the stage that needs most.
 MemoryNeed largest_need(const PlanSubject& subject, const Machine& machine, int devices, bool resident) {
   MemoryNeed most;
   for (int stage = 1; stage <= subject.last(); ++stage) {
-    const MemoryNeed need = memory_need(subject, machine, stage, spec_of(subject, stage, devices), resident);
+    const MemoryNeed need = memory_need(subject, machine, stage, spec_of(subject, machine, stage, devices), resident);
     if (need.needed >= most.needed) most = need;
   }
   return most;
@@ -101,7 +100,7 @@ bool fits(const Config& config, const PlanSubject& subject, const Machine& machi
 
 // Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
 double mean_step(const PlanSubject& subject, const Machine& machine, int stage, int devices) {
-  const StageSpec spec = spec_of(subject, stage, devices);
+  const StageSpec spec = spec_of(subject, machine, stage, devices);
   std::vector<std::int64_t> starts = {0};
   for (const std::int64_t epoch : spec.method->message_changes()) {
     if (epoch > 0 && epoch < spec.epochs) starts.push_back(epoch);
@@ -161,7 +160,7 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   options.epoch = config.stages.back().epochs - 1;
   const int last = subject.last();
   const TrainingShape shape = subject.shape(last);
-  const StageSpec spec = spec_of(subject, last, devices);
+  const StageSpec spec = spec_of(subject, machine, last, devices);
   const auto forecast = [&](const std::vector<LayerRange>& ranges) {
     return forecast_stage(with_ranges(spec, ranges), shape, machine, options);
   };
@@ -213,7 +212,7 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
     }
     if (!first) first = subject;
     const int shards = static_cast<int>(*partition.shards);
-    GridPlan grid{devices / shards, shards, partition.order};
+    GridPlan grid{devices / shards, shards, open.order ? std::nullopt : partition.order};
     grid.same = same_training(first->config, first->kinds, subject.config, subject.kinds);
     if (shards == plan.forecast.placement.shards &&
         partition.order.value_or(RankOrder::shards) == plan.forecast.placement.order) {
@@ -225,7 +224,8 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
       options.epoch = subject.config.stages.back().epochs - 1;
       const int last = subject.last();
       const MemoryNeed need = memory_need(subject, machine, devices);
-      const Forecast forecast = forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options);
+      const Forecast forecast =
+          forecast_stage(spec_of(subject, machine, last, devices), subject.shape(last), machine, options);
       grid.step = forecast.step, grid.memory_needed = need.needed, grid.fits = need.fits();
       grid.staged = forecast.busiest().staged_bytes > 0;
     }
@@ -322,7 +322,7 @@ void trace_plan(const PlanSubject& given, const Machine& machine, int devices, i
   options.epoch = subject.config.stages.back().epochs - 1;
   for (int rank = 0; rank < devices; ++rank) options.sinks.push_back(&log.sink(rank));
   const int last = subject.last();
-  forecast_stage(spec_of(subject, last, devices), subject.shape(last), machine, options);
+  forecast_stage(spec_of(subject, machine, last, devices), subject.shape(last), machine, options);
 }
 
 Json to_json(const Plan& plan) {

@@ -43,7 +43,7 @@ struct StagePlan {
 // A grid of devices: runs of layers × shards of the training nodes.
 struct GridPlan {
   int ranges = 1, shards = 1;
-  std::optional<RankOrder> order;  // where there is more than one
+  std::optional<RankOrder> order;  // where there is a choice
   double step = 0;                 // seconds
   double memory_needed = 0;        // as in Plan
   bool fits = true;

@@ -493,7 +493,9 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     start.from = load_latest_checkpoint(folder.checkpoints(), warnings, folder.recorded_epoch());
     for (const std::string& warning : warnings) reporter.warning(warning);
     continue_with(start.config, *start.from, folder.path().string());
-    if (!options.overrides.empty() && epochs_left(start.config, *start.from) == 0) {
+    // A run that ended between its last checkpoint and its result has that to write.
+    const bool finished = std::filesystem::exists(folder.result_path());
+    if (!options.overrides.empty() && finished && epochs_left(start.config, *start.from) == 0) {
       throw ConfigError(folder.path().string() + ": nothing is left to train after epoch " +
                         std::to_string(start.from->epoch) + ": raise `epochs` of the last stage" +
                         (ended_by_rule(start.config, *start.from) ? " (and change `train.stop`, which ended it)" : "") +

@@ -221,6 +221,31 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
   }
 }
 
+TEST_CASE("ADMM on two hosts trains to the bits of one device, with either order of the processes", "[threads]") {
+  // 8,450 training nodes, which are 4 blocks.
+  const std::vector<std::string> data = {"dataset.generate.nodes=13000",
+                                         "dataset.split.kind=fraction",
+                                         "dataset.split.train_fraction=0.65",
+                                         "dataset.split.validation_fraction=0.1",
+                                         "stages.0.epochs=2",
+                                         "stages.1.epochs=3",
+                                         "devices=cpu"};
+  for (const char* update : {"method.update=gradient", "method.update=exact"}) {
+    const ScratchFolder scratch;
+    const std::vector<std::string> set = joined(data, {update});
+    run_in(scratch / "one", small_config(set));
+    for (const RankOrder order : {RankOrder::shards, RankOrder::layers}) {
+      Config config = small_config(joined(set, {"partition.shards=4"}));
+      config.partition.order = order;
+      INFO(update << " by " << name_of(order));
+      const fs::path run = scratch / std::string(name_of(order));
+      CHECK(train_together(4, run, &config, {}, nullptr, {0, 0, 2, 2}) == none(4));
+      CHECK(metrics_of(run) == metrics_of(scratch / "one"));
+      CHECK(weights_of(run) == weights_of(scratch / "one"));
+    }
+  }
+}
+
 TEST_CASE("a process that throws ends the others with its name, and the run goes on from its checkpoint", "[threads]") {
   const ScratchFolder scratch;
   const Config config = short_config({"devices=cpu"});

@@ -437,7 +437,7 @@ def main():
     def attempt(number, kind):
         for again in range(20):
             # Every kind meets both.
-            reference = references[(number // len(kinds) + number) % 2]
+            reference = references[(number // len(kinds) + number % len(kinds)) % 2]
             trial = Trial(arguments, reference, folder, number * 100 + again, kind)
             seen = trial.go()
             if seen is not None:

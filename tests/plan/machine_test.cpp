@@ -177,6 +177,8 @@ TEST_CASE("messages between the hosts of a machine take the network") {
   CHECK(spread_over_hosts(four, 6) == std::vector<int>{0, 0, 0, 1, 1, 1});
   CHECK(spread_over_hosts(four, 3) == std::vector<int>{0, 0, 1});
   CHECK(spread_over_hosts(machine_of(json), 3) == std::vector<int>{0, 0, 0});
+  CHECK(spread_over_hosts(on_hosts(machine_of(json), 4, 1), 5) == std::vector<int>{0, 0, 1, 2, 3});
+  CHECK(spread_over_hosts(on_hosts(machine_of(json), 4, 1), 2) == std::vector<int>{0, 1});
   const auto costs = make_costs(four, std::vector<int>{0, 0, 0, 1, 1, 1});
   const auto away = costs->message(2, 3, 1000);
   CHECK(away.between_hosts());
@@ -195,8 +197,8 @@ TEST_CASE("messages between the hosts of a machine take the network") {
   CHECK(machine_of(json).hosts == 2);
   CHECK(make_costs(machine_of(json), spread_over_hosts(machine_of(json), 8))->message(3, 4, 1000).seconds() ==
         Approx(1e-5 + 1000 / 5e9));
-  CHECK(spread_over_hosts(on_hosts(machine_of(json), 3, 100), 12) ==
-        std::vector<int>{0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5});
+  check_says(error_of<ConfigError>([&] { on_hosts(machine_of(json), 3, 100); }),
+             "--hosts 3: test.json is of 2 hosts already");
   json["hosts"] = 3;
   check_says(error_of<DataError>([&] { machine_of(json); }), "hosts: expected a number that divides the devices");
   json["hosts"] = 2;

@@ -174,6 +174,17 @@ TEST_CASE("on several hosts a grid has two orders, and the plan says what crosse
   CHECK(fastest(orders)->order == RankOrder::layers);
 }
 
+TEST_CASE("a stage of fewer layers stays on the first hosts") {
+  const PlanSubject subject =
+      plan_subject(small_config({"devices=auto", "method.update=gradient", "model.width=64", "partition.shards=1",
+                                 R"(stages=[{"layers": 2, "epochs": 5}, {"layers": 4, "epochs": 7}])"}),
+                   counts_of(40000, 60, 8));
+  const Machine one = with_memory(1e12);
+  const Plan apart = make_plan(subject, on_hosts(one, 2, 100), 4), together = make_plan(subject, one, 4);
+  CHECK(apart.stages[0].step == together.stages[0].step);  // on two devices of one host
+  CHECK(apart.stages[1].step > 2 * together.stages[1].step);
+}
+
 TEST_CASE("each host needs memory for its own workers") {
   Machine one = parse_machine(std::string(built_in_machines().at("cpu")), "cpu");
   one.devices = 4;

@@ -103,6 +103,21 @@ TEST_CASE("a stage that a rule has ended goes on with another rule, and with non
   CHECK(metrics_of(scratch / "run").back().find("\"stage_epoch\":10") != std::string::npos);
 }
 
+TEST_CASE("a run that ended between its last checkpoint and its result gets it, on other devices too") {
+  const ScratchFolder scratch;
+  run_in(scratch / "run", small_config({"train.checkpoint_every=5"}));
+  const std::string metrics = read_file(scratch / "run/metrics.jsonl");
+  const nlohmann::json before = json_of(scratch / "run/result.json");
+  const auto weights = weights_of(scratch / "run");
+  fs::remove(scratch / "run/result.json");
+  fs::remove(scratch / "run/best.safetensors");
+  go_on(scratch / "run", {"devices=cpu:2"});
+  CHECK(read_file(scratch / "run/metrics.jsonl") == metrics);
+  CHECK(weights_of(scratch / "run") == weights);
+  CHECK(json_of(scratch / "run/result.json")["test_accuracy"] == before["test_accuracy"]);
+  CHECK(json_of(scratch / "run/result.json")["epochs"] == 20);
+}
+
 TEST_CASE("what a run cannot go on with is refused by name, and the run stays as it is") {
   const ScratchFolder scratch;
   const fs::path run = scratch / "run";

@@ -147,16 +147,20 @@ void AdmmProgram::allocate_reductions() {
     received = std::max(received, Reduction::memory_floats(group_, sums, parts(*l)));
     if (exact_ && l->owner == group_.own()) operators = std::max(operators, l->product_row), ++owned;
   }
-  received_.resize(exact_ ? 1 : static_cast<std::size_t>(std::min(range_.count(), 2)));
+  // In the exact update one layer of S is this device's, and where sums are within hosts first, one of a host's G.
+  const int per_host = group_.per_host();
+  const int exact_turns = per_host > 0 ? group_.size() / per_host : 1;
+  received_.resize(static_cast<std::size_t>(std::min(range_.count(), exact_ ? exact_turns : 2)));
   for (Buffer& buffer : received_) buffer = floats(device, received, "received products", MemoryKind::exchange);
   // A layer's are computed while those of the layer before it are still used.
   operators_.resize(static_cast<std::size_t>(std::min<std::int64_t>(owned, 2)));
   for (Buffer& buffer : operators_) buffer = floats(device, operators, "operators", MemoryKind::workspace);
   for (const auto& l : layers_) {
     const std::string name = "layer " + std::to_string(l->index);
-    l->reduction = std::make_unique<Reduction>(context_, group_, sums, parts(*l),
-                                               MessageLabel{exact_ ? "products" : "gradient of W", l->index},
-                                               turn(*l, received_).mat(1, received));
+    const int number = l->index - range_.first, turn = exact_ && per_host > 0 ? number / per_host : number;
+    l->reduction = std::make_unique<Reduction>(
+        context_, group_, sums, parts(*l), MessageLabel{exact_ ? "products" : "gradient of W", l->index},
+        received_[static_cast<std::size_t>(turn) % received_.size()].mat(1, received));
     if (!exact_) continue;
     l->weights_round = std::make_unique<Round>(context_, "W and b of " + name);
     if (!l->first) l->operators_round = std::make_unique<Round>(context_, "operators of " + name);

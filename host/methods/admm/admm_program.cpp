@@ -64,7 +64,8 @@ Mat AdmmProgram::partials(const Layer& l) const {
 
 AdmmProgram::Products AdmmProgram::partial(const Layer& l) const { return products_in(l, exact_, partials(l).data); }
 
-// In the exact update over shards only the owner has the sum. What solves for p takes its memory in other steps.
+// In the exact update over shards only the owner has the sum. Its memory is that of the operators, which only the p
+// steps use.
 Mat AdmmProgram::summed_row(const Layer& l) const {
   if (!sharded()) return {partials(l).data, 1, l.product_row};
   if (!exact_) return turn(l, summed_).mat(1, l.product_row);

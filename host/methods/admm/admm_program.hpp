@@ -135,7 +135,7 @@ class AdmmProgram final : public StageProgram {
   std::vector<std::unique_ptr<Layer>> layers_;
   std::unique_ptr<Boundary> left_, right_;
   std::vector<std::array<Buffer, 3>> workspace_;
-  // Rows of Products. Only partials_ without shards.
+  // Rows of Products. Without shards only partials_; summed_ is the gradient update's, operators_ the exact one's.
   std::vector<Buffer> partials_, summed_, received_, operators_;
   std::array<std::unique_ptr<Event>, 2> p_ready_, p_exchanged_, q_ready_, q_exchanged_;
   std::unique_ptr<Round> tau_round_, sums_round_;
