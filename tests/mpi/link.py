@@ -2,7 +2,8 @@
 """Ranks in two network namespaces: what really crosses the link between them, and what a slow link costs.
 
   bytes   the bytes that the kernel counts on the interface are those that the transport counts, and TCP's headers;
-          on a link that drops packets too, where the bits of the run stay those of one process
+          on a link that drops packets too, where the bits of the run stay those of one process; and the bits of grids
+          of four ranks, two on each host, which add up within each host first
   speed   gamlp bench over a link of --rate, beside the same workers in one process, for several exchange formats
   collectives   gamlp's collectives beside MPI's own, 2 and 4 ranks on one host and on two
   grids   every placement of some problems over a link of --rate, beside no limit: what gamlp plan forecasts of them, and
@@ -100,6 +101,26 @@ def check_bytes(program, hosts, folder, codec_name, rate):
     return transport, wire
 
 
+def check_grids(program, hosts, folder):
+    """Whether every grid of four ranks on two hosts, and the one that the program chooses, has the bits of one process."""
+    shape(hosts, [None, None])
+    same = True
+    for update in ("gradient", "exact"):
+        path, one = folder / "grid.json", folder / f"one-{update}"
+        path.write_text(json.dumps({**config(8500, 48, 5, 20, FORMATS["8-bit values"]), "method": {"update": update}}))
+        run([program, "train", path, "--devices", "cpu:1", "--run", one, "--quiet"], 200)
+        placed = [failures.placed(shards, order) for shards in (2, 4) for order in ("shards", "layers")]
+        for sets in placed + [["--set", "distributed.network=100"]]:
+            grid = folder / "grid"
+            shutil.rmtree(grid, ignore_errors=True)
+            run(hosts.launcher(2) + ["-np", 4, program, "train", path, "--devices", "cpu", "--run", grid, "--quiet", *sets], 200)
+            if failures.weights_of(grid) != failures.weights_of(one) or failures.log_of(grid) != failures.log_of(one):
+                print(f"{update}, {' '.join(sets)}: other bits than in one process")
+                same = False
+    print("grids of four ranks on two hosts: " + ("the bits of one process" if same else "failed"), flush=True)
+    return same
+
+
 def bench(program, hosts, path, args, rates, ranks=2, placed=()):
     shape(hosts, rates)
     command = hosts.launcher(ranks // 2) + ["--bind-to", "none", "-np", ranks, program, "bench", path]
@@ -191,6 +212,7 @@ def main():
     failed = False
     try:
         if args.what == "bytes":
+            failed = not check_grids(program, hosts, folder)
             for codec_name in FORMATS:
                 # The last one drops what does not fit its short queue.
                 for rate in (None, "tbf rate 200mbit burst 64kb limit 96kb"):
