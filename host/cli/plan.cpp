@@ -21,6 +21,7 @@
 #include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/plan/calibrate.hpp"
+#include "host/plan/choose_grid.hpp"
 #include "host/problem/chosen_devices.hpp"
 
 namespace gamlp::cli {
@@ -120,8 +121,8 @@ std::string memory_line(const Plan& plan, const Machine& machine) {
 std::string grids_text(const std::vector<GridPlan>& grids) {
   std::string text;
   for (const GridPlan& grid : grids) {
-    text += (text.empty() ? "" : ", ") + std::to_string(grid.ranges) + " × " + std::to_string(grid.shards) + " " +
-            (grid.order ? "by " + std::string(name_of(*grid.order)) + " " : "") + milliseconds(grid.step) + " ms" +
+    text += (text.empty() ? "" : ", ") + grid_text(grid.ranges, grid.shards, grid.order) + " " +
+            milliseconds(grid.step) + " ms" +
             (!grid.fits    ? " (does not fit)"
              : grid.staged ? " (staged)"
                            : "");

@@ -232,8 +232,11 @@ std::vector<Reduction::Exchange> Reduction::exchanges_of(const RankGroup& group,
 }
 
 std::int64_t Reduction::memory_floats(const RankGroup& group, const BlockSums& sums, const Parts& values) {
+  return memory_floats(exchanges_of(group, sums, values));
+}
+
+std::int64_t Reduction::memory_floats(const std::vector<Exchange>& exchanges) {
   std::int64_t floats = 0;
-  const std::vector<Exchange> exchanges = exchanges_of(group, sums, values);
   for (const Exchange& one : exchanges) floats += padded_floats(one.given.total() * one.cols);
   const Exchange& last = exchanges.back();
   if (exchanges.size() > 1) floats += padded_floats(last.given.size(last.own) * exchanges.front().cols);
@@ -244,20 +247,17 @@ Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const
                      const MessageLabel& label, Mat memory)
     : context_(context),
       group_(group),
-      sums_(sums),
       values_(values),
       label_(label),
       scattered_(context, "partial sums"),
-      gathered_(context, "sums"),
-      host_scattered_(context, "partial sums within the host"),
-      host_gathered_(context, "sums within the host") {
+      gathered_(context, "sums") {
   label_.type = WireType::float32;
   expects(values.count() == group.size() && sums.given().count() == group.size(), "a part for each member");
   for (int i = 0; i < values.count(); ++i) {
     expects(values.size(i) == 0 || values.first(i) % 4 == 0, "a part begins at a multiple of 4");
   }
   exchanges_ = exchanges_of(group, sums, values);
-  const std::int64_t floats = memory_floats(group, sums, values);
+  const std::int64_t floats = memory_floats(exchanges_);
   if (memory.data == nullptr) {
     memory_ = context.device->allocate(static_cast<std::size_t>(floats) * sizeof(float),
                                        std::string("partial sums of ") + label.what, MemoryKind::exchange);
@@ -272,7 +272,9 @@ Reduction::Reduction(const DeviceContext& context, const RankGroup& group, const
   };
   received_ = take(last().given.total(), last().cols);
   tree_ = sums.tree();
-  if (exchanges_.size() == 1) return;
+  if (!over_hosts()) return;
+  host_scattered_.emplace(context, "partial sums within the host");
+  host_gathered_.emplace(context, "sums within the host");
   const Exchange& near = exchanges_.front();
   of_host_ = take(near.given.total(), near.cols);
   host_sums_ = take(last().given.size(last().own), near.cols);
@@ -337,11 +339,11 @@ void Reduction::scatter(const Exchange& with, ConstMat rows, Mat received, Round
 
 void Reduction::scatter(ConstMat partials, std::int64_t epoch) {
   label_.epoch = epoch;
-  expects(partials.rows == sums_.given().size(group_.own()) && partials.cols == values_.total(), "partial sums: shape");
-  if (exchanges_.size() == 1) return scatter(last(), partials, received_, scattered_);
   const Exchange& near = exchanges_.front();
-  scatter(near, partials, of_host_, host_scattered_);
-  host_scattered_.finish("the partial sums of the others on this host");
+  expects(partials.rows == near.given.size(near.own) && partials.cols == values_.total(), "partial sums: shape");
+  if (!over_hosts()) return scatter(near, partials, received_, scattered_);
+  scatter(near, partials, of_host_, *host_scattered_);
+  host_scattered_->finish("the partial sums of the others on this host");
   for (const ops::SumParts& op : within_host_) context_.compute->enqueue(op);
   scatter(last(), host_sums_, received_, scattered_);
 }
@@ -373,9 +375,9 @@ void Reduction::gather(Mat out) {
 
 void Reduction::finish() {
   gathered_.finish("the sum");
-  if (exchanges_.size() == 1) return;
-  gather(exchanges_.front(), out_, host_gathered_);
-  host_gathered_.finish("the sum's parts on this host");
+  if (!over_hosts()) return;
+  gather(exchanges_.front(), out_, *host_gathered_);
+  host_gathered_->finish("the sum's parts on this host");
 }
 
 template <class T>

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -171,13 +172,15 @@ class Reduction {
   // One with all members; or one within the host, then one between the hosts.
   static std::vector<Exchange> exchanges_of(const RankGroup& group, const BlockSums& sums, const Parts& values);
 
+  static std::int64_t memory_floats(const std::vector<Exchange>& exchanges);
+
   void scatter(const Exchange& with, ConstMat rows, Mat received, Round& round);
   void gather(const Exchange& with, Mat out, Round& round);
   const Exchange& last() const { return exchanges_.back(); }
+  bool over_hosts() const { return exchanges_.size() > 1; }
 
   DeviceContext context_;
   RankGroup group_;
-  BlockSums sums_;
   Parts values_;
   MessageLabel label_;
   std::vector<Exchange> exchanges_;
@@ -188,7 +191,7 @@ class Reduction {
   SumTree tree_;                            // of received_
   Mat out_;                                 // from gather() to finish()
   Round scattered_, gathered_;
-  Round host_scattered_, host_gathered_;
+  std::optional<Round> host_scattered_, host_gathered_;  // within the host
 };
 
 // The sums in double, or the largest values in float32, of a few values that every member has: in one round, in which

@@ -147,8 +147,9 @@ std::string methods_text(const Config& config) {
   return all;
 }
 
-StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices) {
-  StageSpec spec = make_stage_spec(config, make_method(config, stage), shape, stage, devices);
+StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices,
+                          const std::vector<int>& hosts) {
+  StageSpec spec = make_stage_spec(config, make_method(config, stage), shape, stage, devices, hosts);
   // The stages of a run share the staging memory.
   for (int other = 1; spec.staging > 0 && other <= stage_count(config); ++other) {
     spec.staging =

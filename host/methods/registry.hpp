@@ -37,6 +37,7 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& shape
 std::string methods_text(const Config& config);
 
 // As in stage_program.hpp, for stage `stage` (1-based) of `config`, which is resolved. `shape` is that of the stage.
-StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices);
+StageSpec make_stage_spec(const Config& config, const TrainingShape& shape, int stage, int devices,
+                          const std::vector<int>& hosts = {});
 
 }  // namespace gamlp

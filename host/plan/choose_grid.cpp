@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
-#include <set>
 
 #include "host/config/device_grid.hpp"
 #include "host/config/enums.hpp"
@@ -30,9 +29,7 @@ struct Grid {
 
   int devices() const { return ranges * shards; }
   std::string text() const {
-    const auto& order = config.partition.order;
-    return std::to_string(ranges) + " × " + std::to_string(shards) +
-           (order && ranges > 1 && shards > 1 ? " by " + std::string(name_of(*order)) : "");
+    return grid_text(ranges, shards, ranges > 1 && shards > 1 ? config.partition.order : std::nullopt);
   }
 };
 
@@ -69,16 +66,21 @@ std::optional<Grid> grid_of(const Config& given, int devices, const PartitionCon
 
 }  // namespace
 
+std::string grid_text(int ranges, int shards, std::optional<RankOrder> order) {
+  return std::to_string(ranges) + " × " + std::to_string(shards) + (order ? " by " + std::string(name_of(*order)) : "");
+}
+
 std::vector<PartitionConfig> partitions_of(const Config& config, int devices, int hosts) {
   std::vector<PartitionConfig> partitions;
   for (int shards = 1; shards <= devices; ++shards) {
     Config grid = config;
     grid.partition.shards = shards;
     if (config.partition.shards.value_or(shards) != shards || !grid_problem(grid, devices).empty()) continue;
-    const bool orders = hosts > 1 && shards > 1 && shards < devices && !grid.partition.order;
-    if (!orders) partitions.push_back(grid.partition);
+    if (hosts == 1 || shards == 1 || shards == devices || grid.partition.order) {
+      partitions.push_back(grid.partition);
+      continue;
+    }
     for (const RankOrder order : {RankOrder::shards, RankOrder::layers}) {
-      if (!orders) break;
       grid.partition.order = order;
       partitions.push_back(grid.partition);
     }
@@ -116,8 +118,7 @@ bool fits(const Grid& grid, const ProblemShape& shape, const ChosenDevices& devi
   constexpr double kForOthers = 0.1;  // evaluation, NCCL
   for (int stage = 1; stage <= stage_count(grid.config); ++stage) {
     const TrainingShape training{shape, grid.kinds[static_cast<std::size_t>(stage) - 1]};
-    StageSpec spec = make_stage_spec(grid.config, training, stage, grid.ranges * grid.shards);
-    spec.placement.hosts = devices.hosts;
+    const StageSpec spec = make_stage_spec(grid.config, training, stage, grid.devices(), devices.hosts);
     const std::vector<MemoryUse> uses = stage_memory(spec, training, DeviceKind::cuda);
     std::map<int, double> needed;  // by GPU; another process's are taken to be like this one's
     for (std::size_t rank = 0; rank < uses.size(); ++rank) {
@@ -144,9 +145,9 @@ void take_devices(ChosenDevices& devices, int count) {
 
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun) {
-  const auto hosts = static_cast<int>(std::set<int>(devices.hosts.begin(), devices.hosts.end()).size());
+  const int hosts = devices.host_count();
   const bool named = config.partition.shards || config.partition.layers;
-  if (named && (hosts <= 1 || config.partition.order)) return "";
+  if (named && (hosts == 1 || config.partition.order)) return "";
   PartitionConfig fewest = config.partition;
   fewest.shards = shard_count(config, devices.count);
   const std::optional<Grid> reference = grid_of(config, devices.count, fewest, shape, begun);
@@ -168,8 +169,7 @@ std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemSha
       const int last = stage_count(config);
       for (Grid& grid : grids) {
         const TrainingShape training{shape, grid.kinds.back()};
-        StageSpec spec = make_stage_spec(grid.config, training, last, grid.devices());
-        spec.placement.hosts = devices.hosts;
+        const StageSpec spec = make_stage_spec(grid.config, training, last, grid.devices(), devices.hosts);
         const Forecast forecast = forecast_stage(spec, training, machine);
         grid.fits = fits(grid, shape, devices);
         grid.step = forecast.step;

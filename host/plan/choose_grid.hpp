@@ -1,6 +1,7 @@
 // Chooses the grid of a run, layers × shards of the training nodes, by forecast.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace gamlp {
 
 // What the forecast of a grid must save, to be chosen before one with fewer shards.
 inline constexpr double kWorthIt = 0.99;
+
+// "4 × 2 by layers": runs of layers × shards, and the order of the devices where that is to be said.
+std::string grid_text(int ranges, int shards, std::optional<RankOrder> order);
 
 // The grids of so many devices, from the fewest shards on: on several hosts with either order of the devices, where
 // that makes a difference.

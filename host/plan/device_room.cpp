@@ -38,8 +38,7 @@ Need need_of(const Config& config, const Problem& problem, const ChosenDevices& 
   for (int stage = 1; stage <= stage_count(config); ++stage) {
     const TrainingShape sizes = problem.shape(stage);
     const EvaluationShape shape = evaluation_shape(config, sizes, problem.part_nodes(), resident);
-    StageSpec spec = make_stage_spec(config, sizes, stage, devices.count);
-    spec.placement.hosts = devices.hosts;
+    const StageSpec spec = make_stage_spec(config, sizes, stage, devices.count, devices.hosts);
     const std::vector<MemoryUse> memory = stage_memory(spec, sizes, devices.kind);
     // In one process several devices may share a GPU: to each GPU what it needs, and the devices that have it.
     struct Gpu {

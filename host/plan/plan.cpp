@@ -50,9 +50,7 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int s
 }
 
 StageSpec spec_of(const PlanSubject& subject, const Machine& machine, int stage, int devices) {
-  StageSpec spec = make_stage_spec(subject.config, subject.shape(stage), stage, devices);
-  spec.placement.hosts = spread_over_hosts(machine, devices);
-  return spec;
+  return make_stage_spec(subject.config, subject.shape(stage), stage, devices, spread_over_hosts(machine, devices));
 }
 
 // The memory of the stage that needs most.

@@ -1,6 +1,7 @@
 // Chooses the devices that a config asks for, on this machine, and creates them.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -22,7 +23,8 @@ struct ChosenDevices {
   std::vector<int> hosts;       // of each device, as ProcessGroup::host() names it; empty: all are this host's
   std::optional<int> own_rank;  // this process's, where each process drives one of the devices
   std::string note;             // for the user, when the choice may surprise
-  bool one_host() const { return std::set<int>(hosts.begin(), hosts.end()).size() <= 1; }
+  int host_count() const { return std::max(1, static_cast<int>(std::set<int>(hosts.begin(), hosts.end()).size())); }
+  bool one_host() const { return host_count() == 1; }
   // The choice as key `devices` of a config writes it: "cpu:4", "cuda:0,1".
   std::string text() const;
   std::vector<std::string> names() const;  // of each device: "cpu:1"

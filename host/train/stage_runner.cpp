@@ -16,11 +16,9 @@ StageRunner::StageRunner(const Config& config, const Problem& problem, std::uniq
       fleet_(std::move(fleet)) {}
 
 StageSpec StageRunner::spec_of(int stage) const {
-  StageSpec spec = make_stage_spec(config_, problem_.shape(stage), stage, fleet_->size());
-  for (int rank = 0; group_.size() > 1 && rank < group_.size(); ++rank) {
-    spec.placement.hosts.push_back(group_.host(rank));
-  }
-  return spec;
+  std::vector<int> hosts;
+  for (int rank = 0; group_.size() > 1 && rank < group_.size(); ++rank) hosts.push_back(group_.host(rank));
+  return make_stage_spec(config_, problem_.shape(stage), stage, fleet_->size(), hosts);
 }
 
 Network StageRunner::initial(int stage, std::uint64_t seed) const {

@@ -81,6 +81,32 @@ inline std::shared_ptr<const Method> method_of(const Setup& s) {
   return make_method(method, s.exchange);
 }
 
+// Where a setup trains.
+struct Grid {
+  int workers, shards;
+  RankOrder order = RankOrder::shards;
+  int per_host = 0;
+
+  void place(Setup& setup) const { setup.shards = shards, setup.order = order, setup.per_host = per_host; }
+};
+
+// Of a network of 5 layers.
+inline const std::vector<Grid> kGrids = {{1, 1},
+                                         {5, 1},
+                                         {2, 2},
+                                         {3, 3},
+                                         {4, 4},
+                                         {4, 2},
+                                         {6, 3},
+                                         {8, 4},
+                                         {10, 2},
+                                         {4, 2, RankOrder::layers},
+                                         {6, 3, RankOrder::layers},
+                                         {4, 4, RankOrder::shards, 2},
+                                         {8, 4, RankOrder::shards, 2},
+                                         {8, 4, RankOrder::layers, 4},
+                                         {12, 6, RankOrder::shards, 3}};
+
 // Data and start of a setup: inputs with a mean, as augmented features have, and weights away from the identity.
 struct Start {
   Matrix x;

@@ -29,7 +29,7 @@ std::size_t staging_bytes(const StageSpec& spec, InputKind kind) {
 }  // namespace
 
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
-                          int stage, int devices) {
+                          int stage, int devices, const std::vector<int>& hosts) {
   const StageConfig& of = config.stages.at(static_cast<std::size_t>(stage) - 1);
   const int layers = static_cast<int>(of.layers);
   StageSpec spec;
@@ -49,6 +49,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   if (!problem.empty()) throw ConfigError(problem);
   spec.placement.shards = static_cast<int>(shard_count(config, devices));
   spec.placement.order = config.partition.order.value_or(RankOrder::shards);
+  spec.placement.hosts = hosts;
   const std::string too_many =
       shards_problem(config, spec.placement.shards, spec.blocks, spec.method->blocks_text(spec.nodes));
   if (!too_many.empty()) throw ConfigError(too_many);

@@ -57,11 +57,10 @@ struct StageSpec {
 };
 
 // Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. The shards are those of
-// shard_count() (host/config/device_grid.hpp). The caller adds the hosts of the placement. Layers are balanced by their
-// cost. A stage as deep as the last one takes config.partition.layers instead, where that has an entry for each run of
-// layers.
+// shard_count() (host/config/device_grid.hpp). `hosts` as in Placement. Layers are balanced by their cost. A stage as
+// deep as the last one takes config.partition.layers instead, where that has an entry for each run of layers.
 StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> method, const TrainingShape& shape,
-                          int stage, int devices);
+                          int stage, int devices, const std::vector<int>& hosts = {});
 
 // The training state as checkpoints hold it: tensors by name ("z3", "tau3"). Of a tensor with a row for each training
 // node, a process that trains a shard holds the shard's rows.

@@ -10,12 +10,6 @@ using namespace gamlp::test;
 
 namespace {
 
-struct Grid {
-  int workers, shards;
-  RankOrder order = RankOrder::shards;
-  int per_host = 0;
-};
-
 Setup setup_in_blocks(Update update, int blocks) {
   Setup s = setup_of(update, 0.05, 0.05);
   s.widths = {9, 8, 7, 8, 6, 4}, s.nodes = 37, s.blocks = blocks;
@@ -36,24 +30,9 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker") {
         const Start start = start_of(s);
         TrainingState one;
         std::vector<double> scalars;
-        for (const Grid& grid : std::vector<Grid>{{1, 1},
-                                                  {5, 1},
-                                                  {2, 2},
-                                                  {3, 3},
-                                                  {4, 4},
-                                                  {4, 2},
-                                                  {6, 3},
-                                                  {8, 4},
-                                                  {10, 2},
-                                                  {4, 2, RankOrder::layers},
-                                                  {6, 3, RankOrder::layers},
-                                                  {8, 4, RankOrder::layers, 4},
-                                                  {4, 4, RankOrder::shards, 2},
-                                                  {12, 6, RankOrder::shards, 3}}) {
+        for (const Grid& grid : kGrids) {
           if (grid.shards > blocks) continue;
-          s.shards = grid.shards;
-          s.order = grid.order;
-          s.per_host = grid.per_host;
+          grid.place(s);
           Training training(s, start, grid.workers);
           training.forward();
           training.iterate(0, 9);

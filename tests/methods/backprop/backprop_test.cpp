@@ -305,11 +305,6 @@ TEST_CASE("any number of workers gives the same bits, and sends what was said") 
 }
 
 TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends what was said") {
-  struct Grid {
-    int workers, shards;
-    RankOrder order = RankOrder::shards;
-    int per_host = 0;
-  };
   for (const std::string& name : kMethods) {
     for (const std::int64_t microbatches : {4, 6}) {  // 6 blocks of 4 nodes, the last of 3
       Setup s = deep_setup(name, 0.05, microbatches);
@@ -318,19 +313,9 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends
       const Start start = start_of(s);
       TrainingState one;
       std::vector<double> losses;
-      for (const Grid& grid : std::vector<Grid>{{1, 1},
-                                                {2, 2},
-                                                {3, 3},
-                                                {4, 4},
-                                                {4, 2},
-                                                {6, 3},
-                                                {8, 4},
-                                                {10, 2},
-                                                {6, 3, RankOrder::layers},
-                                                {8, 4, RankOrder::shards, 2},
-                                                {8, 4, RankOrder::layers, 4}}) {
-        s.shards = grid.shards;
-        s.order = grid.order, s.per_host = grid.per_host;
+      for (const Grid& grid : kGrids) {
+        if (grid.shards > microbatches) continue;
+        grid.place(s);
         // Then with tensors of nodes in the host's memory; an op has three of them at most.
         s.staging = one.empty() ? 0 : 3 * 1024;
         Training training(s, start, grid.workers);
@@ -343,7 +328,7 @@ TEST_CASE("any grid of layers and shards gives the bits of one worker, and sends
                   << " shards");
         CHECK(first_difference(one, state) == "");
         CHECK(training.scalars().back() == losses.back());
-        if (grid.workers != grid.shards) continue;
+        if (grid.workers != grid.shards || grid.per_host > 0) continue;
         // Every tensor of gradients, to be added up and as the sum, and the losses; padded to 16 bytes.
         const std::int64_t members = grid.shards;
         std::int64_t expected = 0;
