@@ -368,7 +368,8 @@ class Trial:
         for line in lines:
             who = int(re.match(r"gamlp: rank (\d+)", line).group(1))
             named[who] = line
-        if not set(named) - {self.victim} and not (self.run / "config.json").exists():
+        # A rank that had not come to main() by then says nothing at all.
+        if not set(named) - {self.victim} - starting and not (self.run / "config.json").exists():
             if not starting and not re.search(rf"process rank {self.victim} |,{self.victim}\]", text):
                 self.problem(f"nobody names rank {self.victim}")
             return
