@@ -1,62 +1,23 @@
-// Full-batch backpropagation with one of PyTorch's optimisers, as a method. backprop_program.hpp has the iteration.
+// Full-batch backpropagation with one of PyTorch's optimisers, as a method: exact gradients, added up over all shards
+// (GradientProgram).
 #pragma once
 
-#include "host/math/optimizer.hpp"
-#include "host/methods/backprop/backprop_config.hpp"
-#include "host/methods/common/method.hpp"
+#include "host/methods/gradient/gradient_method.hpp"
 
 namespace gamlp {
 
-class BackpropMethod final : public Method {
+class BackpropMethod final : public GradientMethod {
  public:
-  // `name` is the name that the config has for `optimizer`.
-  BackpropMethod(std::string name, Optimizer optimizer, const BackpropConfig& config);
+  BackpropMethod(std::string name, Optimizer optimizer, const GradientConfig& config)
+      : GradientMethod(std::move(name), optimizer, config) {}
 
-  std::vector<std::string> keys() const override;
-  std::vector<std::string> ignored_keys() const override;
-  std::vector<std::string> changeable_keys() const override {
-    return {"method.optimizer.learning_rate", "method.optimizer.schedule"};
+  std::vector<std::string> keys() const override { return keys_of<GradientConfig>(); }
+  std::shared_ptr<const Method> frozen_at(std::int64_t) const override {
+    return std::make_shared<BackpropMethod>(*this);
   }
-  std::vector<std::string> problems(const Config& config) const override;
-  std::vector<std::string> warnings(const Config& config) const override;
-  void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
-               std::string* why) const override;
-  std::string text() const override;
-  std::vector<std::pair<std::string, std::string>> summary() const override;
-  nlohmann::ordered_json report() const override;
-
-  // Only gradient descent takes QR. Optimisers that scale each weight by itself train otherwise in other coordinates.
-  InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
-                         std::string* why) const override;
-  // A micro-batch each.
-  int blocks(std::int64_t nodes) const override;
-  std::string blocks_text(std::int64_t nodes) const override;
-  std::string in_flight_text(const StageSpec& spec) const override;
-  std::int64_t values_of_op(const std::vector<std::int64_t>& widths) const override;
-  double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
-  double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
-  // Activations go up, gradients go down, both in float32.
-  std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
-  std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
-  std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
-  MemoryKind saved_memory() const override { return MemoryKind::weights; }
-
-  // The objective is the risk.
-  bool has_residual() const override { return false; }
-  TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
-
-  std::unique_ptr<DeviceInput> create_input(const DeviceContext& context, const StageSpec& spec, int rank,
-                                            const InputShape& shape) const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
   std::vector<Calibration> calibrations(bool quick) const override;
-
- private:
-  OptimizerRule rule() const;  // resolved
-
-  std::string name_;
-  Optimizer optimizer_;
-  BackpropConfig config_;
 };
 
 }  // namespace gamlp

@@ -5,8 +5,8 @@
 #include <set>
 
 #include "host/math/dropout.hpp"
-#include "host/methods/backprop/backprop_program.hpp"
-#include "host/methods/backprop/learning_rates.hpp"
+#include "host/methods/gradient/gradient_program.hpp"
+#include "host/methods/gradient/learning_rates.hpp"
 #include "tests/methods/simulated.hpp"
 #include "tests/support/catch.hpp"
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/methods/backprop/backprop_config.hpp"
+#include "host/methods/gradient/gradient_config.hpp"
 
 namespace gamlp {
 

@@ -1,4 +1,4 @@
-#include "host/methods/backprop/learning_rates.hpp"
+#include "host/methods/gradient/learning_rates.hpp"
 
 #include <cmath>
 

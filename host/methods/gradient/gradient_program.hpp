@@ -2,6 +2,10 @@
 // nodes. Neighbours in layers send activations upwards and gradients downwards, in float32. The optimisers are those of
 // host/math/optimizer.hpp. They minimise the mean cross-entropy.
 //
+// Methods derive from this. It passes the training nodes through the network, forwards and backwards, which leaves the
+// gradients of this device's nodes. What is made of them is update(), which a method may replace. The one here adds up
+// the gradients of all shards exactly, and lets the optimiser make its step.
+//
 // In one iteration the training nodes of a shard pass in parts, one after the other, so that devices work at the same
 // time. Then every device makes one step with the gradients of all parts. With R devices above each other, device s
 // (0-based) has w = R − 1 − s, and computes
@@ -25,15 +29,22 @@
 
 #include "host/device/collectives.hpp"
 #include "host/math/optimizer.hpp"
-#include "host/methods/backprop/backprop_config.hpp"
 #include "host/methods/common/stage_program.hpp"
+#include "host/methods/gradient/gradient_config.hpp"
+#include "host/methods/gradient/layer_row.hpp"
 
 namespace gamlp {
 
 // The key (host/math/dropout.hpp) of the inputs of a layer (1-based).
 std::uint32_t dropout_key(std::uint64_t seed, int layer);
 
-class BackpropProgram final : public StageProgram {
+// The rows (layer_row.hpp) of a device.
+struct RowOptions {
+  std::int64_t unit = 4;        // where tensors begin
+  bool keeps_gradient = false;  // a row for the gradients of all layers, which own_gradient() fills
+};
+
+class GradientProgram : public StageProgram {
  public:
   // The scalars of a layer. Only the last layer's loss, Σ cross-entropy, is used.
   static constexpr int kLoss = 0, kScalars = 1;
@@ -41,10 +52,11 @@ class BackpropProgram final : public StageProgram {
   // How many parts have memory for activations at the same time, where `ranges` devices have the layers.
   static int slots_of(int ranges);
 
-  // Allocates this device's share. No other call allocates. `input` is null but on the devices of layer 1. `config` is
-  // resolved.
-  BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                  const OptimizerRule& rule, const BackpropConfig& config);
+  // Allocates this device's share. No other call allocates, but a method's constructor. `input` is null but on the
+  // devices of layer 1. `config` is resolved. `options`: of the rows (layer_row.hpp) of
+  // weights and gradients.
+  GradientProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
+                  const OptimizerRule& rule, const GradientConfig& config, const RowOptions& options = {});
 
   // The optimiser of a new stage starts anew.
   void enqueue_start() override;
@@ -52,7 +64,7 @@ class BackpropProgram final : public StageProgram {
   void enqueue_iteration(std::int64_t epoch, bool metrics) override;
   void enqueue_weights(Network& network) override;
 
- private:
+ protected:
   // A tensor of the parts in flight, which take turns in its slots.
   struct Flight {
     Buffer memory;
@@ -66,8 +78,8 @@ class BackpropProgram final : public StageProgram {
     int index = 0;
     bool first = false, last = false;
     std::int64_t n = 0, m = 0;
-    Buffer w_memory, b_memory, w_kept_memory[2], b_kept_memory[2], sums_memory;
-    Mat w, b;
+    Buffer sums_memory;
+    Mat w, b;                  // in the row of weights
     Mat w_kept[2], b_kept[2];  // what the optimiser keeps; empty where it keeps fewer
     Flight y, g;
     double dropout = 0.0;              // of its inputs
@@ -79,7 +91,22 @@ class BackpropProgram final : public StageProgram {
   };
   WeightViews weights_of(int index) const override { return {layer(index).w, layer(index).b}; }
   std::vector<Entry> entries() const override;
+  void restored() override { upload_rates(); }
 
+  // Makes new weights of the gradients of all parts.
+  virtual void update(std::int64_t epoch);
+  // ← the gradients of this device's nodes, of all its layers, divided by the number of all training nodes. Only with
+  // keeps_gradient.
+  Mat own_gradient(std::int64_t epoch);
+
+  const LayerRow& row() const { return row_; }
+  Mat weights() const { return weights_.mat(1, row_.size()); }
+  // What the optimiser keeps of the weights, number `which`.
+  Mat kept(int which) const { return kept_[which].mat(1, row_.size()); }
+  const OptimizerRule& rule() const { return rule_; }
+  MatView<const double> rates() const { return rates_; }
+
+ private:
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
   int parts() const { return blocks_.count(); }
   Flight in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind);
@@ -103,7 +130,6 @@ class BackpropProgram final : public StageProgram {
   void receive_down(int part, std::int64_t epoch, std::vector<Receive>& receives);
   // Enqueues the dropout (ops::Dropout) of rows of the inputs of a layer, or of their gradient, from row `first` on.
   void drop(const Layer& l, ConstMat in, Mat out, std::int64_t first);
-  void restored() override { upload_rates(); }
   void upload_rates();
   void forward(int part, std::int64_t epoch);
   void backward(int part, std::int64_t epoch);
@@ -111,7 +137,9 @@ class BackpropProgram final : public StageProgram {
   struct Gradients {
     Mat w, b;
   };
-  static Gradients gradients_in(const Layer& l, float* row);
+  Gradients gradients_in(const Layer& l, float* share) const {
+    return {row_.w_of(l.index, share), row_.b_of(l.index, share)};
+  }
   // Workspace: `count` sums over parts of them, and the sum over all parts and shards. Layers take turns.
   Mat partials(const Layer& l) const;
   Mat summed(const Layer& l) const;
@@ -121,9 +149,10 @@ class BackpropProgram final : public StageProgram {
   void gradients(Layer& l, std::int64_t epoch);
   void sum(const Layer& l, std::int64_t epoch);
   void step(const Layer& l, std::int64_t epoch);
-  void update(std::int64_t epoch);
 
   OptimizerRule rule_;
+  LayerRow row_;
+  Buffer weights_, kept_[2], gradient_;
   std::vector<double> rates_host_;  // by step; empty: the rule's
   Buffer rates_memory_;
   MatView<const double> rates_;

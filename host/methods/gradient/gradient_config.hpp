@@ -1,5 +1,5 @@
-// The keys of config section `method` that backpropagation owns. configs/schema.json describes them, and a test holds
-// the defaults of both together.
+// The keys of config section `method` that all methods have which follow gradients. configs/schema.json describes them,
+// and a test holds the defaults of both together.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct OptimizerConfig {
   bool decoupled_weight_decay = false;  // adam: as AdamW, not added to gradients
   ScheduleConfig schedule;
 };
-struct BackpropConfig {
+struct GradientConfig {
   OptimizerConfig optimizer;
   // How many parts of the training nodes pass through the devices, one after the other. null: chosen from the
   // number of training nodes.
@@ -61,7 +61,7 @@ void fields(T& c, Visit&& visit) {
   visit("decoupled_weight_decay", c.decoupled_weight_decay);
   visit("schedule", c.schedule);
 }
-template <SectionOf<BackpropConfig> T, class Visit>
+template <SectionOf<GradientConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("optimizer", c.optimizer);
   visit("microbatches", c.microbatches);

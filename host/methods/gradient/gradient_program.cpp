@@ -1,9 +1,9 @@
-#include "host/methods/backprop/backprop_program.hpp"
+#include "host/methods/gradient/gradient_program.hpp"
 
 #include <algorithm>
 
 #include "host/math/random.hpp"
-#include "host/methods/backprop/learning_rates.hpp"
+#include "host/methods/gradient/learning_rates.hpp"
 
 namespace gamlp {
 
@@ -12,12 +12,13 @@ std::uint32_t dropout_key(std::uint64_t seed, int layer) {
 }
 
 // A part stays on a device for as many steps as there are devices, and the activations of one more are received.
-int BackpropProgram::slots_of(int ranges) { return ranges > 1 ? ranges + 1 : 1; }
+int GradientProgram::slots_of(int ranges) { return ranges > 1 ? ranges + 1 : 1; }
 
-BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                                 const OptimizerRule& rule, const BackpropConfig& config)
+GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
+                                 const OptimizerRule& rule, const GradientConfig& config, const RowOptions& options)
     : StageProgram(context, spec, rank, input),
       rule_(rule),
+      row_(spec.widths, range_, options.unit),
       rates_host_(learning_rates(config.optimizer, spec.epochs)) {
   if (!rates_host_.empty()) {
     rates_memory_ = context_.device->allocate(rates_host_.size() * sizeof(double), "learning rates", MemoryKind::data);
@@ -32,6 +33,12 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     below_ = in_flight("y", range_.first - 1, width, MemoryKind::exchange);
     down_ = in_flight("gradient for layer ", range_.first - 1, width, MemoryKind::exchange);
   }
+  const auto row = [&](const char* what, MemoryKind kind) {
+    return context_.device->allocate(static_cast<std::size_t>(row_.size()) * sizeof(float), what, kind);
+  };
+  weights_ = row("weights", MemoryKind::weights);
+  for (int k = 0; k < kept; ++k) kept_[k] = row("moments", MemoryKind::weights);
+  if (options.keeps_gradient) gradient_ = row("gradients", MemoryKind::workspace);
   layers_.resize(static_cast<std::size_t>(range_.count()));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& l = layers_[i];
@@ -44,16 +51,16 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
     if (l.dropout > 0.0) {
       l.dropped = in_flight("inputs after dropout, layer ", l.index, l.n, MemoryKind::variables);
     }
-    l.w = allocate(l.w_memory, "W", l.index, l.m, l.n, MemoryKind::weights);
-    l.b = allocate(l.b_memory, "b", l.index, 1, l.m, MemoryKind::weights);
+    const auto share = [&](Mat all) { return all.data + row_.first(l.index); };
+    l.w = row_.w_of(l.index, share(weights()));
+    l.b = row_.b_of(l.index, share(weights()));
     l.y = in_flight("y", l.index, l.m, MemoryKind::variables);
     l.g = in_flight("gradient ", l.index, l.m, MemoryKind::variables);
     for (int k = 0; k < kept; ++k) {
-      const std::string name = "moment " + std::to_string(k) + " of ";
-      l.w_kept[k] = allocate(l.w_kept_memory[k], (name + "W").c_str(), l.index, l.m, l.n, MemoryKind::weights);
-      l.b_kept[k] = allocate(l.b_kept_memory[k], (name + "b").c_str(), l.index, 1, l.m, MemoryKind::weights);
+      l.w_kept[k] = row_.w_of(l.index, share(this->kept(k)));
+      l.b_kept[k] = row_.b_of(l.index, share(this->kept(k)));
     }
-    l.gradient_values = padded_floats(l.w.size()) + padded_floats(l.m);
+    l.gradient_values = row_.size(l.index);
     largest = std::max(largest, l.gradient_values);
     widest = std::max(widest, l.m);
   }
@@ -66,11 +73,14 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   const bool small = std::max(largest, nodes_ * widest) <= kSmallTensor, shards = spec_.placement.shards > 1;
   const int copies = std::min(range_.count(), std::max(small ? context_.device->parallel_ops() : 1, shards ? 2 : 1));
   for (int i = 0; i < copies; ++i) {
-    if (parts() == 1) partials_.push_back(workspace(largest, "gradients"));
+    if (parts() == 1 && !gradient_) partials_.push_back(workspace(largest, "gradients"));
     if (shards) sums_.push_back(workspace(largest, "summed gradients"));
   }
   for (Layer& l : layers_) {
-    if (parts() == 1) continue;
+    if (parts() == 1) {
+      if (gradient_) l.sums = {gradient_.mat(1, row_.size()).data + row_.first(l.index), 1, l.gradient_values};
+      continue;
+    }
     l.sums_memory = workspace(blocks_.partial_sums() * l.gradient_values, "gradients");
     l.sums = l.sums_memory.mat(blocks_.partial_sums(), l.gradient_values);
   }
@@ -103,7 +113,7 @@ BackpropProgram::BackpropProgram(const DeviceContext& context, const StageSpec& 
   }
 }
 
-BackpropProgram::Flight BackpropProgram::in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind) {
+GradientProgram::Flight GradientProgram::in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind) {
   Flight flight;
   // A multiple of 4, so that every slot is aligned as views must be.
   for (const Rows& rows : blocks_.rows()) flight.rows = std::max(flight.rows, (rows.count + 3) / 4 * 4);
@@ -111,20 +121,20 @@ BackpropProgram::Flight BackpropProgram::in_flight(const char* name, int layer, 
   return flight;
 }
 
-Mat BackpropProgram::of(const Flight& flight, int part) const {
+Mat GradientProgram::of(const Flight& flight, int part) const {
   return {flight.slots.row(part % slots_ * flight.rows), blocks_[part].count, flight.slots.cols};
 }
 
-ConstMat BackpropProgram::x(const Layer& l, int part) const {
+ConstMat GradientProgram::x(const Layer& l, int part) const {
   if (l.first) return blocks_[part].of(input_->x());
   return l.index > range_.first ? of(layer(l.index - 1).y, part) : of(below_, part);
 }
 
-ConstMat BackpropProgram::used(const Layer& l, int part) const {
+ConstMat GradientProgram::used(const Layer& l, int part) const {
   return l.dropped ? ConstMat(of(l.dropped, part)) : x(l, part);
 }
 
-void BackpropProgram::enqueue_start() {
+void GradientProgram::enqueue_start() {
   for (const Layer& l : layers_) {
     context_.compute->label({"start", l.index, 0});
     for (const auto& kept : {l.w_kept, l.b_kept}) {
@@ -137,17 +147,17 @@ void BackpropProgram::enqueue_start() {
   upload_rates();
 }
 
-void BackpropProgram::upload_rates() {
+void GradientProgram::upload_rates() {
   if (rates_host_.empty()) return;
   enqueue(
       ops::Upload{reinterpret_cast<const std::byte*>(rates_host_.data()), rates_memory_.raw(rates_memory_.bytes())});
 }
 
-void BackpropProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t first) {
+void GradientProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t first) {
   enqueue(ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, (first_node_ + first) * l.n});
 }
 
-void BackpropProgram::exchange(Group& group, const std::vector<Send>& sends, const std::vector<Receive>& receives,
+void GradientProgram::exchange(Group& group, const std::vector<Send>& sends, const std::vector<Receive>& receives,
                                const char* protects) {
   group.receives = !receives.empty();
   if (sends.empty() && receives.empty()) return;
@@ -158,36 +168,36 @@ void BackpropProgram::exchange(Group& group, const std::vector<Send>& sends, con
   if (group.receives) context_.exchange->record(*group.exchanged);
 }
 
-void BackpropProgram::receive(Group& group, const char* received) {
+void GradientProgram::receive(Group& group, const char* received) {
   if (group.receives) context_.compute->wait(*group.exchanged, received);
   group.receives = false;
 }
 
-void BackpropProgram::send_up(int part, std::int64_t epoch, std::vector<Send>& sends) {
+void GradientProgram::send_up(int part, std::int64_t epoch, std::vector<Send>& sends) {
   if (!has_right() || part >= parts()) return;
   sends.push_back({right(),
                    as_bytes(ConstMat(of(layers_.back().y, part))),
                    {"activations", range_.last, epoch, WireType::float32}});
 }
 
-void BackpropProgram::receive_up(int part, std::int64_t epoch, std::vector<Receive>& receives) {
+void GradientProgram::receive_up(int part, std::int64_t epoch, std::vector<Receive>& receives) {
   if (!has_left() || part >= parts()) return;
   receives.push_back({left(), as_bytes(of(below_, part)), {"activations", range_.first - 1, epoch, WireType::float32}});
 }
 
-void BackpropProgram::send_down(int part, std::int64_t epoch, std::vector<Send>& sends) {
+void GradientProgram::send_down(int part, std::int64_t epoch, std::vector<Send>& sends) {
   if (!has_left()) return;
   sends.push_back(
       {left(), as_bytes(ConstMat(of(down_, part))), {"gradients", range_.first - 1, epoch, WireType::float32}});
 }
 
-void BackpropProgram::receive_down(int part, std::int64_t epoch, std::vector<Receive>& receives) {
+void GradientProgram::receive_down(int part, std::int64_t epoch, std::vector<Receive>& receives) {
   if (!has_right()) return;
   receives.push_back(
       {right(), as_bytes(of(layers_.back().g, part)), {"gradients", range_.last, epoch, WireType::float32}});
 }
 
-void BackpropProgram::forward(int part, std::int64_t epoch) {
+void GradientProgram::forward(int part, std::int64_t epoch) {
   const Rows& rows = blocks_[part];
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
@@ -200,7 +210,7 @@ void BackpropProgram::forward(int part, std::int64_t epoch) {
   }
 }
 
-void BackpropProgram::backward(int part, std::int64_t epoch) {
+void GradientProgram::backward(int part, std::int64_t epoch) {
   for (std::size_t i = layers_.size(); i-- > 0;) {
     const Layer& l = layers_[i];
     if (l.first) continue;
@@ -212,21 +222,17 @@ void BackpropProgram::backward(int part, std::int64_t epoch) {
   }
 }
 
-BackpropProgram::Gradients BackpropProgram::gradients_in(const Layer& l, float* row) {
-  return {{row, l.m, l.n}, {row + padded_floats(l.w.size()), 1, l.m}};
-}
-
-Mat BackpropProgram::partials(const Layer& l) const {
+Mat GradientProgram::partials(const Layer& l) const {
   if (l.sums.data != nullptr) return l.sums;
   return partials_[static_cast<std::size_t>(l.index - range_.first) % partials_.size()].mat(1, l.gradient_values);
 }
 
-Mat BackpropProgram::summed(const Layer& l) const {
+Mat GradientProgram::summed(const Layer& l) const {
   if (!l.reduction) return {partials(l).data, 1, l.gradient_values};
   return sums_[static_cast<std::size_t>(l.index - range_.first) % sums_.size()].mat(1, l.gradient_values);
 }
 
-void BackpropProgram::add_gradients(Layer& l, int part, std::int64_t epoch) {
+void GradientProgram::add_gradients(Layer& l, int part, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
   const float mean = 1.0f / static_cast<float>(spec_.nodes);
   if (part == 0) l.sum_count = 0;
@@ -238,19 +244,35 @@ void BackpropProgram::add_gradients(Layer& l, int part, std::int64_t epoch) {
   });
 }
 
-void BackpropProgram::gradients(Layer& l, std::int64_t epoch) {
+void GradientProgram::gradients(Layer& l, std::int64_t epoch) {
   if (parts() == 1) add_gradients(l, 0, epoch);
   const Mat all = partials(l);
   if (l.reduction) l.reduction->scatter({all.data, l.sum_count, all.cols}, epoch);
 }
 
-void BackpropProgram::sum(const Layer& l, std::int64_t epoch) {
+// Of several parts the sums, of which the shard may have some, become one.
+Mat GradientProgram::own_gradient(std::int64_t epoch) {
+  const Mat all = gradient_.mat(1, row_.size());
+  for (Layer& l : layers_) {
+    if (parts() == 1) {
+      add_gradients(l, 0, epoch);
+      continue;
+    }
+    context_.compute->label({"W", l.index, epoch});
+    enqueue(ops::SumParts{{l.sums.data, l.sum_count, l.sums.cols},
+                          {all.data + row_.first(l.index), 1, l.gradient_values},
+                          sum_tree(std::vector<int>(static_cast<std::size_t>(l.sum_count), 1))});
+  }
+  return all;
+}
+
+void GradientProgram::sum(const Layer& l, std::int64_t epoch) {
   context_.compute->label({"sum", l.index, epoch});
   l.reduction->sum(summed(l));
   l.reduction->gather(summed(l));
 }
 
-void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
+void GradientProgram::step(const Layer& l, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
   if (l.reduction) l.reduction->finish();
   const Gradients from = gradients_in(l, summed(l).data);
@@ -259,7 +281,7 @@ void BackpropProgram::step(const Layer& l, std::int64_t epoch) {
 }
 
 // With shards the sums of a layer are exchanged while the gradients of the layers after it are computed.
-void BackpropProgram::update(std::int64_t epoch) {
+void GradientProgram::update(std::int64_t epoch) {
   if (spec_.placement.shards == 1) {
     for (Layer& l : layers_) gradients(l, epoch), step(l, epoch);
     return;
@@ -272,7 +294,7 @@ void BackpropProgram::update(std::int64_t epoch) {
   }
 }
 
-void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
+void GradientProgram::enqueue_iteration(std::int64_t epoch, bool) {
   const int below = spec_.placement.range_of(rank_),
             ahead = std::min(parts(), static_cast<int>(spec_.placement.ranges.size()) - 1 - below);
   const auto forward_after_left = [&](int part) {
@@ -318,7 +340,7 @@ void BackpropProgram::enqueue_iteration(std::int64_t epoch, bool) {
   enqueue(ops::Tick{iteration()});
 }
 
-void BackpropProgram::enqueue_weights(Network& network) {
+void GradientProgram::enqueue_weights(Network& network) {
   if (!spec_.placement.speaks(rank_)) return;
   for (const Layer& l : layers_) {
     LayerWeights& out = network.at(static_cast<std::size_t>(l.index) - 1);
@@ -327,7 +349,7 @@ void BackpropProgram::enqueue_weights(Network& network) {
   }
 }
 
-std::vector<StageProgram::Entry> BackpropProgram::entries() const {
+std::vector<StageProgram::Entry> GradientProgram::entries() const {
   std::vector<Entry> list;
   for (const Layer& l : layers_) {
     const std::string id = std::to_string(l.index);

@@ -1,0 +1,62 @@
+// What the methods have in common that follow gradients: their optimiser, the passes through the network
+// (gradient_program.hpp), their costs and messages.
+#pragma once
+
+#include "host/math/optimizer.hpp"
+#include "host/methods/common/method.hpp"
+#include "host/methods/gradient/gradient_config.hpp"
+
+namespace gamlp {
+
+class GradientMethod : public Method {
+ public:
+  std::vector<std::string> ignored_keys() const override;
+  std::vector<std::string> changeable_keys() const override {
+    return {"method.optimizer.learning_rate", "method.optimizer.schedule"};
+  }
+  std::vector<std::string> problems(const Config& config) const override;
+  std::vector<std::string> warnings(const Config& config) const override;
+  void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
+               std::string* why) const override;
+  std::string text() const override;
+  std::vector<std::pair<std::string, std::string>> summary() const override;
+  nlohmann::ordered_json report() const override;
+
+  // Only gradient descent takes QR. Optimisers that scale each weight by itself train otherwise in other coordinates.
+  InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
+                         std::string* why) const override;
+  // A micro-batch each.
+  int blocks(std::int64_t nodes) const override;
+  std::string blocks_text(std::int64_t nodes) const override;
+  std::string in_flight_text(const StageSpec& spec) const override;
+  std::int64_t values_of_op(const std::vector<std::int64_t>& widths) const override;
+  double moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const override;
+  double product_flops(std::int64_t n, std::int64_t m, std::int64_t nodes, bool first, InputKind input) const override;
+  // Activations go up, gradients go down, both in float32.
+  std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
+  std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
+  MemoryKind saved_memory() const override { return MemoryKind::weights; }
+
+  // The objective is the risk.
+  bool has_residual() const override { return false; }
+  TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
+
+  std::unique_ptr<DeviceInput> create_input(const DeviceContext& context, const StageSpec& spec, int rank,
+                                            const InputShape& shape) const override;
+
+ protected:
+  // `name` is the name that the config has for the method.
+  GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config);
+
+  OptimizerRule rule() const;  // resolved
+  const std::string& name() const { return name_; }
+  Optimizer optimizer() const { return optimizer_; }
+  const GradientConfig& config() const { return config_; }
+
+ private:
+  std::string name_;
+  Optimizer optimizer_;
+  GradientConfig config_;
+};
+
+}  // namespace gamlp
