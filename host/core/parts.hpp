@@ -11,6 +11,11 @@
 
 namespace gamlp {
 
+// A tensor in a row of values: `values` of them begin at `first`. From there to first + padded nothing else lies.
+struct RowTensor {
+  std::int64_t first = 0, values = 0, padded = 0;
+};
+
 // Parts in order, each of which may be empty.
 class Parts {
  public:

@@ -86,9 +86,16 @@ MatView<std::uint32_t> Arena::counter(const char* name, std::uint32_t value) {
   return add(name, 1, 1, Type::other, {}, &value);
 }
 
+MatView<std::int32_t> Arena::integers(const char* name, std::int64_t rows, const std::vector<std::int32_t>& x) {
+  return add(name, rows, static_cast<std::int64_t>(x.size()) / rows, Type::other, {}, x.data());
+}
+
+Bytes Arena::bytes(const char* name, const std::vector<std::byte>& x) {
+  return add(name, 1, static_cast<std::int64_t>(x.size()), Type::other, {}, x.data());
+}
+
 Bytes Arena::bytes(const char* name, std::int64_t count) {
-  const std::vector<std::byte> x(static_cast<std::size_t>(count), std::byte{0});
-  return add(name, 1, count, Type::other, {}, x.data());
+  return bytes(name, std::vector<std::byte>(static_cast<std::size_t>(count), std::byte{0}));
 }
 
 void Arena::run(const Op& op) {

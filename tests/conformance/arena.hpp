@@ -37,7 +37,9 @@ class Arena {
   MatView<double> scalar_output(const char* name, std::int64_t count, Bound bound);
   MatView<std::int32_t> labels(const char* name, std::int64_t count, std::int64_t classes);
   MatView<std::uint32_t> counter(const char* name, std::uint32_t value);
+  MatView<std::int32_t> integers(const char* name, std::int64_t rows, const std::vector<std::int32_t>& x);
   Bytes bytes(const char* name, std::int64_t count);
+  Bytes bytes(const char* name, const std::vector<std::byte>& x);
   // Values given, e.g. a positive definite matrix.
   Mat values(const char* name, std::int64_t rows, std::int64_t cols, const std::vector<float>& x, Bound bound = {});
   Random& random() { return random_; }

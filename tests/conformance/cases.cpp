@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "host/cpu/cpu_ops.hpp"
+#include "host/device/compress_layout.hpp"
 #include "tests/conformance/suite.hpp"
 
 namespace gamlp::conformance {
@@ -137,6 +139,7 @@ struct Suite {
   void exact(const Shape& s);
   void codec(std::int64_t v, std::int64_t n, const Format& f);
   void collective(const std::vector<int>& branches, std::int64_t values);
+  void compress(const std::vector<std::int64_t>& tensors, std::int64_t block, int bits, int members, int member);
 };
 
 void Suite::both_updates(const Shape& s) {
@@ -549,6 +552,94 @@ void Suite::collective(const std::vector<int>& branches, std::int64_t values) {
   });
 }
 
+// A message of a layout: any codes, and scales with which sums of what they stand for are exact.
+std::vector<std::byte> compressed_message(Arena& a, const CompressLayout& layout, int bits) {
+  std::vector<std::byte> x(static_cast<std::size_t>(layout.bytes().total()));
+  if (bits == 32) {
+    const std::vector<float> values = a.normals(layout.bytes().total() / 4);
+    std::memcpy(x.data(), values.data(), values.size() * 4);
+    return x;
+  }
+  for (std::byte& byte : x) byte = static_cast<std::byte>(a.random().below(bits == 8 ? 255 : 256));
+  for (std::size_t i = 3; i < layout.table().size(); i += ops::CompressBlocks::kColumns) {
+    const float scale = bits == 1 ? 0.5f : 127.0f / 16.0f;
+    std::memcpy(x.data() + std::size_t{4} * static_cast<std::size_t>(layout.table()[i]), &scale, sizeof scale);
+  }
+  return x;
+}
+
+// Tensors of so many values in a row, of which `members` devices serve a part each.
+void Suite::compress(const std::vector<std::int64_t>& tensors, std::int64_t block, int bits, int members, int member) {
+  std::vector<RowTensor> row;
+  std::int64_t total = 0;
+  for (const std::int64_t values : tensors) {
+    row.push_back({total, values, (values + 127) / 128 * 128});
+    total += row.back().padded;
+  }
+  const CompressLayout layout(row, block, bits, members);
+  const std::string what = std::to_string(tensors.size()) + " tensors of " + std::to_string(tensors.front()) +
+                           " …, blocks of " + std::to_string(block) + ", " + std::to_string(bits) + " bits, member " +
+                           std::to_string(member) + " of " + std::to_string(members);
+  // Multiples of 1/16, so that sums of magnitudes do not depend on their order.
+  const auto sixteenths = [total](Arena& a, const char* name, std::int64_t count) {
+    std::vector<float> x(static_cast<std::size_t>(count));
+    for (float& value : x) value = static_cast<float>(a.random().below(255)) / 16.0f - 7.9375f;
+    return a.values(name, 1, count, x);
+  };
+  const auto table = [=](Arena& a) { return a.integers("blocks", layout.blocks(), layout.table()); };
+  for (const bool feedback : {true, false}) {
+    add("compress_momentum", what + (feedback ? "" : ", no error"), [=](Arena& a) {
+      const Mat m = sixteenths(a, "momentum", total), g = sixteenths(a, "gradient", total);
+      const Mat error = feedback ? sixteenths(a, "error", total) : Mat{};
+      const auto blocks = table(a);
+      return ops::CompressMomentum{m,    g,    error, layout.all(blocks), a.bytes("message", layout.bytes().total()),
+                                   0.5f, 0.25f};
+    });
+    add("compress_mean", what + (feedback ? "" : ", no error"), [=](Arena& a) {
+      const std::int64_t first = layout.bytes().first(member), size = layout.bytes().size(member);
+      std::vector<std::byte> received, own;
+      for (int i = 0; i < members; ++i) {
+        const std::vector<std::byte> from = compressed_message(a, layout, bits);
+        received.insert(received.end(), from.begin() + first, from.begin() + first + size);
+        if (i == member) own.assign(received.end() - size, received.end());
+      }
+      // Its own place in `received` is not read.
+      std::fill_n(received.begin() + member * size, size, std::byte{0xFF});
+      const Mat error = feedback ? sixteenths(a, "error", layout.values().size(member)) : Mat{};
+      const Bytes all = a.bytes("received", received);
+      const auto blocks = table(a);
+      return ops::CompressMean{a.bytes("own", own),         {all.data, members, size}, error,
+                               layout.part(blocks, member), a.bytes("message", size),  member};
+    });
+  }
+  for (const double clip : {0.0, 0.5}) {
+    add("momentum_update", what + (clip > 0.0 ? ", clip" : ""), [=](Arena& a) {
+      const Bytes message = a.bytes("message", compressed_message(a, layout, bits));
+      std::vector<float> squares = a.normals(total);
+      for (float& value : squares) value *= value;
+      const MomentumRule rule{0.1, 0.9, 0.999, 1e-8, 0.01, clip, 40};
+      const auto blocks = table(a);
+      const Mat momentum = a.output("momentum", 1, total), w = a.normal("w", 1, total);
+      const auto rates = clip > 0.0 ? a.scalars("rates", {0.3, 0.2, 0.05}) : MatView<double>{};
+      return ops::MomentumUpdate{message,
+                                 momentum,
+                                 w,
+                                 a.values("square", 1, total, squares),
+                                 layout.all(blocks),
+                                 rule,
+                                 a.counter("iteration", 50),
+                                 rates};
+    });
+  }
+  add("floor_square", what, [=](Arena& a) {
+    std::vector<float> squares(static_cast<std::size_t>(tensors.front()));
+    for (float& value : squares) value = static_cast<float>(a.random().below(9) * a.random().below(9));
+    for (float& value : squares) value *= value;  // with roots that add up exactly
+    const Mat x = a.values("square", 1, tensors.front(), squares);
+    return ops::FloorSquare{x, a.scalar_output("root", 1, {}), 0.1};
+  });
+}
+
 }  // namespace
 
 std::vector<Case> all_cases(const Sizes& sizes) {
@@ -568,6 +659,13 @@ std::vector<Case> all_cases(const Sizes& sizes) {
   for (const std::vector<int>& parts : branches) {
     for (const std::int64_t values : {1, 7, 300}) suite.collective(parts, values);
     if (sizes.large) suite.collective(parts, 1000003);
+  }
+  for (const int bits : {1, 8, 32}) {
+    suite.compress({1}, 128, bits, 1, 0);
+    suite.compress({130, 7, 1000, 33}, 256, bits, 2, 1);
+    suite.compress({5000, 100, 4097}, 4096, bits, 4, 2);
+    suite.compress({300}, 2048, bits, 4, 3);  // fewer blocks than members: a part of none
+    if (sizes.large) suite.compress({3000000, 1000, 700}, 2048, bits, 4, 1);
   }
   std::size_t index = 0;
   for (const Format& f : formats()) {

@@ -6,6 +6,7 @@
 #include "host/device/ops/backprop.hpp"
 #include "host/device/ops/collective.hpp"
 #include "host/device/ops/common.hpp"
+#include "host/device/ops/compress.hpp"
 #include "host/device/ops/exact.hpp"
 #include "host/device/ops/exchange.hpp"
 #include "host/device/ops/gradient.hpp"
@@ -15,5 +16,6 @@
 // clang-format off
 #define GAMLP_OPS(X) \
   GAMLP_PRODUCTS_OPS(X) GAMLP_MEMORY_OPS(X) GAMLP_COMMON_OPS(X) GAMLP_EXCHANGE_OPS(X) \
-  GAMLP_GRADIENT_OPS(X) GAMLP_EXACT_OPS(X) GAMLP_BACKPROP_OPS(X) GAMLP_COLLECTIVE_OPS(X)
+  GAMLP_GRADIENT_OPS(X) GAMLP_EXACT_OPS(X) GAMLP_BACKPROP_OPS(X) GAMLP_COLLECTIVE_OPS(X) \
+  GAMLP_COMPRESS_OPS(X)
 // clang-format on

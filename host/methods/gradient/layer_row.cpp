@@ -8,7 +8,7 @@ LayerRow::LayerRow(const std::vector<std::int64_t>& widths, const LayerRange& ra
     const std::int64_t n = widths[static_cast<std::size_t>(layer) - 1], m = widths[static_cast<std::size_t>(layer)];
     outputs_.push_back(m);
     for (const std::int64_t values : {m * n, m}) {
-      tensors_.push_back({layer, size_, values, (values + unit - 1) / unit * unit});
+      tensors_.push_back({size_, values, (values + unit - 1) / unit * unit});
       size_ += tensors_.back().padded;
     }
   }

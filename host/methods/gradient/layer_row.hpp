@@ -6,23 +6,18 @@
 #include <vector>
 
 #include "host/core/matrix.hpp"
+#include "host/core/parts.hpp"
 #include "host/methods/common/partition.hpp"
 
 namespace gamlp {
 
 class LayerRow {
  public:
-  // A tensor of a layer: `values` of them begin at `first`. From there to first + padded nothing else lies.
-  struct Tensor {
-    int layer = 0;  // 1-based
-    std::int64_t first = 0, values = 0, padded = 0;
-  };
-
   // `widths` as in StageSpec. Every tensor begins at a multiple of `unit` values.
   LayerRow(const std::vector<std::int64_t>& widths, const LayerRange& range, std::int64_t unit);
 
   std::int64_t size() const { return size_; }
-  const std::vector<Tensor>& tensors() const { return tensors_; }  // in order
+  const std::vector<RowTensor>& tensors() const { return tensors_; }  // W and b of each layer
   // The share of a layer (1-based): where it begins, and how long it is.
   std::int64_t first(int layer) const { return w(layer).first; }
   std::int64_t size(int layer) const { return w(layer).padded + b(layer).padded; }
@@ -31,12 +26,12 @@ class LayerRow {
   Mat b_of(int layer, float* share) const { return {share + w(layer).padded, 1, b(layer).values}; }
 
  private:
-  const Tensor& w(int layer) const { return tensors_[static_cast<std::size_t>(2 * (layer - first_layer_))]; }
-  const Tensor& b(int layer) const { return tensors_[static_cast<std::size_t>(2 * (layer - first_layer_) + 1)]; }
+  const RowTensor& w(int layer) const { return tensors_[static_cast<std::size_t>(2 * (layer - first_layer_))]; }
+  const RowTensor& b(int layer) const { return tensors_[static_cast<std::size_t>(2 * (layer - first_layer_) + 1)]; }
 
   int first_layer_;
   std::vector<std::int64_t> outputs_;  // by layer
-  std::vector<Tensor> tensors_;        // W and b of each layer
+  std::vector<RowTensor> tensors_;
   std::int64_t size_ = 0;
 };
 
