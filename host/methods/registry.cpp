@@ -8,6 +8,7 @@
 #include "host/core/error.hpp"
 #include "host/core/join.hpp"
 #include "host/methods/admm/admm_method.hpp"
+#include "host/methods/apmsqueeze/apmsqueeze_method.hpp"
 #include "host/methods/backprop/backprop_method.hpp"
 
 namespace gamlp {
@@ -22,6 +23,9 @@ template <Optimizer optimizer>
 MethodPointer make_backprop(const MethodConfig& method, const ExchangeConfig&) {
   return std::make_shared<BackpropMethod>(method.name, optimizer, options_of<GradientConfig>(method));
 }
+MethodPointer make_apmsqueeze(const MethodConfig& method, const ExchangeConfig&) {
+  return std::make_shared<ApmMethod>(method.name, options_of<ApmConfig>(method));
+}
 
 struct Registered {
   const char* name;
@@ -34,6 +38,7 @@ constexpr Registered kMethods[] = {
     {"adadelta", make_backprop<Optimizer::adadelta>},
     {"adagrad", make_backprop<Optimizer::adagrad>},
     {"adam", make_backprop<Optimizer::adam>},
+    {"apmsqueeze", make_apmsqueeze},
 };
 
 }  // namespace

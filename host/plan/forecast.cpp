@@ -143,7 +143,7 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   if (hosts.empty()) hosts = spread_over_hosts(machine, devices);
   hosts.resize(static_cast<std::size_t>(devices));  // a stage may leave the last ones idle
   const auto costs = make_costs(machine, frozen.placement.hosts);
-  frozen.method = spec.method->frozen_at(options.epoch);
+  frozen.method = spec.method->frozen_at(options.epoch, spec.epochs);
   Run run(frozen, shape, costs.get(), machine.gpu);
   run.start();
   run.iterate(spec.layers() + 3);  // past a stage's first ones

@@ -100,7 +100,7 @@ bool fits(const Config& config, const PlanSubject& subject, const Machine& machi
 double mean_step(const PlanSubject& subject, const Machine& machine, int stage, int devices) {
   const StageSpec spec = spec_of(subject, machine, stage, devices);
   std::vector<std::int64_t> starts = {0};
-  for (const std::int64_t epoch : spec.method->message_changes()) {
+  for (const std::int64_t epoch : spec.method->message_changes(spec.epochs)) {
     if (epoch > 0 && epoch < spec.epochs) starts.push_back(epoch);
   }
   double seconds = 0;

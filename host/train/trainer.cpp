@@ -269,7 +269,9 @@ TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
     const bool restored = from && stage == first_stage;
     if (restored) {
       if (books_ != nullptr) books_->check_best_fits(*from, runner_.empty_network());
-      runner_.restore(from->state);
+      const std::optional<FittedState> fitted = runner_.spec().method->fitted_state(from->state, runner_.spec());
+      if (fitted && reporter_ != nullptr) reporter_->message(fitted->note);
+      runner_.restore(fitted ? fitted->state : from->state);
     } else {
       runner_.start();
       recent_ = {};

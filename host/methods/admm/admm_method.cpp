@@ -241,7 +241,7 @@ std::vector<BoundaryMessage> AdmmMethod::messages_at_start(std::int64_t nodes, s
   return {{"q", true, 32, nodes * width * static_cast<std::int64_t>(sizeof(float))}};
 }
 
-std::vector<std::int64_t> AdmmMethod::message_changes() const {
+std::vector<std::int64_t> AdmmMethod::message_changes(std::int64_t) const {
   std::vector<std::int64_t> epochs = {0};
   for (const BitScheduleEntry& entry : exchange_.schedule) {
     if (entry.epoch > 0) epochs.push_back(entry.epoch);
@@ -250,7 +250,7 @@ std::vector<std::int64_t> AdmmMethod::message_changes() const {
 }
 
 // Message buffers keep the size that the whole schedule asks for.
-std::shared_ptr<const Method> AdmmMethod::frozen_at(std::int64_t epoch) const {
+std::shared_ptr<const Method> AdmmMethod::frozen_at(std::int64_t epoch, std::int64_t) const {
   constexpr std::int64_t kNever = std::int64_t{1} << 40;
   ExchangeConfig exchange = exchange_;
   const std::int64_t bits = scheduled_bits(exchange, epoch);

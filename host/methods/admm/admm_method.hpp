@@ -37,8 +37,8 @@ class AdmmMethod final : public Method {
   std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const override;
   // The q of the forward pass in float32. It is the keyframe of coded differences.
   std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const override;
-  std::vector<std::int64_t> message_changes() const override;
-  std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const override;
+  std::vector<std::int64_t> message_changes(std::int64_t) const override;
+  std::shared_ptr<const Method> frozen_at(std::int64_t epoch, std::int64_t) const override;
   MemoryKind saved_memory() const override { return MemoryKind::variables; }
 
   // The objective is the augmented Lagrangian L_ρ (docs/algorithm.md §2) with the weight decay. The residual is

@@ -12,7 +12,7 @@ class BackpropMethod final : public GradientMethod {
       : GradientMethod(std::move(name), optimizer, config) {}
 
   std::vector<std::string> keys() const override { return keys_of<GradientConfig>(); }
-  std::shared_ptr<const Method> frozen_at(std::int64_t) const override {
+  std::shared_ptr<const Method> frozen_at(std::int64_t, std::int64_t) const override {
     return std::make_shared<BackpropMethod>(*this);
   }
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +57,12 @@ struct Calibration {
   Sizes sizes = Sizes::all;
   MethodConfig method;
   ExchangeConfig exchange;
+};
+
+// A training state that was made to fit another stage, and a sentence on what that changes.
+struct FittedState {
+  TrainingState state;
+  std::string note;
 };
 
 class Method {
@@ -115,10 +122,11 @@ class Method {
   virtual std::vector<BoundaryMessage> messages(std::int64_t nodes, std::int64_t width, std::int64_t epoch) const = 0;
   virtual std::vector<BoundaryMessage> messages_at_start(std::int64_t nodes, std::int64_t width) const = 0;
   // The epochs of a stage, 0 first, at which messages begin to have other sizes.
-  virtual std::vector<std::int64_t> message_changes() const { return {0}; }
-  // Returns the same method, which in every epoch sends the messages of `epoch`. Its buffers stay as large as the
-  // messages of all epochs need.
-  virtual std::shared_ptr<const Method> frozen_at(std::int64_t epoch) const = 0;
+  // `epochs`: of the stage.
+  virtual std::vector<std::int64_t> message_changes(std::int64_t /*epochs*/) const { return {0}; }
+  // Returns the same method, which in every epoch sends the messages of `epoch` of a stage of `epochs` epochs. Its
+  // buffers stay as large as the messages of all epochs need.
+  virtual std::shared_ptr<const Method> frozen_at(std::int64_t epoch, std::int64_t epochs) const = 0;
   // The kind of device memory that holds nearly all of what a checkpoint saves.
   virtual MemoryKind saved_memory() const = 0;
 
@@ -139,6 +147,10 @@ class Method {
   // Allocates the share of device `rank` in a stage. `input` is null but on the devices of layer 1.
   virtual std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                        DeviceInput* input) const = 0;
+
+  // Returns a state that fits this stage, where the one that was saved, whole, is that of another number of shards and
+  // the method's state depends on it. Else nothing.
+  virtual std::optional<FittedState> fitted_state(const TrainingState&, const StageSpec&) const { return {}; }
 
   // ---- forecasts ----
   // Configs with values that need less memory, each with the text of what was set: "method.update=gradient".

@@ -168,7 +168,12 @@ void StageProgram::add_entry(std::vector<Entry>& list, const std::string& name, 
 }
 
 void StageProgram::add_node_entry(std::vector<Entry>& list, const std::string& name, Mat m) const {
-  if (m.data) list.push_back({name, as_bytes(m), spec_.nodes, m.cols, 4, first_node_});
+  if (m.data) add_own_entry(list, name, m, spec_.nodes, first_node_);
+}
+
+void StageProgram::add_own_entry(std::vector<Entry>& list, const std::string& name, Mat m, std::int64_t rows,
+                                 std::int64_t first) {
+  list.push_back({name, as_bytes(m), rows, m.cols, 4, first, false});
 }
 
 std::vector<StageProgram::Entry> StageProgram::all_entries() const {
@@ -184,7 +189,7 @@ std::vector<StageProgram::Entry> StageProgram::all_entries() const {
 std::vector<StageProgram::Entry> StageProgram::saved_entries() const {
   std::vector<Entry> list = all_entries();
   if (!spec_.placement.speaks(rank_)) {
-    std::erase_if(list, [](const Entry& entry) { return entry.count() == entry.rows; });
+    std::erase_if(list, [](const Entry& entry) { return entry.shared; });
   }
   if (rank_ == 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
   return list;

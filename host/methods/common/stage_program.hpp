@@ -119,11 +119,15 @@ class StageProgram {
     MatView<std::byte> memory;
     std::int64_t rows, cols, item_bytes;  // of the whole tensor
     std::int64_t first = 0;               // row that the memory begins with
+    bool shared = true;                   // the devices of the same layers all have the same
     std::int64_t count() const { return cols > 0 ? memory.size() / (cols * item_bytes) : 0; }
   };
   static void add_entry(std::vector<Entry>& list, const std::string& name, Mat m);
   // The same for a tensor with a row for each training node, of which this device has those of its shard.
   void add_node_entry(std::vector<Entry>& list, const std::string& name, Mat m) const;
+  // The same for a tensor of `rows` rows, of which this device has those of `m`, from row `first` on.
+  static void add_own_entry(std::vector<Entry>& list, const std::string& name, Mat m, std::int64_t rows,
+                            std::int64_t first);
   // Where a layer's weights are uploaded to. W is empty where the input of layer 1 holds it (DeviceInput).
   struct WeightViews {
     Mat w, b;

@@ -1,0 +1,44 @@
+// The keys of config section `method` that APMSqueeze owns, beside those of all methods that follow gradients.
+// configs/schema.json describes them, and a test holds the defaults of both together.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+
+#include "host/methods/gradient/gradient_config.hpp"
+
+namespace gamlp {
+
+// How momentum is compressed, and what keeps its steps in bounds.
+struct SqueezeConfig {
+  std::int64_t bits = 1;               // of a value: 1 or 8; 32: not compressed, to compare with
+  std::int64_t block = 2048;           // values with one scale, at most: 128 … 4096, a power of two
+  std::optional<std::int64_t> warmup;  // epochs of a stage before the compression; null: by warmup_share
+  double warmup_share = 0.15;          // of a stage's epochs
+  double clip = 1.0;                   // how far a step moves a weight at most, in learning rates; 0: any distance
+  double floor = 0.0;                  // least √v of a tensor after the warm-up, as a share of its mean; 0: none
+  bool error_feedback = true;          // what compression loses is added to what is compressed next
+};
+struct ApmConfig : GradientConfig {
+  SqueezeConfig squeeze;
+};
+
+template <SectionOf<SqueezeConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("bits", c.bits);
+  visit("block", c.block);
+  visit("warmup", c.warmup);
+  visit("warmup_share", c.warmup_share);
+  visit("clip", c.clip);
+  visit("floor", c.floor);
+  visit("error_feedback", c.error_feedback);
+}
+template <SectionOf<ApmConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  using Base = std::conditional_t<std::is_const_v<T>, const GradientConfig, GradientConfig>;
+  fields(static_cast<Base&>(c), visit);
+  visit("squeeze", c.squeeze);
+}
+
+}  // namespace gamlp

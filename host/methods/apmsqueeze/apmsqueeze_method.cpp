@@ -1,0 +1,150 @@
+#include "host/methods/apmsqueeze/apmsqueeze_method.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "host/config/config.hpp"
+#include "host/core/number_text.hpp"
+#include "host/methods/apmsqueeze/apmsqueeze_program.hpp"
+
+namespace gamlp {
+namespace {
+
+ApmConfig with_base(const GradientConfig& base, const SqueezeConfig& squeeze) {
+  ApmConfig all;
+  static_cast<GradientConfig&>(all) = base;
+  all.squeeze = squeeze;
+  return all;
+}
+
+}  // namespace
+
+ApmMethod::ApmMethod(const std::string& name, const ApmConfig& config)
+    : GradientMethod(name, Optimizer::adam, config), squeeze_(config.squeeze) {}
+
+std::vector<std::string> ApmMethod::problems(const Config& all) const {
+  std::vector<std::string> out = GradientMethod::problems(all);
+  const auto bits = squeeze_.bits;
+  if (bits != 1 && bits != 8 && bits != 32) {
+    out.push_back(
+        "`method.squeeze.bits` is " + std::to_string(bits) +
+        ": must be 1 or 8 (32: momentum is not compressed); with a few bits between them training was seen to "
+        "diverge, and they save little beside 1 bit");
+  }
+  if (!std::has_single_bit(static_cast<std::uint64_t>(squeeze_.block))) {
+    out.push_back("`method.squeeze.block` is " + std::to_string(squeeze_.block) + ": must be a power of two");
+  }
+  if (config().optimizer.weight_decay > 0.0 && !config().optimizer.decoupled_weight_decay) {
+    out.push_back(
+        "`method.optimizer.weight_decay` is " + short_number(config().optimizer.weight_decay) +
+        " with `method.name` \"" + name() +
+        "\": must be 0, or `method.optimizer.decoupled_weight_decay` must be true, since what the workers exchange is "
+        "momentum");
+  }
+  for (std::size_t stage = 0; squeeze_.warmup && stage < all.stages.size(); ++stage) {
+    const StageConfig& one = all.stages[stage];
+    const MethodConfig& method = one.method ? *one.method : all.method;
+    if (method.name != name() || *squeeze_.warmup < one.epochs) continue;
+    out.push_back("`method.squeeze.warmup` is " + std::to_string(*squeeze_.warmup) + ": must be less than the " +
+                  std::to_string(one.epochs) + " epochs of stage " + std::to_string(stage + 1) +
+                  ", or nothing is compressed");
+    break;
+  }
+  return out;
+}
+
+std::vector<std::string> ApmMethod::warnings(const Config& all) const {
+  std::vector<std::string> out = GradientMethod::warnings(all);
+  if (squeeze_.clip == 0.0 && squeeze_.floor == 0.0 && squeeze_.bits < 32) {
+    out.push_back(
+        "`method.squeeze.clip` and `floor` are 0: weights whose gradients were tiny in the warm-up then move without "
+        "bounds");
+  }
+  return out;
+}
+
+std::string ApmMethod::text() const {
+  const std::string after = squeeze_.warmup ? std::to_string(*squeeze_.warmup) + " epochs"
+                                            : short_number(100.0 * squeeze_.warmup_share) + " % of the epochs";
+  return GradientMethod::text() + ", momentum of " + std::to_string(squeeze_.bits) +
+         (squeeze_.bits == 1 ? " bit" : " bits") + " after " + after +
+         (squeeze_.error_feedback ? "" : ", no error feedback");
+}
+
+std::vector<std::pair<std::string, std::string>> ApmMethod::summary() const {
+  auto lines = GradientMethod::summary();
+  lines.emplace_back("between workers", "gradients in float32, then momentum of " + std::to_string(squeeze_.bits) +
+                                            (squeeze_.bits == 1 ? " bit" : " bits"));
+  return lines;
+}
+
+nlohmann::ordered_json ApmMethod::report() const { return {{"momentum_bits", squeeze_.bits}}; }
+
+std::int64_t ApmMethod::warmup(std::int64_t epochs) const {
+  if (compresses_) return *compresses_ ? 1 : std::numeric_limits<std::int32_t>::max();
+  if (squeeze_.warmup) return *squeeze_.warmup;
+  const double share = squeeze_.warmup_share * static_cast<double>(epochs);
+  return std::max<std::int64_t>(static_cast<std::int64_t>(std::ceil(share)), 1);
+}
+
+std::shared_ptr<const Method> ApmMethod::frozen_at(std::int64_t epoch, std::int64_t epochs) const {
+  auto frozen = std::make_shared<ApmMethod>(*this);
+  frozen->compresses_ = epoch >= warmup(epochs);
+  return frozen;
+}
+
+std::unique_ptr<StageProgram> ApmMethod::create_program(const DeviceContext& context, const StageSpec& spec, int rank,
+                                                        DeviceInput* input) const {
+  return std::make_unique<ApmProgram>(context, spec, rank, input, rule(), with_base(config(), squeeze_),
+                                      warmup(spec.epochs));
+}
+
+std::optional<FittedState> ApmMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
+  const std::int64_t workers = spec.placement.shards;
+  std::optional<FittedState> fitted;
+  for (int layer = 1; layer <= spec.layers(); ++layer) {
+    const std::string name = "worker_error" + std::to_string(layer);
+    const auto found = state.find(name);
+    if (found == state.end() || found->second.rows == workers) continue;
+    if (!fitted) {
+      fitted = FittedState{state, "the errors of compression of " + std::to_string(found->second.rows) +
+                                      " workers become those of " + std::to_string(workers) +
+                                      ": what they have yet to make good stays the same, further bits do not"};
+    }
+    const HostTensor& old = found->second;
+    std::vector<double> sum(static_cast<std::size_t>(old.cols), 0.0);
+    std::vector<float> row(sum.size());
+    for (std::int64_t worker = 0; worker < old.rows; ++worker) {
+      std::memcpy(row.data(), old.row(worker), static_cast<std::size_t>(old.row_bytes()));
+      for (std::size_t j = 0; j < row.size(); ++j) sum[j] += static_cast<double>(row[j]);
+    }
+    for (std::size_t j = 0; j < row.size(); ++j) row[j] = static_cast<float>(sum[j] / static_cast<double>(old.rows));
+    HostTensor& fresh = fitted->state.at(name);
+    fresh.rows = workers;
+    fresh.data.resize(static_cast<std::size_t>(workers * fresh.row_bytes()));
+    for (std::int64_t worker = 0; worker < workers; ++worker) {
+      std::memcpy(fresh.row(worker), row.data(), static_cast<std::size_t>(fresh.row_bytes()));
+    }
+  }
+  return fitted;
+}
+
+// Momentum of 8 bits, and of 1.
+std::vector<Calibration> ApmMethod::calibrations(bool) const {
+  std::vector<Calibration> all;
+  for (const int bits : {1, 8}) {
+    ApmConfig squeezed;
+    squeezed.squeeze.bits = bits;
+    MethodConfig method;
+    method.name = name();
+    set_options(method, squeezed);
+    all.push_back({Calibration::Sizes::all, method, {}});
+  }
+  return all;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,57 @@
+// APMSqueeze (Tang et al., arXiv 2008.11343) as a program over the seam: Adam whose momentum is compressed. Each shard
+// of the training nodes is a worker. n of them have the same layers, and the same weights, momentum m and mean square
+// v.
+//
+// The first `warmup` epochs are Adam's, with gradients added up in float32. Then v is frozen. Worker i has a gradient
+// g_i of its own nodes, scaled so that the mean of all g_i is the gradient of the risk. In an epoch
+//   1. s = β₁ m + (1 − β₁) g_i + e_i, and e_i ← s − C(s)         C: host/math/compress.hpp
+//   2. every worker sends C(s) of part r of the row of weights to worker r (all-to-all)
+//   3. worker r: s = mean of part r over the workers + E_r, and E_r ← s − C(s)
+//   4. every worker gets C(s) of all parts (all-gather): it is the new m
+//   5. x ← x − rate · clip((m/(1 − β₁ᵗ))/(√(v/(1 − β₂^warmup)) + ε))
+// The errors e and E are what compression has lost so far. They are added to what is compressed next, so that nothing
+// is lost for good. All layers of a device go in one message to each worker: two rounds in all.
+//
+// Bits depend on the number of workers, since each has errors of its own. They do not depend on the partition of the
+// layers: blocks, which share a scale, are those of a tensor (compress_layout.hpp).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "host/device/compress_layout.hpp"
+#include "host/methods/apmsqueeze/apmsqueeze_config.hpp"
+#include "host/methods/gradient/gradient_program.hpp"
+
+namespace gamlp {
+
+class ApmProgram final : public GradientProgram {
+ public:
+  // `config` is resolved. `warmup`: epochs of the stage, at least 1.
+  ApmProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
+             const OptimizerRule& rule, const ApmConfig& config, std::int64_t warmup);
+
+  void enqueue_start() override;
+
+  // What each of `workers` devices sends in an epoch after the warm-up, for layers of these widths, in bytes.
+  static std::vector<std::int64_t> bytes_sent(const std::vector<std::int64_t>& widths, const LayerRange& range,
+                                              const SqueezeConfig& squeeze, int workers);
+
+ private:
+  void update(std::int64_t epoch) override;
+  std::vector<Entry> entries() const override;
+  void restored() override;
+  void upload_blocks();
+  void floor_squares(std::int64_t epoch);
+
+  SqueezeConfig squeeze_;
+  std::int64_t warmup_;
+  CompressLayout layout_;
+  Buffer table_memory_, out_memory_, in_memory_, all_memory_, error_memory_, mean_error_memory_, root_memory_;
+  MatView<std::int32_t> table_;  // of layout_
+  Bytes out_, in_, all_;         // what goes to every worker, comes from every worker; the new momentum
+  Mat error_, mean_error_;       // e, of all layers; E, of the part that this worker serves. Empty without feedback
+  Round gathered_, spread_;
+};
+
+}  // namespace gamlp
