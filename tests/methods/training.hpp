@@ -17,6 +17,7 @@
 #include "host/methods/admm/admm_scalars.hpp"
 #include "host/methods/common/stage_program.hpp"
 #include "host/methods/gradient/gradient_config.hpp"
+#include "host/methods/gradient/gradient_program.hpp"
 #include "host/methods/registry.hpp"
 
 namespace gamlp::test {
@@ -253,6 +254,14 @@ class Training {
     }
     everywhere([&](int rank) { program(rank).enqueue_weights(out); });
     input_.to_host_layout(out.front());
+    return out;
+  }
+  // The row of weights of a device of a method that follows gradients.
+  std::vector<float> weights_of(int rank) {
+    std::vector<float> out;
+    everywhere([](int) {});
+    const Mat row = dynamic_cast<GradientProgram&>(program(rank)).weights();
+    out.assign(row.data, row.data + row.size());
     return out;
   }
   // Without weight decay: the scalars hold no ||W||² then.

@@ -63,6 +63,8 @@ class GradientProgram : public StageProgram {
   // The risk that it sums is that of the weights before the step.
   void enqueue_iteration(std::int64_t epoch, bool metrics) override;
   void enqueue_weights(Network& network) override;
+  // The row of weights of this device's layers.
+  Mat weights() const { return weights_.mat(1, row_.size()); }
 
  protected:
   // A tensor of the parts in flight, which take turns in its slots.
@@ -100,7 +102,6 @@ class GradientProgram : public StageProgram {
   Mat own_gradient(std::int64_t epoch);
 
   const LayerRow& row() const { return row_; }
-  Mat weights() const { return weights_.mat(1, row_.size()); }
   // What the optimiser keeps of the weights, number `which`.
   Mat kept(int which) const { return kept_[which].mat(1, row_.size()); }
   const OptimizerRule& rule() const { return rule_; }
