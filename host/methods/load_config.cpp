@@ -58,7 +58,11 @@ std::vector<MethodView> views_of(const Config& config) {
     const auto& own = config.stages[i].method;
     if (!own) continue;
     views.push_back({config, &config.method, "stages." + std::to_string(i) + ".method."});
-    views.back().config.method = *own;
+    Config& view = views.back().config;
+    view.method = *own;
+    for (StageConfig& stage : view.stages) {  // those of the section have it still
+      if (!stage.method) stage.method = config.method;
+    }
   }
   if (views.size() < std::max<std::size_t>(config.stages.size(), 1)) views.insert(views.begin(), {config, nullptr});
   return views;

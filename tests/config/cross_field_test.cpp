@@ -24,6 +24,18 @@ TEST_CASE("contradictions are refused", "[config]") {
        "`method.rho` is 0.25 and `method.nu` 0.5: must be equal"},
       {R"("method": {"weight_decay_layers": [1, 0]})",
        "`method.weight_decay_layers` has 2 entries: must have one for each"},
+      {R"("method": {"name": "apmsqueeze", "squeeze": {"bits": 4}})",
+       "`method.squeeze.bits` is 4: must be 1 or 8 (32: momentum is not compressed); with a few bits"},
+      {R"("method": {"name": "apmsqueeze", "squeeze": {"block": 384}})",
+       "`method.squeeze.block` is 384: must be a power of two"},
+      {R"("method": {"name": "apmsqueeze", "optimizer": {"weight_decay": 0.1}})",
+       "`method.optimizer.weight_decay` is 0.1 with `method.name` \"apmsqueeze\": must be 0, or"},
+      {R"("method": {"name": "apmsqueeze", "squeeze": {"warmup": 10}}, "stages": [{"layers": 2, "epochs": 11},
+          {"layers": 3, "epochs": 10}])",
+       "`method.squeeze.warmup` is 10: must be less than the 10 epochs of stage 2"},
+      {R"("stages": [{"layers": 2, "epochs": 1}, {"layers": 3, "epochs": 3, "method":
+          {"name": "apmsqueeze", "squeeze": {"warmup": 4}}}])",
+       "`stages.1.method.squeeze.warmup` is 4: must be less than the 3 epochs of stage 2"},
       {R"("method": {"name": "adam"}, "train": {"stop": {"residual": 0.1}})",
        "`train.stop.residual` is 0.1 with `method.name` \"adam\": must be null"},
       {R"("exchange": {"p": {"error_feedback": true, "coding": "difference"}})", "`exchange.p.error_feedback` is true"},
@@ -99,4 +111,10 @@ TEST_CASE("check_config judges configs that were never JSON", "[config]") {
   config.stages.emplace_back();
   test::change_admm(config, [&](AdmmConfig& m) { m.weight_decay_layers.emplace(10, -1.0); });
   CHECK(contains(test::config_error([&] { check_config(config); }), "`method.weight_decay_layers.9` is -1.0"));
+}
+
+TEST_CASE("a warm-up is compared with the stages that have it", "[config]") {
+  CHECK_NOTHROW(test::parsed(test::with_dataset(
+      R"("method": {"name": "adam"}, "stages": [{"layers": 2, "epochs": 1}, {"layers": 3, "epochs": 5, "method":
+         {"name": "apmsqueeze", "squeeze": {"warmup": 4}}}])")));
 }

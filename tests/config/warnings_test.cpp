@@ -129,7 +129,9 @@ TEST_CASE("keys that belong to other methods warn, where somebody set them", "[c
   const std::string admm = warned(R"("method": {"microbatches": 2, "optimizer": {"beta1": 0.8}})");
   CHECK(contains(admm,
                  "`method.optimizer` has no effect with `method.name` \"pdadmm-g\": it belongs to gd, adadelta, "
-                 "adagrad and adam\n"));
+                 "adagrad, adam and apmsqueeze\n"));
+  CHECK(contains(warned(R"("method": {"squeeze": {"bits": 8}})"), "`method.squeeze` has no effect"));
+  CHECK(warned(R"("method": {"name": "adam", "squeeze": {"bits": 8}})").empty());
   CHECK(contains(admm, "`method.microbatches` has no effect"));
   // A config that compares methods holds the constants of ADMM beside those of the others.
   CHECK(warned(R"("method": {"name": "adam", "nu": 0.1, "rho": 0.1, "update": "exact", "microbatches": 2})").empty());

@@ -48,7 +48,8 @@ std::vector<std::string> ApmMethod::problems(const Config& all) const {
   for (std::size_t stage = 0; squeeze_.warmup && stage < all.stages.size(); ++stage) {
     const StageConfig& one = all.stages[stage];
     const MethodConfig& method = one.method ? *one.method : all.method;
-    if (method.name != name() || *squeeze_.warmup < one.epochs) continue;
+    const bool own = method.name == name() && options_of<ApmConfig>(method).squeeze.warmup == squeeze_.warmup;
+    if (!own || *squeeze_.warmup < one.epochs) continue;
     out.push_back("`method.squeeze.warmup` is " + std::to_string(*squeeze_.warmup) + ": must be less than the " +
                   std::to_string(one.epochs) + " epochs of stage " + std::to_string(stage + 1) +
                   ", or nothing is compressed");
@@ -65,6 +66,12 @@ std::vector<std::string> ApmMethod::warnings(const Config& all) const {
         "bounds");
   }
   return out;
+}
+
+void ApmMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
+                        std::string* why) const {
+  GradientMethod::resolve(method, model, shape, why);
+  set_options(method, with_base(options_of<GradientConfig>(method), squeeze_));
 }
 
 std::string ApmMethod::text() const {

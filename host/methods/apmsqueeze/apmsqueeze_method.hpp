@@ -13,6 +13,8 @@ class ApmMethod final : public GradientMethod {
   std::vector<std::string> keys() const override { return keys_of<ApmConfig>(); }
   std::vector<std::string> problems(const Config& config) const override;
   std::vector<std::string> warnings(const Config& config) const override;
+  void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
+               std::string* why) const override;
   std::string text() const override;
   std::vector<std::pair<std::string, std::string>> summary() const override;
   nlohmann::ordered_json report() const override;

@@ -20,7 +20,7 @@ GradientMethod::GradientMethod(std::string name, Optimizer optimizer, const Grad
     : Method(GradientProgram::kScalars), name_(std::move(name)), optimizer_(optimizer), config_(config) {}
 
 std::vector<std::string> GradientMethod::ignored_keys() const {
-  return {"update", "nu", "rho", "exact", "weight_decay", "weight_decay_first", "weight_decay_layers"};
+  return {"update", "nu", "rho", "exact", "weight_decay", "weight_decay_first", "weight_decay_layers", "squeeze"};
 }
 
 std::vector<std::string> GradientMethod::problems(const Config&) const {
