@@ -26,6 +26,7 @@ std::string counted(std::int64_t count, const std::string& what) {
 
 std::int64_t shard_count(const Config& config, std::int64_t devices) {
   if (config.partition.shards) return *config.partition.shards;
+  if (config.partition.shard_per_device) return std::max<std::int64_t>(devices, 1);
   if (named_ranges(config) > 0) return std::max<std::int64_t>(devices / named_ranges(config), 1);
   for (std::int64_t shards = 1; shards < devices; ++shards) {
     if (devices % shards == 0 && devices / shards <= layers_of(config)) return shards;
@@ -40,6 +41,7 @@ std::int64_t least_devices(const Config& config) {
 std::int64_t fitting_devices(const Config& config, std::int64_t most) {
   const std::int64_t shards = config.partition.shards.value_or(1);
   if (named_ranges(config) > 0) return named_ranges(config) * shards;
+  if (config.partition.shard_per_device) return std::max<std::int64_t>(most, 1);
   return std::clamp<std::int64_t>(most / shards, 1, layers_of(config)) * shards;
 }
 

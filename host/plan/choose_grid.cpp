@@ -146,6 +146,11 @@ void take_devices(ChosenDevices& devices, int count) {
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun) {
   const int hosts = devices.host_count();
+  if (config.partition.shard_per_device) {  // from here on the run has so many workers, wherever it goes on
+    config.partition.shards = devices.count;
+    config.partition.shard_per_device = false;
+    return "each of the " + std::to_string(devices.count) + " devices is a worker, with a shard of the training nodes";
+  }
   const bool named = config.partition.shards || config.partition.layers;
   if (named && (hosts == 1 || config.partition.order)) return "";
   PartitionConfig fewest = config.partition;

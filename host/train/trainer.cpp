@@ -429,7 +429,7 @@ TrainResult train_together(const std::function<TrainingStart()>& begin,
 }
 
 // Makes the problem on the devices, where the run is placed if the config leaves that open. Returns the config for
-// config.json, which repeats the run on any devices: what was left open stays so.
+// config.json, which repeats the run on any devices: what was left open stays so, but for the number of workers.
 Config prepare_on(TrainingStart& start, ChosenDevices& devices, const std::vector<InputKind>& begun,
                   const TrainOptions& options) {
   const PartitionConfig partition = start.config.partition;
@@ -442,7 +442,7 @@ Config prepare_on(TrainingStart& start, ChosenDevices& devices, const std::vecto
   static_cast<PreparedProblem&>(start) =
       prepare_problem(start.config, hardware_threads(), devices, start.trained(), begun, place);
   Config written = start.config;
-  written.partition = partition;
+  written.partition = partition.shard_per_device ? start.config.partition : partition;
   return written;
 }
 

@@ -19,6 +19,7 @@ class ApmMethod final : public GradientMethod {
   std::vector<std::pair<std::string, std::string>> summary() const override;
   nlohmann::ordered_json report() const override;
 
+  bool shards_are_workers() const override { return true; }
   // Epochs of a stage of `epochs` epochs before the compression begins.
   std::int64_t warmup(std::int64_t epochs) const;
   std::vector<std::int64_t> message_changes(std::int64_t epochs) const override { return {0, warmup(epochs)}; }

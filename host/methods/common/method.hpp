@@ -98,6 +98,9 @@ class Method {
   // is one.
   virtual InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                  std::string* why) const = 0;
+  // Whether results depend on the number of shards, each of which is a worker. Then every device is one, unless the
+  // config says otherwise.
+  virtual bool shards_are_workers() const { return false; }
   // Into how many blocks the training nodes are divided, of which shards consist (StageSpec::blocks).
   virtual int blocks(std::int64_t nodes) const = 0;
   // What they are, and what decides how many, for messages.
