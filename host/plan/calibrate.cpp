@@ -127,8 +127,8 @@ double measure(const Config& config, const Problem& problem, int workers, int th
   const TransportCounters sent_before = runner.fleet().traffic();
   for (auto& stream : streams) stream->recording = true;
   const double seconds_each = iterate(count);
-  for (const BitScheduleEntry& entry : config.exchange.schedule) {
-    epoch = entry.epoch;
+  for (const std::int64_t change : runner.spec().method->message_changes(runner.spec().epochs)) {
+    epoch = change;
     iterate(3);
   }
   for (int i = 0; i < 3; ++i) runner.start();

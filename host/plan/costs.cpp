@@ -121,6 +121,10 @@ class MeasuredCosts final : public sim::CostModel {
                              ops::Copy::name, ops::BiasStep::name}) {
       if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
+    for (const char* pass :
+         {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name, ops::FloorSquare::name}) {
+      if (shape.family.starts_with(pass)) return 0.5 * shape.bytes / machine_.copy_bandwidth;
+    }
     // A machine of one worker, whose ops write and read no messages: what else they do, and the passes over a message
     // as copies.
     constexpr std::string_view kMessage = "+message";

@@ -42,6 +42,7 @@ void describe(const AnyOp& op, OpShape& s) {
     constexpr const char* kRules[] = {":gd", ":adadelta", ":adagrad", ":adam"};
     s.family += kRules[static_cast<std::size_t>(op.rule.kind)];
   }
+  if constexpr (requires { op.at.bits; }) s.family += ":" + std::to_string(op.at.bits);
   double largest = 0;
   op.views([&](const char*, const auto& view) {
     if (d(view.size()) <= largest || view.data == nullptr) return;

@@ -6,6 +6,8 @@
           of four ranks, two on each host, which add up within each host first
   speed   gamlp bench over a link of --rate, beside the same workers in one process, for several exchange formats
   collectives   gamlp's collectives beside MPI's own, 2 and 4 ranks on one host and on two
+  workers   Adam and APMSqueeze with two data-parallel workers over links of several rates: what gamlp plan forecasts of
+          them, and what they take
   grids   every placement of some problems over a link of --rate, beside no limit: what gamlp plan forecasts of them, and
           what they take
 Needs a user who may make network namespaces (else: skipped, and said).
@@ -179,6 +181,41 @@ def measure_grids(program, hosts, folder, args):
                   f"{1e3 * slow[key]:8.1f}, {free[key] / slow[key]:6.1%}{'  <- plan' if key == chosen else ''}", flush=True)
 
 
+# Training nodes, layers, width of what data-parallel workers train: little to compute for its weights, and more.
+WORKERS = [(1000, 10, 250), (18000, 10, 100)]
+WARMUP = 0.15
+METHODS = {
+    "adam": ["--set", "method.name=adam"],
+    "8 bits": ["--set", "method.name=apmsqueeze", "--set", "method.squeeze.bits=8", "--set", "method.squeeze.warmup=1"],
+    "1 bit": ["--set", "method.name=apmsqueeze", "--set", "method.squeeze.bits=1", "--set", "method.squeeze.warmup=1"],
+}
+
+
+def measure_workers(program, hosts, folder, args):
+    for nodes, layers, width in WORKERS:
+        path = folder / "workers.json"
+        text = config(nodes, width, layers, 1000, FORMATS["float32"])
+        text["method"] = {"optimizer": {"learning_rate": 0.001}}
+        path.write_text(json.dumps(text))
+        print(f"{layers} layers x {width}, {nodes} training nodes, 2 workers; a run's speed-up is over Adam's, with a warm-up of "
+              f"{WARMUP:.0%}")
+        for rate in (None, 1000, 100):
+            found = {}
+            for name, sets in METHODS.items():
+                sets = ["--set", "partition.shards=2"] + sets
+                two = bench(program, hosts, path, args, [mbit(rate) if rate else None] * 2, 2, sets)[0]
+                command = [program, "plan", path, "--machine", "here", "--devices", 2, "--hosts", 2, "--json"]
+                plan = json.loads(run(command + sets + ["--set", f"distributed.network={rate or 1000000}"], 900))
+                found[name] = (two["iteration_seconds"], plan["plans"][0]["step_seconds"])
+                line = f"  {f'{rate} Mbit/s' if rate else 'no limit':12} {name:8}"
+                line += f" {1e3 * found[name][0]:8.1f} ms, forecast {1e3 * found[name][1]:8.1f}"
+                line += f", {two['bytes_per_iteration'] / 1e6:.3f} MB"
+                if name != "adam":
+                    gains = [adam / (WARMUP * adam + (1 - WARMUP) * own) for adam, own in zip(found["adam"], found[name])]
+                    line += f"; run {gains[0]:.2f} x, forecast {gains[1]:.2f} x"
+                print(line, flush=True)
+
+
 def measure_collectives(ranks, hosts, args):
     for count in (2, 4):
         apart = hosts.launcher(count // 2) + ["--bind-to", "none", "-np", count]
@@ -193,7 +230,7 @@ def measure_collectives(ranks, hosts, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["bytes", "speed", "grids", "collectives"])
+    parser.add_argument("what", choices=["bytes", "speed", "grids", "collectives", "workers"])
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--rate", type=int, default=100, help="Mbit/s")
     parser.add_argument("--nodes", type=int, default=5000)
@@ -227,6 +264,8 @@ def main():
                           f"{share:.3f} times as many" + ("" if fits else f": expected 1.0 to {most:.2f}"), flush=True)
         elif args.what == "speed":
             measure_formats(program, hosts, folder, args)
+        elif args.what == "workers":
+            measure_workers(program, hosts, folder, args)
         elif args.what == "collectives":
             measure_collectives(program.parent / "tests/mpi/mpi_ranks", hosts, args)
         else:

@@ -92,7 +92,7 @@ std::vector<std::pair<std::string, std::string>> ApmMethod::summary() const {
 nlohmann::ordered_json ApmMethod::report() const { return {{"momentum_bits", squeeze_.bits}}; }
 
 std::int64_t ApmMethod::warmup(std::int64_t epochs) const {
-  if (compresses_) return *compresses_ ? 1 : std::numeric_limits<std::int32_t>::max();
+  if (compresses_) return *compresses_ ? 0 : std::numeric_limits<std::int32_t>::max();
   if (squeeze_.warmup) return *squeeze_.warmup;
   const double share = squeeze_.warmup_share * static_cast<double>(epochs);
   return std::max<std::int64_t>(static_cast<std::int64_t>(std::ceil(share)), 1);
@@ -149,7 +149,7 @@ std::vector<Calibration> ApmMethod::calibrations(bool) const {
     MethodConfig method;
     method.name = name();
     set_options(method, squeezed);
-    all.push_back({Calibration::Sizes::all, method, {}});
+    all.push_back({Calibration::Sizes::large, method, {}});
   }
   return all;
 }

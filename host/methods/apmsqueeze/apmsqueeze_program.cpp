@@ -107,7 +107,7 @@ void ApmProgram::update(std::int64_t epoch) {
                           rule().eps,
                           rule().weight_decay,
                           squeeze_.clip,
-                          static_cast<std::uint32_t>(warmup_)};
+                          static_cast<std::uint32_t>(std::max<std::int64_t>(warmup_, 1))};
   enqueue(ops::MomentumUpdate{all_, momentum, weights(), kept(1), layout_.all(table_), step, iteration(), rates()});
 }
 

@@ -27,7 +27,7 @@ namespace gamlp {
 
 class ApmProgram final : public GradientProgram {
  public:
-  // `config` is resolved. `warmup`: epochs of the stage, at least 1.
+  // `config` is resolved. `warmup`: epochs of the stage, at least 1; a forecast of what comes after them has 0.
   ApmProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
              const OptimizerRule& rule, const ApmConfig& config, std::int64_t warmup);
 
