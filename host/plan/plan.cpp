@@ -97,8 +97,7 @@ bool fits(const Config& config, const PlanSubject& subject, const Machine& machi
 }
 
 // Mean step of a stage: a forecast for each part of it that a schedule gives other bits.
-double mean_step(const PlanSubject& subject, const Machine& machine, int stage, int devices) {
-  const StageSpec spec = spec_of(subject, machine, stage, devices);
+double mean_step(const StageSpec& spec, const TrainingShape& shape, const Machine& machine) {
   std::vector<std::int64_t> starts = {0};
   for (const std::int64_t epoch : spec.method->message_changes(spec.epochs)) {
     if (epoch > 0 && epoch < spec.epochs) starts.push_back(epoch);
@@ -108,7 +107,7 @@ double mean_step(const PlanSubject& subject, const Machine& machine, int stage, 
     ForecastOptions options;
     options.epoch = starts[i];
     const std::int64_t end = i + 1 < starts.size() ? starts[i + 1] : spec.epochs;
-    seconds += static_cast<double>(end - starts[i]) * forecast_stage(spec, subject.shape(stage), machine, options).step;
+    seconds += static_cast<double>(end - starts[i]) * forecast_stage(spec, shape, machine, options).step;
   }
   return seconds / static_cast<double>(spec.epochs);
 }
@@ -186,9 +185,13 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
 
   for (int number = 1; number <= last; ++number) {
     const StageConfig& stage = config.stages[static_cast<std::size_t>(number) - 1];
-    plan.stages.push_back({method_of(config, number).name, static_cast<int>(stage.layers), stage.epochs,
-                           mean_step(subject, machine, number, devices)});
-    plan.run_seconds += plan.stages.back().step * static_cast<double>(stage.epochs);
+    StageSpec trained = spec_of(subject, machine, number, devices);
+    const double step = mean_step(trained, subject.shape(number), machine), epochs = static_cast<double>(stage.epochs);
+    plan.stages.push_back({method_of(config, number).name, static_cast<int>(stage.layers), stage.epochs, step});
+    plan.run_seconds += step * epochs;
+    const std::shared_ptr<const Method> plain = trained.method->uncompressed();
+    if (plain) trained.method = plain, plan.compresses = true;
+    plan.uncompressed_seconds += (plain ? mean_step(trained, subject.shape(number), machine) : step) * epochs;
   }
   return plan;
 }
@@ -346,6 +349,7 @@ Json to_json(const Plan& plan) {
                {"node_memory", plan.node_memory ? Json(*plan.node_memory) : Json()},
                {"limit", plan.limit()},
                {"run_seconds", plan.run_seconds}};
+  if (plan.compresses) json["uncompressed_run_seconds"] = plan.uncompressed_seconds;
   if (!f.in_flight.empty()) json["in_flight"] = f.in_flight;
   if (plan.host_memory > 0) json["host_memory"] = plan.host_memory;
   if (plan.evaluation.peak > 0) json["evaluation_memory"] = plan.evaluation.peak;

@@ -58,6 +58,8 @@ struct Plan {
   double best_step = 0;
   std::vector<StagePlan> stages;
   double run_seconds = 0;                          // all epochs of all stages, without loading and evaluation
+  bool compresses = false;                         // workers compress what they exchange (Method::uncompressed())
+  double uncompressed_seconds = 0;                 // of the run, if they did not
   double memory_needed = 0, memory_available = 0;  // over all stages; gpu: of the fullest device; cpu: of the process
   double host_memory = 0;                          // cpu: part of memory_needed that is no device's
   MemoryUse evaluation;                            // gpu: of evaluating, on the last device

@@ -66,6 +66,31 @@ TEST_CASE("a plan adds up") {
   CHECK(to_json(make_plan(subject, machine, 4)) == json);
 }
 
+TEST_CASE("a plan says what compression brings, by the bytes that workers send and the link") {
+  const auto planned = [](double bandwidth, const std::string& bits) {
+    nlohmann::ordered_json json = simple_gpus(4);
+    json["link"]["bandwidth"] = bandwidth;
+    const std::string squeeze = R"({"warmup_share": 0.2, "bits": )" + bits + "}";
+    return make_plan(plan_subject(small_config({"method.name=apmsqueeze", "method.microbatches=4", "model.width=256",
+                                                R"(stages=[{"layers": 8, "epochs": 10}])", "method.squeeze=" + squeeze}),
+                                  counts_of(400, 256, 8)),
+                     machine_of(json), 4);
+  };
+  // On a link so slow that nothing else counts, a run takes 1/(w + (1 − w) b/32) of the time, w its warm-up.
+  const Plan slow = planned(1e5, "1"), eight = planned(1e5, "8"), fast = planned(1e13, "1");
+  REQUIRE(slow.compresses);
+  CHECK(slow.forecast.placement.shards == 4);
+  CHECK(slow.uncompressed_seconds == Approx(eight.uncompressed_seconds).epsilon(1e-6));
+  CHECK(slow.uncompressed_seconds / slow.run_seconds == Approx(1 / (0.2 + 0.8 / 32)).epsilon(0.05));
+  CHECK(eight.uncompressed_seconds / eight.run_seconds == Approx(1 / (0.2 + 0.8 / 4)).epsilon(0.05));
+  CHECK(fast.uncompressed_seconds / fast.run_seconds < 1.03);
+  CHECK(to_json(slow)["uncompressed_run_seconds"] == slow.uncompressed_seconds);
+  const Plan adam = make_plan(deep({"method.name=adam"}), with_memory(1e12), 2);
+  CHECK_FALSE(adam.compresses);
+  CHECK(adam.uncompressed_seconds == adam.run_seconds);
+  CHECK_FALSE(to_json(adam).contains("uncompressed_run_seconds"));
+}
+
 TEST_CASE("a plan says how many micro-batches have memory for their activations") {
   const auto planned = [](int devices, const std::string& shards) {
     const Plan plan =

@@ -1,4 +1,5 @@
 // Runs over shards of the training nodes: the bits of one device, on any grid, also when it changes on the way.
+#include "host/plan/choose_grid.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -191,6 +192,42 @@ TEST_CASE("shards have their rows of the coordinates of layer 1") {
   CHECK(json_of(scratch / "shards/result.json")["input"] == "qr");
   CHECK(metrics_of(scratch / "shards") == metrics_of(scratch / "one"));
   CHECK(weights_of(scratch / "shards") == weights_of(scratch / "one"));
+}
+
+TEST_CASE("workers of compressed momentum: a run keeps their number, and says what becomes of another") {
+  const std::vector<std::string> set = {"method.name=apmsqueeze", "method.optimizer.learning_rate=0.03",
+                                        "stages=[{\"layers\": 4, \"epochs\": 20}]", "train.checkpoint_every=5"};
+  const ScratchFolder scratch;
+  TrainOptions options;
+  options.place = choose_grid;
+  run_in(scratch / "run", small_config(joined(set, {"devices=cpu:3"})), options);
+  const auto before = metrics_of(scratch / "run");
+  CHECK(json_of(scratch / "run/result.json")["shards"] == 3);
+  CHECK(json_of(scratch / "run/config.json")["partition"]["shards"] == 3);
+  // Its own config repeats it, with a device for each layer too.
+  run_in(scratch / "again", load_config(scratch / "run/config.json"), options);
+  CHECK(weights_of(scratch / "again") == weights_of(scratch / "run"));
+  run_in(scratch / "wide", load_config(scratch / "run/config.json", std::vector<std::string>{"devices=cpu:12"}),
+         options);
+  CHECK(weights_of(scratch / "wide") == weights_of(scratch / "run"));
+  CHECK(json_of(scratch / "wide/result.json")["layers_per_device"].size() == 12);
+  // On other workers it is another run, from there on; with the warm-up of 3 epochs that it had, not with 6.
+  Recorder recorder;
+  options.overrides = {"devices=cpu:2", "partition.shards=2", "stages.0.epochs=40"};
+  resume(RunFolder::open_to_train(scratch / "run"), recorder, options);
+  bool said = false;
+  for (const std::string& message : recorder.messages) {
+    said = said || message.find("the errors of compression of 3 workers become those of 2") != std::string::npos;
+  }
+  CHECK(said);
+  const auto after = metrics_of(scratch / "run");
+  REQUIRE(after.size() == 40);
+  CHECK(std::equal(before.begin(), before.end(), after.begin()));
+  const auto bytes = [&](std::size_t epoch) {
+    return nlohmann::json::parse(lines_of(scratch / "run/metrics.jsonl")[epoch])["bytes_sent"].get<double>();
+  };
+  CHECK(bytes(22) - bytes(21) == bytes(39) - bytes(38));
+  CHECK(bytes(22) - bytes(21) < bytes(0) / 3);  // 2 compress less than 3 send in float32
 }
 
 }  // namespace gamlp::test

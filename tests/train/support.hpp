@@ -99,6 +99,9 @@ inline std::vector<Coded> trainings() {
   cases.push_back({"gradient descent", {"method.name=gd", "method.optimizer.learning_rate=0.3"}});
   cases.push_back(
       {"Adam in parts", {"method.name=adam", "method.optimizer.learning_rate=0.03", "method.microbatches=3"}});
+  cases.push_back({"compressed momentum",
+                   {"method.name=apmsqueeze", "method.optimizer.learning_rate=0.03", "method.microbatches=3",
+                    "partition.shards=1", "method.squeeze.warmup=2"}});
   return cases;
 }
 

@@ -51,7 +51,7 @@ class AdmmProgram final : public StageProgram {
   WeightViews weights_of(int layer) const override;
   std::vector<Entry> entries() const override;
   std::vector<Entry> neighbour_entries() const override;
-  void restored() override { q_pending_ = false; }
+  void restored(const TrainingState&) override { q_pending_ = false; }
   bool saves_scalars() const override { return true; }  // τ of p lags by an iteration
 
   Layer& layer(int index) const { return *layers_[static_cast<std::size_t>(index - range_.first)]; }

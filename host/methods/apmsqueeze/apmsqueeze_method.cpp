@@ -104,6 +104,12 @@ std::shared_ptr<const Method> ApmMethod::frozen_at(std::int64_t epoch, std::int6
   return frozen;
 }
 
+std::shared_ptr<const Method> ApmMethod::uncompressed() const {
+  auto plain = std::make_shared<ApmMethod>(*this);
+  plain->compresses_ = false;
+  return plain;
+}
+
 std::unique_ptr<StageProgram> ApmMethod::create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                         DeviceInput* input) const {
   return std::make_unique<ApmProgram>(context, spec, rank, input, rule(), with_base(config(), squeeze_),

@@ -24,6 +24,7 @@ class ApmMethod final : public GradientMethod {
   std::int64_t warmup(std::int64_t epochs) const;
   std::vector<std::int64_t> message_changes(std::int64_t epochs) const override { return {0, warmup(epochs)}; }
   std::shared_ptr<const Method> frozen_at(std::int64_t epoch, std::int64_t epochs) const override;
+  std::shared_ptr<const Method> uncompressed() const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
   // The errors of another number of workers become those of this one's: each gets their mean, so that what the workers

@@ -1,11 +1,14 @@
 #include "host/methods/apmsqueeze/apmsqueeze_program.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace gamlp {
 namespace {
 
 constexpr RowOptions kRows{ops::CompressBlocks::kUnit, true};
+
+std::string warmup_name(int layer) { return "warmup" + std::to_string(layer); }
 
 CompressLayout layout_of(const LayerRow& row, const SqueezeConfig& squeeze, int workers) {
   return {row.tensors(), squeeze.block, static_cast<int>(squeeze.bits), workers};
@@ -26,6 +29,7 @@ ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int 
     : GradientProgram(context, spec, rank, input, rule, config, kRows),
       squeeze_(config.squeeze),
       warmup_(warmup),
+      saved_warmup_(static_cast<std::int32_t>(warmup)),
       layout_(layout_of(row(), squeeze_, group_.size())),
       gathered_(context, "compressed momentum of workers"),
       spread_(context, "compressed momentum") {
@@ -43,6 +47,7 @@ ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int 
   out_ = out_memory_.raw(out_memory_.bytes());
   in_ = in_memory_.view<std::byte>(group_.size(), own);
   all_ = all_memory_.raw(all_memory_.bytes());
+  warmup_memory_ = bytes(sizeof saved_warmup_, "warm-up", MemoryKind::data);
   root_memory_ = bytes(sizeof(double), "mean root", MemoryKind::workspace);
   if (!squeeze_.error_feedback) return;
   const std::int64_t served = layout_.values().size(group_.own());
@@ -54,20 +59,23 @@ ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int 
 
 void ApmProgram::enqueue_start() {
   GradientProgram::enqueue_start();
-  upload_blocks();
+  upload_constants();
   for (const Mat& error : {error_, mean_error_}) {
     if (!error.empty()) enqueue(ops::Zero{as_bytes(error)});
   }
 }
 
-void ApmProgram::restored() {
-  GradientProgram::restored();
-  upload_blocks();
+void ApmProgram::restored(const TrainingState& state) {
+  GradientProgram::restored(state);
+  std::memcpy(&saved_warmup_, state.at(warmup_name(range_.first)).row(0), sizeof saved_warmup_);
+  warmup_ = saved_warmup_;
+  upload_constants();
 }
 
-void ApmProgram::upload_blocks() {
+void ApmProgram::upload_constants() {
   enqueue(ops::Upload{reinterpret_cast<const std::byte*>(layout_.table().data()),
                       table_memory_.raw(table_memory_.bytes())});
+  enqueue(ops::Upload{reinterpret_cast<const std::byte*>(&saved_warmup_), warmup_memory_.raw(sizeof saved_warmup_)});
 }
 
 void ApmProgram::floor_squares(std::int64_t epoch) {
@@ -114,6 +122,9 @@ void ApmProgram::update(std::int64_t epoch) {
 // Of the errors of workers each has a row of its own. Those of the mean lie with whoever serves them.
 std::vector<StageProgram::Entry> ApmProgram::entries() const {
   std::vector<Entry> list = GradientProgram::entries();
+  for (int layer = range_.first; layer <= range_.last; ++layer) {
+    list.push_back({warmup_name(layer), warmup_memory_.raw(sizeof saved_warmup_), 1, 1, sizeof saved_warmup_});
+  }
   if (error_.empty()) return list;
   const std::int64_t served = layout_.values().first(group_.own());
   for (int layer = range_.first; layer <= range_.last; ++layer) {

@@ -40,14 +40,17 @@ class ApmProgram final : public GradientProgram {
  private:
   void update(std::int64_t epoch) override;
   std::vector<Entry> entries() const override;
-  void restored() override;
-  void upload_blocks();
+  void restored(const TrainingState& state) override;
+  void upload_constants();
   void floor_squares(std::int64_t epoch);
 
   SqueezeConfig squeeze_;
   std::int64_t warmup_;
+  std::int32_t
+      saved_warmup_;  // what the state has: a stage that goes on with more epochs keeps the warm-up that it had
   CompressLayout layout_;
-  Buffer table_memory_, out_memory_, in_memory_, all_memory_, error_memory_, mean_error_memory_, root_memory_;
+  Buffer table_memory_, out_memory_, in_memory_, all_memory_, error_memory_, mean_error_memory_, root_memory_,
+      warmup_memory_;
   MatView<std::int32_t> table_;  // of layout_
   Bytes out_, in_, all_;         // what goes to every worker, comes from every worker; the new momentum
   Mat error_, mean_error_;       // e, of all layers; E, of the part that this worker serves. Empty without feedback

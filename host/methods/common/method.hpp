@@ -130,6 +130,8 @@ class Method {
   // Returns the same method, which in every epoch sends the messages of `epoch` of a stage of `epochs` epochs. Its
   // buffers stay as large as the messages of all epochs need.
   virtual std::shared_ptr<const Method> frozen_at(std::int64_t epoch, std::int64_t epochs) const = 0;
+  // The same method where workers exchange float32 values in every epoch. Null: they do so anyway.
+  virtual std::shared_ptr<const Method> uncompressed() const { return nullptr; }
   // The kind of device memory that holds nearly all of what a checkpoint saves.
   virtual MemoryKind saved_memory() const = 0;
 

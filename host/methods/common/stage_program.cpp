@@ -236,7 +236,7 @@ void StageProgram::enqueue_restore(const TrainingState& state) {
             "a restored tensor has the rows of the shard");
     enqueue(ops::Upload{tensor.row(entry.first), entry.memory});
   }
-  restored();
+  restored(state);
 }
 
 }  // namespace gamlp

@@ -140,7 +140,7 @@ class StageProgram {
   // The state of this device's layers, without the scalars and the iteration counter, which this class adds.
   virtual std::vector<Entry> entries() const = 0;
   virtual std::vector<Entry> neighbour_entries() const { return {}; }
-  virtual void restored() {}  // a restore has been enqueued
+  virtual void restored(const TrainingState&) {}  // a restore of that has been enqueued
   // Whether scalars are part of the state. They are where an iteration reads what an earlier one has written.
   virtual bool saves_scalars() const { return false; }
 

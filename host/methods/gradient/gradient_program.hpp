@@ -93,7 +93,7 @@ class GradientProgram : public StageProgram {
   };
   WeightViews weights_of(int index) const override { return {layer(index).w, layer(index).b}; }
   std::vector<Entry> entries() const override;
-  void restored() override { upload_rates(); }
+  void restored(const TrainingState&) override { upload_rates(); }
 
   // Makes new weights of the gradients of all parts.
   virtual void update(std::int64_t epoch);

@@ -344,6 +344,7 @@ TEST_CASE("a stage that starts from other weights begins anew") {
   const TrainingState saved = again.state();
   again.restart(saved);
   again.iterate(0, 4);
+  fresh.forward();
   TrainingState only_weights = fresh.state();
   for (auto& [key, tensor] : only_weights) {
     if (key[0] == 'W' || key[0] == 'b') tensor = saved.at(key);
