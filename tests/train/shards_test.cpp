@@ -211,9 +211,9 @@ TEST_CASE("workers of compressed momentum: a run keeps their number, and says wh
          options);
   CHECK(weights_of(scratch / "wide") == weights_of(scratch / "run"));
   CHECK(json_of(scratch / "wide/result.json")["layers_per_device"].size() == 12);
-  // On other workers it is another run, from there on; with the warm-up of 3 epochs that it had, not with 6.
+  // On other workers it is another run, from there on; with the warm-up of 3 epochs that it had, not of 30.
   Recorder recorder;
-  options.overrides = {"devices=cpu:2", "partition.shards=2", "stages.0.epochs=40"};
+  options.overrides = {"devices=cpu:2", "partition.shards=2", "stages.0.epochs=200"};
   resume(RunFolder::open_to_train(scratch / "run"), recorder, options);
   bool said = false;
   for (const std::string& message : recorder.messages) {
@@ -221,7 +221,7 @@ TEST_CASE("workers of compressed momentum: a run keeps their number, and says wh
   }
   CHECK(said);
   const auto after = metrics_of(scratch / "run");
-  REQUIRE(after.size() == 40);
+  REQUIRE(after.size() == 200);
   CHECK(std::equal(before.begin(), before.end(), after.begin()));
   const auto bytes = [&](std::size_t epoch) {
     return nlohmann::json::parse(lines_of(scratch / "run/metrics.jsonl")[epoch])["bytes_sent"].get<double>();
