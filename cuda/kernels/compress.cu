@@ -4,6 +4,7 @@
 //   compress_mean       reads the codes of all members and error, writes error and codes: 8 + c (members + 1), of
 //   1/members
 //                       of the values
+//   expand_row          reads codes, writes values: 4 + c
 //   momentum_update     reads codes, square and w, writes momentum and w: 16 + c
 #include "cuda/core/map.hpp"
 #include "cuda/kernels/codec.hpp"
@@ -46,6 +47,10 @@ __device__ inline Eight expanded(const Layout& at, const Place& place, const uns
   Eight x;
   if (at.bits == 32) {
     x = load8(reinterpret_cast<const float*>(message + place.codes), place.mine, place.padded);
+  } else if (at.bits == 16) {
+    const Eight halves = unpack8<16>(message + place.codes, place.mine, place.padded);
+#pragma unroll
+    for (int k = 0; k < 8; ++k) x.v[k] = from_bfloat16(static_cast<std::uint16_t>(halves.v[k]));
   } else {
     const CodeGrid grid = code_grid(at.bits, reinterpret_cast<const float*>(message)[place.scale]);
     const Eight codes = at.bits == 1 ? unpack8<1>(message + place.codes, place.mine, place.padded)
@@ -69,6 +74,15 @@ __device__ inline void compress(const Layout& at, const Place& place, Eight x, f
   Eight out = x;
   if (at.bits == 32) {
     if (place.has()) store8(reinterpret_cast<float*>(message + place.codes), place.mine, place.padded, x);
+  } else if (at.bits == 16) {
+    Eight halves;
+#pragma unroll
+    for (int k = 0; k < 8; ++k) {
+      const std::uint16_t half = bfloat16_bits(x.v[k]);
+      halves.v[k] = static_cast<float>(half);
+      out.v[k] = from_bfloat16(half);
+    }
+    if (place.has()) pack8<16>(message + place.codes, place.mine, place.padded, halves);
   } else {
     GAMLP_SHARED(double, warps, kWarp);
     float sum = 0.0f, largest = 0.0f;
@@ -109,10 +123,15 @@ __global__ void __launch_bounds__(kCompressThreads)
   const Place place(at);
   Eight x{};
   if (place.has()) {
-    const Eight m = load8(momentum + place.first, place.mine, place.padded);
     const Eight g = load8(gradient + place.first, place.mine, place.padded);
+    if (momentum != nullptr) {
+      const Eight m = load8(momentum + place.first, place.mine, place.padded);
 #pragma unroll
-    for (int k = 0; k < 8; ++k) x.v[k] = keep * m.v[k] + take * g.v[k];
+      for (int k = 0; k < 8; ++k) x.v[k] = keep * m.v[k] + take * g.v[k];
+    } else {
+#pragma unroll
+      for (int k = 0; k < 8; ++k) x.v[k] = take * g.v[k];
+    }
   }
   compress(at, place, x, error, message);
 }
@@ -149,6 +168,12 @@ __global__ void __launch_bounds__(kCompressThreads)
   }
   store8(momentum + place.first, place.mine, place.padded, m);
   store8(w + place.first, place.mine, place.padded, ws);
+}
+
+__global__ void __launch_bounds__(kCompressThreads)
+    expand_row_kernel(Layout at, const unsigned char* message, float* out) {
+  const Place place(at);
+  if (place.has()) store8(out + place.first, place.mine, place.padded, expanded(at, place, message));
 }
 
 // Enough threads for the longest block.
@@ -211,6 +236,12 @@ void run(const ops::MomentumUpdate& op, Queue& queue) {
   launch(queue, ops::MomentumUpdate::name, momentum_update_kernel, blocks_grid(op.at), layout_of(op.at),
          bytes_of(op.message), op.momentum.data, op.w.data, op.square.data, op.rule, op.iteration.data, op.rates.data,
          op.rates.size());
+}
+
+void run(const ops::ExpandRow& op, Queue& queue) {
+  if (op.at.table.rows == 0) return;
+  launch(queue, ops::ExpandRow::name, expand_row_kernel, blocks_grid(op.at), layout_of(op.at), bytes_of(op.message),
+         op.out.data);
 }
 
 void run(const ops::FloorSquare& op, Queue& queue) {

@@ -32,6 +32,15 @@ void compress(const CompressBlocks& at, const BlockPlace& block, const float* x,
     std::copy_n(x, block.padded, out);
     return;
   }
+  if (at.bits == 16) {
+    auto* halves = reinterpret_cast<std::uint16_t*>(message + block.codes);
+#pragma omp simd
+    for (std::int64_t i = 0; i < block.padded; ++i) {
+      halves[i] = bfloat16_bits(x[i]);
+      out[i] = from_bfloat16(halves[i]);
+    }
+    return;
+  }
   double sum = 0.0;
   float largest = 0.0f;
   for (std::int64_t tile = 0; tile < block.values; tile += kTile) {
@@ -65,6 +74,10 @@ void compress(const CompressBlocks& at, const BlockPlace& block, const float* x,
 void expand(const CompressBlocks& at, const BlockPlace& block, const std::byte* message, float* out) {
   if (at.bits == 32) {
     std::memcpy(out, message + block.codes, static_cast<std::size_t>(block.padded) * 4);
+  } else if (at.bits == 16) {
+    const auto* halves = reinterpret_cast<const std::uint16_t*>(message + block.codes);
+#pragma omp simd
+    for (std::int64_t i = 0; i < block.values; ++i) out[i] = from_bfloat16(halves[i]);
   } else {
     alignas(64) float codes[CompressBlocks::kMost];
     const CodeGrid grid = code_grid(at.bits, scale_in(message, block));
@@ -98,10 +111,16 @@ void run(const ops::CompressMomentum& op, Scratch&) {
   alignas(64) float x[CompressBlocks::kMost];
   for (std::int64_t b = 0; b < op.at.table.rows; ++b) {
     const BlockPlace block(op.at, b);
-    const float *m = op.momentum.data + block.first, *g = op.gradient.data + block.first;
+    const float* g = op.gradient.data + block.first;
     const float keep = op.keep, take = op.take;
+    if (op.momentum.data != nullptr) {
+      const float* m = op.momentum.data + block.first;
 #pragma omp simd
-    for (std::int64_t i = 0; i < block.values; ++i) x[i] = keep * m[i] + take * g[i];
+      for (std::int64_t i = 0; i < block.values; ++i) x[i] = keep * m[i] + take * g[i];
+    } else {
+#pragma omp simd
+      for (std::int64_t i = 0; i < block.values; ++i) x[i] = take * g[i];
+    }
     std::fill(x + block.values, x + block.padded, 0.0f);
     compress_with_error(op.at, block, x, at_block(op.error, block), op.message.data);
   }
@@ -135,6 +154,13 @@ void run(const ops::MomentumUpdate& op, Scratch&) {
     expand(op.at, block, op.message.data, m);
 #pragma omp simd
     for (std::int64_t i = 0; i < block.values; ++i) w[i] = step(w[i], m[i], square[i]);
+  }
+}
+
+void run(const ops::ExpandRow& op, Scratch&) {
+  for (std::int64_t b = 0; b < op.at.table.rows; ++b) {
+    const BlockPlace block(op.at, b);
+    expand(op.at, block, op.message.data, op.out.data + block.first);
   }
 }
 

@@ -13,7 +13,7 @@ constexpr std::int64_t padded_to_16(std::int64_t bytes) { return (bytes + 15) / 
 CompressLayout::CompressLayout(std::span<const RowTensor> tensors, std::int64_t block, int bits, int members)
     : bits_(bits) {
   using Blocks = ops::CompressBlocks;
-  expects(bits == 1 || bits == 8 || bits == 32, "codes have 1, 8 or 32 bits");
+  expects(bits == 1 || bits == 8 || bits == 16 || bits == 32, "codes have 1, 8, 16 or 32 bits");
   expects(block % Blocks::kUnit == 0 && block > 0 && block <= Blocks::kMost, "blocks have 128 to 4096 values");
   std::vector<RowTensor> found;
   for (const RowTensor& tensor : tensors) {
@@ -28,7 +28,7 @@ CompressLayout::CompressLayout(std::span<const RowTensor> tensors, std::int64_t 
   std::vector<std::int64_t> bytes, values;
   std::int64_t begin = 0;
   for (int member = 0; member < members; ++member) {
-    const std::int64_t scales = bits < 32 ? padded_to_16(4 * shares_.size(member)) : 0;
+    const std::int64_t scales = bits < 16 ? padded_to_16(4 * shares_.size(member)) : 0;
     std::int64_t codes = begin + scales, served = 0;
     for (std::int64_t i = shares_.first(member); i < shares_.first(member + 1); ++i) {
       const RowTensor& one = found[static_cast<std::size_t>(i)];

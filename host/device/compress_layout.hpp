@@ -19,7 +19,7 @@ namespace gamlp {
 class CompressLayout {
  public:
   // `tensors`: of the row, one behind the other; padded to multiples of ops::CompressBlocks::kUnit. `block`: values in
-  // one at most, from kUnit to kMost. `bits`: 1, 8 or 32.
+  // one at most, from kUnit to kMost. `bits`: 1, 8, 16 or 32.
   CompressLayout(std::span<const RowTensor> tensors, std::int64_t block, int bits, int members);
 
   std::int64_t blocks() const { return static_cast<std::int64_t>(table_.size()) / ops::CompressBlocks::kColumns; }

@@ -4,10 +4,12 @@
 // The codes of a block, whose scale is s:
 //   1 bit    x̂ = ±s, s the mean magnitude; 0 counts as positive
 //   8 bits   x̂ = c s/127 for c = −127 … 127, s the largest magnitude. So 0 stays 0
+//   16 bits  x̂ = x rounded to bfloat16, to nearest, ties to even; without a scale
 //   32 bits  x̂ = x: no compression
-// A value that is not finite makes the scale NaN, and with it the whole block.
+// A value that is not finite makes the scale NaN, and with it the whole block; without a scale it stays what it is.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -37,6 +39,16 @@ GAMLP_HD inline float compressed_code(float x, const CodeGrid& grid) {
 }
 
 GAMLP_HD inline float expanded_code(float code, const CodeGrid& grid) { return (code - grid.middle) * grid.step; }
+
+// x as bfloat16: the upper half of its bits, rounded. NaN stays NaN.
+GAMLP_HD inline std::uint16_t bfloat16_bits(float x) {
+  if (x != x) return 0x7FC0;
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+GAMLP_HD inline float from_bfloat16(std::uint16_t half) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
+}
 
 // The scale of a block of `count` values, from the sum and the largest of their magnitudes.
 GAMLP_HD inline float block_scale(int bits, double sum, float largest, std::int64_t count) {

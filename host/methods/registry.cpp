@@ -21,7 +21,7 @@ MethodPointer make_admm(const MethodConfig& method, const ExchangeConfig& exchan
 }
 template <Optimizer optimizer>
 MethodPointer make_backprop(const MethodConfig& method, const ExchangeConfig&) {
-  return std::make_shared<BackpropMethod>(method.name, optimizer, options_of<GradientConfig>(method));
+  return std::make_shared<BackpropMethod>(method.name, optimizer, options_of<BackpropConfig>(method));
 }
 MethodPointer make_apmsqueeze(const MethodConfig& method, const ExchangeConfig&) {
   return std::make_shared<ApmMethod>(method.name, options_of<ApmConfig>(method));

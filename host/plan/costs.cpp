@@ -121,8 +121,8 @@ class MeasuredCosts final : public sim::CostModel {
                              ops::Copy::name, ops::BiasStep::name}) {
       if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
-    for (const char* pass :
-         {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name, ops::FloorSquare::name}) {
+    for (const char* pass : {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name,
+                             ops::ExpandRow::name, ops::FloorSquare::name}) {
       if (shape.family.starts_with(pass)) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
     // A machine of one worker, whose ops write and read no messages: what else they do, and the passes over a message

@@ -561,6 +561,10 @@ std::vector<std::byte> compressed_message(Arena& a, const CompressLayout& layout
     return x;
   }
   for (std::byte& byte : x) byte = static_cast<std::byte>(a.random().below(bits == 8 ? 255 : 256));
+  if (bits == 16) {  // of ordinary size
+    for (std::size_t i = 1; i < x.size(); i += 2) x[i] = static_cast<std::byte>((i % 4 == 1 ? 0x80 : 0) + 0x3F);
+    return x;
+  }
   for (std::size_t i = 3; i < layout.table().size(); i += ops::CompressBlocks::kColumns) {
     const float scale = bits == 1 ? 0.5f : 127.0f / 16.0f;
     std::memcpy(x.data() + std::size_t{4} * static_cast<std::size_t>(layout.table()[i]), &scale, sizeof scale);
@@ -631,6 +635,17 @@ void Suite::compress(const std::vector<std::int64_t>& tensors, std::int64_t bloc
                                  rates};
     });
   }
+  add("expand_row", what, [=](Arena& a) {
+    const Bytes message = a.bytes("message", compressed_message(a, layout, bits));
+    const auto blocks = table(a);
+    return ops::ExpandRow{message, a.output("out", 1, total), layout.all(blocks)};
+  });
+  add("compress_momentum", what + ", no momentum", [=](Arena& a) {
+    const Mat g = sixteenths(a, "gradient", total);
+    const auto blocks = table(a);
+    return ops::CompressMomentum{{},   g,    {}, layout.all(blocks), a.bytes("message", layout.bytes().total()),
+                                 0.0f, 0.25f};
+  });
   add("floor_square", what, [=](Arena& a) {
     std::vector<float> squares(static_cast<std::size_t>(tensors.front()));
     for (float& value : squares) value = static_cast<float>(a.random().below(9) * a.random().below(9));
@@ -660,7 +675,7 @@ std::vector<Case> all_cases(const Sizes& sizes) {
     for (const std::int64_t values : {1, 7, 300}) suite.collective(parts, values);
     if (sizes.large) suite.collective(parts, 1000003);
   }
-  for (const int bits : {1, 8, 32}) {
+  for (const int bits : {1, 8, 16, 32}) {
     suite.compress({1}, 128, bits, 1, 0);
     suite.compress({130, 7, 1000, 33}, 256, bits, 2, 1);
     suite.compress({5000, 100, 4097}, 4096, bits, 4, 2);

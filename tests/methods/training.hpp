@@ -16,7 +16,7 @@
 #include "host/methods/admm/admm_config.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
 #include "host/methods/common/stage_program.hpp"
-#include "host/methods/gradient/gradient_config.hpp"
+#include "host/methods/backprop/backprop_config.hpp"
 #include "host/methods/gradient/gradient_program.hpp"
 #include "host/methods/registry.hpp"
 
@@ -27,7 +27,7 @@ struct Setup {
   std::int64_t nodes = 11, epochs = 100;
   std::string method = "pdadmm-g";
   AdmmConfig admm;  // resolved, as the others: see setup_of
-  GradientConfig backprop;
+  BackpropConfig backprop;
   MethodOptions other;  // of any other method
   ActivationRule activation;
   ExchangeConfig exchange;
@@ -45,11 +45,11 @@ inline Setup setup_of(const std::string& name, double rate, std::int64_t microba
   Setup s;
   MethodConfig method;
   method.name = name;
-  GradientConfig options;
+  BackpropConfig options;
   options.optimizer.learning_rate = rate, options.microbatches = microbatches;
   set_options(method, options);
   make_method(method)->resolve(method, ModelConfig(), {1024, s.widths.front(), s.widths.back()}, nullptr);
-  s.method = name, s.backprop = options_of<GradientConfig>(method);
+  s.method = name, s.backprop = options_of<BackpropConfig>(method);
   return s;
 }
 

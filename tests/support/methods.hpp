@@ -3,12 +3,12 @@
 
 #include "host/config/config.hpp"
 #include "host/methods/admm/admm_config.hpp"
-#include "host/methods/gradient/gradient_config.hpp"
+#include "host/methods/backprop/backprop_config.hpp"
 
 namespace gamlp::test {
 
 inline AdmmConfig admm_of(const Config& config) { return options_of<AdmmConfig>(config.method); }
-inline GradientConfig backprop_of(const Config& config) { return options_of<GradientConfig>(config.method); }
+inline BackpropConfig backprop_of(const Config& config) { return options_of<BackpropConfig>(config.method); }
 
 // change(AdmmConfig&)
 template <class Change>

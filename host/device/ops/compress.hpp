@@ -15,15 +15,15 @@ struct CompressBlocks {
   static constexpr int kColumns = 5;
   static constexpr std::int64_t kUnit = 128, kMost = 4096;
   MatView<const std::int32_t> table;
-  int bits = 32;                 // 1, 8 or 32
+  int bits = 32;                 // 1, 8, 16 or 32
   std::int64_t longest = kMost;  // no block is longer
   std::int64_t first_value = 0;  // of the row: where tensors of values begin
   std::int64_t first_byte = 0;   // of the whole message: where the part that an op has begins, a multiple of 16
   bool operator==(const CompressBlocks&) const = default;
 };
 
-// The worker's half. With s = keep · momentum + take · gradient + error: message ← C(s), error ← s − C(s). Where error
-// is empty, there is none.
+// The worker's half. With s = keep · momentum + take · gradient + error: message ← C(s), error ← s − C(s). Where
+// momentum or error is empty, there is none.
 struct CompressMomentum {
   static constexpr const char* name = "compress_momentum";
   static constexpr Phase phase = Phase::codec;
@@ -73,6 +73,17 @@ struct MomentumUpdate {
   }
 };
 
+// out ← what the message says.
+struct ExpandRow {
+  static constexpr const char* name = "expand_row";
+  static constexpr Phase phase = Phase::codec;
+  bool operator==(const ExpandRow&) const = default;
+  ConstBytes message;
+  Mat out;
+  CompressBlocks at;
+  void views(auto&& f) const { f("message", message), f("out", out), f("blocks", at.table); }
+};
+
 // root ← the mean of the square roots of `square`. Then no value of `square` is below (floor · root)².
 struct FloorSquare {
   static constexpr const char* name = "floor_square";
@@ -87,7 +98,7 @@ struct FloorSquare {
 // Every op of this file.
 // clang-format off
 #define GAMLP_COMPRESS_OPS(X) \
-  X(CompressMomentum) X(CompressMean) X(MomentumUpdate) X(FloorSquare)
+  X(CompressMomentum) X(CompressMean) X(MomentumUpdate) X(ExpandRow) X(FloorSquare)
 // clang-format on
 
 }  // namespace gamlp::ops

@@ -19,8 +19,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/device/compress_layout.hpp"
 #include "host/methods/apmsqueeze/apmsqueeze_config.hpp"
+#include "host/methods/gradient/compressed_mean.hpp"
 #include "host/methods/gradient/gradient_program.hpp"
 
 namespace gamlp {
@@ -48,13 +48,8 @@ class ApmProgram final : public GradientProgram {
   std::int64_t warmup_;
   std::int32_t
       saved_warmup_;  // what the state has: a stage that goes on with more epochs keeps the warm-up that it had
-  CompressLayout layout_;
-  Buffer table_memory_, out_memory_, in_memory_, all_memory_, error_memory_, mean_error_memory_, root_memory_,
-      warmup_memory_;
-  MatView<std::int32_t> table_;  // of layout_
-  Bytes out_, in_, all_;         // what goes to every worker, comes from every worker; the new momentum
-  Mat error_, mean_error_;       // e, of all layers; E, of the part that this worker serves. Empty without feedback
-  Round gathered_, spread_;
+  CompressedMean mean_;
+  Buffer root_memory_, warmup_memory_;
 };
 
 }  // namespace gamlp

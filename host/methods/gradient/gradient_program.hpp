@@ -102,8 +102,8 @@ class GradientProgram : public StageProgram {
   Mat own_gradient(std::int64_t epoch);
 
   const LayerRow& row() const { return row_; }
-  // What the optimiser keeps of the weights, number `which`.
-  Mat kept(int which) const { return kept_[which].mat(1, row_.size()); }
+  // What the optimiser keeps of the weights, number `which`. Empty where it keeps fewer.
+  Mat kept(int which) const { return kept_[which] ? kept_[which].mat(1, row_.size()) : Mat{}; }
   const OptimizerRule& rule() const { return rule_; }
   MatView<const double> rates() const { return rates_; }
 

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "host/math/dropout.hpp"
-#include "host/methods/gradient/gradient_program.hpp"
+#include "host/methods/backprop/rounded_program.hpp"
 #include "host/methods/gradient/learning_rates.hpp"
 #include "tests/methods/gradient_reference.hpp"
 #include "tests/methods/simulated.hpp"
@@ -487,6 +487,90 @@ TEST_CASE("a message of the pipeline that is lost is found, whichever it is") {
       INFO("rank " << rank << ", group " << group);
       REQUIRE(fault.has_value() == lost);
       if (lost) CHECK((fault->kind == FaultKind::deadlock || fault->kind == FaultKind::mismatch));
+    }
+  }
+}
+
+TEST_CASE("gradients in bf16: each shard rounds its own, and the mean is rounded") {
+  for (const int shards : {2, 3, 6}) {
+    Setup s = deep_setup("gd", 1.0, 6);
+    s.backprop.gradients = GradientFormat::bf16;
+    s.shards = shards;
+    const Start start = start_of(s);
+    const Data data(start);
+    Training training(s, start, shards);
+    training.forward();
+    training.iterate(0, 1);
+    const std::vector<double> from = numbers(mlp_of(start.network)), to = numbers(mlp_of(training.network()));
+    const std::vector<double> g = numbers(reference::gradient(mlp_of(start.network), data.x, data.labels, {}));
+    // The magnitudes of what each shard rounds: its part of the gradient.
+    std::vector<double> sizes(g.size(), 0.0);
+    const Parts blocks = block_nodes(s.nodes, 6), shares = Parts::even(6, shards, 1);
+    for (int shard = 0; shard < shards; ++shard) {
+      const std::int64_t begin = blocks.first(static_cast<int>(shares.first(shard)));
+      const std::int64_t end = blocks.first(static_cast<int>(shares.first(shard + 1)));
+      reference::Dense x(end - begin, data.x.cols);
+      std::copy_n(data.x.values.begin() + begin * data.x.cols, x.values.size(), x.values.begin());
+      const std::vector<int> labels(data.labels.begin() + begin, data.labels.begin() + end);
+      const std::vector<double> own = numbers(reference::gradient(mlp_of(start.network), x, labels, {}));
+      for (std::size_t i = 0; i < g.size(); ++i) {
+        sizes[i] += std::fabs(own[i]) * static_cast<double>(end - begin) / static_cast<double>(s.nodes);
+      }
+    }
+    double worst = 0.0, mean = 0.0;
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      const double error = std::fabs(from[i] - to[i] - g[i]);
+      // Two roundings of 8 bits to nearest, and those of float32: of weights of about 1.
+      worst = std::max(worst, error / (0x1p-8 * (sizes[i] + std::fabs(g[i])) * 1.01 + 30 * 0x1p-23));
+      mean += error / (std::fabs(g[i]) + 1e-6) / static_cast<double>(g.size());
+    }
+    INFO(shards << " shards");
+    CHECK(worst <= 1.0);
+    CHECK(mean > 0x1p-12);  // it is rounded
+  }
+}
+
+TEST_CASE("gradients in bf16 give the same bits on any devices of the layers, and half the bytes") {
+  for (const std::string& name : kMethods) {
+    Setup s = deep_setup(name, 0.05, 6);
+    s.backprop.gradients = GradientFormat::bf16;
+    s.epochs = 6;
+    const Start start = start_of(s);
+    s.shards = 3;
+    Training whole(s, start, 3);
+    whole.forward();
+    whole.iterate(0, 3);
+    const TrainingState saved = whole.state();
+    whole.iterate(3, 3);
+    whole.settle();
+    std::int64_t expected = 16 * 6 * 2;  // the losses
+    for (const std::int64_t bytes : RoundedGradientProgram::bytes_sent(s.widths, {1, 5}, 3)) expected += bytes;
+    CHECK(whole.bytes_sent() == static_cast<std::uint64_t>(6 * expected));
+    for (const int devices : {3, 6, 15}) {
+      Training other(s, start, devices);
+      other.go_on_from(saved, 3, 3);
+      INFO(name << ", " << devices << " devices");
+      CHECK(first_difference(whole.state(), other.state()) == "");
+    }
+    // One shard rounds nothing.
+    s.shards = 1;
+    Training rounded(s, start, 2);
+    s.backprop.gradients = GradientFormat::float32;
+    Training exact(s, start, 1);
+    for (Training* training : {&rounded, &exact}) training->forward(), training->iterate(0, 6);
+    CHECK(first_difference(rounded.state(), exact.state()) == "");
+  }
+}
+
+TEST_CASE("gradients in bf16 have no race and no deadlock") {
+  for (const auto& [devices, shards] : {std::pair{2, 2}, {4, 2}, {9, 3}}) {
+    Setup s = deep_setup("adam", 0.05, 6);
+    s.backprop.gradients = GradientFormat::bf16;
+    s.shards = shards;
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      const auto fault = fault_of_training(s, devices, {}, seed);
+      INFO(devices << " devices: " << (fault ? fault->what() : ""));
+      CHECK_FALSE(fault.has_value());
     }
   }
 }
