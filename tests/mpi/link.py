@@ -131,8 +131,8 @@ def bench(program, hosts, path, args, rates, ranks=2, placed=()):
     return report["devices"][0], report["devices"][1]
 
 
-def mbit(rate):
-    return f"tbf rate {rate}mbit burst 64kb latency 100ms"
+def mbit(rate, burst=64):
+    return f"tbf rate {rate}mbit burst {burst}kb latency 100ms"
 
 
 def measure_formats(program, hosts, folder, args):
@@ -181,37 +181,42 @@ def measure_grids(program, hosts, folder, args):
                   f"{1e3 * slow[key]:8.1f}, {free[key] / slow[key]:6.1%}{'  <- plan' if key == chosen else ''}", flush=True)
 
 
-# Training nodes, layers, width of what data-parallel workers train: little to compute for its weights, and more.
-WORKERS = [(1000, 10, 250), (18000, 10, 100)]
+# Training nodes, layers, width, features and hops of what data-parallel workers train: Cora's sizes and more nodes, from
+# little to compute for its weights to much.
+WORKERS = [(140, 10, 100, 1433, 4), (1000, 10, 250, 40, 2), (18000, 10, 100, 100, 4)]
 WARMUP = 0.15
 METHODS = {
     "adam": ["--set", "method.name=adam"],
+    "adam, bf16": ["--set", "method.name=adam", "--set", "method.gradients=bf16"],
     "8 bits": ["--set", "method.name=apmsqueeze", "--set", "method.squeeze.bits=8", "--set", "method.squeeze.warmup=1"],
     "1 bit": ["--set", "method.name=apmsqueeze", "--set", "method.squeeze.bits=1", "--set", "method.squeeze.warmup=1"],
 }
 
 
 def measure_workers(program, hosts, folder, args):
-    for nodes, layers, width in WORKERS:
+    for nodes, layers, width, features, hops in WORKERS:
         path = folder / "workers.json"
         text = config(nodes, width, layers, 1000, FORMATS["float32"])
         text["method"] = {"optimizer": {"learning_rate": 0.001}}
+        text["dataset"]["generate"]["features"] = features
+        text["dataset"]["hops"] = hops
         path.write_text(json.dumps(text))
-        print(f"{layers} layers x {width}, {nodes} training nodes, 2 workers; a run's speed-up is over Adam's, with a warm-up of "
+        print(f"{layers} layers x {width}, {nodes} training nodes, {features * hops} inputs, 2 workers; a run's speed-up is over Adam's, with a warm-up of "
               f"{WARMUP:.0%}")
         for rate in (None, 1000, 100):
             found = {}
             for name, sets in METHODS.items():
                 sets = ["--set", "partition.shards=2"] + sets
-                two = bench(program, hosts, path, args, [mbit(rate) if rate else None] * 2, 2, sets)[0]
+                two = bench(program, hosts, path, args, [mbit(rate, 16) if rate else None] * 2, 2, sets)[0]
                 command = [program, "plan", path, "--machine", "here", "--devices", 2, "--hosts", 2, "--json"]
                 plan = json.loads(run(command + sets + ["--set", f"distributed.network={rate or 1000000}"], 900))
                 found[name] = (two["iteration_seconds"], plan["plans"][0]["step_seconds"])
-                line = f"  {f'{rate} Mbit/s' if rate else 'no limit':12} {name:8}"
+                line = f"  {f'{rate} Mbit/s' if rate else 'no limit':12} {name:10}"
                 line += f" {1e3 * found[name][0]:8.1f} ms, forecast {1e3 * found[name][1]:8.1f}"
                 line += f", {two['bytes_per_iteration'] / 1e6:.3f} MB"
                 if name != "adam":
-                    gains = [adam / (WARMUP * adam + (1 - WARMUP) * own) for adam, own in zip(found["adam"], found[name])]
+                    warm = 0.0 if "adam" in name else WARMUP
+                    gains = [adam / (warm * adam + (1 - warm) * own) for adam, own in zip(found["adam"], found[name])]
                     line += f"; run {gains[0]:.2f} x, forecast {gains[1]:.2f} x"
                 print(line, flush=True)
 
