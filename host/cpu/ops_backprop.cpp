@@ -1,6 +1,9 @@
 // The elementwise passes of backpropagation.
+#include <algorithm>
+
 #include "host/cpu/loops.hpp"
 #include "host/math/dropout.hpp"
+#include "host/math/permutation.hpp"
 #include "host/math/softmax_prox.hpp"
 
 namespace gamlp::cpu {
@@ -52,6 +55,20 @@ void run(const ops::OptimizerStep& op, Scratch&) {
       }
     }
   });
+}
+
+void run(const ops::GatherBatch& op, Scratch&) {
+  const Permutation permutation(key_at(op.key, static_cast<std::uint32_t>(*op.iteration.data / op.steps)),
+                                static_cast<std::uint32_t>(op.rows()));
+  for (std::int64_t i = 0; i < op.count(); ++i) {
+    const std::int64_t from = permutation(static_cast<std::uint32_t>(op.first + i));
+    if (op.x.data != nullptr) std::copy_n(op.x.row(from), op.x.cols, op.out.row(i));
+    if (op.labels.data != nullptr) op.chosen.data[i] = op.labels.data[from];
+  }
+}
+
+void run(const ops::AddScalars& op, Scratch&) {
+  for (std::int64_t i = 0; i < op.y.size(); ++i) op.y.data[i] += op.x.data[i];
 }
 
 }  // namespace gamlp::cpu

@@ -282,6 +282,22 @@ void Suite::backprop(const Shape& s) {
     const Mat x = a.normal("in and out", s.v, s.m);
     return ops::Dropout{{}, x, a.counter("iteration", 8), 0x1234567u, 0.6, 0};
   });
+  for (const bool labels : {true, false}) {
+    for (const std::uint32_t iteration : {0u, 7u}) {
+      add("gather_batch", what + (labels ? ", labels" : "") + ", step " + std::to_string(iteration), [=](Arena& a) {
+        const std::int64_t count = std::max<std::int64_t>(s.v / 2, 1), first = s.v - count;
+        const Mat x = iteration > 0 || !labels ? a.normal("x", s.v, s.n) : Mat{};
+        const Mat out = x.data != nullptr ? a.output("out", count, s.n) : Mat{};
+        const auto of = labels ? a.labels("labels", s.v, 5) : MatView<std::int32_t>{};
+        const auto chosen = labels ? a.labels("chosen", count, 1) : MatView<std::int32_t>{};
+        return ops::GatherBatch{x, out, of, chosen, a.counter("iteration", iteration), 99u, 3, first};
+      });
+    }
+  }
+  add("add_scalars", what, [=](Arena& a) {
+    const MatView<double> x = a.scalars("x", {1.5, -2.0, 0.3}), y = a.scalars("y", {4.0, 0.1, 7.0});
+    return ops::AddScalars{x, y};
+  });
   const std::vector<std::pair<Optimizer, std::string>> rules = {{Optimizer::gd, " gd"},
                                                                 {Optimizer::adadelta, " adadelta"},
                                                                 {Optimizer::adagrad, " adagrad"},

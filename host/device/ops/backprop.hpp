@@ -62,10 +62,40 @@ struct OptimizerStep {
   }
 };
 
+// Rows first … first + out.rows − 1 of a permutation of the rows of x, and of their labels. Each of x and labels may be
+// empty. The permutation (host/math/permutation.hpp) is another one after every `steps` iterations.
+struct GatherBatch {
+  static constexpr const char* name = "gather_batch";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const GatherBatch&) const = default;
+  ConstMat x;
+  Mat out;
+  Labels labels;
+  MatView<std::int32_t> chosen;
+  MatView<const std::uint32_t> iteration;
+  std::uint32_t key = 0;
+  std::int64_t steps = 1, first = 0;
+  std::int64_t rows() const { return x.data != nullptr ? x.rows : labels.cols; }  // of which rows are taken
+  std::int64_t count() const { return x.data != nullptr ? out.rows : chosen.cols; }
+  void views(auto&& f) const {
+    f("x", x), f("out", out), f("labels", labels), f("chosen", chosen), f("iteration", iteration);
+  }
+};
+
+// y ← y + x, in double.
+struct AddScalars {
+  static constexpr const char* name = "add_scalars";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const AddScalars&) const = default;
+  MatView<const double> x;
+  MatView<double> y;
+  void views(auto&& f) const { f("x", x), f("y", y); }
+};
+
 // Every op of this file.
 // clang-format off
 #define GAMLP_BACKPROP_OPS(X) \
-  X(SoftmaxGradient) X(ActivationGradient) X(Dropout) X(OptimizerStep)
+  X(SoftmaxGradient) X(ActivationGradient) X(Dropout) X(OptimizerStep) X(GatherBatch) X(AddScalars)
 // clang-format on
 
 }  // namespace gamlp::ops

@@ -25,8 +25,8 @@ ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int 
                        const OptimizerRule& rule, const ApmConfig& config, std::int64_t warmup)
     : GradientProgram(context, spec, rank, input, rule, config, kRows),
       squeeze_(config.squeeze),
-      warmup_(warmup),
-      saved_warmup_(static_cast<std::int32_t>(warmup)),
+      warmup_(warmup * steps()),
+      saved_warmup_(static_cast<std::int32_t>(warmup_)),
       mean_(context, group_, row(), coding_of(squeeze_)) {
   warmup_memory_ = context_.device->allocate(sizeof saved_warmup_, "warm-up", MemoryKind::data);
   root_memory_ = context_.device->allocate(sizeof(double), "mean root", MemoryKind::workspace);
@@ -58,24 +58,24 @@ void ApmProgram::floor_squares(std::int64_t epoch) {
   }
 }
 
-void ApmProgram::update(std::int64_t epoch) {
-  if (epoch < warmup_) return GradientProgram::update(epoch);
-  if (epoch == warmup_ && squeeze_.floor > 0.0) floor_squares(epoch);
+void ApmProgram::update(std::int64_t epoch, std::int64_t step) {
+  if (step < warmup_) return GradientProgram::update(epoch, step);
+  if (step == warmup_ && squeeze_.floor > 0.0) floor_squares(epoch);
   const Mat gradient = own_gradient(epoch), momentum = kept(0);
   const double beta1 = rule().beta1;
   context_.compute->label({"momentum", 0, epoch});
   // The gradients are divided by the number of all nodes: their sum over the workers is the gradient.
   mean_.enqueue(momentum, static_cast<float>(beta1), gradient, static_cast<float>((1.0 - beta1) * group_.size()),
                 epoch);
-  const MomentumRule step{rule().learning_rate,
-                          beta1,
-                          rule().beta2,
-                          rule().eps,
-                          rule().weight_decay,
-                          squeeze_.clip,
-                          static_cast<std::uint32_t>(std::max<std::int64_t>(warmup_, 1))};
-  enqueue(
-      ops::MomentumUpdate{mean_.message(), momentum, weights(), kept(1), mean_.blocks(), step, iteration(), rates()});
+  const MomentumRule rule_now{rule().learning_rate,
+                              beta1,
+                              rule().beta2,
+                              rule().eps,
+                              rule().weight_decay,
+                              squeeze_.clip,
+                              static_cast<std::uint32_t>(std::max<std::int64_t>(warmup_, 1))};
+  enqueue(ops::MomentumUpdate{mean_.message(), momentum, weights(), kept(1), mean_.blocks(), rule_now, iteration(),
+                              rates()});
 }
 
 // Of the errors of workers each has a row of its own. Those of the mean lie with whoever serves them.

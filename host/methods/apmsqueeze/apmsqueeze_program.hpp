@@ -38,14 +38,14 @@ class ApmProgram final : public GradientProgram {
                                               const SqueezeConfig& squeeze, int workers);
 
  private:
-  void update(std::int64_t epoch) override;
+  void update(std::int64_t epoch, std::int64_t step) override;
   std::vector<Entry> entries() const override;
   void restored(const TrainingState& state) override;
   void upload_constants();
   void floor_squares(std::int64_t epoch);
 
   SqueezeConfig squeeze_;
-  std::int64_t warmup_;
+  std::int64_t warmup_;  // steps
   std::int32_t
       saved_warmup_;  // what the state has: a stage that goes on with more epochs keeps the warm-up that it had
   CompressedMean mean_;

@@ -29,7 +29,7 @@ void RoundedGradientProgram::restored(const TrainingState& state) {
 }
 
 // One step of the optimiser for all layers: what pads their tensors has no gradient, and stays 0.
-void RoundedGradientProgram::update(std::int64_t epoch) {
+void RoundedGradientProgram::update(std::int64_t epoch, std::int64_t) {
   const Mat gradient = own_gradient(epoch);
   context_.compute->label({"W", 0, epoch});
   // The gradients are divided by the number of all nodes: their sum over the shards is the gradient.

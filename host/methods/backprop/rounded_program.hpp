@@ -20,7 +20,7 @@ class RoundedGradientProgram final : public GradientProgram {
                                               int workers);
 
  private:
-  void update(std::int64_t epoch) override;
+  void update(std::int64_t epoch, std::int64_t step) override;
   void restored(const TrainingState& state) override;
 
   CompressedMean mean_;

@@ -38,6 +38,7 @@ struct GradientConfig {
   // How many parts of the training nodes pass through the devices, one after the other. null: chosen from the
   // number of training nodes.
   std::optional<std::int64_t> microbatches;
+  std::optional<std::int64_t> batch;  // training nodes of a step; null: all
   // Shares of each layer's inputs that an iteration leaves out: of layer 1, and of the others.
   double input_dropout = 0.0, dropout = 0.0;
 };
@@ -65,6 +66,7 @@ template <SectionOf<GradientConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("optimizer", c.optimizer);
   visit("microbatches", c.microbatches);
+  visit("batch", c.batch);
   visit("input_dropout", c.input_dropout);
   visit("dropout", c.dropout);
 }

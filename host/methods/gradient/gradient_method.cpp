@@ -54,7 +54,8 @@ void GradientMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
   std::string raised;
   if (!m.microbatches) {
-    const std::int64_t own = std::clamp<std::int64_t>(shape.train_nodes / 1024, 1, 16);
+    const std::int64_t nodes = std::min(m.batch.value_or(shape.train_nodes), shape.train_nodes);
+    const std::int64_t own = std::clamp<std::int64_t>(nodes / 1024, 1, 16);
     m.microbatches = std::max(own, shape.shards);
     if (own < shape.shards) {
       raised = "; " + std::to_string(shape.shards) +
@@ -65,6 +66,15 @@ void GradientMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   }
   // Of at least 4 nodes each (StageSpec::block_nodes()).
   m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
+  // Every step takes some of each micro-batch.
+  const Parts blocks = Parts::even(shape.train_nodes, static_cast<int>(*m.microbatches), 4);
+  const std::int64_t fewest = blocks.size(blocks.count() - 1), steps = batch_steps(shape.train_nodes, m.batch);
+  if (steps > std::max<std::int64_t>(fewest, 1)) {
+    throw ConfigError("`method.batch` is " + std::to_string(*m.batch) + ": must be at least " +
+                      std::to_string((shape.train_nodes + fewest - 1) / fewest) + ", of " + grouped(shape.train_nodes) +
+                      " training nodes in " + std::to_string(*m.microbatches) +
+                      " micro-batches (`method.microbatches`): each step takes nodes of each");
+  }
   set_options(method, m);
   if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect" + raised;
 }
@@ -76,6 +86,7 @@ std::string GradientMethod::text() const {
   if (config_.dropout > 0.0 || config_.input_dropout > 0.0) {
     text += ", dropout " + short_number(config_.input_dropout) + "/" + short_number(config_.dropout);
   }
+  if (config_.batch) text += ", steps of " + grouped(*config_.batch) + " nodes";
   return *config_.microbatches > 1 ? text + ", " + std::to_string(*config_.microbatches) + " micro-batches" : text;
 }
 
@@ -106,7 +117,8 @@ int GradientMethod::blocks(std::int64_t nodes) const {
 double GradientMethod::moved_floats(std::int64_t n, std::int64_t m, std::int64_t nodes) const {
   const double outputs = static_cast<double>(m);
   const double floats = kBackpropFloats + (config_.dropout > 0.0 ? kDropoutFloats : 0.0);
-  return floats * static_cast<double>(nodes) * outputs + kWeightFloats * outputs * static_cast<double>(n);
+  return floats * static_cast<double>(nodes) * outputs +
+         kWeightFloats * batch_steps(nodes, config_.batch) * outputs * static_cast<double>(n);
 }
 
 std::string GradientMethod::in_flight_text(const StageSpec& spec) const {

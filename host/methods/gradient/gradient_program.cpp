@@ -11,6 +11,21 @@ std::uint32_t dropout_key(std::uint64_t seed, int layer) {
   return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
 }
 
+int batch_steps(std::int64_t nodes, const std::optional<std::int64_t>& batch) {
+  return batch ? static_cast<int>(std::max<std::int64_t>((nodes + *batch - 1) / *batch, 1)) : 1;
+}
+
+namespace {
+
+// Each value `times` times.
+std::vector<double> repeated(const std::vector<double>& values, int times) {
+  std::vector<double> out;
+  for (const double value : values) out.insert(out.end(), static_cast<std::size_t>(times), value);
+  return out;
+}
+
+}  // namespace
+
 // A part stays on a device for as many steps as there are devices, and the activations of one more are received.
 int GradientProgram::slots_of(int ranges) { return ranges > 1 ? ranges + 1 : 1; }
 
@@ -19,10 +34,15 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
     : StageProgram(context, spec, rank, input),
       rule_(rule),
       row_(spec.widths, range_, options.unit),
-      rates_host_(learning_rates(config.optimizer, spec.epochs)) {
+      rates_host_(repeated(learning_rates(config.optimizer, spec.epochs), batch_steps(spec.nodes, config.batch))) {
   if (!rates_host_.empty()) {
     rates_memory_ = context_.device->allocate(rates_host_.size() * sizeof(double), "learning rates", MemoryKind::data);
     rates_ = rates_memory_.view<double>(1, static_cast<std::int64_t>(rates_host_.size()));
+  }
+  steps_ = batch_steps(spec_.nodes, config.batch);
+  const Parts all_blocks = spec_.block_nodes();
+  for (int block = 0; block < all_blocks.count(); ++block) {
+    slices_.push_back(Parts::even(all_blocks.size(block), steps_, 1));
   }
   const int kept = optimizer_keeps(rule_.kind);
   const int ranges = static_cast<int>(spec_.placement.ranges.size());
@@ -103,6 +123,14 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
                                       MessageLabel{"gradients of W and b", l.index}, received_[turn].mat(1, received));
     }
   }
+  if (steps_ > 1 && input_ != nullptr) {
+    batch_inputs_ = in_flight("inputs of the step, layer ", 1, spec_.widths.front(), MemoryKind::variables);
+  }
+  if (steps_ > 1 && layers_.back().last) {
+    const auto rows = static_cast<std::size_t>(slots_ * layers_.back().y.rows);
+    batch_labels_ = context_.device->allocate(rows * sizeof(std::int32_t), "labels of the step", MemoryKind::data);
+    step_loss_ = context_.device->allocate(sizeof(double), "loss of a part", MemoryKind::variables);
+  }
   if (layers_.back().last) {
     losses_ = std::make_unique<NodeSums>(context_, group_, blocks_, scalar(layers_.back().index, kLoss),
                                          MessageLabel{"losses", layers_.back().index});
@@ -116,17 +144,51 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
 GradientProgram::Flight GradientProgram::in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind) {
   Flight flight;
   // A multiple of 4, so that every slot is aligned as views must be.
-  for (const Rows& rows : blocks_.rows()) flight.rows = std::max(flight.rows, (rows.count + 3) / 4 * 4);
+  for (const Rows& rows : blocks_.rows()) {
+    flight.rows = std::max(flight.rows, ((rows.count + steps_ - 1) / steps_ + 3) / 4 * 4);
+  }
   flight.slots = allocate(flight.memory, name, layer, slots_ * flight.rows, cols, kind);
   return flight;
 }
 
 Mat GradientProgram::of(const Flight& flight, int part) const {
-  return {flight.slots.row(part % slots_ * flight.rows), blocks_[part].count, flight.slots.cols};
+  return {flight.slots.row(part % slots_ * flight.rows), rows_of(part).count, flight.slots.cols};
+}
+
+Rows GradientProgram::rows_of(int part) const {
+  const Parts& slice = slices_[static_cast<std::size_t>(blocks_.shares().first(group_.own()) + part)];
+  return {blocks_[part].first + slice.first(step_), slice.size(step_)};
+}
+
+ConstMat GradientProgram::inputs_of(int part) const {
+  return steps_ > 1 ? ConstMat(of(batch_inputs_, part)) : blocks_[part].of(input_->x());
+}
+
+Labels GradientProgram::labels_of(int part) const {
+  if (steps_ == 1) return blocks_[part].of_labels(labels());
+  const std::int64_t rows = layers_.back().y.rows;
+  return {batch_labels_.view<std::int32_t>(slots_, rows).row(part % slots_), 1, rows_of(part).count};
+}
+
+void GradientProgram::gather_batch(int part, std::int64_t epoch) {
+  ops::GatherBatch op;
+  if (batch_inputs_) op.x = blocks_[part].of(input_->x()), op.out = of(batch_inputs_, part);
+  if (batch_labels_) {
+    op.labels = blocks_[part].of_labels(labels());
+    const Labels to = labels_of(part);
+    op.chosen = {const_cast<std::int32_t*>(to.data), 1, to.cols};
+  }
+  if (op.x.data == nullptr && op.labels.data == nullptr) return;
+  const std::int64_t block = blocks_.shares().first(group_.own()) + part;
+  context_.compute->label({"batch", 0, epoch});
+  op.iteration = iteration(), op.steps = steps_;
+  op.key = static_cast<std::uint32_t>(random_key(spec_.seed, 0x6261746368, static_cast<std::uint64_t>(block)));
+  op.first = slices_[static_cast<std::size_t>(block)].first(step_);
+  enqueue(op);
 }
 
 ConstMat GradientProgram::x(const Layer& l, int part) const {
-  if (l.first) return blocks_[part].of(input_->x());
+  if (l.first) return inputs_of(part);
   return l.index > range_.first ? of(layer(l.index - 1).y, part) : of(below_, part);
 }
 
@@ -198,7 +260,8 @@ void GradientProgram::receive_down(int part, std::int64_t epoch, std::vector<Rec
 }
 
 void GradientProgram::forward(int part, std::int64_t epoch) {
-  const Rows& rows = blocks_[part];
+  const Rows rows = rows_of(part);
+  if (steps_ > 1) gather_batch(part, epoch);
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
     const Mat y = of(l.y, part);
@@ -206,7 +269,9 @@ void GradientProgram::forward(int part, std::int64_t epoch) {
     enqueue(ops::Gemm{used(l, part), l.w, y, false, true});
     enqueue(ops::Forward{l.b, y, {}, spec_.activation, !l.last});
     if (!l.last) continue;
-    enqueue(ops::SoftmaxGradient{y, of(l.g, part), rows.of_labels(labels()), losses_->of(part)});
+    const Scalar sum = losses_->of(part), loss = step_ > 0 ? step_loss_.view<double>(1, 1) : sum;
+    enqueue(ops::SoftmaxGradient{y, of(l.g, part), labels_of(part), loss});
+    if (step_ > 0) enqueue(ops::AddScalars{loss, sum});
   }
 }
 
@@ -217,7 +282,7 @@ void GradientProgram::backward(int part, std::int64_t epoch) {
     context_.compute->label({"backward", l.index, epoch});
     const Mat down = of(i > 0 ? layers_[i - 1].g : down_, part);
     enqueue(ops::Gemm{of(l.g, part), l.w, down});
-    if (l.dropout > 0.0) drop(l, {}, down, blocks_[part].first);
+    if (l.dropout > 0.0) drop(l, {}, down, rows_of(part).first);
     enqueue(ops::ActivationGradient{x(l, part), down, spec_.activation});
   }
 }
@@ -234,13 +299,15 @@ Mat GradientProgram::summed(const Layer& l) const {
 
 void GradientProgram::add_gradients(Layer& l, int part, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
-  const float mean = 1.0f / static_cast<float>(spec_.nodes);
+  std::int64_t nodes = 0;  // of the step
+  for (const Parts& slice : slices_) nodes += slice.size(step_);
+  const float mean = 1.0f / static_cast<float>(nodes);
   if (part == 0) l.sum_count = 0;
   blocks_.add(*context_.compute, partials(l), part, l.sum_count, [&](const Rows&, Mat sum) {
     const Gradients to = gradients_in(l, sum.data);
     const ConstMat g = of(l.g, part);
     enqueue(ops::Gemm{g, used(l, part), to.w, true, false, mean});
-    enqueue(ops::ColumnMean{g, to.b, spec_.nodes});
+    enqueue(ops::ColumnMean{g, to.b, nodes});
   });
 }
 
@@ -281,7 +348,7 @@ void GradientProgram::step(const Layer& l, std::int64_t epoch) {
 }
 
 // With shards the sums of a layer are exchanged while the gradients of the layers after it are computed.
-void GradientProgram::update(std::int64_t epoch) {
+void GradientProgram::update(std::int64_t epoch, std::int64_t) {
   if (spec_.placement.shards == 1) {
     for (Layer& l : layers_) gradients(l, epoch), step(l, epoch);
     return;
@@ -295,6 +362,13 @@ void GradientProgram::update(std::int64_t epoch) {
 }
 
 void GradientProgram::enqueue_iteration(std::int64_t epoch, bool) {
+  for (step_ = 0; step_ < steps_; ++step_) enqueue_step(epoch);
+  step_ = 0;
+  context_.compute->label({"metrics", 0, epoch});
+  if (losses_) losses_->finish();
+}
+
+void GradientProgram::enqueue_step(std::int64_t epoch) {
   const int below = spec_.placement.range_of(rank_),
             ahead = std::min(parts(), static_cast<int>(spec_.placement.ranges.size()) - 1 - below);
   const auto forward_after_left = [&](int part) {
@@ -333,10 +407,9 @@ void GradientProgram::enqueue_iteration(std::int64_t epoch, bool) {
     weights(part - below);
   }
   for (int part = std::max(parts() - below, 0); part < parts(); ++part) weights(part);
-  if (losses_) losses_->start(epoch);
-  update(epoch);
+  if (losses_ && step_ + 1 == steps_) losses_->start(epoch);
+  update(epoch, epoch * steps_ + step_);
   context_.compute->label({"metrics", 0, epoch});
-  if (losses_) losses_->finish();
   enqueue(ops::Tick{iteration()});
 }
 

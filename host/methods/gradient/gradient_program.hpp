@@ -18,6 +18,10 @@
 // upwards and receives the gradients of part k, after these it sends their gradients downwards and receives the
 // activations of its next forward pass.
 //
+// With mini-batches (GradientConfig::batch) an epoch has several steps. The nodes of each part are permuted anew for
+// every epoch, and a step takes the next ones of all parts: so each node is in one step, steps have as many nodes as
+// can be, and which nodes they have depends neither on shards nor on devices.
+//
 // The gradients of W and b are sums over the parts, and over the shards: the devices of the same layers add them up
 // (Reduction), one layer while the next is computed. All parts together are the M = `microbatches` blocks of the
 // training nodes (StageSpec), whichever shard has them. Each part is a product of its own. So what is computed depends
@@ -37,6 +41,9 @@ namespace gamlp {
 
 // The key (host/math/dropout.hpp) of the inputs of a layer (1-based).
 std::uint32_t dropout_key(std::uint64_t seed, int layer);
+
+// How many steps an epoch of `nodes` training nodes has with so many nodes in a step.
+int batch_steps(std::int64_t nodes, const std::optional<std::int64_t>& batch);
 
 // The rows (layer_row.hpp) of a device.
 struct RowOptions {
@@ -96,7 +103,8 @@ class GradientProgram : public StageProgram {
   void restored(const TrainingState&) override { upload_rates(); }
 
   // Makes new weights of the gradients of all parts.
-  virtual void update(std::int64_t epoch);
+  // The first step of a stage has number 0.
+  virtual void update(std::int64_t epoch, std::int64_t step);
   // ← the gradients of this device's nodes, of all its layers, divided by the number of all training nodes. Only with
   // keeps_gradient.
   Mat own_gradient(std::int64_t epoch);
@@ -106,10 +114,18 @@ class GradientProgram : public StageProgram {
   Mat kept(int which) const { return kept_[which] ? kept_[which].mat(1, row_.size()) : Mat{}; }
   const OptimizerRule& rule() const { return rule_; }
   MatView<const double> rates() const { return rates_; }
+  int steps() const { return steps_; }  // of an epoch
 
  private:
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
   int parts() const { return blocks_.count(); }
+  // The nodes of a part in the step that is being enqueued, counted from the first node here.
+  Rows rows_of(int part) const;
+  // Inputs and labels of a part in that step. With mini-batches they are gathered first.
+  ConstMat inputs_of(int part) const;
+  Labels labels_of(int part) const;
+  void gather_batch(int part, std::int64_t epoch);
+  void enqueue_step(std::int64_t epoch);
   Flight in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind);
   Mat of(const Flight& flight, int part) const;
   ConstMat x(const Layer& l, int part) const;     // y of the layer below, or the inputs
@@ -159,6 +175,10 @@ class GradientProgram : public StageProgram {
   MatView<const double> rates_;
   std::vector<Layer> layers_;
   int slots_ = 1;
+  int steps_ = 1, step_ = 0;         // of an epoch; the one that is being enqueued
+  std::vector<Parts> slices_;        // of each block of all shards: what the steps take of it
+  Flight batch_inputs_;              // with the first layer, with several steps
+  Buffer batch_labels_, step_loss_;  // with the last
   std::vector<Buffer> partials_, sums_, received_;
   std::unique_ptr<NodeSums> losses_;  // with the last layer: of all parts
   Flight below_;                      // activations of the layer below, from the left
