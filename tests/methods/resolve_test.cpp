@@ -24,7 +24,8 @@ bool check_resolved(const json& document, const ProblemShape& shape) {
     INFO(error.what());
     const std::string what = error.what();
     const bool shards = config.partition.shards.value_or(1) > 1;  // more than the nodes have micro-batches for
-    CHECK(what.find(shards && what.front() == '`' ? "`partition.shards` is " : "method.rho") == 0);
+    const bool batch = what.find("`method.batch` is ") == 0;      // fewer nodes than there are micro-batches
+    CHECK((batch || what.find(shards && what.front() == '`' ? "`partition.shards` is " : "method.rho") == 0));
     return false;
   }
   const std::string text = text_of(config);
@@ -89,4 +90,27 @@ TEST_CASE("what is derived from another key keeps to its own bounds at both ends
   Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", {{"nu", 100001}}}}, "a");
   resolve_problem(config, shapes[2]);
   CHECK(*test::admm_of(config).weight_decay_first == 1e6);
+}
+
+TEST_CASE("a step has nodes of every micro-batch, of which there are as many as it has thousands of nodes") {
+  const auto resolved = [](const json& method, std::int64_t nodes) {
+    Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", method}}, "a");
+    resolve_problem(config, {nodes, 30, 3});
+    return *test::backprop_of(config).microbatches;
+  };
+  CHECK(resolved({{"name", "adam"}}, 8000) == 7);
+  CHECK(resolved({{"name", "adam"}, {"batch", 2100}}, 8000) == 2);
+  CHECK(resolved({{"name", "adam"}, {"batch", 100}}, 8000) == 1);
+  CHECK(resolved({{"name", "adam"}, {"batch", 100000}}, 8000) == 7);
+  CHECK(resolved({{"name", "adam"}, {"batch", 5}, {"microbatches", 5}}, 23) == 5);
+  // 23 nodes in 6 micro-batches: the last has 3, so there are 3 steps at most.
+  CHECK(resolved({{"name", "adam"}, {"batch", 8}, {"microbatches", 6}}, 23) == 6);
+  try {
+    resolved({{"name", "adam"}, {"batch", 7}, {"microbatches", 6}}, 23);
+    FAIL("resolved");
+  } catch (const ConfigError& error) {
+    CHECK(std::string(error.what()) ==
+          "`method.batch` is 7: must be at least 8, of 23 training nodes in 6 micro-batches (`method.microbatches`): "
+          "each step takes nodes of each");
+  }
 }

@@ -355,6 +355,31 @@ TEST_CASE("a stage that starts from other weights begins anew") {
   CHECK(first_difference(fresh.state(), again.state()) == "");
 }
 
+TEST_CASE("with steps of a batch the warm-up lasts its epochs, and workers stay the same") {
+  ApmConfig c = squeezed(1, 2);
+  c.batch = 12;  // 2 steps
+  const Setup s = setup_of(c, 3);
+  const Start start = start_of(s);
+  Training training(s, start, 3);
+  training.forward();
+  std::vector<std::uint64_t> sent;
+  for (int epoch = 0; epoch < 5; ++epoch) {
+    training.iterate(epoch, 1);
+    training.settle();
+    sent.push_back(training.bytes_sent());
+    for (int rank = 1; rank < 3; ++rank) CHECK(training.weights_of(rank) == training.weights_of(0));
+  }
+  const auto of = [&](int epoch) {
+    return sent[static_cast<std::size_t>(epoch)] - sent[static_cast<std::size_t>(epoch) - 1];
+  };
+  std::int64_t step = 0;
+  for (const std::int64_t bytes : ApmProgram::bytes_sent(s.widths, {1, 5}, c.squeeze, 3)) step += bytes;
+  CHECK(of(1) == sent[0]);
+  CHECK(of(2) == static_cast<std::uint64_t>(2 * step + 16 * 6 * 2));  // and the losses, once
+  CHECK(of(4) == of(2));
+  CHECK(of(1) > 3 * of(2));
+}
+
 TEST_CASE("on other workers, what is yet to be sent stays the same") {
   const ApmConfig c = squeezed(1, 3);
   Setup s = setup_of(c, 4);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "host/math/dropout.hpp"
+#include "host/math/permutation.hpp"
 #include "host/methods/backprop/rounded_program.hpp"
 #include "host/methods/gradient/learning_rates.hpp"
 #include "tests/methods/gradient_reference.hpp"
@@ -573,4 +574,130 @@ TEST_CASE("gradients in bf16 have no race and no deadlock") {
       CHECK_FALSE(fault.has_value());
     }
   }
+}
+
+namespace {
+
+// The training nodes of a step, by the permutation of each micro-batch.
+std::vector<std::int64_t> nodes_of_step(const Setup& s, std::int64_t microbatches, int steps, std::int64_t epoch,
+                                        int step) {
+  std::vector<std::int64_t> nodes;
+  const Parts blocks = block_nodes(s.nodes, static_cast<int>(microbatches));
+  for (int block = 0; block < blocks.count(); ++block) {
+    const auto key = static_cast<std::uint32_t>(random_key(s.seed, 0x6261746368, static_cast<std::uint64_t>(block)));
+    const Permutation permutation(key_at(key, static_cast<std::uint32_t>(epoch)),
+                                  static_cast<std::uint32_t>(blocks.size(block)));
+    const Parts slices = Parts::even(blocks.size(block), steps, 1);
+    for (std::int64_t i = slices.first(step); i < slices.first(step + 1); ++i) {
+      nodes.push_back(blocks.first(block) + permutation(static_cast<std::uint32_t>(i)));
+    }
+  }
+  return nodes;
+}
+
+}  // namespace
+
+TEST_CASE("steps of a batch follow the gradients of their nodes, and an epoch has each node once") {
+  for (const std::int64_t microbatches : {1, 3}) {
+    Setup s = deep_setup("gd", 0.2, microbatches);
+    s.backprop.batch = 8;  // 23 nodes: 3 steps
+    const Start start = start_of(s);
+    const Data data(start);
+    Training training(s, start, 3);
+    training.forward();
+    reference::Mlp mlp = mlp_of(start.network);
+    std::vector<std::int64_t> last;
+    for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
+      double risk = 0.0;
+      std::vector<std::int64_t> seen;
+      for (int step = 0; step < 3; ++step) {
+        const std::vector<std::int64_t> nodes = nodes_of_step(s, microbatches, 3, epoch, step);
+        CHECK((nodes.size() == 7 || nodes.size() == 8 || microbatches > 1));
+        reference::Dense x(static_cast<std::int64_t>(nodes.size()), data.x.cols);
+        std::vector<int> labels;
+        for (std::size_t i = 0; i < nodes.size(); ++i) {
+          std::copy_n(data.x.values.begin() + nodes[i] * data.x.cols, data.x.cols,
+                      x.values.begin() + static_cast<std::int64_t>(i) * data.x.cols);
+          labels.push_back(data.labels[static_cast<std::size_t>(nodes[i])]);
+        }
+        seen.insert(seen.end(), nodes.begin(), nodes.end());
+        risk += reference::mean_loss(mlp, x, labels, {}) * static_cast<double>(nodes.size());
+        reference::Mlp g = reference::gradient(mlp, x, labels, {});
+        const std::vector<double> slope = numbers(g);
+        reference::each_number(mlp, [&](std::size_t i, double& w) { w -= 0.2 * slope[i]; });
+      }
+      training.iterate(epoch, 1);
+      INFO(microbatches << " micro-batches, epoch " << epoch);
+      CHECK(training.scalars().back() == Approx(risk).epsilon(1e-5));
+      // 9 steps of float32 on weights of up to 2, whose differences grow a little.
+      CHECK(largest_difference(numbers(mlp), numbers(mlp_of(training.network()))) < 100 * 0x1p-23);
+      CHECK(seen != last);  // another order in every epoch
+      last = seen;
+      std::sort(seen.begin(), seen.end());
+      for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == static_cast<std::int64_t>(i));
+      CHECK(seen.size() == 23);
+    }
+  }
+}
+
+TEST_CASE("steps of a batch have the same bits on any grid, staged or not, and after a resume") {
+  for (const std::string name : {"gd", "adam"}) {
+    Setup s = deep_setup(name, 0.05, 6);
+    s.backprop.batch = 12;
+    s.backprop.dropout = 0.3, s.backprop.input_dropout = 0.1;
+    s.backprop.optimizer.schedule = {ScheduleKind::step, 1, 0.0, 2, 0.5};
+    s.epochs = 6;
+    const Start start = start_of(s);
+    TrainingState one, half;
+    std::vector<double> losses;
+    for (const Grid& grid : kGrids) {
+      if (grid.shards > 6) continue;
+      grid.place(s);
+      s.staging = one.empty() ? 0 : 4 * 1024;
+      Training training(s, start, grid.workers);
+      training.forward();
+      training.iterate(0, 3);
+      if (half.empty()) half = training.state();
+      training.iterate(3, 3);
+      const TrainingState state = training.state();
+      if (one.empty()) one = state, losses = training.scalars();
+      INFO(name << ", " << grid.workers << " workers, " << grid.shards << " shards");
+      CHECK(first_difference(one, state) == "");
+      CHECK(training.scalars().back() == losses.back());
+      Training other(s, start, grid.workers);
+      other.go_on_from(half, 3, 3);
+      CHECK(first_difference(one, other.state()) == "");
+    }
+  }
+}
+
+TEST_CASE("steps of a batch have no race and no deadlock") {
+  for (const auto& [devices, shards] : {std::pair{1, 1}, {3, 1}, {4, 2}, {6, 6}, {10, 2}}) {
+    Setup s = deep_setup("adam", 0.05, 6);
+    s.backprop.batch = 12, s.backprop.dropout = 0.2;
+    s.shards = shards;
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      s.staging = seed % 3 == 0 ? 4 * 1024 : 0;
+      const auto fault = fault_of_training(s, devices, {}, seed);
+      INFO(devices << " devices: " << (fault ? fault->what() : ""));
+      CHECK_FALSE(fault.has_value());
+    }
+  }
+}
+
+TEST_CASE("learning rates of a schedule are those of epochs, however many steps these have") {
+  Setup s = deep_setup("gd", 0.2, 1);
+  s.epochs = 4;
+  s.backprop.optimizer.schedule = {ScheduleKind::step, 0, 0.0, 1, 1e-9};  // nothing moves after the first epoch
+  s.backprop.batch = 8;
+  Training training(s, start_of(s), 1);
+  training.forward();
+  std::vector<std::vector<float>> weights = {training.weights_of(0)};
+  for (int epoch = 0; epoch < 2; ++epoch) training.iterate(epoch, 1), weights.push_back(training.weights_of(0));
+  s.backprop.optimizer.schedule = {};
+  Training constant(s, start_of(s), 1);
+  constant.forward();
+  constant.iterate(0, 1);
+  CHECK(constant.weights_of(0) == weights[1]);
+  for (std::size_t i = 0; i < weights[1].size(); ++i) CHECK(weights[2][i] == Approx(weights[1][i]).margin(1e-6));
 }
