@@ -210,7 +210,7 @@ MpiGroup::MpiGroup(const std::atomic<bool>& ending)
   // Open MPI announces messages of more than 64 KB over TCP, and sends them when the receiver has answered. On a slow
   // link the answer waits behind what the receiver itself is sending. Up to this size it sends them at once: there is a
   // receive for every message, or will be soon. A user's own value stays.
-  setenv("OMPI_MCA_btl_tcp_eager_limit", "1048576", 0);
+  setenv("OMPI_MCA_btl_tcp_eager_limit", "4194304", 0);
   const Launch launched = launch();  // Open MPI without a launcher of its own changes the environment
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
   if (provided < MPI_THREAD_SERIALIZED) {
