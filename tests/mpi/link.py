@@ -3,7 +3,7 @@
 
   bytes   the bytes that the kernel counts on the interface are those that the transport counts, and TCP's headers;
           on a link that drops packets too, where the bits of the run stay those of one process; and the bits of grids
-          of four ranks, two on each host, which add up within each host first
+          of four ranks, two on each host, which add up within each host first; what workers save who compress momentum
   speed   gamlp bench over a link of --rate, beside the same workers in one process, for several exchange formats
   collectives   gamlp's collectives beside MPI's own, 2 and 4 ranks on one host and on two
   workers   Adam and APMSqueeze with two data-parallel workers over links of several rates: what gamlp plan forecasts of
@@ -121,6 +121,26 @@ def check_grids(program, hosts, folder):
                 same = False
     print("grids of four ranks on two hosts: " + ("the bits of one process" if same else "failed"), flush=True)
     return same
+
+
+def check_workers(program, hosts, folder):
+    """Whether a run with 1 bit sends a fifth of the bytes of float32, as the transport and as the kernel count them."""
+    shape(hosts, [None, None])
+    counted = {}
+    for name, sets in (("float32", METHODS["adam"]), ("1 bit", ["--set", "method.name=apmsqueeze"])):
+        path, whole = folder / "workers.json", folder / "run"
+        shutil.rmtree(whole, ignore_errors=True)
+        path.write_text(json.dumps({**config(1000, 200, 4, 300, FORMATS["float32"]), "method": {}}))
+        before = hosts.counters(0)
+        run(hosts.launcher() + ["-np", "2", program, "train", path, "--devices", "cpu", "--run", whole, "--quiet", "--set",
+                                "partition.shards=2", *sets], 200)
+        after = hosts.counters(0)
+        counted[name] = (json.loads((whole / "result.json").read_text())["bytes_sent"], sum(after[k] - before[k] for k in before))
+    ratios = [a / b for a, b in zip(counted["float32"], counted["1 bit"])]
+    fits = min(ratios) >= 5
+    print(f"a run of two workers, 1 bit after a warm-up of 15 %: transport {counted['1 bit'][0]} bytes, {ratios[0]:.2f} times fewer "
+          f"than float32; interface {counted['1 bit'][1]}, {ratios[1]:.2f} times" + ("" if fits else ": expected 5"), flush=True)
+    return fits
 
 
 def bench(program, hosts, path, args, rates, ranks=2, placed=()):
@@ -255,6 +275,7 @@ def main():
     try:
         if args.what == "bytes":
             failed = not check_grids(program, hosts, folder)
+            failed = not check_workers(program, hosts, folder) or failed
             for codec_name in FORMATS:
                 # The last one drops what does not fit its short queue.
                 for rate in (None, "tbf rate 200mbit burst 64kb limit 96kb"):
