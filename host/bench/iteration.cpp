@@ -64,6 +64,10 @@ class Subject {
       scalars_.resize(static_cast<std::size_t>(layers) * static_cast<std::size_t>(make_method(config)->scalars()));
       runner_.build(last, runner_.initial(last, config.train.seed));
       runner_.start();
+      // What the last epochs are like, as forecasts are of.
+      for (const std::int64_t change : runner_.spec().method->message_changes(runner_.spec().epochs)) {
+        if (change < runner_.spec().epochs) epoch_ = change;
+      }
       run(layers + 3);  // past the first gradients, which take an extra product each
       record(true);
       run(1);

@@ -123,8 +123,9 @@ std::string compression_text(const Plan& plan) {
   const double gain = plan.uncompressed_seconds / plan.run_seconds;
   char text[32];
   std::snprintf(text, sizeof text, "%.2f", gain);
+  const std::string verdict = gain >= kWorthwhile ? "" : gain >= 1.0 ? ": it gains less than 3 %" : ": it costs time";
   return std::string("the run takes ") + duration(plan.uncompressed_seconds) + " without it, " + text + " × as long" +
-         (gain < kWorthwhile ? ": it gains less than 3 %, method.name=adam does without" : "");
+         verdict;
 }
 
 // "16 × 1 309.1 ms, 8 × 2 309.2 ms, 4 × 4 287.2 ms; fastest: partition.shards=4".
@@ -193,7 +194,7 @@ std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const 
            " epochs " + (same ? "" : "of " + stage.method + " ") + "at " + milliseconds(stage.step) + " ms";
   }
   out += summary_line("run", duration(plan.run_seconds) + ": " + run);
-  if (plan.compresses) out += summary_line("compression", compression_text(plan));
+  if (plan.compresses && f.placement.shards > 1) out += summary_line("compression", compression_text(plan));
   out += summary_line("limit", plan.limit()) + "\n";
 
   Table times({"device", "layers", "products", "factors", "elementw.", "codec", "copy", "messages", "exposed", "idle"});

@@ -26,9 +26,8 @@ std::string counted(std::int64_t count, const std::string& what) {
 
 std::int64_t shard_count(const Config& config, std::int64_t devices) {
   if (config.partition.shards) return *config.partition.shards;
-  if (config.partition.shard_per_device) return std::max<std::int64_t>(devices, 1);
   if (named_ranges(config) > 0) return std::max<std::int64_t>(devices / named_ranges(config), 1);
-  for (std::int64_t shards = 1; shards < devices; ++shards) {
+  for (std::int64_t shards = 1; shards < devices && !config.partition.workers; ++shards) {
     if (devices % shards == 0 && devices / shards <= layers_of(config)) return shards;
   }
   return std::max<std::int64_t>(devices, 1);
@@ -41,7 +40,7 @@ std::int64_t least_devices(const Config& config) {
 std::int64_t fitting_devices(const Config& config, std::int64_t most) {
   const std::int64_t shards = config.partition.shards.value_or(1);
   if (named_ranges(config) > 0) return named_ranges(config) * shards;
-  if (config.partition.shard_per_device) return std::max<std::int64_t>(most, 1);
+  if (config.partition.workers && !config.partition.shards) return std::max<std::int64_t>(most, 1);
   return std::clamp<std::int64_t>(most / shards, 1, layers_of(config)) * shards;
 }
 
@@ -77,6 +76,10 @@ std::string shards_problem(const Config& config, std::int64_t shards, std::int64
   const std::string limit = ": must be at most " + std::to_string(most) + ", " + blocks;
   if (config.partition.shards) return "`partition.shards` is " + std::to_string(shards) + limit;
   const bool named = named_ranges(config) > 0;
+  if (config.partition.workers && !named) {
+    return "the devices, each of which is a worker, make " + std::to_string(shards) + " shards of the training nodes" +
+           limit + "; fewer workers: `devices`, or `partition.shards`";
+  }
   const std::int64_t ranges = named ? named_ranges(config) : layers_of(config);
   return "the devices, more than the " + std::to_string(ranges) +
          (named ? " entries of `partition.layers`" : " layers of the last stage") + ", make " + std::to_string(shards) +

@@ -8,8 +8,8 @@
 
 namespace gamlp {
 
-// The shards that `devices` devices have: those of the config, or the fewest with which each device has a layer. A device
-// each where shards are workers.
+// The shards that `devices` devices have: those of the config, or the fewest with which each device has a layer. A
+// device each where shards are workers.
 std::int64_t shard_count(const Config& config, std::int64_t devices);
 // How many devices `partition` asks for, at least. 1 where it asks for none.
 std::int64_t least_devices(const Config& config);

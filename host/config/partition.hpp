@@ -16,9 +16,9 @@ struct PartitionConfig {
   std::optional<std::vector<std::int64_t>> layers;  // of each run; null: by cost
   std::optional<std::int64_t> shards;               // null: 1, or as many as give every device a layer
   std::optional<RankOrder> order;                   // null: shards
-  // No key: without the two above every device is a shard, since shards are what the method calls workers
-  // (Method::shards_are_workers()). Who reads the config sets it (load_config.hpp).
-  bool shard_per_device = false;
+  // No key: shards are workers, on whose number results depend (Method::shards_are_workers()). Where neither `layers`
+  // nor `shards` is given, every device is one. Who reads a config sets this (mark_workers() of load_config.hpp).
+  bool workers = false;
 };
 
 }  // namespace gamlp

@@ -80,12 +80,16 @@ void append_from(const MethodView& view, const Lines& lines, Lines& out) {
 
 }  // namespace
 
+void mark_workers(Config& config) {
+  config.partition.workers = false;
+  for (const MethodView& view : views_of(config)) {
+    if (make_method(view.config.method, config.exchange)->shards_are_workers()) config.partition.workers = true;
+  }
+}
+
 Config parse_config(const json& document, const std::string& source) {
   Config config = read_config(document, source);
-  for (const MethodView& view : views_of(config)) {
-    const bool workers = make_method(view.config.method, config.exchange)->shards_are_workers();
-    if (workers && !config.partition.shards && !config.partition.layers) config.partition.shard_per_device = true;
-  }
+  mark_workers(config);
   throw_problems(config_problems(config), source);
   return config;
 }

@@ -16,6 +16,8 @@ namespace gamlp {
 
 // Messages name `source`.
 Config parse_config(const nlohmann::json& document, const std::string& source);
+// Notes in config.partition whether shards are workers of some stage's method. parse_config() does so.
+void mark_workers(Config& config);
 
 // Does the same with a text, which may hold // and /* */ comments.
 Config parse_config_text(std::string_view text, const std::string& source);

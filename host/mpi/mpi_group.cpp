@@ -206,7 +206,7 @@ void Transfer::cancel() {
 MpiGroup::MpiGroup(const std::atomic<bool>& ending)
     : asked_to_end_(ending), silence_(start_timeout(GroupTimeouts{}.silence)), stall_(GroupTimeouts{}.stall) {
   int provided = MPI_THREAD_SINGLE;
-  const StartLimit limit;            // until the service thread watches
+  const StartLimit limit;  // until the service thread watches
   // Open MPI announces messages of more than 64 KB over TCP, and sends them when the receiver has answered. On a slow
   // link the answer waits behind what the receiver itself is sending. Up to this size it sends them at once: there is a
   // receive for every message, or will be soon. A user's own value stays.

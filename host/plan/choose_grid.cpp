@@ -141,15 +141,35 @@ void take_devices(ChosenDevices& devices, int count) {
   std::iota(devices.cuda.begin(), devices.cuda.end(), 0);
 }
 
+// How many shards the training nodes can be, where micro-batches that nobody chose are as many.
+std::int64_t most_workers(const Config& config, std::int64_t nodes) {
+  std::int64_t most = kMaxSumParts;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    MethodConfig method = method_of(config, stage);
+    const ProblemShape shape{nodes, 1, 2, kMaxSumParts};
+    try {
+      make_method(method, config.exchange)->resolve(method, config.model, shape, nullptr);
+      most = std::min<std::int64_t>(most, make_method(method, config.exchange)->blocks(nodes));
+    } catch (const ConfigError&) {  // told where it is resolved for the run
+    }
+  }
+  return most;
+}
+
 }  // namespace
 
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun) {
   const int hosts = devices.host_count();
-  if (config.partition.shard_per_device) {  // from here on the run has so many workers, wherever it goes on
-    config.partition.shards = devices.count;
-    config.partition.shard_per_device = false;
-    return "each of the " + std::to_string(devices.count) + " devices is a worker, with a shard of the training nodes";
+  if (config.partition.workers && !config.partition.shards) {
+    // Devices that nobody counted: no more than there can be workers.
+    const auto most = static_cast<int>(most_workers(config, shape.train_nodes));
+    if (devices.available > 0 && !config.partition.layers && devices.count > most) take_devices(devices, most);
+    // From here on the run has so many workers, wherever it goes on.
+    config.partition.shards = shard_count(config, devices.count);
+    return std::to_string(*config.partition.shards) + (*config.partition.shards == 1
+                                                           ? " worker, which has all training nodes"
+                                                           : " workers, each with a shard of the training nodes");
   }
   const bool named = config.partition.shards || config.partition.layers;
   if (named && (hosts == 1 || config.partition.order)) return "";

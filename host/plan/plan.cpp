@@ -200,7 +200,7 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
   const int devices = plan.forecast.devices;
   std::vector<GridPlan> grids;
   const PartitionConfig& open = given.given.partition;
-  if (open.shard_per_device || ((open.shards || open.layers) && (machine.hosts == 1 || open.order))) return grids;
+  if (open.workers || ((open.shards || open.layers) && (machine.hosts == 1 || open.order))) return grids;
   std::optional<PlanSubject> first;
   for (const PartitionConfig& partition : partitions_of(given.given, devices, machine.hosts)) {
     Config config = given.given;

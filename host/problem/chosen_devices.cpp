@@ -176,7 +176,15 @@ void fit_devices(Config& config, int count) {
   const NamedDevices named = named_devices(config.devices);
   if (named.kind == DeviceKind::cpu) config.devices = "cpu";
   if (named.kind == DeviceKind::cuda) config.devices = "cuda:all";
-  if (!grid_problem(config, count).empty()) config.partition = {};
+  const std::string problem = grid_problem(config, count);
+  if (problem.empty()) return;
+  if (config.partition.workers && config.partition.shards) {
+    throw ConfigError(problem + "; the run has " + std::to_string(*config.partition.shards) +
+                      " workers, on whose number results depend: another one is --set partition.shards=N");
+  }
+  const bool workers = config.partition.workers;
+  config.partition = {};
+  config.partition.workers = workers;
 }
 
 int device_count(const Config& config) {

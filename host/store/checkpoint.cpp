@@ -119,7 +119,7 @@ std::size_t read_position(const nlohmann::json& json, BestWeights& best) {
 void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
   SafeTensors content;
   for (const auto& [name, tensor] : c.state) {
-    const bool counter = name == "iteration";
+    const bool counter = name == "iteration" || name.starts_with("warmup");  // whole numbers
     const bool finite =
         counter || (tensor.item_bytes == 8 ? all_finite<double>(tensor.data) : all_finite<float>(tensor.data));
     if (!finite) throw DivergenceError("epoch " + std::to_string(c.epoch) + ": " + name + " is not finite");

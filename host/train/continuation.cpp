@@ -6,6 +6,7 @@
 
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
+#include "host/methods/load_config.hpp"
 #include "host/methods/registry.hpp"
 #include "host/store/saved_config.hpp"
 
@@ -83,7 +84,9 @@ Config with_choices(const Config& config, const Config& saved, int begun, const 
         mine.contains("method") && its.contains("method") && mine["method"]["name"] == its["method"]["name"];
     if (same) take_over(mine["method"], its["method"], now["method"]);
   }
-  return read_config(now, source);
+  Config chosen = read_config(now, source);
+  mark_workers(chosen);
+  return chosen;
 }
 
 // All but its epochs. `own`: keys of its method that may change.

@@ -442,7 +442,7 @@ Config prepare_on(TrainingStart& start, ChosenDevices& devices, const std::vecto
   static_cast<PreparedProblem&>(start) =
       prepare_problem(start.config, hardware_threads(), devices, start.trained(), begun, place);
   Config written = start.config;
-  written.partition = partition.shard_per_device ? start.config.partition : partition;
+  written.partition = partition.workers ? start.config.partition : partition;
   return written;
 }
 
@@ -494,7 +494,15 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     for (const std::string& note : notes) reporter.message(note);
     start.from = load_latest_checkpoint(folder.checkpoints(), warnings, folder.recorded_epoch());
     for (const std::string& warning : warnings) reporter.warning(warning);
+    std::vector<std::string> told;
+    const std::optional<std::int64_t> before = load_saved_config(folder.config_path(), told, {}).partition.shards;
     continue_with(start.config, *start.from, folder.path().string());
+    const PartitionConfig& now = start.config.partition;
+    if (now.workers && before && now.shards != before) {
+      reporter.message("the run had " + std::to_string(*before) + " workers, and goes on with " +
+                       (now.shards ? std::to_string(*now.shards) : "one for each device") +
+                       ": results depend on their number");
+    }
     // A run that ended between its last checkpoint and its result has that to write.
     const bool finished = std::filesystem::exists(folder.result_path());
     if (!options.overrides.empty() && finished && epochs_left(start.config, *start.from) == 0) {

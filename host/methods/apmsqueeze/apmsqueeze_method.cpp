@@ -147,7 +147,7 @@ std::optional<FittedState> ApmMethod::fitted_state(const TrainingState& state, c
 }
 
 // Momentum of 8 bits, and of 1.
-std::vector<Calibration> ApmMethod::calibrations(bool) const {
+std::vector<Calibration> ApmMethod::calibrations(bool quick) const {
   std::vector<Calibration> all;
   for (const int bits : {1, 8}) {
     ApmConfig squeezed;
@@ -155,7 +155,7 @@ std::vector<Calibration> ApmMethod::calibrations(bool) const {
     MethodConfig method;
     method.name = name();
     set_options(method, squeezed);
-    all.push_back({Calibration::Sizes::large, method, {}});
+    all.push_back({quick ? Calibration::Sizes::one : Calibration::Sizes::large, method, {}});
   }
   return all;
 }

@@ -3,7 +3,7 @@
 namespace gamlp {
 namespace {
 
-constexpr RowOptions kRows{CompressedMean::kUnit, true};
+constexpr RowOptions kRows{CompressedMean::kUnit, true, false};
 constexpr CompressedMean::Coding kBfloat16{16, 2048, false};
 
 }  // namespace

@@ -58,10 +58,10 @@ void GradientMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
     const std::int64_t own = std::clamp<std::int64_t>(nodes / 1024, 1, 16);
     m.microbatches = std::max(own, shape.shards);
     if (own < shape.shards) {
-      raised = "; " + std::to_string(shape.shards) +
-               " micro-batches, one for each shard: one device gives the same bits with "
-               "`method.microbatches` " +
-               std::to_string(shape.shards);
+      raised = "; " + std::to_string(shape.shards) + " micro-batches, one for each shard";
+      if (!shards_are_workers()) {
+        raised += ": one device gives the same bits with `method.microbatches` " + std::to_string(shape.shards);
+      }
     }
   }
   // Of at least 4 nodes each (StageSpec::block_nodes()).
@@ -76,7 +76,8 @@ void GradientMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
                       " micro-batches (`method.microbatches`): each step takes nodes of each");
   }
   set_options(method, m);
-  if (why) *why = "backpropagation: exchange in float32, `exchange` and the constants of ADMM have no effect" + raised;
+  if (why)
+    *why = "backpropagation: layers exchange float32, `exchange` and the constants of ADMM have no effect" + raised;
 }
 
 std::string GradientMethod::text() const {
@@ -93,7 +94,7 @@ std::string GradientMethod::text() const {
 std::vector<std::pair<std::string, std::string>> GradientMethod::summary() const {
   const auto& rate = config_.optimizer.learning_rate;
   return {{"method", name_ + ", learning rate " + (rate ? short_number(*rate) : "auto")},
-          {"exchange", "activations and gradients: float32"}};
+          {"exchange", "activations and their gradients between layers: float32"}};
 }
 
 nlohmann::ordered_json GradientMethod::report() const { return nlohmann::ordered_json::object(); }

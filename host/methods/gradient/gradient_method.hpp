@@ -12,7 +12,10 @@ class GradientMethod : public Method {
  public:
   std::vector<std::string> ignored_keys() const override;
   std::vector<std::string> changeable_keys() const override {
-    return {"method.optimizer.learning_rate", "method.optimizer.schedule"};
+    // Another number of workers may need other micro-batches, and changes bits anyway.
+    std::vector<std::string> keys = {"method.optimizer.learning_rate", "method.optimizer.schedule"};
+    if (shards_are_workers()) keys.push_back("method.microbatches");
+    return keys;
   }
   std::vector<std::string> problems(const Config& config) const override;
   std::vector<std::string> warnings(const Config& config) const override;

@@ -90,7 +90,8 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
   // Of several parts the sums of all layers are under way at the same time. Of one part layers take turns, where a
   // device does not run small ops beside each other. With shards a layer's sums are exchanged while the next layer's
   // gradients are computed.
-  const bool small = std::max(largest, nodes_ * widest) <= kSmallTensor, shards = spec_.placement.shards > 1;
+  const bool small = std::max(largest, nodes_ * widest) <= kSmallTensor,
+             shards = options.adds_up && spec_.placement.shards > 1;
   const int copies = std::min(range_.count(), std::max(small ? context_.device->parallel_ops() : 1, shards ? 2 : 1));
   for (int i = 0; i < copies; ++i) {
     if (parts() == 1 && !gradient_) partials_.push_back(workspace(largest, "gradients"));

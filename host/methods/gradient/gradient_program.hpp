@@ -49,6 +49,7 @@ int batch_steps(std::int64_t nodes, const std::optional<std::int64_t>& batch);
 struct RowOptions {
   std::int64_t unit = 4;        // where tensors begin
   bool keeps_gradient = false;  // a row for the gradients of all layers, which own_gradient() fills
+  bool adds_up = true;          // memory for update() as it is here, which adds up the gradients of the shards
 };
 
 class GradientProgram : public StageProgram {

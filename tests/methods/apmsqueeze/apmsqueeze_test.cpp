@@ -119,6 +119,22 @@ bool is_code_of(const std::vector<double>& exact, const std::vector<double>& cod
   return true;
 }
 
+// C of a tensor in blocks of 128.
+std::vector<double> codes_of(const std::vector<double>& x, std::int64_t bits) {
+  std::vector<double> out(x);
+  for (std::size_t first = 0; bits < 32 && first < x.size(); first += 128) {
+    const std::size_t end = std::min(first + 128, x.size());
+    double sum = 0.0, largest = 0.0;
+    for (std::size_t i = first; i < end; ++i) sum += std::fabs(x[i]), largest = std::max(largest, std::fabs(x[i]));
+    const double mean = sum / static_cast<double>(end - first), step = largest / 127.0;
+    for (std::size_t i = first; i < end; ++i) {
+      if (bits == 1) out[i] = x[i] < 0.0 ? -mean : mean;
+      if (bits == 8 && step > 0.0) out[i] = step * std::nearbyint(x[i] / step);
+    }
+  }
+  return out;
+}
+
 // What a step has made of `before`, against the definition. Returns what is wrong with it, or "".
 std::string wrong_step(const ApmConfig& c, const std::vector<Tensor>& before, const std::vector<Tensor>& after,
                        const std::vector<std::vector<std::vector<double>>>& gradients, int steps) {
@@ -157,6 +173,26 @@ std::string wrong_step(const ApmConfig& c, const std::vector<Tensor>& before, co
           }
         }
       }
+    }
+    if (!c.squeeze.error_feedback) {
+      // Nobody keeps what the workers lost: their codes, and the mean's, are those of the definition.
+      std::vector<double> sum(a.w.size(), 0.0);
+      for (const auto& worker : exact) {
+        const std::vector<double> codes = codes_of(worker, c.squeeze.bits);
+        for (std::size_t j = 0; j < sum.size(); ++j) sum[j] += codes[j] / static_cast<double>(n);
+      }
+      const std::vector<double> codes = codes_of(sum, c.squeeze.bits);
+      // A value between two codes may go either way in float32: with 8 bits to the next code, with 1 bit where it is
+      // next to 0. Then the mean that comes of it may, too.
+      double largest = 0.0;
+      std::size_t apart = 0;
+      for (const double x : sum) largest = std::max(largest, std::fabs(x));
+      for (std::size_t j = 0; j < sum.size(); ++j) {
+        const double by = std::fabs(codes[j] - z.m[j]);
+        if (c.squeeze.bits == 8 && by > 1.01 * largest / 127.0 + 1e-7) return "momentum without errors" + where;
+        apart += by > 1e-4 * std::fabs(codes[j]) + 1e-6 ? 1 : 0;
+      }
+      if (c.squeeze.bits != 8 && apart > 0) return "momentum without errors" + where;
     }
     for (std::size_t j = 0; j < a.w.size(); ++j) {
       const double root = std::sqrt(a.v[j] / (1 - std::pow(kBeta2, static_cast<double>(*c.squeeze.warmup))));
