@@ -230,4 +230,51 @@ TEST_CASE("workers of compressed momentum: a run keeps their number, and says wh
   CHECK(bytes(22) - bytes(21) < bytes(0) / 3);  // 2 compress less than 3 send in float32
 }
 
+TEST_CASE("workers: a run goes on with more of them, given the micro-batches, and without a compression too") {
+  const ScratchFolder scratch;
+  TrainOptions options;
+  options.place = choose_grid;
+  const std::vector<std::string> bf16 = {"method.name=adam", "method.gradients=bf16", "train.checkpoint_every=5"};
+  run_in(scratch / "run", small_config(joined(bf16, {"devices=cpu:2"})), options);
+  CHECK(json_of(scratch / "run/config.json")["partition"]["shards"] == 2);
+  Recorder recorder;
+  options.overrides = {"devices=cpu:3", "partition.shards=3", "stages.1.epochs=15"};
+  check_says(error_of<ConfigError>([&] { resume(RunFolder::open_to_train(scratch / "run"), recorder, options); }),
+             "`partition.shards` is 3: must be at most 2, the micro-batches of 60 training nodes");
+  options.overrides.push_back("method.microbatches=3");
+  recorder.messages.clear();
+  resume(RunFolder::open_to_train(scratch / "run"), recorder, options);
+  CHECK(json_of(scratch / "run/result.json")["shards"] == 3);
+  const std::string told = "the run had 2 workers, and goes on with 3: results depend on their number";
+  CHECK(std::count(recorder.messages.begin(), recorder.messages.end(), told) == 1);
+  // A stage of workers that is added to a run on one device: every device is one.
+  run_in(scratch / "one", small_config({"method.name=adam", "devices=cpu:1", "train.checkpoint_every=5"}),
+         options = {});
+  options.place = choose_grid;
+  options.overrides = {"devices=cpu:4",
+                       R"(stages=[{"layers":2,"epochs":10},{"layers":4,"epochs":10},{"layers":4,"epochs":5,"method":)"
+                       R"({"name":"apmsqueeze","microbatches":4}}])",
+                       "method.microbatches=1"};
+  const std::string refused =
+      error_of<ConfigError>([&] { resume(RunFolder::open_to_train(scratch / "one"), recorder, options); });
+  check_says(refused, "`partition.shards` is 4: must be at most 1, the micro-batches of 60 training nodes");
+}
+
+TEST_CASE("devices that nobody counted are as many workers as the nodes allow") {
+  Config config = small_config({"devices=auto", "method.name=apmsqueeze"});
+  ChosenDevices devices;
+  devices.count = devices.available = 40;
+  CHECK(choose_grid(config, devices, {60, 24, 3}, {}) == "15 workers, each with a shard of the training nodes");
+  CHECK(devices.count == 15);
+  CHECK(config.partition.shards == 15);
+  config = small_config({"devices=auto", "method.name=apmsqueeze", "method.microbatches=1"});
+  devices.count = devices.available = 2;
+  CHECK(choose_grid(config, devices, {60, 24, 3}, {}) == "1 worker, which has all training nodes");
+  // Of one network in two runs of layers.
+  config = small_config({"devices=cpu:4", "method.name=apmsqueeze", "partition.layers=[2,2]"});
+  devices.count = 4, devices.available = 0;
+  CHECK(choose_grid(config, devices, {60, 24, 3}, {}) == "2 workers, each with a shard of the training nodes");
+  CHECK(config.partition.shards == 2);
+}
+
 }  // namespace gamlp::test

@@ -190,7 +190,7 @@ std::string wrong_step(const ApmConfig& c, const std::vector<Tensor>& before, co
       for (std::size_t j = 0; j < sum.size(); ++j) {
         const double by = std::fabs(codes[j] - z.m[j]);
         if (c.squeeze.bits == 8 && by > 1.01 * largest / 127.0 + 1e-7) return "momentum without errors" + where;
-        apart += by > 1e-4 * std::fabs(codes[j]) + 1e-6 ? 1 : 0;
+        apart += by > 1e-5 * largest + 1e-6 ? 1 : 0;
       }
       if (c.squeeze.bits != 8 && apart > 0) return "momentum without errors" + where;
     }
