@@ -35,7 +35,8 @@ GAMLP_HD inline float compressed_code(float x, const CodeGrid& grid) {
   float t = x * grid.inverse + grid.middle;
   t = t > 0.0f ? t : 0.0f;
   t = t < grid.top ? t : grid.top;
-  return static_cast<float>(static_cast<std::int32_t>(t + 0.5f));
+  constexpr float kNearest = 0.5f;
+  return static_cast<float>(static_cast<std::int32_t>(t + kNearest));
 }
 
 GAMLP_HD inline float expanded_code(float code, const CodeGrid& grid) { return (code - grid.middle) * grid.step; }

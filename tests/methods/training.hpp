@@ -15,8 +15,8 @@
 #include "host/math/random.hpp"
 #include "host/methods/admm/admm_config.hpp"
 #include "host/methods/admm/admm_scalars.hpp"
-#include "host/methods/common/stage_program.hpp"
 #include "host/methods/backprop/backprop_config.hpp"
+#include "host/methods/common/stage_program.hpp"
 #include "host/methods/gradient/gradient_program.hpp"
 #include "host/methods/registry.hpp"
 

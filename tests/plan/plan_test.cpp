@@ -71,10 +71,11 @@ TEST_CASE("a plan says what compression brings, by the bytes that workers send a
     nlohmann::ordered_json json = simple_gpus(4);
     json["link"]["bandwidth"] = bandwidth;
     const std::string squeeze = R"({"warmup_share": 0.2, "bits": )" + bits + "}";
-    return make_plan(plan_subject(small_config({"method.name=apmsqueeze", "method.microbatches=4", "model.width=256",
-                                                R"(stages=[{"layers": 8, "epochs": 10}])", "method.squeeze=" + squeeze}),
-                                  counts_of(400, 256, 8)),
-                     machine_of(json), 4);
+    return make_plan(
+        plan_subject(small_config({"method.name=apmsqueeze", "method.microbatches=4", "model.width=256",
+                                   R"(stages=[{"layers": 8, "epochs": 10}])", "method.squeeze=" + squeeze}),
+                     counts_of(400, 256, 8)),
+        machine_of(json), 4);
   };
   // On a link so slow that nothing else counts, a run takes 1/(w + (1 − w) b/32) of the time, w its warm-up.
   const Plan slow = planned(1e5, "1"), eight = planned(1e5, "8"), fast = planned(1e13, "1");

@@ -26,8 +26,8 @@ class LayerRow {
   Mat b_of(int layer, float* share) const { return {share + w(layer).padded, 1, b(layer).values}; }
 
  private:
-  const RowTensor& w(int layer) const { return tensors_[static_cast<std::size_t>(2 * (layer - first_layer_))]; }
-  const RowTensor& b(int layer) const { return tensors_[static_cast<std::size_t>(2 * (layer - first_layer_) + 1)]; }
+  const RowTensor& w(int layer) const { return tensors_[2 * static_cast<std::size_t>(layer - first_layer_)]; }
+  const RowTensor& b(int layer) const { return tensors_[2 * static_cast<std::size_t>(layer - first_layer_) + 1]; }
 
   int first_layer_;
   std::vector<std::int64_t> outputs_;  // by layer
