@@ -64,7 +64,7 @@ void ApmProgram::update(std::int64_t epoch, std::int64_t step) {
   const Mat gradient = own_gradient(epoch), momentum = kept(0);
   const double beta1 = rule().beta1;
   context_.compute->label({"momentum", 0, epoch});
-  // The gradients are divided by the number of all nodes: their sum over the workers is the gradient.
+  // The gradients are divided by the number of all nodes of the step: their sum over the workers is the gradient.
   mean_.enqueue(momentum, static_cast<float>(beta1), gradient, static_cast<float>((1.0 - beta1) * group_.size()),
                 epoch);
   const MomentumRule rule_now{rule().learning_rate,

@@ -1,4 +1,4 @@
-// Full-batch backpropagation with one of PyTorch's optimisers, as a method. Gradients are added up over all shards:
+// Backpropagation with one of PyTorch's optimisers, as a method. Gradients are added up over all shards:
 // exactly (GradientProgram), or rounded to bfloat16 (rounded_program.hpp).
 #pragma once
 

@@ -32,7 +32,7 @@ void RoundedGradientProgram::restored(const TrainingState& state) {
 void RoundedGradientProgram::update(std::int64_t epoch, std::int64_t) {
   const Mat gradient = own_gradient(epoch);
   context_.compute->label({"W", 0, epoch});
-  // The gradients are divided by the number of all nodes: their sum over the shards is the gradient.
+  // The gradients are divided by the number of all nodes of the step: their sum over the shards is the gradient.
   mean_.enqueue({}, 0.0f, gradient, static_cast<float>(group_.size()), epoch);
   enqueue(ops::ExpandRow{mean_.message(), gradient, mean_.blocks()});
   enqueue(ops::OptimizerStep{rule(), gradient, weights(), kept(0), kept(1), iteration(), rates()});

@@ -1,4 +1,4 @@
-// Full-batch backpropagation as a program over the seam (host/device/device.hpp), partitioned by layers and by training
+// Backpropagation as a program over the seam (host/device/device.hpp), partitioned by layers and by training
 // nodes. Neighbours in layers send activations upwards and gradients downwards, in float32. The optimisers are those of
 // host/math/optimizer.hpp. They minimise the mean cross-entropy.
 //
@@ -61,8 +61,7 @@ class GradientProgram : public StageProgram {
   static int slots_of(int ranges);
 
   // Allocates this device's share. No other call allocates, but a method's constructor. `input` is null but on the
-  // devices of layer 1. `config` is resolved. `options`: of the rows (layer_row.hpp) of
-  // weights and gradients.
+  // devices of layer 1. `config` is resolved.
   GradientProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
                   const OptimizerRule& rule, const GradientConfig& config, const RowOptions& options = {});
 
@@ -103,10 +102,9 @@ class GradientProgram : public StageProgram {
   std::vector<Entry> entries() const override;
   void restored(const TrainingState&) override { upload_rates(); }
 
-  // Makes new weights of the gradients of all parts.
-  // The first step of a stage has number 0.
+  // Makes new weights of the gradients of all parts. `step` counts those of the stage, from 0.
   virtual void update(std::int64_t epoch, std::int64_t step);
-  // ← the gradients of this device's nodes, of all its layers, divided by the number of all training nodes. Only with
+  // ← the gradients of this device's nodes, of all its layers, divided by the number of all nodes of the step. Only with
   // keeps_gradient.
   Mat own_gradient(std::int64_t epoch);
 
