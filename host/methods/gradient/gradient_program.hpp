@@ -104,8 +104,8 @@ class GradientProgram : public StageProgram {
 
   // Makes new weights of the gradients of all parts. `step` counts those of the stage, from 0.
   virtual void update(std::int64_t epoch, std::int64_t step);
-  // ← the gradients of this device's nodes, of all its layers, divided by the number of all nodes of the step. Only with
-  // keeps_gradient.
+  // ← the gradients of this device's nodes, of all its layers, divided by the number of all nodes of the step. Only
+  // with keeps_gradient.
   Mat own_gradient(std::int64_t epoch);
 
   const LayerRow& row() const { return row_; }
