@@ -1,7 +1,6 @@
-// Converts 16-bit floats, as files store them, to float32.
+// Converts IEEE's 16-bit floats, as files store them, to float32.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -20,11 +19,6 @@ inline float half_to_float(std::uint16_t bits) {
                          : std::ldexp(static_cast<float>(mantissa), -24);
   }
   return bits & 0x8000 ? -magnitude : magnitude;
-}
-
-// From bfloat16, which is the upper half of a float32.
-inline float bfloat16_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
 }  // namespace gamlp

@@ -9,11 +9,11 @@
 // A value that is not finite makes the scale NaN, and with it the whole block; without a scale it stays what it is.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 
 #include "host/math/annotations.hpp"
+#include "host/math/bfloat16.hpp"
 #include "host/math/optimizer.hpp"
 
 namespace gamlp {
@@ -40,16 +40,6 @@ GAMLP_HD inline float compressed_code(float x, const CodeGrid& grid) {
 }
 
 GAMLP_HD inline float expanded_code(float code, const CodeGrid& grid) { return (code - grid.middle) * grid.step; }
-
-// x as bfloat16: the upper half of its bits, rounded. NaN stays NaN.
-GAMLP_HD inline std::uint16_t bfloat16_bits(float x) {
-  if (x != x) return 0x7FC0;
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
-}
-GAMLP_HD inline float from_bfloat16(std::uint16_t half) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(half) << 16);
-}
 
 // The scale of a block of `count` values, from the sum and the largest of their magnitudes.
 GAMLP_HD inline float block_scale(int bits, double sum, float largest, std::int64_t count) {
@@ -87,10 +77,5 @@ class MomentumStep {
  private:
   float size_, keep_, correction_, inverse_root_, eps_, clip_;
 };
-
-// The learning rate of the step that comes after `steps` others, as rule_at() finds it.
-GAMLP_HD inline double rate_at(double rate, const double* rates, std::int64_t count, std::uint32_t steps) {
-  return count > 0 ? rates[static_cast<std::int64_t>(steps) < count ? steps : count - 1] : rate;
-}
 
 }  // namespace gamlp

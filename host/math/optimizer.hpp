@@ -21,11 +21,15 @@ struct OptimizerRule {
   bool operator==(const OptimizerRule&) const = default;
 };
 
-// The rule for the step that comes after `steps` others. `rates` has the learning rate of each step, and the last of
-// them holds for all further ones. With no rates it is the rule's own.
+// The learning rate of the step that comes after `steps` others. `rates` has that of each step, and the last of them
+// holds for all further ones. With no rates it is `rate`.
+GAMLP_HD inline double rate_at(double rate, const double* rates, std::int64_t count, std::uint32_t steps) {
+  return count > 0 ? rates[static_cast<std::int64_t>(steps) < count ? steps : count - 1] : rate;
+}
+// The rule for that step.
 GAMLP_HD inline OptimizerRule rule_at(OptimizerRule rule, const double* rates, std::int64_t count,
                                       std::uint32_t steps) {
-  if (count > 0) rule.learning_rate = rates[static_cast<std::int64_t>(steps) < count ? steps : count - 1];
+  rule.learning_rate = rate_at(rule.learning_rate, rates, count, steps);
   return rule;
 }
 

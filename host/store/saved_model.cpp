@@ -8,6 +8,7 @@
 #include "host/config/parse.hpp"
 #include "host/core/error.hpp"
 #include "host/core/half.hpp"
+#include "host/math/bfloat16.hpp"
 #include "host/store/safetensors.hpp"
 #include "host/store/saved_config.hpp"
 
@@ -115,7 +116,7 @@ class ModelReader {
     for (std::size_t i = 0; i < count; ++i) {
       out[i] = tensor.dtype == "F64"   ? static_cast<float>(item<double>(tensor, i))
                : tensor.dtype == "F16" ? half_to_float(item<std::uint16_t>(tensor, i))
-                                       : bfloat16_to_float(item<std::uint16_t>(tensor, i));
+                                       : from_bfloat16(item<std::uint16_t>(tensor, i));
       if (std::isinf(out[i]) && (tensor.dtype != "F64" || !std::isinf(item<double>(tensor, i)))) {
         fail("tensor \"" + name + "\": a value of " + tensor.dtype + " is beyond float32");
       }

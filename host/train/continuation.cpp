@@ -142,9 +142,16 @@ void expect_position(const Config& config, const Config& saved, const Checkpoint
   }
 }
 
+// Where shards are workers: what another number of them means. Else "".
+std::string workers_note(const PartitionConfig& then, const PartitionConfig& now) {
+  if (!now.workers || !then.shards || now.shards == then.shards) return "";
+  return "the run had " + std::to_string(*then.shards) + " workers, and goes on with " +
+         (now.shards ? std::to_string(*now.shards) : "one for each device") + ": results depend on their number";
+}
+
 }  // namespace
 
-void continue_with(Config& config, Checkpoint& from, const std::string& source) {
+std::string continue_with(Config& config, Checkpoint& from, const std::string& source) {
   std::vector<std::string> told;  // of the run's config.json, which is as old
   const Config saved = parse_saved_config(from.config, source + ": checkpoint", told);
   config = with_choices(config, saved, from.stage, source);
@@ -166,7 +173,8 @@ void continue_with(Config& config, Checkpoint& from, const std::string& source) 
   }
   if (!refused.empty()) refuse(refused, own, source);
   expect_position(config, saved, from, source);
-  if (training.empty()) return;
+  const std::string note = workers_note(saved.partition, config.partition);
+  if (training.empty()) return note;
   // A stage that ended with its last epoch has more now; one that ended by a rule of train.stop may have other rules.
   const auto at = static_cast<std::size_t>(from.stage) - 1;
   const bool other_rules =
@@ -176,6 +184,7 @@ void continue_with(Config& config, Checkpoint& from, const std::string& source) 
   json history = from.continued.empty() ? json::array() : json::parse(from.continued);
   history.push_back({{"after_epoch", from.epoch}, {"changed", training}});
   from.continued = history.dump();
+  return note;
 }
 
 bool ended_by_rule(const Config& config, const Checkpoint& from) {

@@ -16,7 +16,8 @@ namespace gamlp {
 // A value that is null in the method of a stage that the run has begun becomes the one that the run chose. Reopens the
 // stage when it ended for a reason that no longer holds. Messages name `source`. Throws ConfigError that names every
 // key that may not change, and DataError for a checkpoint whose place is not in its own config.
-void continue_with(Config& config, Checkpoint& from, const std::string& source);
+// Returns what a user should know of it, or "": where shards are workers, that their number is another one.
+std::string continue_with(Config& config, Checkpoint& from, const std::string& source);
 
 // Whether the checkpoint's stage was over before its last epoch.
 bool ended_by_rule(const Config& config, const Checkpoint& from);

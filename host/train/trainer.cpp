@@ -494,15 +494,8 @@ TrainResult resume(const RunFolder& folder, Reporter& reporter, const TrainOptio
     for (const std::string& note : notes) reporter.message(note);
     start.from = load_latest_checkpoint(folder.checkpoints(), warnings, folder.recorded_epoch());
     for (const std::string& warning : warnings) reporter.warning(warning);
-    std::vector<std::string> told;
-    const std::optional<std::int64_t> before = load_saved_config(folder.config_path(), told, {}).partition.shards;
-    continue_with(start.config, *start.from, folder.path().string());
-    const PartitionConfig& now = start.config.partition;
-    if (now.workers && before && now.shards != before) {
-      reporter.message("the run had " + std::to_string(*before) + " workers, and goes on with " +
-                       (now.shards ? std::to_string(*now.shards) : "one for each device") +
-                       ": results depend on their number");
-    }
+    const std::string note = continue_with(start.config, *start.from, folder.path().string());
+    if (!note.empty()) reporter.message(note);
     // A run that ended between its last checkpoint and its result has that to write.
     const bool finished = std::filesystem::exists(folder.result_path());
     if (!options.overrides.empty() && finished && epochs_left(start.config, *start.from) == 0) {

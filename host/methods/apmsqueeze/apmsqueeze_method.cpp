@@ -21,6 +21,10 @@ ApmConfig with_base(const GradientConfig& base, const SqueezeConfig& squeeze) {
   return all;
 }
 
+std::string momentum_text(const SqueezeConfig& squeeze) {
+  return "momentum of " + std::to_string(squeeze.bits) + (squeeze.bits == 1 ? " bit" : " bits");
+}
+
 }  // namespace
 
 ApmMethod::ApmMethod(const std::string& name, const ApmConfig& config)
@@ -77,15 +81,13 @@ void ApmMethod::resolve(MethodConfig& method, const ModelConfig& model, const Pr
 std::string ApmMethod::text() const {
   const std::string after = squeeze_.warmup ? std::to_string(*squeeze_.warmup) + " epochs"
                                             : short_number(100.0 * squeeze_.warmup_share) + " % of the epochs";
-  return GradientMethod::text() + ", momentum of " + std::to_string(squeeze_.bits) +
-         (squeeze_.bits == 1 ? " bit" : " bits") + " after " + after +
+  return GradientMethod::text() + ", " + momentum_text(squeeze_) + " after " + after +
          (squeeze_.error_feedback ? "" : ", no error feedback");
 }
 
 std::vector<std::pair<std::string, std::string>> ApmMethod::summary() const {
   auto lines = GradientMethod::summary();
-  lines.emplace_back("between workers", "gradients in float32, then momentum of " + std::to_string(squeeze_.bits) +
-                                            (squeeze_.bits == 1 ? " bit" : " bits"));
+  lines.emplace_back("between workers", "gradients in float32, then " + momentum_text(squeeze_));
   return lines;
 }
 
