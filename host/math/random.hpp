@@ -41,6 +41,11 @@ GAMLP_HD inline float random_unit(std::uint32_t key, std::uint32_t counter) {
   return static_cast<float>(random_u32(key, counter) >> 8) * 0x1p-24f;
 }
 
+// 1 or −1.
+GAMLP_HD inline float random_sign(std::uint32_t key, std::uint32_t counter) {
+  return (random_u32(key, counter) >> 31) != 0 ? 1.0f : -1.0f;
+}
+
 // A sequential generator for host code (graphs, splits, initial weights). It is deterministic on every platform.
 class Random {
  public:

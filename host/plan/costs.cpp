@@ -121,8 +121,9 @@ class MeasuredCosts final : public sim::CostModel {
                              ops::Copy::name, ops::BiasStep::name, ops::GatherBatch::name, ops::AddScalars::name}) {
       if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
-    for (const char* pass : {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name,
-                             ops::ExpandRow::name, ops::FloorSquare::name}) {
+    for (const char* pass :
+         {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name, ops::ExpandRow::name,
+          ops::FloorSquare::name, ops::ChooseLargest::name, ops::SumChosen::name, ops::Orthogonalize::name}) {
       if (shape.family.starts_with(pass)) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
     // A machine of one worker, whose ops write and read no messages: what else they do, and the passes over a message

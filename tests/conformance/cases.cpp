@@ -140,6 +140,8 @@ struct Suite {
   void codec(std::int64_t v, std::int64_t n, const Format& f);
   void collective(const std::vector<int>& branches, std::int64_t values);
   void compress(const std::vector<std::int64_t>& tensors, std::int64_t block, int bits, int members, int member);
+  void largest(const std::vector<std::int64_t>& tensors, std::int64_t block, double share, int members);
+  void orthogonalize(std::int64_t rows, std::int64_t columns, std::int64_t dependent);
 };
 
 void Suite::both_updates(const Shape& s) {
@@ -671,6 +673,76 @@ void Suite::compress(const std::vector<std::int64_t>& tensors, std::int64_t bloc
   });
 }
 
+// Of tensors of so many values in a row, each worker of `members` chooses a share.
+void Suite::largest(const std::vector<std::int64_t>& tensors, std::int64_t block, double share, int members) {
+  using Blocks = ops::ChosenBlocks;
+  std::vector<std::int32_t> table;
+  std::int64_t total = 0, chosen = 0;
+  for (const std::int64_t values : tensors) {
+    for (std::int64_t at = 0; at < values; at += block) {
+      const std::int64_t own = std::min(block, values - at), padded = (own + 3) / 4 * 4;
+      const auto most = std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(own)));
+      for (const std::int64_t entry : {total, padded, own, most, chosen}) {
+        table.push_back(static_cast<std::int32_t>(entry));
+      }
+      total += padded, chosen += most;
+    }
+  }
+  const auto blocks_of = [=](Arena& a) {
+    const auto rows = static_cast<std::int64_t>(table.size()) / Blocks::kColumns;
+    return Blocks{a.integers("blocks", rows, table), block, chosen};
+  };
+  const std::string what = std::to_string(tensors.size()) + " tensors of " + std::to_string(tensors.front()) +
+                           " …, blocks of " + std::to_string(block) + ", " + std::to_string(chosen) + " chosen";
+  for (const bool feedback : {true, false}) {
+    for (const bool equal : {true, false}) {
+      add("choose_largest", what + (feedback ? "" : ", no error") + (equal ? ", many equal" : ""), [=](Arena& a) {
+        // Of few magnitudes, of either sign, 0 among them; or all different, with a NaN.
+        std::vector<float> x = a.normals(total);
+        for (float& value : x) value = equal ? static_cast<float>(a.random().below(7)) - 3.0f : value;
+        if (!equal && total > 2) x[2] = std::numeric_limits<float>::quiet_NaN();
+        std::vector<float> e(x.size());
+        for (float& value : e) value = static_cast<float>(a.random().below(3));
+        const Mat g = a.values("gradient", 1, total, x), error = feedback ? a.values("error", 1, total, e) : Mat{};
+        const Blocks blocks = blocks_of(a);
+        return ops::ChooseLargest{g, error, blocks, a.bytes("message", blocks.bytes())};
+      });
+    }
+  }
+  add("sum_chosen", what + ", of " + std::to_string(members), [=](Arena& a) {
+    const Blocks shape{{}, block, chosen};
+    std::vector<std::byte> messages(static_cast<std::size_t>(members * shape.bytes()));
+    for (int member = 0; member < members; ++member) {
+      std::byte* message = messages.data() + member * shape.bytes();
+      const std::vector<float> values = a.normals(chosen);
+      std::memcpy(message, values.data(), values.size() * 4);
+      auto* places = reinterpret_cast<std::uint16_t*>(message + shape.places());
+      for (std::size_t row = 0; row < table.size(); row += Blocks::kColumns) {
+        const std::int32_t own = table[row + 2], most = table[row + 3];
+        const auto from = static_cast<std::int32_t>(a.random().below(static_cast<std::uint64_t>(own - most + 1)));
+        for (std::int32_t i = 0; i < most; ++i) places[table[row + 4] + i] = static_cast<std::uint16_t>(from + i);
+      }
+    }
+    const Bytes all = a.bytes("messages", messages);
+    return ops::SumChosen{{all.data, members, shape.bytes()}, a.output("out", 1, total), blocks_of(a)};
+  });
+}
+
+// Columns of which the last `dependent` ones are sums of others, or 0.
+void Suite::orthogonalize(std::int64_t rows, std::int64_t columns, std::int64_t dependent) {
+  add("orthogonalize",
+      std::to_string(rows) + " x " + std::to_string(columns) + ", " + std::to_string(dependent) + " dependent",
+      [=](Arena& a) {
+        std::vector<float> x = a.normals(rows * columns);
+        for (std::int64_t i = 0; i < rows; ++i) {
+          float* row = x.data() + i * columns;
+          for (std::int64_t j = columns - dependent; j < columns; ++j) row[j] = j % 2 == 0 ? 0.0f : 2.0f * row[0];
+        }
+        // Of random columns: they are far from dependent, so that errors of sums do not grow.
+        return ops::Orthogonalize{a.values("x", rows, columns, x, {64 * kEps, 1.0})};
+      });
+}
+
 }  // namespace
 
 std::vector<Case> all_cases(const Sizes& sizes) {
@@ -697,6 +769,18 @@ std::vector<Case> all_cases(const Sizes& sizes) {
     suite.compress({5000, 100, 4097}, 4096, bits, 4, 2);
     suite.compress({300}, 2048, bits, 4, 3);  // fewer blocks than members: a part of none
     if (sizes.large) suite.compress({3000000, 1000, 700}, 2048, bits, 4, 1);
+  }
+  for (const double share : {0.001, 0.02, 0.5, 1.0}) {
+    suite.largest({1}, 128, share, 1);
+    suite.largest({130, 7, 1000, 33}, 256, share, 3);
+    suite.largest({5000, 4097, 100}, 4096, share, 4);
+    if (sizes.large) suite.largest({3000000, 1000, 700}, 4096, share, 4);
+  }
+  for (const auto& [rows, columns] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {5, 2}, {300, 4}, {1025, 33}}) {
+    suite.orthogonalize(rows, columns, 0);
+    if (columns > 1) suite.orthogonalize(rows, columns, columns / 2);
+    if (sizes.large) suite.orthogonalize(4 * rows, columns, 0);
   }
   std::size_t index = 0;
   for (const Format& f : formats()) {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "host/config/config.hpp"
 #include "host/core/number_text.hpp"
 #include "host/methods/apmsqueeze/apmsqueeze_program.hpp"
+#include "host/methods/gradient/worker_errors.hpp"
 
 namespace gamlp {
 namespace {
@@ -49,16 +49,11 @@ std::vector<std::string> ApmMethod::problems(const Config& all) const {
         "\": must be 0, or `method.optimizer.decoupled_weight_decay` must be true, since what the workers exchange is "
         "momentum");
   }
-  for (std::size_t stage = 0; squeeze_.warmup && stage < all.stages.size(); ++stage) {
-    const StageConfig& one = all.stages[stage];
-    const MethodConfig& method = one.method ? *one.method : all.method;
-    const bool own = method.name == name() && options_of<ApmConfig>(method).squeeze.warmup == squeeze_.warmup;
-    if (!own || *squeeze_.warmup < one.epochs) continue;
-    out.push_back("`method.squeeze.warmup` is " + std::to_string(*squeeze_.warmup) + ": must be less than the " +
-                  std::to_string(one.epochs) + " epochs of stage " + std::to_string(stage + 1) +
-                  ", or nothing is compressed");
-    break;
-  }
+  if (!squeeze_.warmup) return out;
+  const std::string problem = warmup_problem(all, "squeeze.warmup", *squeeze_.warmup, [&](const MethodConfig& method) {
+    return options_of<ApmConfig>(method).squeeze.warmup == squeeze_.warmup;
+  });
+  if (!problem.empty()) out.push_back(problem);
   return out;
 }
 
@@ -119,33 +114,7 @@ std::unique_ptr<StageProgram> ApmMethod::create_program(const DeviceContext& con
 }
 
 std::optional<FittedState> ApmMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
-  const std::int64_t workers = spec.placement.shards;
-  std::optional<FittedState> fitted;
-  for (int layer = 1; layer <= spec.layers(); ++layer) {
-    const std::string name = "worker_error" + std::to_string(layer);
-    const auto found = state.find(name);
-    if (found == state.end() || found->second.rows == workers) continue;
-    if (!fitted) {
-      fitted = FittedState{state, "the errors of compression of " + std::to_string(found->second.rows) +
-                                      " workers become those of " + std::to_string(workers) +
-                                      ": what they have yet to make good stays the same, further bits do not"};
-    }
-    const HostTensor& old = found->second;
-    std::vector<double> sum(static_cast<std::size_t>(old.cols), 0.0);
-    std::vector<float> row(sum.size());
-    for (std::int64_t worker = 0; worker < old.rows; ++worker) {
-      std::memcpy(row.data(), old.row(worker), static_cast<std::size_t>(old.row_bytes()));
-      for (std::size_t j = 0; j < row.size(); ++j) sum[j] += static_cast<double>(row[j]);
-    }
-    for (std::size_t j = 0; j < row.size(); ++j) row[j] = static_cast<float>(sum[j] / static_cast<double>(old.rows));
-    HostTensor& fresh = fitted->state.at(name);
-    fresh.rows = workers;
-    fresh.data.resize(static_cast<std::size_t>(workers * fresh.row_bytes()));
-    for (std::int64_t worker = 0; worker < workers; ++worker) {
-      std::memcpy(fresh.row(worker), row.data(), static_cast<std::size_t>(fresh.row_bytes()));
-    }
-  }
-  return fitted;
+  return fitted_errors(state, spec, ErrorsAre::averaged);
 }
 
 // Momentum of 8 bits, and of 1.

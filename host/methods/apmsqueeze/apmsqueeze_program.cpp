@@ -86,11 +86,11 @@ std::vector<StageProgram::Entry> ApmProgram::entries() const {
   }
   const Mat error = mean_.error(), mean_error = mean_.mean_error();
   if (error.empty()) return list;
+  add_errors(list, error);
   const std::int64_t served = mean_.first_served();
   for (int layer = range_.first; layer <= range_.last; ++layer) {
     const std::string id = std::to_string(layer);
     const std::int64_t first = row().first(layer), size = row().size(layer);
-    add_own_entry(list, "worker_error" + id, {error.data + first, 1, size}, group_.size(), group_.own());
     const std::int64_t begin = std::max(first, served), end = std::min(first + size, served + mean_error.size());
     if (begin >= end) continue;
     add_own_entry(list, "mean_error" + id, {mean_error.data + (begin - served), end - begin, 1}, size, begin - first);

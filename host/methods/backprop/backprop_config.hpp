@@ -8,22 +8,55 @@
 
 namespace gamlp {
 
-// What shards of the training nodes send each other of gradients. bf16: their sum is that of rounded parts, so it
-// depends on the number of shards.
-enum class GradientFormat { float32, bf16 };
+// What shards of the training nodes send each other of gradients. All but float32 depend on the number of shards, which
+// are then workers. powersgd: products of thin matrices (powersgd_exchange.hpp). top_k: the largest values
+// (top_k_exchange.hpp).
+enum class GradientFormat { float32, bf16, powersgd, top_k };
 template <>
-inline constexpr std::array<EnumName<GradientFormat>, 2> enum_names<GradientFormat>{
-    {{GradientFormat::float32, "float32"}, {GradientFormat::bf16, "bf16"}}};
+inline constexpr std::array<EnumName<GradientFormat>, 4> enum_names<GradientFormat>{
+    {{GradientFormat::float32, "float32"},
+     {GradientFormat::bf16, "bf16"},
+     {GradientFormat::powersgd, "powersgd"},
+     {GradientFormat::top_k, "top_k"}}};
 
+struct PowerSgdConfig {
+  std::int64_t rank = 2;       // columns of the thin matrices
+  std::int64_t warmup = 10;    // epochs of a stage in float32
+  bool error_feedback = true;  // what a step loses is added to the next gradient
+};
+struct TopKConfig {
+  double share = 0.01;         // of the values
+  std::int64_t block = 4096;   // of how many neighbouring values the largest are chosen, at most
+  std::int64_t warmup = 10;    // epochs of a stage in float32
+  bool error_feedback = true;  // what is not sent is added to the next gradient
+};
 struct BackpropConfig : GradientConfig {
   GradientFormat gradients = GradientFormat::float32;
+  PowerSgdConfig powersgd;
+  TopKConfig top_k;
 };
+
+template <SectionOf<PowerSgdConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("rank", c.rank);
+  visit("warmup", c.warmup);
+  visit("error_feedback", c.error_feedback);
+}
+template <SectionOf<TopKConfig> T, class Visit>
+void fields(T& c, Visit&& visit) {
+  visit("share", c.share);
+  visit("block", c.block);
+  visit("warmup", c.warmup);
+  visit("error_feedback", c.error_feedback);
+}
 
 template <SectionOf<BackpropConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   using Base = std::conditional_t<std::is_const_v<T>, const GradientConfig, GradientConfig>;
   fields(static_cast<Base&>(c), visit);
   visit("gradients", c.gradients);
+  visit("powersgd", c.powersgd);
+  visit("top_k", c.top_k);
 }
 
 }  // namespace gamlp

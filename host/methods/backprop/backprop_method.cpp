@@ -1,42 +1,140 @@
 #include "host/methods/backprop/backprop_method.hpp"
 
-#include "host/methods/backprop/rounded_program.hpp"
+#include <bit>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "host/config/config.hpp"
+#include "host/core/number_text.hpp"
+#include "host/methods/backprop/exchanged_program.hpp"
+#include "host/methods/gradient/worker_errors.hpp"
 
 namespace gamlp {
+namespace {
+
+// "" for float32.
+std::string gradients_text(const BackpropConfig& c) {
+  std::string text;
+  bool feedback = true;
+  switch (c.gradients) {
+    case GradientFormat::float32:
+      break;
+    case GradientFormat::bf16:
+      text = "gradients in bf16";
+      break;
+    case GradientFormat::powersgd:
+      text = "gradients by PowerSGD of rank " + std::to_string(c.powersgd.rank);
+      feedback = c.powersgd.error_feedback;
+      break;
+    case GradientFormat::top_k:
+      text = "the largest " + short_number(100.0 * c.top_k.share) + " % of gradients";
+      feedback = c.top_k.error_feedback;
+      break;
+  }
+  return text + (feedback ? "" : " without error feedback");
+}
+
+}  // namespace
+
+BackpropConfig BackpropMethod::all() const {
+  BackpropConfig c = exchange_;
+  static_cast<GradientConfig&>(c) = config();
+  return c;
+}
+
+std::int64_t BackpropMethod::warmup() const {
+  if (compresses_) return *compresses_ ? 0 : std::numeric_limits<std::int32_t>::max();
+  if (exchange_.gradients == GradientFormat::powersgd) return exchange_.powersgd.warmup;
+  return exchange_.gradients == GradientFormat::top_k ? exchange_.top_k.warmup : 0;
+}
+
+std::vector<std::string> BackpropMethod::problems(const Config& config) const {
+  std::vector<std::string> out = GradientMethod::problems(config);
+  if (exchange_.gradients == GradientFormat::top_k &&
+      !std::has_single_bit(static_cast<std::uint64_t>(exchange_.top_k.block))) {
+    out.push_back("`method.top_k.block` is " + std::to_string(exchange_.top_k.block) + ": must be a power of two");
+  }
+  if (warmup() == 0) return out;
+  const std::string key = exchange_.gradients == GradientFormat::top_k ? "top_k.warmup" : "powersgd.warmup";
+  const std::string problem = warmup_problem(config, key, warmup(), [&](const MethodConfig& method) {
+    const auto other = options_of<BackpropConfig>(method);
+    return other.gradients == exchange_.gradients && BackpropMethod(name(), optimizer(), other).warmup() == warmup();
+  });
+  if (!problem.empty()) out.push_back(problem);
+  return out;
+}
 
 void BackpropMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                              std::string* why) const {
   GradientMethod::resolve(method, model, shape, why);
-  BackpropConfig all;
-  static_cast<GradientConfig&>(all) = options_of<GradientConfig>(method);
-  all.gradients = gradients_;
-  set_options(method, all);
+  BackpropConfig resolved = exchange_;
+  static_cast<GradientConfig&>(resolved) = options_of<GradientConfig>(method);
+  set_options(method, resolved);
 }
 
 std::string BackpropMethod::text() const {
-  return GradientMethod::text() + (gradients_ == GradientFormat::bf16 ? ", gradients in bf16 between shards" : "");
+  const std::string exchanged = gradients_text(exchange_);
+  return GradientMethod::text() + (exchanged.empty() ? "" : ", " + exchanged + " between shards");
+}
+
+std::vector<std::pair<std::string, std::string>> BackpropMethod::summary() const {
+  auto lines = GradientMethod::summary();
+  const std::string exchanged = gradients_text(exchange_);
+  if (!exchanged.empty()) lines.emplace_back("between workers", exchanged);
+  return lines;
+}
+
+nlohmann::ordered_json BackpropMethod::report() const {
+  if (exchange_.gradients == GradientFormat::float32) return GradientMethod::report();
+  return {{"gradients", name_of(exchange_.gradients)}};
+}
+
+std::vector<std::int64_t> BackpropMethod::message_changes(std::int64_t epochs) const {
+  std::vector<std::int64_t> changes = {0};
+  if (warmup() > 0 && warmup() < epochs) changes.push_back(warmup());
+  return changes;
+}
+
+std::shared_ptr<const Method> BackpropMethod::frozen_at(std::int64_t epoch, std::int64_t) const {
+  auto frozen = std::make_shared<BackpropMethod>(*this);
+  frozen->compresses_ = epoch >= warmup();
+  return frozen;
 }
 
 std::shared_ptr<const Method> BackpropMethod::uncompressed() const {
-  if (gradients_ == GradientFormat::float32) return nullptr;
+  if (!shards_are_workers()) return nullptr;
   auto plain = std::make_shared<BackpropMethod>(*this);
-  plain->gradients_ = GradientFormat::float32;
+  plain->exchange_.gradients = GradientFormat::float32;
   return plain;
 }
 
 std::unique_ptr<StageProgram> BackpropMethod::create_program(const DeviceContext& context, const StageSpec& spec,
                                                              int rank, DeviceInput* input) const {
-  if (gradients_ == GradientFormat::bf16 && spec.placement.shards > 1) {
-    return std::make_unique<RoundedGradientProgram>(context, spec, rank, input, rule(), config());
+  const GradientFormat format = exchange_.gradients;
+  // One worker rounds nothing.
+  if (format == GradientFormat::float32 || (format == GradientFormat::bf16 && spec.placement.shards == 1)) {
+    return std::make_unique<GradientProgram>(context, spec, rank, input, rule(), config());
   }
-  return std::make_unique<GradientProgram>(context, spec, rank, input, rule(), config());
+  return std::make_unique<ExchangedGradientProgram>(context, spec, rank, input, rule(), all(), warmup());
 }
 
-std::vector<Calibration> BackpropMethod::calibrations(bool) const {
+std::optional<FittedState> BackpropMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
+  return fitted_errors(state, spec, ErrorsAre::added);
+}
+
+std::vector<Calibration> BackpropMethod::calibrations(bool quick) const {
   if (optimizer() != Optimizer::adam) return {};  // its step moves most: it stands for the others
   MethodConfig method;
   method.name = name();
-  return {{Calibration::Sizes::all, method, {}}};
+  std::vector<Calibration> out = {{Calibration::Sizes::all, method, {}}};
+  for (const GradientFormat format : {GradientFormat::bf16, GradientFormat::powersgd, GradientFormat::top_k}) {
+    BackpropConfig exchanged;
+    exchanged.gradients = format;
+    exchanged.powersgd.warmup = exchanged.top_k.warmup = 0;
+    set_options(method, exchanged);
+    out.push_back({quick ? Calibration::Sizes::one : Calibration::Sizes::large, method, {}});
+  }
+  return out;
 }
 
 }  // namespace gamlp

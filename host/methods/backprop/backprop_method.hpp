@@ -1,5 +1,5 @@
-// Backpropagation with one of PyTorch's optimisers, as a method. Gradients are added up over all shards:
-// exactly (GradientProgram), or rounded to bfloat16 (rounded_program.hpp).
+// Backpropagation with one of PyTorch's optimisers, as a method. Gradients are added up over all shards: exactly
+// (GradientProgram), or with fewer bytes (exchanged_program.hpp).
 #pragma once
 
 #include "host/methods/backprop/backprop_config.hpp"
@@ -10,23 +10,33 @@ namespace gamlp {
 class BackpropMethod final : public GradientMethod {
  public:
   BackpropMethod(std::string name, Optimizer optimizer, const BackpropConfig& config)
-      : GradientMethod(std::move(name), optimizer, config), gradients_(config.gradients) {}
+      : GradientMethod(std::move(name), optimizer, config), exchange_(config) {}
 
   std::vector<std::string> keys() const override { return keys_of<BackpropConfig>(); }
+  std::vector<std::string> problems(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;
   std::string text() const override;
-  bool shards_are_workers() const override { return gradients_ == GradientFormat::bf16; }
-  std::shared_ptr<const Method> frozen_at(std::int64_t, std::int64_t) const override {
-    return std::make_shared<BackpropMethod>(*this);
-  }
+  std::vector<std::pair<std::string, std::string>> summary() const override;
+  nlohmann::ordered_json report() const override;
+
+  bool shards_are_workers() const override { return exchange_.gradients != GradientFormat::float32; }
+  std::vector<std::int64_t> message_changes(std::int64_t epochs) const override;
+  std::shared_ptr<const Method> frozen_at(std::int64_t epoch, std::int64_t epochs) const override;
   std::shared_ptr<const Method> uncompressed() const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
+  // The errors of another number of workers: each of this one's gets its share of their sum.
+  std::optional<FittedState> fitted_state(const TrainingState& state, const StageSpec& spec) const override;
   std::vector<Calibration> calibrations(bool quick) const override;
 
  private:
-  GradientFormat gradients_;
+  // The base part of the config is that of GradientMethod.
+  BackpropConfig all() const;
+  std::int64_t warmup() const;  // epochs of a stage before gradients are compressed
+
+  BackpropConfig exchange_;         // what shards send each other, without the base part
+  std::optional<bool> compresses_;  // of frozen_at(): in all epochs, or in none
 };
 
 }  // namespace gamlp

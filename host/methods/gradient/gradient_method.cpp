@@ -20,7 +20,8 @@ GradientMethod::GradientMethod(std::string name, Optimizer optimizer, const Grad
     : Method(GradientProgram::kScalars), name_(std::move(name)), optimizer_(optimizer), config_(config) {}
 
 std::vector<std::string> GradientMethod::ignored_keys() const {
-  return {"update", "nu", "rho", "exact", "weight_decay", "weight_decay_first", "weight_decay_layers", "squeeze"};
+  return {"update",  "nu",       "rho",  "exact", "weight_decay", "weight_decay_first", "weight_decay_layers",
+          "squeeze", "powersgd", "top_k"};
 }
 
 std::vector<std::string> GradientMethod::problems(const Config&) const {
@@ -41,6 +42,18 @@ std::vector<std::string> GradientMethod::warnings(const Config& config) const {
   if (!given("weight_decay") && !given("weight_decay_first") && !given("weight_decay_layers")) return {};
   return {"`method.weight_decay`, `weight_decay_first` and `weight_decay_layers` have no effect with `method.name` \"" +
           name_ + "\": its own is `method.optimizer.weight_decay`"};
+}
+
+std::string GradientMethod::warmup_problem(const Config& config, const std::string& key, std::int64_t warmup,
+                                           const std::function<bool(const MethodConfig&)>& same) const {
+  for (std::size_t stage = 0; stage < config.stages.size(); ++stage) {
+    const StageConfig& one = config.stages[stage];
+    const MethodConfig& method = one.method ? *one.method : config.method;
+    if (method.name != name_ || !same(method) || warmup < one.epochs) continue;
+    return "`method." + key + "` is " + std::to_string(warmup) + ": must be less than the " +
+           std::to_string(one.epochs) + " epochs of stage " + std::to_string(stage + 1) + ", or nothing is compressed";
+  }
+  return "";
 }
 
 // PyTorch's defaults.

@@ -2,6 +2,8 @@
 // (gradient_program.hpp), their costs and messages.
 #pragma once
 
+#include <functional>
+
 #include "host/math/optimizer.hpp"
 #include "host/methods/common/method.hpp"
 #include "host/methods/gradient/gradient_config.hpp"
@@ -52,6 +54,10 @@ class GradientMethod : public Method {
   GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config);
 
   OptimizerRule rule() const;  // resolved
+  // What is wrong with a warm-up of `warmup` epochs, key `key` of section `method`: the first stage of this method that
+  // has no epoch after it. `same`: whether a stage of a method of this name has the same warm-up. "": nothing.
+  std::string warmup_problem(const Config& config, const std::string& key, std::int64_t warmup,
+                             const std::function<bool(const MethodConfig&)>& same) const;
   const std::string& name() const { return name_; }
   Optimizer optimizer() const { return optimizer_; }
   const GradientConfig& config() const { return config_; }

@@ -40,11 +40,6 @@ struct Tensor {
   std::vector<std::vector<double>> errors;  // by worker
 };
 
-std::vector<double> doubles(const TrainingState& state, const std::string& name) {
-  const std::vector<float> x = values_of(state, name);
-  return {x.begin(), x.end()};
-}
-
 std::vector<Tensor> tensors_of(const TrainingState& state, int layers) {
   std::vector<Tensor> all;
   for (int layer = 1; layer <= layers; ++layer) {
@@ -71,33 +66,6 @@ std::vector<Tensor> tensors_of(const TrainingState& state, int layers) {
       first += (t.w.size() + 127) / 128 * 128;
       all.push_back(std::move(t));
     }
-  }
-  return all;
-}
-
-// The gradients of each worker's nodes, scaled so that their mean is that of all nodes; by worker, then tensor.
-std::vector<std::vector<std::vector<double>>> worker_gradients(const Setup& s, const Start& start,
-                                                               const Network& network, std::int64_t microbatches) {
-  const Data data(start);
-  const Parts blocks = block_nodes(s.nodes, static_cast<int>(microbatches));
-  const Parts shares = Parts::even(microbatches, s.shards, 1);
-  std::vector<std::vector<std::vector<double>>> all;
-  for (int worker = 0; worker < s.shards; ++worker) {
-    const std::int64_t begin = blocks.first(static_cast<int>(shares.first(worker)));
-    const std::int64_t end = blocks.first(static_cast<int>(shares.first(worker + 1)));
-    reference::Dense x(end - begin, data.x.cols);
-    std::copy_n(data.x.values.begin() + begin * data.x.cols, x.values.size(), x.values.begin());
-    const std::vector<int> labels(data.labels.begin() + begin, data.labels.begin() + end);
-    const reference::Mlp g = reference::gradient(mlp_of(network), x, labels, reference_of(s.activation));
-    const double share = static_cast<double>(s.shards * (end - begin)) / static_cast<double>(s.nodes);
-    std::vector<std::vector<double>> tensors;
-    for (const reference::Weights& layer : g) {
-      for (const auto& values : {layer.w.values, layer.b}) {
-        tensors.push_back(values);
-        for (double& value : tensors.back()) value *= share;
-      }
-    }
-    all.push_back(std::move(tensors));
   }
   return all;
 }

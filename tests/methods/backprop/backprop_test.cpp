@@ -6,7 +6,7 @@
 
 #include "host/math/dropout.hpp"
 #include "host/math/permutation.hpp"
-#include "host/methods/backprop/rounded_program.hpp"
+#include "host/methods/backprop/rounded_exchange.hpp"
 #include "host/methods/gradient/learning_rates.hpp"
 #include "tests/methods/gradient_reference.hpp"
 #include "tests/methods/simulated.hpp"
@@ -545,7 +545,8 @@ TEST_CASE("gradients in bf16 give the same bits on any devices of the layers, an
     whole.iterate(3, 3);
     whole.settle();
     std::int64_t expected = 16 * 6 * 2;  // the losses
-    for (const std::int64_t bytes : RoundedGradientProgram::bytes_sent(s.widths, {1, 5}, 3)) expected += bytes;
+    const LayerRow row(s.widths, {1, 5}, RoundedExchange::kUnit);
+    for (const std::int64_t bytes : CompressedMean::bytes_sent(row, RoundedExchange::kCoding, 3)) expected += bytes;
     CHECK(whole.bytes_sent() == static_cast<std::uint64_t>(6 * expected));
     for (const int devices : {3, 6, 15}) {
       Training other(s, start, devices);

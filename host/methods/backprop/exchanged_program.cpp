@@ -1,0 +1,63 @@
+#include "host/methods/backprop/exchanged_program.hpp"
+
+#include "host/methods/backprop/powersgd_exchange.hpp"
+#include "host/methods/backprop/rounded_exchange.hpp"
+#include "host/methods/backprop/top_k_exchange.hpp"
+
+namespace gamlp {
+namespace {
+
+RowOptions row_options(GradientFormat format, std::int64_t warmup) {
+  std::int64_t unit = RoundedExchange::kUnit;
+  if (format == GradientFormat::powersgd) unit = PowerSgdExchange::kUnit;
+  if (format == GradientFormat::top_k) unit = TopKExchange::kUnit;
+  return {unit, true, warmup > 0};
+}
+
+}  // namespace
+
+ExchangedGradientProgram::ExchangedGradientProgram(const DeviceContext& context, const StageSpec& spec, int rank,
+                                                   DeviceInput* input, const OptimizerRule& rule,
+                                                   const BackpropConfig& config, std::int64_t warmup)
+    : GradientProgram(context, spec, rank, input, rule, config, row_options(config.gradients, warmup)),
+      warmup_(warmup * steps()) {
+  if (config.gradients == GradientFormat::bf16) {
+    exchange_ = std::make_unique<RoundedExchange>(context, group_, row());
+  } else if (config.gradients == GradientFormat::powersgd) {
+    exchange_ =
+        std::make_unique<PowerSgdExchange>(context, group_, spec.widths, range_, row(), config.powersgd, spec.seed);
+  } else {
+    exchange_ = std::make_unique<TopKExchange>(context, group_, row(), config.top_k);
+  }
+}
+
+void ExchangedGradientProgram::enqueue_start() {
+  GradientProgram::enqueue_start();
+  exchange_->enqueue_constants();
+  exchange_->enqueue_reset();
+}
+
+void ExchangedGradientProgram::restored(const TrainingState& state) {
+  GradientProgram::restored(state);
+  exchange_->enqueue_constants();
+}
+
+// One step of the optimiser for all layers: what pads their tensors has no gradient, and stays 0.
+void ExchangedGradientProgram::update(std::int64_t epoch, std::int64_t step) {
+  if (step < warmup_) return GradientProgram::update(epoch, step);
+  const Mat gradient = own_gradient(epoch);
+  context_.compute->label({"W", 0, epoch});
+  exchange_->enqueue(gradient, epoch);
+  enqueue(ops::OptimizerStep{rule(), gradient, weights(), kept(0), kept(1), iteration(), rates()});
+}
+
+std::vector<StageProgram::Entry> ExchangedGradientProgram::entries() const {
+  std::vector<Entry> list = GradientProgram::entries();
+  add_errors(list, exchange_->error());
+  for (int layer = range_.first; layer <= range_.last; ++layer) {
+    add_entry(list, "basis" + std::to_string(layer), exchange_->basis(layer));
+  }
+  return list;
+}
+
+}  // namespace gamlp

@@ -1,0 +1,18 @@
+// The errors of compression that workers have kept (GradientProgram::add_errors()), where a run goes on with another
+// number of workers.
+#pragma once
+
+#include <optional>
+
+#include "host/methods/common/method.hpp"
+
+namespace gamlp {
+
+// What the errors of the workers make of the gradient together, which stays the same.
+enum class ErrorsAre { averaged, added };
+
+// Returns the state in which each worker of `spec` has the mean of the errors that there were, or its share of their
+// sum. Nothing where there are as many workers as before.
+std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together);
+
+}  // namespace gamlp
