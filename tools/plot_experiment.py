@@ -125,10 +125,9 @@ def scatter_points(experiment: ExperimentResults, chosen: list[Result]) -> Point
     return Points(*([column[i] for i in order] for column in (points.x, points.y, points.spread)))
 
 
-def curve_points(experiment: ExperimentResults, runs: list[Run], column: str) -> Points:
+def curve_points(experiment: ExperimentResults, runs: list[Run], x: str, column: str) -> Points:
     """Means over the runs, epoch by epoch, as far as all of them go."""
     points = Points()
-    x = experiment.spec["x"]
     for name in (x, column):
         if any(name not in run.columns for run in runs):
             raise RunError(f"{experiment.title}: metrics.jsonl has no '{name}'")
@@ -152,7 +151,9 @@ class ExperimentFigure:
         self.lines = experiment.labels_of(self.spec.get("lines"))
         self.styles = experiment.labels_of(self.spec.get("style"))
         curves = self.spec["kind"] == "curves"
-        rows = self.spec["y"] if curves else [self.spec["y"]]
+        x = self.spec["x"]
+        xs = x if isinstance(x, list) else [x]
+        rows = [(x, y) for y in (self.spec["y"] if curves else [self.spec["y"]]) for x in xs]
         columns = len(self.panels)
         if not curves and columns > 3:  # several rows of panels
             columns = 2 if columns == 4 else 3
@@ -163,12 +164,12 @@ class ExperimentFigure:
         for spare in list(axes.flat)[len(self.panels) if not curves else height * columns:]:
             spare.axis("off")
         for p, panel in enumerate(self.panels):
-            for r, row in enumerate(rows):
+            for r, (x, y) in enumerate(rows):
                 axis = axes[r][p] if curves else axes[p // columns][p % columns]
-                self.draw_panel(axis, panel, row)
+                self.draw_panel(axis, panel, x, y)
                 axis.set_title(panel if r == 0 and panel else "", loc="left")
                 if curves:
-                    axis.set_ylabel(title_of({}, "y", row) if p == 0 else "")
+                    axis.set_ylabel(title_of({}, "y", y) if p == 0 else "")
         head = textwrap.fill(title or experiment.title, int(11 * size[0]))
         handles = self.handles()
         if handles:
@@ -184,12 +185,12 @@ class ExperimentFigure:
         out["marker"] = MARKERS[s % len(MARKERS)] if self.spec["kind"] != "curves" else ""
         return out
 
-    def draw_panel(self, axis: Any, panel: str, row: str) -> None:
+    def draw_panel(self, axis: Any, panel: str, x_name: str, y_name: str) -> None:
         kind, spec = self.spec["kind"], self.spec
         positive = True
         unit, unit_name = 1.0, ""
-        if "bytes" in str(spec["x"]) and kind != "lines":
-            unit, unit_name = byte_unit(max(values_of(self.experiment.results, spec["x"]), default=0.0))
+        if "bytes" in x_name and kind != "lines":
+            unit, unit_name = byte_unit(max(values_of(self.experiment.results, x_name), default=0.0))
         smallest, largest = math.inf, 0.0
         for line in self.lines:
             for style in self.styles:
@@ -197,7 +198,8 @@ class ExperimentFigure:
                 if not chosen:
                     continue
                 if kind == "curves":
-                    points = curve_points(self.experiment, [read_run(r.run, line) for r in chosen], row)
+                    points = curve_points(self.experiment, [read_run(r.run, line) for r in chosen], x_name,
+                                          y_name)
                 elif kind == "lines":
                     points = line_points(self.experiment, chosen)
                 else:
@@ -225,15 +227,15 @@ class ExperimentFigure:
             axis.plot(mark["x"] / unit, mark["y"], "k*", markersize=9, zorder=5)
             axis.annotate(mark["label"], (mark["x"] / unit, mark["y"]), xytext=(-6, 6), textcoords="offset points",
                           ha="right", fontsize=8)
-        axis.set_xlabel(title_of(spec, "x", spec["x"]) + (f" ({unit_name})" if unit_name else ""))
-        axis.set_ylabel(title_of(spec, "y", row))
+        axis.set_xlabel(title_of(spec, "x", x_name) + (f" ({unit_name})" if unit_name else ""))
+        axis.set_ylabel(title_of(spec, "y", y_name))
         if spec.get("log_x"):
             axis.set_xscale("log")
         elif kind != "scatter" and smallest < .4 * largest:
             axis.set_xlim(left=0)
         if spec.get("log_y"):
             axis.set_yscale("log", nonpositive="mask")
-        elif kind == "lines" and positive and "accuracy" not in row:
+        elif kind == "lines" and positive and "accuracy" not in y_name:
             axis.set_ylim(bottom=0)
 
     def handles(self) -> list[Any]:

@@ -73,7 +73,7 @@ class PlotExperiment(ExperimentCase):
         figure = {"kind": "curves", "x": "epoch", "y": ["objective"]}
         experiment = plot_experiment.read_experiment(self.experiment(figure))
         runs = [plot_experiment.read_run(r.run, "x") for r in experiment.results[:2]]
-        points = plot_experiment.curve_points(experiment, runs, "objective")
+        points = plot_experiment.curve_points(experiment, runs, "epoch", "objective")
         self.assertEqual(points.y, [line["objective"] for line in rows()])
 
     def test_svg_names_lines_panels_and_marks(self) -> None:
@@ -82,6 +82,14 @@ class PlotExperiment(ExperimentCase):
                                     "marks": [{"x": 2, "y": 4, "label": "published"}], "y_label": "times faster"}))
         text = self.out.read_text()
         for part in ("An experiment", "ADMM", "Adam", "a, b", "published", "times faster"):
+            self.assertIn(part, text)
+
+    def test_curves_over_several_columns_have_a_row_of_panels_for_each(self) -> None:
+        self.out = self.dir / "out.svg"
+        self.draws(self.experiment({"kind": "curves", "x": ["bytes_sent", "seconds"], "y": ["test_accuracy"],
+                                    "lines": "method", "log_x": True}))
+        text = self.out.read_text()
+        for part in ("sent (", "training time (s)"):
             self.assertIn(part, text)
 
     def test_what_did_not_run_is_left_out_and_nothing_at_all_is_an_error(self) -> None:

@@ -160,7 +160,11 @@ void read_figure(Experiment& e, const Node& node) {
   if (kind == "lines") axis_of(e, node.at("x"), node.at("x").text());
   if (kind == "scatter") expect_result(node.at("x"));
   if (kind == "curves") {
-    node.at("x").text();
+    if (node.at("x").value().is_array()) {
+      for (const Node& one : node.at("x").list()) one.text();
+    } else {
+      node.at("x").text();
+    }
     for (const Node& one : node.at("y").list()) one.text();
   } else {
     expect_result(node.at("y"));

@@ -196,6 +196,10 @@ TEST_CASE("every bad experiment file is refused with file, key and expectation")
        "`figure.y` is \"speed\": must be one of"},
       {example(R"(, "figure": {"kind": "curves", "x": "epoch", "y": "objective"})"),
        "`figure.y` is \"objective\": must be a list"},
+      {example(R"(, "figure": {"kind": "curves", "x": ["epoch", 2], "y": ["objective"]})"),
+       "`figure.x.1` is 2: must be"},
+      {example(R"(, "figure": {"kind": "scatter", "x": ["seconds"], "y": "speedup"})"),
+       "`figure.x` is [\"seconds\"]: must be"},
       {example(
            R"(, "figure": {"kind": "scatter", "x": "seconds", "y": "speedup", "marks": [{"x": 1, "y": 2, "label": "a", "panel": "8"}]})"),
        "`figure.marks.0.panel` is \"8\": must be left out without `panels`"},
