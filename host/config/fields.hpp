@@ -129,6 +129,7 @@ void fields(T& c, Visit&& visit) {
   visit("new_head", c.new_head);
   visit("evaluate_every", c.evaluate_every);
   visit("checkpoint_every", c.checkpoint_every);
+  visit("weights_hash", c.weights_hash);
   visit("stop", c.stop);
   visit("report", c.report);
 }

@@ -23,6 +23,7 @@ struct TrainConfig {
   bool new_head = false;                           // with `from`: but for the last layer
   std::int64_t evaluate_every = 1;    // epochs between evaluations; the last epoch of a stage is always evaluated
   std::int64_t checkpoint_every = 0;  // epochs between checkpoints, and one at the end; 0: only on a signal
+  bool weights_hash = false;  // metrics have a hash of the weights, and all shards are seen to hold the same ones
   StopConfig stop;
   Report report = Report::last_stage;
 };

@@ -6,6 +6,7 @@
 #include "host/cpu/cpu_ops.hpp"
 #include "host/cpu/quantize_loop.hpp"
 #include "host/math/argmax.hpp"
+#include "host/math/hash.hpp"
 
 namespace gamlp::cpu {
 namespace {
@@ -94,6 +95,16 @@ void run(const ops::Download& op, Scratch&) { std::copy_n(op.in.data, op.in.size
 void run(const ops::Copy& op, Scratch&) { std::copy_n(op.in.data, op.out.size(), op.out.data); }
 void run(const ops::Zero& op, Scratch&) { std::fill_n(op.out.data, op.out.size(), std::byte{0}); }
 void run(const ops::Tick& op, Scratch&) { ++*op.iteration.data; }
+
+void run(const ops::AddHash& op, Scratch&) {
+  std::uint32_t low = 0, high = 0;
+#pragma omp simd reduction(+ : low, high)
+  for (std::int64_t i = 0; i < op.x.size(); ++i) {
+    const HashTerm term = hash_term(op.x.data[i], static_cast<std::uint32_t>(i), op.key);
+    low += term.low, high += term.high;
+  }
+  op.hash.data[0] += low, op.hash.data[1] += high;
+}
 
 void run(const ops::Forward& op, Scratch&) {
   with_activation(op.f, [&](auto f) {

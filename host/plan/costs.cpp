@@ -117,8 +117,9 @@ class MeasuredCosts final : public sim::CostModel {
     }
     // What a machine of one worker, or one that was measured before, has not shown: at the rate of copies, which read
     // a byte for each that they write.
-    for (const char* pass : {ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name,
-                             ops::Copy::name, ops::BiasStep::name, ops::GatherBatch::name, ops::AddScalars::name}) {
+    for (const char* pass :
+         {ops::SumParts::name, ops::SumScalars::name, ops::MaxParts::name, ops::Accumulate::name, ops::Copy::name,
+          ops::BiasStep::name, ops::GatherBatch::name, ops::AddScalars::name, ops::AddHash::name}) {
       if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
     for (const char* pass :

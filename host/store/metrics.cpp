@@ -1,6 +1,7 @@
 #include "host/store/metrics.hpp"
 
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "host/config/json_number.hpp"
@@ -23,6 +24,11 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
   json["test_accuracy"] = number_or_null(r.accuracy ? r.accuracy->test : nan);
   json["seconds"] = r.seconds;
   json["bytes_sent"] = r.bytes_sent;
+  if (r.weights_hash) {
+    char hash[17];
+    std::snprintf(hash, sizeof hash, "%016llx", static_cast<unsigned long long>(*r.weights_hash));
+    json["weights_hash"] = hash;
+  }
   for (const auto& [message, bits] : r.bits) json["bits"][message] = bits;
   return json;
 }

@@ -27,6 +27,7 @@ struct EpochRecord : TrainingFigures {
   bool awaits_evaluation = false;                 // an evaluation is under way (not part of the line)
   double seconds = 0;                             // training time since the start of the run
   std::uint64_t bytes_sent = 0;                   // by all devices, since the start of the run
+  std::optional<std::uint64_t> weights_hash;      // where the config asks for it
   std::vector<std::pair<std::string, int>> bits;  // of a value of each message over a boundary
 };
 

@@ -15,9 +15,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPlaces[] = {
-    "devices",     "partition", "distributed", "node_memory", "train.evaluate_every", "train.checkpoint_every",
-    "train.report"};
+constexpr const char* kPlaces[] = {"devices",
+                                   "partition",
+                                   "distributed",
+                                   "node_memory",
+                                   "train.evaluate_every",
+                                   "train.checkpoint_every",
+                                   "train.weights_hash",
+                                   "train.report"};
 constexpr const char* kTraining[] = {"stages", "train.stop"};
 
 bool is_below(const std::string& key, const std::string& section) {
@@ -53,11 +58,11 @@ void refuse(const std::vector<Change>& changes, const std::vector<std::string>& 
   for (const Change& one : changes) {
     text += (text.empty() ? "`" : ", `") + one.key + "` (" + one.before.dump() + " to " + one.after.dump() + ")";
   }
-  throw ConfigError(
-      source + ": a run cannot go on with another value of " + text +
-      ". Only `stages` (more epochs, further stages), `train.stop`, " + also +
-      "`train.evaluate_every`, `train.checkpoint_every`, `train.report`, `devices`, `partition`, `node_memory` "
-      "and `distributed` may change; train a new run with the others");
+  throw ConfigError(source + ": a run cannot go on with another value of " + text +
+                    ". Only `stages` (more epochs, further stages), `train.stop`, " + also +
+                    "`train.evaluate_every`, `train.checkpoint_every`, `train.weights_hash`, `train.report`, "
+                    "`devices`, `partition`, `node_memory` "
+                    "and `distributed` may change; train a new run with the others");
 }
 
 // Gives `now`, the method of a stage, the values of `then`, of the same stage, where `now` has null. Also where `then`

@@ -8,6 +8,7 @@
 #include "host/core/clock.hpp"
 #include "host/core/error.hpp"
 #include "host/core/files.hpp"
+#include "host/math/hash.hpp"
 #include "host/methods/load_config.hpp"
 
 namespace gamlp {
@@ -129,17 +130,39 @@ void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<do
   if (group.rank() != 0) {
     group.send(0, bytes_of(head));
     if (speaks(group.rank())) group.send(0, of(group.rank()));
+    if (!share.hashes.empty()) group.send(0, bytes_of(share.hashes));
   } else {
     for (int from = 1; from < group.size(); ++from) {
       std::array<std::uint64_t, 3> theirs{};
       group.receive(from, bytes_of(theirs));
       head[0] += theirs[0], head[1] |= theirs[1];
       if (speaks(from)) group.receive(from, of(from));
+      std::vector<std::uint64_t> hashes(share.hashes.size());
+      if (!hashes.empty()) group.receive(from, bytes_of(hashes));
+      for (std::size_t i = 0; i < hashes.size(); ++i) share.hashes[i] |= hashes[i];
     }
   }
   broadcast(group, bytes_of(head));
   broadcast(group, bytes_of(scalars));
-  share = {head[0], head[1] != 0, head[2] != 0};
+  if (!share.hashes.empty()) broadcast(group, bytes_of(share.hashes));
+  share.bytes_sent = head[0], share.stop = head[1] != 0, share.ended = head[2] != 0;
+}
+
+std::uint64_t hash_of_replicas(const Placement& placement, const std::vector<std::uint64_t>& hashes,
+                               std::int64_t epoch) {
+  std::uint64_t all = 0;
+  for (int rank = 0; rank < static_cast<int>(hashes.size()); ++rank) {
+    const int speaker = placement.rank(placement.range_of(rank), 0);
+    const std::uint64_t own = hashes[static_cast<std::size_t>(rank)];
+    if (rank == speaker) all = added_hash(all, own);
+    if (own == hashes[static_cast<std::size_t>(speaker)]) continue;
+    const LayerRange& layers = placement.layers_of(rank);
+    throw DeviceError("after epoch " + std::to_string(epoch) + " devices " + std::to_string(speaker) + " and " +
+                      std::to_string(rank) + " hold different weights of layers " + std::to_string(layers.first) +
+                      " to " + std::to_string(layers.last) +
+                      ", which must have the same bits: a device or its memory is faulty, or they compute differently");
+  }
+  return all;
 }
 
 Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows, const std::vector<int>& ranks) {

@@ -22,10 +22,17 @@ struct EpochShare {
   std::uint64_t bytes_sent = 0;  // by the devices of the process; afterwards by all
   bool stop = false;             // a signal asked the process to stop; afterwards any
   bool ended = false;            // rank 0 has seen that the stage is to end; afterwards everywhere
+  // Hashes of the weights of each device of the stage, 0 for those of other processes; afterwards of all. May be empty.
+  std::vector<std::uint64_t> hashes;
 };
 // `scalars` has the same number of values for each layer. Before the call those of the process's layers are filled in,
 // afterwards all of them, on every process.
 void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<double>& scalars, EpochShare& share);
+
+// Returns the hash of all weights from those of each device (EpochShare::hashes), 0 without any. Throws DeviceError
+// where devices of the same layers have other ones: their weights are not the same.
+std::uint64_t hash_of_replicas(const Placement& placement, const std::vector<std::uint64_t>& hashes,
+                               std::int64_t epoch);
 
 // Rank `ranks[i]` gets part i of the rows of rank 0's matrix, unless `whole`, its own, has them all. Rank 0 keeps all.
 Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows, const std::vector<int>& ranks);

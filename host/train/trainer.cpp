@@ -29,8 +29,9 @@ namespace {
 struct Slot {
   EpochRecord record;
   std::vector<double> scalars;
-  std::vector<std::uint64_t> bytes;  // per device
-  std::shared_ptr<Network> network;  // when the epoch is evaluated
+  std::vector<std::uint64_t> bytes;   // per device
+  std::vector<std::uint64_t> hashes;  // of weights, likewise; empty: not asked for
+  std::shared_ptr<Network> network;   // when the epoch is evaluated
 };
 
 // Drives the devices of this process through the run. In a run of several processes each has a Trainer, and all do the
@@ -83,6 +84,15 @@ class Trainer {
   Network network_;  // at the start of the stage, in its coordinates
   StageRunner runner_;
 
+  // Whether epochs have hashes of the weights. A build for debugging always compares them.
+  bool hashes() const {
+#ifdef NDEBUG
+    return config_.train.weights_hash;
+#else
+    return true;
+#endif
+  }
+
   std::deque<Slot> in_flight_;
   std::int64_t epochs_done_ = 0, stage_epoch_ = 0, saved_epoch_ = 0;  // saved: of the newest checkpoint
   RecentEpochs recent_;
@@ -104,6 +114,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   }
   slot.scalars.resize(static_cast<std::size_t>(spec.layers()) * static_cast<std::size_t>(spec.method->scalars()));
   slot.bytes.resize(static_cast<std::size_t>(runner_.active()));
+  if (hashes()) slot.hashes.resize(slot.bytes.size());
   const bool last = epoch + 1 == stage_config.epochs;
   if (last || (epoch + 1) % config_.train.evaluate_every == 0) {
     slot.network = std::make_shared<Network>(runner_.download_buffer());
@@ -117,6 +128,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
     StageProgram& program = runner_.program(rank);
     program.enqueue_iteration(epoch, true);
     program.enqueue_scalars(target.scalars.data());
+    if (!target.hashes.empty()) program.enqueue_hash(&target.hashes[static_cast<std::size_t>(rank)]);
     if (target.network) program.enqueue_weights(*target.network);
     program.mark_downloads(epoch);
     target.bytes[static_cast<std::size_t>(rank)] = runner_.fleet().context(rank).transport->counters().bytes_sent;
@@ -151,11 +163,14 @@ void Trainer::complete_epoch() {
                                                 : runner_.fleet().context(rank).transport->counters().bytes_sent;
   }
   share.stop = stopping_ || stop_requested();
+  share.hashes = slot.hashes;
   share_epoch(group_, runner_.spec().placement, slot.scalars, share);
   stopping_ = share.stop;
   exhausted_ = share.ended;
   static_cast<TrainingFigures&>(slot.record) =
       runner_.spec().method->figures(runner_.spec(), slot.scalars, slot.record.epoch);
+  const std::uint64_t hash = hash_of_replicas(runner_.spec().placement, share.hashes, slot.record.epoch);
+  if (config_.train.weights_hash) slot.record.weights_hash = hash;
   add_epoch(recent_, slot.record, config_.train.stop);
   last_evaluated_ = slot.network != nullptr;
   if (slot.network) gather_weights(group_, runner_.spec().placement, *slot.network);

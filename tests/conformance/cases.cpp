@@ -142,6 +142,7 @@ struct Suite {
   void compress(const std::vector<std::int64_t>& tensors, std::int64_t block, int bits, int members, int member);
   void largest(const std::vector<std::int64_t>& tensors, std::int64_t block, double share, int members);
   void orthogonalize(std::int64_t rows, std::int64_t columns, std::int64_t dependent);
+  void hash(std::int64_t values);
 };
 
 void Suite::both_updates(const Shape& s) {
@@ -728,6 +729,14 @@ void Suite::largest(const std::vector<std::int64_t>& tensors, std::int64_t block
   });
 }
 
+void Suite::hash(std::int64_t values) {
+  add("add_hash", std::to_string(values) + " values", [=](Arena& a) {
+    const Mat x = a.normal("x", 1, values);
+    const auto before = a.integers("hash", 1, {-5, 1 << 30});
+    return ops::AddHash{x, {reinterpret_cast<std::uint32_t*>(before.data), 1, 2}, 77};
+  });
+}
+
 // Columns of which the last `dependent` ones are sums of others, or 0.
 void Suite::orthogonalize(std::int64_t rows, std::int64_t columns, std::int64_t dependent) {
   add("orthogonalize",
@@ -770,6 +779,8 @@ std::vector<Case> all_cases(const Sizes& sizes) {
     suite.compress({300}, 2048, bits, 4, 3);  // fewer blocks than members: a part of none
     if (sizes.large) suite.compress({3000000, 1000, 700}, 2048, bits, 4, 1);
   }
+  for (const std::int64_t values : {1, 300, 5000}) suite.hash(values);
+  if (sizes.large) suite.hash(3000001);
   for (const double share : {0.001, 0.02, 0.5, 1.0}) {
     suite.largest({1}, 128, share, 1);
     suite.largest({130, 7, 1000, 33}, 256, share, 3);

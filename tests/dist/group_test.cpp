@@ -71,12 +71,18 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
 
         std::vector<double> scalars(static_cast<std::size_t>(layers) * 5);
         for (int l = own.first; l <= own.last; ++l) scalars[static_cast<std::size_t>(l - 1) * 5 + 3] = l;
-        EpochShare share{10, group.rank() == size - 1};
+        EpochShare share{10, group.rank() == size - 1, false, {}};
+        share.hashes.resize(static_cast<std::size_t>(placement.devices()));
+        const auto own_hash = static_cast<std::size_t>(group.rank());
+        if (own_hash < share.hashes.size()) share.hashes[own_hash] = 100 + own_hash;
         share_epoch(group, placement, scalars, share);
         for (int l = 1; l <= layers; ++l) {
           if (scalars[static_cast<std::size_t>(l - 1) * 5 + 3] != l) throw std::runtime_error("scalars");
         }
         if (share.bytes_sent != 10u * static_cast<unsigned>(size) || !share.stop) throw std::runtime_error("share");
+        for (std::size_t i = 0; i < share.hashes.size(); ++i) {
+          if (share.hashes[i] != 100 + i) throw std::runtime_error("hashes");
+        }
 
         Network network;
         for (int l = 1; l <= layers; ++l) network.push_back({Matrix(3, 2), {0, 0, 0}});

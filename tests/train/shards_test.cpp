@@ -1,5 +1,6 @@
 // Runs over shards of the training nodes: the bits of one device, on any grid, also when it changes on the way.
 #include "host/plan/choose_grid.hpp"
+#include "host/train/processes.hpp"
 #include "tests/train/support.hpp"
 
 namespace gamlp::test {
@@ -48,6 +49,63 @@ TEST_CASE("any grid of devices gives the run of one") {
       CHECK(recorder.stages[1].shards == shards);
     }
   }
+}
+
+TEST_CASE("the hash of the weights is that of one device, and another for other weights") {
+  const auto hashes = [](const fs::path& run) {
+    std::vector<std::string> all;
+    for (const std::string& line : lines_of(run / "metrics.jsonl")) {
+      all.push_back(nlohmann::json::parse(line).at("weights_hash"));
+    }
+    return all;
+  };
+  const std::string asked = "train.weights_hash=true";
+  for (const auto& make : {&sharded, &sharded_admm}) {
+    const ScratchFolder scratch;
+    run_in(scratch / "one", make({asked}));
+    const auto one = hashes(scratch / "one");
+    CHECK(std::set<std::string>(one.begin(), one.end()).size() == one.size());
+    for (const auto& [devices, shards] : {std::pair{2, 2}, {4, 2}, {4, 4}}) {
+      const fs::path run = scratch / std::to_string(10 * devices + shards);
+      run_in(run, make(joined({asked}, on_grid(devices, shards))));
+      CHECK(hashes(run) == one);
+    }
+    run_in(scratch / "seed", make({asked, "train.seed=7"}));
+    CHECK(hashes(scratch / "seed") != one);
+    CHECK(hashes(scratch / "seed").size() == one.size());
+    run_in(scratch / "plain", make({}));
+    CHECK(lines_of(scratch / "plain" / "metrics.jsonl").front().find("weights_hash") == std::string::npos);
+  }
+}
+
+TEST_CASE("weights that do not change keep their hash") {
+  const ScratchFolder scratch;
+  // A step of so little that float32 does not see it.
+  run_in(scratch / "run",
+         sharded({"train.weights_hash=true", "method.name=gd", "method.optimizer.learning_rate=1e-30"}));
+  std::set<std::string> hashes;
+  for (const std::string& line : lines_of(scratch / "run" / "metrics.jsonl")) {
+    hashes.insert(nlohmann::json::parse(line).at("weights_hash").get<std::string>());
+  }
+  CHECK(hashes.size() == 2);  // of both stages
+}
+
+TEST_CASE("devices that hold other weights than those that have the same layers are named") {
+  Placement placement;
+  placement.ranges = {{1, 3}, {4, 5}};
+  placement.shards = 2;
+  const std::uint64_t a = 0x00000001FFFFFFFF, b = 0xFFFFFFFF00000002;
+  CHECK(hash_of_replicas(placement, {a, a, b, b}, 3) == 1);  // the halves are added up apart
+  CHECK(hash_of_replicas(placement, {}, 3) == 0);
+  try {
+    hash_of_replicas(placement, {a, a, b, a}, 3);
+    FAIL("no error");
+  } catch (const DeviceError& error) {
+    check_says(error.what(), "after epoch 3 devices 2 and 3 hold different weights of layers 4 to 5");
+  }
+  placement.order = RankOrder::layers;
+  CHECK(hash_of_replicas(placement, {a, b, a, b}, 3) == 1);
+  CHECK_THROWS_AS(hash_of_replicas(placement, {a, a, b, b}, 3), DeviceError);
 }
 
 TEST_CASE("the order of the devices changes nothing, also where a stage has fewer runs of layers") {

@@ -44,11 +44,22 @@ struct Tick {  // iteration ← iteration + 1
   MatView<std::uint32_t> iteration;
   void views(auto&& f) const { f("iteration", iteration); }
 };
+// hash ← hash + the hash of x (host/math/hash.hpp): its lower half, then the upper one. `key`: of the
+// tensor.
+struct AddHash {
+  static constexpr const char* name = "add_hash";
+  static constexpr Phase phase = Phase::elementwise;
+  bool operator==(const AddHash&) const = default;
+  ConstMat x;
+  MatView<std::uint32_t> hash;  // 1 × 2
+  std::uint32_t key = 0;
+  void views(auto&& f) const { f("x", x), f("hash", hash); }
+};
 
 // Every op of this file.
 // clang-format off
 #define GAMLP_MEMORY_OPS(X) \
-  X(Upload) X(Download) X(Copy) X(Zero) X(Tick)
+  X(Upload) X(Download) X(Copy) X(Zero) X(Tick) X(AddHash)
 // clang-format on
 
 }  // namespace gamlp::ops

@@ -107,6 +107,7 @@ StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, 
   scalars_ = device.allocate(static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double), "scalars",
                              MemoryKind::variables);
   iteration_ = device.allocate(sizeof(std::uint32_t), "iteration", MemoryKind::variables);
+  hash_ = device.allocate(sizeof(std::uint64_t), "hash of weights", MemoryKind::variables);
   for (auto& event : downloaded_) event = device.create_event("downloaded");
   if (range_.last == spec_.layers()) {
     labels_ = device.allocate(static_cast<std::size_t>(nodes_) * sizeof(std::int32_t), "labels", MemoryKind::data);
@@ -153,6 +154,20 @@ void StageProgram::enqueue_scalars(double* out) {
   const std::size_t bytes = static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double);
   enqueue(
       ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * scalars_per_layer_)});
+}
+
+void StageProgram::enqueue_hash(std::uint64_t* out) {
+  const Bytes memory = hash_.raw(hash_.bytes());
+  enqueue(ops::Zero{memory});
+  for (int layer = range_.first; layer <= range_.last; ++layer) {
+    const WeightViews views = weights_of(layer);
+    std::uint32_t key = 2 * static_cast<std::uint32_t>(layer);
+    for (const Mat& one : {views.w, views.b}) {
+      if (one.data) enqueue(ops::AddHash{one, hash_.view<std::uint32_t>(1, 2), key});
+      ++key;
+    }
+  }
+  enqueue(ops::Download{memory, reinterpret_cast<std::byte*>(out)});
 }
 
 void StageProgram::mark_downloads(std::int64_t epoch) {

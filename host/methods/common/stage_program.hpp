@@ -100,6 +100,9 @@ class StageProgram {
   // Downloads the scalars of this device's layers from device memory, where it speaks for its range. `out` has room for
   // those of every layer of the stage: Method::scalars() doubles each.
   void enqueue_scalars(double* out);
+  // Downloads a hash of the weights of this device's layers (host/math/hash.hpp): the devices of the same layers have
+  // the same. What they compute apart from each other, they have by then.
+  void enqueue_hash(std::uint64_t* out);
   // Marks the downloads enqueued so far as those of `epoch`. The driver calls finish_downloads() to wait for them on
   // the host. At most two epochs may be marked and not finished.
   void mark_downloads(std::int64_t epoch);
@@ -176,7 +179,7 @@ class StageProgram {
   std::vector<Entry> restored_entries() const;
 
   int scalars_per_layer_;
-  Buffer scalars_, iteration_, labels_;
+  Buffer scalars_, iteration_, labels_, hash_;
   std::array<std::unique_ptr<Event>, 2> downloaded_;
   std::vector<std::unique_ptr<Matrix>> staging_;  // host copies that uploads read from
 };

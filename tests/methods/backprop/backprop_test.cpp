@@ -462,8 +462,8 @@ TEST_CASE("as many parts are in flight as devices lie above each other, and acti
         }
         const MemoryUse use = training.fleet().context(range * shards).device->memory();
         INFO(microbatches << " parts, " << devices << " devices, " << shards << " shards, range " << range);
-        // y and its gradient, and the scalars of the layers and the counter.
-        const auto scalars = static_cast<std::int64_t>(layers.size(range)) * 8 + 4;
+        // y and its gradient, and the scalars of the layers, the counter and the hash.
+        const auto scalars = static_cast<std::int64_t>(layers.size(range)) * 8 + 4 + 8;
         CHECK(static_cast<std::int64_t>(use.bytes[static_cast<std::size_t>(MemoryKind::variables)]) ==
               2 * 4 * slots * rows * outputs + scalars);
       }

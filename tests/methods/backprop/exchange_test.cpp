@@ -393,6 +393,25 @@ TEST_CASE("of a gradient of fewer dimensions than the rank PowerSGD stays finite
   CHECK(largest_difference(numbers(mlp_of(products.network())), numbers(mlp_of(plain.network()))) < 1e-5);
 }
 
+TEST_CASE("layers without a gradient stay as they are") {
+  for (const GradientFormat format : kFormats) {
+    const Setup s = exchange_setup(format, 2);
+    Start start = start_of(s);
+    for (float& b : start.network[1].b) b = -1000.0f;  // no neuron of layer 2 is active
+    Training training(s, start, 2);
+    training.forward();
+    training.iterate(0, kWarmup + 4);
+    const Network after = training.network();
+    for (std::size_t layer = 0; layer < 2; ++layer) {
+      const Matrix &was = start.network[layer].w, &is = after[layer].w;
+      INFO(name_of(format) << ", layer " << layer + 1);
+      CHECK(std::equal(was.data(), was.data() + was.size(), is.data()));
+    }
+    CHECK(after[3].b != start.network[3].b);
+    CHECK(std::isfinite(training.objective()));
+  }
+}
+
 TEST_CASE("a gradient that is not a number reaches every worker") {
   for (const GradientFormat format : kFormats) {
     Setup s = exchange_setup(format, 3);
