@@ -256,6 +256,12 @@ class Training {
     input_.to_host_layout(out.front());
     return out;
   }
+  // Of the weights of each device.
+  std::vector<std::uint64_t> hashes() {
+    std::vector<std::uint64_t> out(programs_.size());
+    everywhere([&](int rank) { program(rank).enqueue_hash(&out[static_cast<std::size_t>(rank)]); });
+    return out;
+  }
   // The row of weights of a device of a method that follows gradients.
   std::vector<float> weights_of(int rank) {
     std::vector<float> out;

@@ -444,6 +444,21 @@ TEST_CASE("every wait of the pipeline that is removed is found as a race") {
   }
 }
 
+TEST_CASE("the hash of a device's weights changes with them alone") {
+  Setup s = deep_setup("gd", 0.05, 6);
+  s.shards = 2;
+  Training training(s, start_of(s), 4);
+  training.forward();
+  const std::vector<std::uint64_t> first = training.hashes();
+  CHECK(training.hashes() == first);
+  CHECK((first[0] == first[1] && first[2] == first[3] && first[0] != first[2]));
+  TrainingState state = training.state();
+  state.at("b5").data[0] ^= std::byte{1};  // one bit
+  training.restore(state);
+  const std::vector<std::uint64_t> other = training.hashes();
+  CHECK((other[0] == first[0] && other[2] != first[2] && other[3] == other[2]));
+}
+
 TEST_CASE("as many parts are in flight as devices lie above each other, and activations have memory for no more") {
   for (const std::int64_t microbatches : {1, 2, 3, 6, 12}) {
     for (const auto& [devices, shards] : {std::pair{1, 1}, {2, 1}, {3, 1}, {5, 1}, {2, 2}, {4, 2}}) {
