@@ -52,8 +52,8 @@ ops::CompressBlocks CompressLayout::all(MatView<const std::int32_t> table) const
   return {table, bits_, longest_, 0, 0};
 }
 
-ops::CompressBlocks CompressLayout::part(MatView<const std::int32_t> table, int member) const {
-  return {{table.row(shares_.first(member)), shares_.size(member), table.cols},
+ops::CompressBlocks CompressLayout::parts(MatView<const std::int32_t> table, int member, int count) const {
+  return {{table.row(shares_.first(member)), shares_.first(member + count) - shares_.first(member), table.cols},
           bits_,
           longest_,
           values_.first(member),

@@ -27,9 +27,10 @@ class CompressLayout {
   const std::vector<std::int32_t>& table() const { return table_; }
   const Parts& bytes() const { return bytes_; }    // of the message, by member
   const Parts& values() const { return values_; }  // of the row, by member: those that it serves
-  // For ops on the whole row, and on what a member serves. `table`: in device memory.
+  // For ops on the whole row, and on what `count` members serve, from `member` on. `table`: in device memory.
   ops::CompressBlocks all(MatView<const std::int32_t> table) const;
-  ops::CompressBlocks part(MatView<const std::int32_t> table, int member) const;
+  ops::CompressBlocks parts(MatView<const std::int32_t> table, int member, int count) const;
+  ops::CompressBlocks part(MatView<const std::int32_t> table, int member) const { return parts(table, member, 1); }
   // What each member sends to the others in a step, in bytes: their parts, then the means of its own.
   std::int64_t bytes_sent(int member) const;
 

@@ -16,9 +16,12 @@ struct SqueezeConfig {
   std::int64_t block = 2048;           // values with one scale, at most: 128 … 4096, a power of two
   std::optional<std::int64_t> warmup;  // epochs of a stage before the compression; null: by warmup_share
   double warmup_share = 0.15;          // of a stage's epochs
-  double clip = 1.0;                   // how far a step moves a weight at most, in learning rates; 0: any distance
-  double floor = 0.0;                  // least √v of a tensor after the warm-up, as a share of its mean; 0: none
-  bool error_feedback = true;          // what compression loses is added to what is compressed next
+  // So many neighbouring workers add up their gradients in float32 before what they have together is compressed. null:
+  // those of a host, where hosts have as many each.
+  std::optional<std::int64_t> group;
+  double clip = 1.0;           // how far a step moves a weight at most, in learning rates; 0: any distance
+  double floor = 0.0;          // least √v of a tensor after the warm-up, as a share of its mean; 0: none
+  bool error_feedback = true;  // what compression loses is added to what is compressed next
 };
 struct ApmConfig : GradientConfig {
   SqueezeConfig squeeze;
@@ -30,6 +33,7 @@ void fields(T& c, Visit&& visit) {
   visit("block", c.block);
   visit("warmup", c.warmup);
   visit("warmup_share", c.warmup_share);
+  visit("group", c.group);
   visit("clip", c.clip);
   visit("floor", c.floor);
   visit("error_feedback", c.error_feedback);

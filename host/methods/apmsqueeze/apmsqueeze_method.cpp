@@ -77,6 +77,7 @@ std::string ApmMethod::text() const {
   const std::string after = squeeze_.warmup ? std::to_string(*squeeze_.warmup) + " epochs"
                                             : short_number(100.0 * squeeze_.warmup_share) + " % of the epochs";
   return GradientMethod::text() + ", " + momentum_text(squeeze_) + " after " + after +
+         (squeeze_.group.value_or(1) > 1 ? ", in groups of " + std::to_string(*squeeze_.group) + " workers" : "") +
          (squeeze_.error_feedback ? "" : ", no error feedback");
 }
 
@@ -114,7 +115,8 @@ std::unique_ptr<StageProgram> ApmMethod::create_program(const DeviceContext& con
 }
 
 std::optional<FittedState> ApmMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
-  return fitted_errors(state, spec, ErrorsAre::averaged);
+  const int each = ApmProgram::group_size(squeeze_, spec.shard_group(0));
+  return fitted_errors(state, spec, ErrorsAre::averaged, spec.placement.shards / each, CompressedMean::kUnit);
 }
 
 // Momentum of 8 bits, and of 1.

@@ -16,9 +16,14 @@ CompressedMean::Coding coding_of(const SqueezeConfig& squeeze) {
 
 }  // namespace
 
-std::vector<std::int64_t> ApmProgram::bytes_sent(const std::vector<std::int64_t>& widths, const LayerRange& range,
-                                                 const SqueezeConfig& squeeze, int workers) {
-  return CompressedMean::bytes_sent(LayerRow(widths, range, kRows.unit), coding_of(squeeze), workers);
+std::vector<CompressedMean::Sent> ApmProgram::bytes_sent(const std::vector<std::int64_t>& widths,
+                                                         const LayerRange& range, const SqueezeConfig& squeeze,
+                                                         int workers, int each) {
+  return CompressedMean::bytes_sent(LayerRow(widths, range, kRows.unit), coding_of(squeeze), workers, each);
+}
+
+int ApmProgram::group_size(const SqueezeConfig& squeeze, const RankGroup& workers) {
+  return static_cast<int>(squeeze.group.value_or(std::max(workers.per_host(), 1)));
 }
 
 ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
@@ -27,7 +32,7 @@ ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int 
       squeeze_(config.squeeze),
       warmup_(warmup * steps()),
       saved_warmup_(static_cast<std::int32_t>(warmup_)),
-      mean_(context, group_, row(), coding_of(squeeze_)) {
+      mean_(context, group_, row(), coding_of(squeeze_), group_size(squeeze_, group_)) {
   warmup_memory_ = context_.device->allocate(sizeof saved_warmup_, "warm-up", MemoryKind::data);
   root_memory_ = context_.device->allocate(sizeof(double), "mean root", MemoryKind::workspace);
 }
@@ -65,8 +70,8 @@ void ApmProgram::update(std::int64_t epoch, std::int64_t step) {
   const double beta1 = rule().beta1;
   context_.compute->label({"momentum", 0, epoch});
   // The gradients are divided by the number of all nodes of the step: their sum over the workers is the gradient.
-  mean_.enqueue(momentum, static_cast<float>(beta1), gradient, static_cast<float>((1.0 - beta1) * group_.size()),
-                epoch);
+  const double workers = group_.size();
+  mean_.enqueue(momentum, static_cast<float>(beta1), gradient, static_cast<float>((1.0 - beta1) * workers), epoch);
   const MomentumRule rule_now{rule().learning_rate,
                               beta1,
                               rule().beta2,
@@ -78,22 +83,24 @@ void ApmProgram::update(std::int64_t epoch, std::int64_t step) {
                               rates()});
 }
 
-// Of the errors of workers each has a row of its own. Those of the mean lie with whoever serves them.
+// Of the errors of groups each has a row's worth of values. Each worker has those that it keeps.
 std::vector<StageProgram::Entry> ApmProgram::entries() const {
   std::vector<Entry> list = GradientProgram::entries();
   for (int layer = range_.first; layer <= range_.last; ++layer) {
     list.push_back({warmup_name(layer), warmup_memory_.raw(sizeof saved_warmup_), 1, 1, sizeof saved_warmup_});
   }
-  const Mat error = mean_.error(), mean_error = mean_.mean_error();
-  if (error.empty()) return list;
-  add_errors(list, error);
-  const std::int64_t served = mean_.first_served();
   for (int layer = range_.first; layer <= range_.last; ++layer) {
     const std::string id = std::to_string(layer);
     const std::int64_t first = row().first(layer), size = row().size(layer);
-    const std::int64_t begin = std::max(first, served), end = std::min(first + size, served + mean_error.size());
-    if (begin >= end) continue;
-    add_own_entry(list, "mean_error" + id, {mean_error.data + (begin - served), end - begin, 1}, size, begin - first);
+    const auto add = [&](const std::string& name, const CompressedMean::Kept& kept, int rows, int own) {
+      const std::int64_t begin = std::max(first, kept.first),
+                         end = std::min(first + size, kept.first + kept.values.size());
+      if (begin >= end) return;
+      const Mat part{kept.values.data + (begin - kept.first), end - begin, 1};
+      add_own_entry(list, name, part, rows * size, own * size + begin - first);
+    };
+    add("worker_error" + id, mean_.error(), mean_.groups(), mean_.group());
+    add("mean_error" + id, mean_.mean_error(), 1, 0);
   }
   return list;
 }

@@ -7,6 +7,8 @@
 #include "host/config/config.hpp"
 #include "host/core/number_text.hpp"
 #include "host/methods/backprop/exchanged_program.hpp"
+#include "host/methods/backprop/powersgd_exchange.hpp"
+#include "host/methods/backprop/top_k_exchange.hpp"
 #include "host/methods/gradient/worker_errors.hpp"
 
 namespace gamlp {
@@ -119,7 +121,8 @@ std::unique_ptr<StageProgram> BackpropMethod::create_program(const DeviceContext
 }
 
 std::optional<FittedState> BackpropMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
-  return fitted_errors(state, spec, ErrorsAre::added);
+  static_assert(PowerSgdExchange::kUnit == TopKExchange::kUnit);
+  return fitted_errors(state, spec, ErrorsAre::added, spec.placement.shards, PowerSgdExchange::kUnit);
 }
 
 std::vector<Calibration> BackpropMethod::calibrations(bool quick) const {

@@ -1,6 +1,9 @@
 // Gradients in bfloat16: half the bytes of float32. Each worker rounds the gradient of its own nodes, and whoever
-// serves a part of it the mean (CompressedMean).
+// serves a part of it the mean (CompressedMean). Where hosts have several workers each, these add up their gradients in
+// float32 first, and what they have together is rounded.
 #pragma once
+
+#include <algorithm>
 
 #include "host/methods/backprop/gradient_exchange.hpp"
 #include "host/methods/gradient/compressed_mean.hpp"
@@ -13,7 +16,7 @@ class RoundedExchange final : public GradientExchange {
   static constexpr CompressedMean::Coding kCoding{16, 2048, false};
 
   RoundedExchange(const DeviceContext& context, const RankGroup& group, const LayerRow& row)
-      : context_(context), workers_(group.size()), mean_(context, group, row, kCoding) {}
+      : context_(context), workers_(group.size()), mean_(context, group, row, kCoding, std::max(group.per_host(), 1)) {}
 
   void enqueue_constants() override { mean_.enqueue_table(); }
   // What workers have are parts of a sum: their mean, times their number.

@@ -227,8 +227,10 @@ void StageProgram::describe_state(TrainingState& state) const {
   for (const Entry& entry : saved_entries()) {
     HostTensor& tensor = state[entry.name];
     if (tensor.data.empty()) tensor = {entry.rows, entry.cols, entry.item_bytes, {}, entry.first};
-    expects(entry.first == tensor.first + tensor.held(), "shards describe their rows in order");
-    tensor.data.resize(tensor.data.size() + static_cast<std::size_t>(entry.memory.size()));
+    const std::int64_t first = std::min(tensor.first, entry.first),
+                       end = std::max(tensor.first + tensor.held(), entry.first + entry.count());
+    tensor.first = first;
+    tensor.data.resize(static_cast<std::size_t>((end - first) * tensor.row_bytes()));
   }
 }
 

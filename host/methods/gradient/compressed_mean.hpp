@@ -1,7 +1,14 @@
 // The mean over workers of a row of values that each of them has, compressed on its way (host/math/compress.hpp).
-// Every worker sends each other one a part of its row (all-to-all). Whoever serves a part makes the mean of it. Then
-// every worker gets the means of all parts (all-gather). With error feedback each worker keeps what the compression of
-// its row has lost, and whoever serves a part what that of the mean has: it is added to what is compressed next.
+//
+// Workers are in groups of neighbours, one by one if nobody says otherwise. Each member of a group has a place in it,
+// to which a part of the row belongs. The members of a group first add up their rows in float32, each the part of its
+// place (reduce-scatter). Then those of the same place in all groups make the mean of that part. Each sends each other
+// one a share of the part, compressed (all-to-all). Whoever serves a share makes the mean of it, and sends that to all
+// of them, compressed (all-gather). At last the members of a group give each other their parts. So where a group is
+// what lies on one host, a host sends as many bytes to the others as a single worker would.
+//
+// With error feedback a group keeps what the compression of its row has lost, and whoever serves a share what that of
+// the mean has: it is added to what is compressed next.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +30,10 @@ class CompressedMean {
     bool error_feedback = false;
   };
 
-  // Of rows as `row` has them, which begins tensors at multiples of kUnit values.
-  CompressedMean(const DeviceContext& context, const RankGroup& group, const LayerRow& row, const Coding& coding);
+  // Of rows as `row` has them, which begins tensors at multiples of kUnit values. `each`: workers of a group. Throws
+  // ConfigError where it does not divide their number.
+  CompressedMean(const DeviceContext& context, const RankGroup& workers, const LayerRow& row, const Coding& coding,
+                 int each);
   static constexpr std::int64_t kUnit = ops::CompressBlocks::kUnit;
 
   // The device gets the table of blocks. It needs it at the start of a stage, and after a restore.
@@ -32,31 +41,47 @@ class CompressedMean {
   // Without anything left to make good.
   void enqueue_reset();
   // message() ← C(mean over the workers of keep · momentum + take · gradient). Without momentum: of take · gradient.
-  // The compute stream waits for it.
+  // All have the same momentum. The compute stream waits for it.
   void enqueue(ConstMat momentum, float keep, ConstMat gradient, float take, std::int64_t epoch);
 
   ConstBytes message() const { return all_; }
   ops::CompressBlocks blocks() const { return layout_.all(table_); }
-  // What is yet to be made good: of this worker, and of the mean of the values that it serves, which are those from
-  // first_served() on. Empty without error feedback.
-  Mat error() const { return error_; }
-  Mat mean_error() const { return mean_error_; }
-  std::int64_t first_served() const { return layout_.values().first(group_.own()); }
+  int groups() const { return groups_.size(); }
+  int group() const { return groups_.own(); }  // of this worker
+  // Values of the row.
+  struct Kept {
+    Mat values;
+    std::int64_t first = 0;
+  };
+  // What is yet to be made good: of this worker's group, and of the mean. Of each the part that this worker keeps.
+  // Empty without error feedback.
+  Kept error() const { return {error_, layout_.values().first(first_share())}; }
+  Kept mean_error() const { return {mean_error_, layout_.values().first(share())}; }
 
-  // What each of `workers` workers sends in a step, in bytes.
-  static std::vector<std::int64_t> bytes_sent(const LayerRow& row, const Coding& coding, int workers);
+  // What each of `workers` workers sends in a step, in bytes, in groups of `each`. `float32`: of that within the
+  // groups, before anything is compressed.
+  struct Sent {
+    std::int64_t float32 = 0, within = 0, between = 0;
+    std::int64_t all() const { return float32 + within + between; }
+  };
+  static std::vector<Sent> bytes_sent(const LayerRow& row, const Coding& coding, int workers, int each = 1);
 
  private:
   void enqueue(const Op& op) { context_.compute->enqueue(op); }
+  // Of the layout's parts: the first one of this worker's place, and that which it serves.
+  int first_share() const { return members_.own() * groups_.size(); }
+  int share() const { return first_share() + groups_.own(); }
 
   DeviceContext context_;
-  RankGroup group_;
-  CompressLayout layout_;
-  Buffer table_memory_, out_memory_, in_memory_, all_memory_, error_memory_, mean_error_memory_;
+  RankGroup members_, groups_;        // the workers of this one's group, and those of its place in all groups
+  CompressLayout layout_;             // of parts for each place, one after the other, and within it for each group
+  Parts place_values_, place_bytes_;  // of each place
+  Buffer table_memory_, sum_memory_, out_memory_, in_memory_, all_memory_, error_memory_, mean_error_memory_;
   MatView<std::int32_t> table_;  // of layout_
-  Bytes out_, in_, all_;         // what goes to every worker, comes from every worker; the mean
+  Mat rows_, sum_;               // of the members of the group the values of this place, and what they add up to
+  Bytes out_, in_, all_;         // what goes to every group of this place, comes from every group; the mean
   Mat error_, mean_error_;
-  Round gathered_, spread_;
+  Round added_, gathered_, spread_, shared_;
 };
 
 }  // namespace gamlp

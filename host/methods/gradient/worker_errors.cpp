@@ -1,35 +1,40 @@
 #include "host/methods/gradient/worker_errors.hpp"
 
-#include <cstring>
+#include <span>
+
+#include "host/methods/gradient/layer_row.hpp"
 
 namespace gamlp {
 
-std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together) {
-  const std::int64_t workers = spec.placement.shards;
+std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together,
+                                         std::int64_t workers, std::int64_t unit) {
   std::optional<FittedState> fitted;
   for (int layer = 1; layer <= spec.layers(); ++layer) {
     const std::string name = "worker_error" + std::to_string(layer);
     const auto found = state.find(name);
-    if (found == state.end() || found->second.rows == workers) continue;
+    if (found == state.end()) continue;
+    const HostTensor& old = found->second;
+    const std::int64_t values = LayerRow(spec.widths, {layer, layer}, unit).size(layer),
+                       before = old.rows * old.cols / values;
+    if (before == workers) continue;
     if (!fitted) {
-      fitted = FittedState{state, "the errors of compression of " + std::to_string(found->second.rows) +
+      fitted = FittedState{state, "the errors of compression of " + std::to_string(before) +
                                       " workers become those of " + std::to_string(workers) +
                                       ": what they have yet to make good stays the same, further bits do not"};
     }
-    const HostTensor& old = found->second;
-    std::vector<double> sum(static_cast<std::size_t>(old.cols), 0.0);
-    std::vector<float> row(sum.size());
-    for (std::int64_t worker = 0; worker < old.rows; ++worker) {
-      std::memcpy(row.data(), old.row(worker), static_cast<std::size_t>(old.row_bytes()));
-      for (std::size_t j = 0; j < row.size(); ++j) sum[j] += static_cast<double>(row[j]);
+    const auto* errors = reinterpret_cast<const float*>(old.data.data());
+    std::vector<float> row;
+    for (std::int64_t j = 0; j < values; ++j) {
+      double sum = 0.0;
+      for (std::int64_t worker = 0; worker < before; ++worker) sum += static_cast<double>(errors[worker * values + j]);
+      row.push_back(static_cast<float>(sum / static_cast<double>(together == ErrorsAre::averaged ? before : workers)));
     }
-    const std::int64_t shares = together == ErrorsAre::averaged ? old.rows : workers;
-    for (std::size_t j = 0; j < row.size(); ++j) row[j] = static_cast<float>(sum[j] / static_cast<double>(shares));
     HostTensor& fresh = fitted->state.at(name);
-    fresh.rows = workers;
-    fresh.data.resize(static_cast<std::size_t>(workers * fresh.row_bytes()));
+    fresh.rows = workers * values / fresh.cols;
+    fresh.data.clear();
+    const auto bytes = std::as_bytes(std::span(row));
     for (std::int64_t worker = 0; worker < workers; ++worker) {
-      std::memcpy(fresh.row(worker), row.data(), static_cast<std::size_t>(fresh.row_bytes()));
+      fresh.data.insert(fresh.data.end(), bytes.begin(), bytes.end());
     }
   }
   return fitted;

@@ -11,8 +11,9 @@ namespace gamlp {
 // What the errors of the workers make of the gradient together, which stays the same.
 enum class ErrorsAre { averaged, added };
 
-// Returns the state in which each worker of `spec` has the mean of the errors that there were, or its share of their
-// sum. Nothing where there are as many workers as before.
-std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together);
+// Returns the state in which each of `workers` workers has the mean of the errors that there were, or its share of
+// their sum. Nothing where there are as many workers as before. `unit`: where tensors of the rows begin (LayerRow).
+std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together,
+                                         std::int64_t workers, std::int64_t unit);
 
 }  // namespace gamlp

@@ -52,14 +52,13 @@ std::vector<Tensor> tensors_of(const TrainingState& state, int layers) {
                {},
                {}};
       if (state.contains("worker_error" + id)) {
-        const HostTensor& errors = state.at("worker_error" + id);
         const std::vector<double> rows = doubles(state, "worker_error" + id), means = doubles(state, "mean_error" + id);
         const auto part = [&](const std::vector<double>& of, std::size_t begin) {
           return std::vector<double>(of.begin() + static_cast<std::ptrdiff_t>(begin),
                                      of.begin() + static_cast<std::ptrdiff_t>(begin + t.w.size()));
         };
-        for (std::int64_t i = 0; i < errors.rows; ++i) {
-          t.errors.push_back(part(rows, static_cast<std::size_t>(i * errors.cols) + first));
+        for (std::size_t i = 0; i < rows.size() / means.size(); ++i) {
+          t.errors.push_back(part(rows, i * means.size() + first));
         }
         t.mean_error = part(means, first);
       }
@@ -202,6 +201,136 @@ TEST_CASE("every step is what the definition says") {
   }
 }
 
+namespace {
+
+// The gradients of groups of `each` workers: the means of theirs.
+std::vector<std::vector<std::vector<double>>> group_gradients(
+    const std::vector<std::vector<std::vector<double>>>& workers, std::size_t each) {
+  std::vector<std::vector<std::vector<double>>> groups;
+  for (std::size_t first = 0; first < workers.size(); first += each) {
+    groups.push_back(workers[first]);
+    for (std::size_t k = 0; k < groups.back().size(); ++k) {
+      for (std::size_t j = 0; j < groups.back()[k].size(); ++j) {
+        double sum = 0.0;
+        for (std::size_t i = first; i < first + each; ++i) sum += workers[i][k][j];
+        groups.back()[k][j] = sum / static_cast<double>(each);
+      }
+    }
+  }
+  return groups;
+}
+
+}  // namespace
+
+TEST_CASE("groups of workers compress what they have together") {
+  for (const std::int64_t bits : {1, 8, 32}) {
+    for (const auto& [workers, each] : {std::pair{4, 2}, {6, 2}, {6, 3}, {4, 4}}) {
+      for (const bool hosts : {false, true}) {
+        if (hosts && each == workers) continue;  // one host is none
+        ApmConfig c = squeezed(bits, 3);
+        if (!hosts) c.squeeze.group = each;
+        Setup s = setup_of(c, workers);
+        s.per_host = hosts ? each : 0;
+        const Start start = start_of(s);
+        Training training(s, start, workers);
+        training.forward();
+        training.iterate(0, 3);
+        std::vector<Tensor> before = tensors_of(training.state(), 5);
+        for (int step = 3; step < 9; ++step) {
+          const auto gradients = worker_gradients(s, start, training.network(), *c.microbatches);
+          training.iterate(step, 1);
+          const std::vector<Tensor> after = tensors_of(training.state(), 5);
+          INFO(bits << " bits, " << workers << " workers, " << each << " in a group, step " << step);
+          CHECK(wrong_step(c, before, after, group_gradients(gradients, static_cast<std::size_t>(each)), step) == "");
+          for (int rank = 1; rank < workers; ++rank) CHECK(training.weights_of(rank) == training.weights_of(0));
+          before = after;
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "groups of workers: bits do not depend on layers' devices, what is sent follows the formula, and runs go on") {
+  for (const auto& [workers, each] : {std::pair{4, 2}, {6, 3}}) {
+    ApmConfig c = squeezed(1, 2);
+    c.squeeze.group = each;
+    Setup s = setup_of(c, workers);
+    const Start start = start_of(s);
+    Training whole(s, start, workers);
+    whole.forward();
+    whole.iterate(0, 2);
+    whole.settle();
+    const std::uint64_t warm = whole.bytes_sent();
+    whole.iterate(2, 3);
+    whole.settle();
+    CompressedMean::Sent sum;
+    for (const auto& sent : ApmProgram::bytes_sent(s.widths, {1, 5}, c.squeeze, workers, each)) {
+      sum.float32 += sent.float32, sum.within += sent.within, sum.between += sent.between;
+    }
+    const std::int64_t losses = 16 * 6 * (workers - 1);
+    CHECK(whole.bytes_sent() - warm == static_cast<std::uint64_t>(3 * (sum.all() + losses)));
+    // Between groups each of which sends 2 (groups − 1)/groups of the codes, whatever their size; within them float32.
+    const std::int64_t values = 640 + 128 + 384 + 128 + 256 + 128 + 128 + 128 + 128 + 128,
+                       message = values / 8 + 4 * values / 128;
+    const std::int64_t groups = workers / each;
+    CHECK(sum.between >= 2 * (groups - 1) * message);
+    CHECK(sum.between <= 2 * (groups - 1) * (message + 32 * workers));
+    CHECK(sum.float32 == groups * (each - 1) * 4 * values);
+    const TrainingState saved = whole.state();
+    whole.iterate(5, 4);
+    for (const int ranges : {1, 2, 5}) {
+      for (const RankOrder order : {RankOrder::shards, RankOrder::layers}) {
+        s.order = order;
+        Training other(s, start, ranges * workers), again(s, start, ranges * workers);
+        other.go_on_from(saved, 5, 4);
+        again.forward();
+        again.iterate(0, 9);
+        INFO(workers << " workers, " << ranges << " runs of layers");
+        CHECK(first_difference(whole.state(), other.state()) == "");
+        CHECK(first_difference(whole.state(), again.state()) == "");
+      }
+    }
+    // On other groups the errors are those of fewer, or of more.
+    c.squeeze.group = 1;
+    Setup alone = setup_of(c, workers);
+    StageSpec spec;
+    spec.widths = s.widths, spec.placement.shards = workers;
+    const auto fitted = method_of(alone)->fitted_state(saved, spec);
+    REQUIRE(fitted.has_value());
+    CHECK(fitted->note.find("of 2 workers become those of " + std::to_string(workers)) != std::string::npos);
+    Training single(alone, start, workers);
+    single.restore(fitted->state);
+    const auto gradients = worker_gradients(s, start, single.network(), *c.microbatches);
+    single.iterate(5, 1);
+    CHECK(wrong_step(c, tensors_of(fitted->state, 5), tensors_of(single.state(), 5), gradients, 5) == "");
+    const auto back = method_of(s)->fitted_state(fitted->state, spec);
+    REQUIRE(back.has_value());
+    const std::vector<double> were = doubles(fitted->state, "worker_error1"),
+                              are = doubles(back->state, "worker_error1");
+    CHECK(back->state.at("worker_error1").rows == saved.at("worker_error1").rows);
+    CHECK(std::equal(are.begin(), are.end(), were.begin()));  // all workers had the same ones
+  }
+  ApmConfig c = squeezed(1, 2);
+  c.squeeze.group = 3;
+  const Setup s = setup_of(c, 4);
+  CHECK_THROWS_WITH(Training(s, start_of(s), 4),
+                    Catch::Matchers::Contains("`method.squeeze.group` is 3: must divide the 4 workers"));
+}
+
+TEST_CASE("groups of workers have no race and no deadlock") {
+  for (const auto& [devices, workers, each] : {std::tuple{4, 4, 2}, {6, 6, 3}, {8, 4, 2}}) {
+    ApmConfig c = squeezed(8, 2);
+    c.squeeze.group = each;
+    const Setup s = setup_of(c, workers);
+    for (const std::uint64_t seed : {1, 2, 3}) {
+      const auto fault = fault_of_training(s, devices, {}, seed);
+      INFO(devices << " devices: " << (fault ? fault->what() : ""));
+      CHECK_FALSE(fault.has_value());
+    }
+  }
+}
+
 TEST_CASE("momentum that is sent, and what is yet to be sent, add up to the momentum that there was") {
   for (const std::int64_t bits : {1, 8}) {
     ApmConfig c = squeezed(bits, 3);
@@ -310,7 +439,7 @@ TEST_CASE("workers send what the formula says") {
       training.iterate(4, 10);
       training.settle();
       std::int64_t each = 16 * 6 * (workers - 1);  // the losses of 6 micro-batches
-      for (const std::int64_t bytes : ApmProgram::bytes_sent(s.widths, {1, 5}, c.squeeze, workers)) each += bytes;
+      for (const auto& sent : ApmProgram::bytes_sent(s.widths, {1, 5}, c.squeeze, workers)) each += sent.all();
       CHECK(training.bytes_sent() - warm == static_cast<std::uint64_t>(10 * each));
       // 2 (n − 1) times codes and scales, of tensors padded to 128 values; each part ends at a multiple of 16 bytes.
       const std::int64_t values = 640 + 128 + 384 + 128 + 256 + 128 + 128 + 128 + 128 + 128, blocks = values / 128;
@@ -377,7 +506,7 @@ TEST_CASE("with steps of a batch the warm-up lasts its epochs, and workers stay 
     return sent[static_cast<std::size_t>(epoch)] - sent[static_cast<std::size_t>(epoch) - 1];
   };
   std::int64_t step = 0;
-  for (const std::int64_t bytes : ApmProgram::bytes_sent(s.widths, {1, 5}, c.squeeze, 3)) step += bytes;
+  for (const auto& own : ApmProgram::bytes_sent(s.widths, {1, 5}, c.squeeze, 3)) step += own.all();
   CHECK(of(1) == sent[0]);
   CHECK(of(2) == static_cast<std::uint64_t>(2 * step + 16 * 6 * 2));  // and the losses, once
   CHECK(of(4) == of(2));

@@ -561,7 +561,7 @@ TEST_CASE("gradients in bf16 give the same bits on any devices of the layers, an
     whole.settle();
     std::int64_t expected = 16 * 6 * 2;  // the losses
     const LayerRow row(s.widths, {1, 5}, RoundedExchange::kUnit);
-    for (const std::int64_t bytes : CompressedMean::bytes_sent(row, RoundedExchange::kCoding, 3)) expected += bytes;
+    for (const auto& sent : CompressedMean::bytes_sent(row, RoundedExchange::kCoding, 3)) expected += sent.all();
     CHECK(whole.bytes_sent() == static_cast<std::uint64_t>(6 * expected));
     for (const int devices : {3, 6, 15}) {
       Training other(s, start, devices);
