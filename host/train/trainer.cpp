@@ -169,6 +169,9 @@ void Trainer::complete_epoch() {
   exhausted_ = share.ended;
   static_cast<TrainingFigures&>(slot.record) =
       runner_.spec().method->figures(runner_.spec(), slot.scalars, slot.record.epoch);
+  runner_.fleet().post_all(runner_.active(), [this, epoch, scalars = slot.scalars](int rank) {
+    runner_.program(rank).observe(epoch, scalars);
+  });
   const std::uint64_t hash = hash_of_replicas(runner_.spec().placement, share.hashes, slot.record.epoch);
   if (config_.train.weights_hash) slot.record.weights_hash = hash;
   add_epoch(recent_, slot.record, config_.train.stop);

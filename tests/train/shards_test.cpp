@@ -276,6 +276,54 @@ TEST_CASE("workers of compressed momentum: a run keeps their number, and says wh
   CHECK(bytes(22) - bytes(21) < bytes(0) / 3);  // 2 compress less than 3 send in float32
 }
 
+TEST_CASE("a warm-up that ends when v has settled is a warm-up of so many epochs, also when the run goes on") {
+  const auto squeezed = [](const std::vector<std::string>& more) {
+    return small_config(joined(
+        {"method.name=apmsqueeze", "method.optimizer.learning_rate=0.003", "stages=[{\"layers\": 4, \"epochs\": 60}]",
+         "devices=cpu:3", "partition.shards=3", "method.microbatches=3", "method.batch=60", "train.checkpoint_every=7"},
+        more));
+  };
+  const std::vector<std::string> settled = {"method.squeeze.warmup=50", "method.squeeze.settled=0.97"};
+  // The first epoch that sends less than the one before.
+  const auto begins = [](const fs::path& run) {
+    double last = 0, before = 0;
+    std::int64_t epoch = 0;
+    for (const std::string& line : lines_of(run / "metrics.jsonl")) {
+      const double bytes = nlohmann::json::parse(line)["bytes_sent"].get<double>(), sent = bytes - before;
+      if (epoch > 0 && sent < 0.5 * last) return epoch;
+      last = sent, before = bytes, ++epoch;
+    }
+    return epoch;
+  };
+  const ScratchFolder scratch;
+  run_in(scratch / "run", squeezed(settled));
+  const std::int64_t first = begins(scratch / "run");
+  REQUIRE(first >= 12);
+  REQUIRE(first < 50);
+  INFO("it begins after " << first << " epochs");
+  run_in(scratch / "fixed", squeezed({"method.squeeze.warmup=" + std::to_string(first)}));
+  CHECK(metrics_of(scratch / "fixed") == metrics_of(scratch / "run"));
+  CHECK(weights_of(scratch / "fixed") == weights_of(scratch / "run"));
+  run_in(scratch / "layers", squeezed(joined(settled, {"devices=cpu:6"})));
+  CHECK(weights_of(scratch / "layers") == weights_of(scratch / "run"));
+  for (const std::int64_t stop : {first - 5, first - 1, first, first + 1, first + 3}) {
+    const fs::path run = scratch / ("stopped at " + std::to_string(stop));
+    REQUIRE(train_until(run, squeezed(settled), stop).interrupted);
+    Recorder recorder;
+    resume(RunFolder::open(run), recorder);
+    INFO("stopped at " << stop << " of " << first);
+    CHECK(metrics_of(run) == metrics_of(scratch / "run"));
+    CHECK(weights_of(run) == weights_of(scratch / "run"));
+  }
+  // Of weights that hardly move, gradients are the same, and so is v without its bias.
+  run_in(scratch / "still", squeezed({"method.squeeze.warmup=50", "method.squeeze.settled=0.999", "method.batch=null",
+                                      "method.optimizer.learning_rate=1e-12", "method.init=pytorch"}));
+  CHECK(begins(scratch / "still") == 12);
+  // v that never rests so much leaves the whole warm-up.
+  run_in(scratch / "never", squeezed({"method.squeeze.warmup=50", "method.squeeze.settled=0.999999"}));
+  CHECK(begins(scratch / "never") == 50);
+}
+
 TEST_CASE("workers: a run goes on with more of them, given the micro-batches, and without a compression too") {
   const ScratchFolder scratch;
   TrainOptions options;

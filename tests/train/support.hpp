@@ -102,6 +102,12 @@ inline std::vector<Coded> trainings() {
   cases.push_back({"compressed momentum",
                    {"method.name=apmsqueeze", "method.optimizer.learning_rate=0.03", "method.microbatches=3",
                     "partition.shards=1", "method.squeeze.warmup=2"}});
+  for (const char* format : {"powersgd", "top_k"}) {
+    cases.push_back(
+        {format,
+         {"method.name=adam", "method.optimizer.learning_rate=0.03", "method.microbatches=3", "partition.shards=1",
+          std::string("method.gradients=") + format, std::string("method.") + format + ".warmup=2"}});
+  }
   return cases;
 }
 

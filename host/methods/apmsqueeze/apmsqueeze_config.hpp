@@ -16,6 +16,9 @@ struct SqueezeConfig {
   std::int64_t block = 2048;           // values with one scale, at most: 128 … 4096, a power of two
   std::optional<std::int64_t> warmup;  // epochs of a stage before the compression; null: by warmup_share
   double warmup_share = 0.15;          // of a stage's epochs
+  // The warm-up ends before, two epochs after the mean of √v has become this share of what it was 10 epochs earlier, or
+  // less far from it. null: it does not.
+  std::optional<double> settled;
   // So many neighbouring workers add up their gradients in float32 before what they have together is compressed. null:
   // those of a host, where hosts have as many each.
   std::optional<std::int64_t> group;
@@ -33,6 +36,7 @@ void fields(T& c, Visit&& visit) {
   visit("block", c.block);
   visit("warmup", c.warmup);
   visit("warmup_share", c.warmup_share);
+  visit("settled", c.settled);
   visit("group", c.group);
   visit("clip", c.clip);
   visit("floor", c.floor);

@@ -28,7 +28,7 @@ std::string momentum_text(const SqueezeConfig& squeeze) {
 }  // namespace
 
 ApmMethod::ApmMethod(const std::string& name, const ApmConfig& config)
-    : GradientMethod(name, Optimizer::adam, config), squeeze_(config.squeeze) {}
+    : GradientMethod(name, Optimizer::adam, config, ApmProgram::scalars_of(config.squeeze)), squeeze_(config.squeeze) {}
 
 std::vector<std::string> ApmMethod::problems(const Config& all) const {
   std::vector<std::string> out = GradientMethod::problems(all);
@@ -77,6 +77,7 @@ std::string ApmMethod::text() const {
   const std::string after = squeeze_.warmup ? std::to_string(*squeeze_.warmup) + " epochs"
                                             : short_number(100.0 * squeeze_.warmup_share) + " % of the epochs";
   return GradientMethod::text() + ", " + momentum_text(squeeze_) + " after " + after +
+         (squeeze_.settled ? " or when v has settled" : "") +
          (squeeze_.group.value_or(1) > 1 ? ", in groups of " + std::to_string(*squeeze_.group) + " workers" : "") +
          (squeeze_.error_feedback ? "" : ", no error feedback");
 }

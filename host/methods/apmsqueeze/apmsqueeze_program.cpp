@@ -1,6 +1,7 @@
 #include "host/methods/apmsqueeze/apmsqueeze_program.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace gamlp {
@@ -52,7 +53,42 @@ void ApmProgram::restored(const TrainingState& state) {
 
 void ApmProgram::upload_constants() {
   mean_.enqueue_table();
+  upload_warmup();
+}
+
+void ApmProgram::upload_warmup() {
   enqueue(ops::Upload{reinterpret_cast<const std::byte*>(&saved_warmup_), warmup_memory_.raw(sizeof saved_warmup_)});
+}
+
+// A root for each layer: its tensors are padded with 0, which changes all means of a layer alike.
+void ApmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
+  GradientProgram::enqueue_iteration(epoch, metrics);
+  if (!squeeze_.settled) return;
+  context_.compute->label({"roots", 0, epoch});
+  const int turn = kRoots + static_cast<int>(epoch % (kWindow + 1));
+  for (int layer = range_.first; layer <= range_.last; ++layer) {
+    const Mat square{kept(1).data + row().first(layer), 1, row().size(layer)};
+    enqueue(ops::FloorSquare{square, scalar(layer, turn), 0.0});
+  }
+}
+
+double ApmProgram::root_of(std::int64_t epoch, const std::vector<double>& scalars) const {
+  double sum = 0.0;
+  for (int layer = 1; layer <= spec_.layers(); ++layer) {
+    const auto turn = static_cast<std::size_t>(kRoots + epoch % (kWindow + 1));
+    sum += scalars[static_cast<std::size_t>(layer - 1) * kSettledScalars + turn];
+  }
+  return sum / std::sqrt(1.0 - std::pow(rule().beta2, static_cast<double>((epoch + 1) * steps())));
+}
+
+void ApmProgram::observe(std::int64_t epoch, const std::vector<double>& scalars) {
+  const std::int64_t next = (epoch + 2) * steps();
+  if (!squeeze_.settled || epoch < kWindow || next >= warmup_) return;
+  const double now = root_of(epoch, scalars), before = root_of(epoch - kWindow, scalars);
+  if (!(now >= *squeeze_.settled * before && before >= *squeeze_.settled * now)) return;
+  warmup_ = next;
+  saved_warmup_ = static_cast<std::int32_t>(warmup_);
+  upload_warmup();
 }
 
 void ApmProgram::floor_squares(std::int64_t epoch) {

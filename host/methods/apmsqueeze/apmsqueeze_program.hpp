@@ -31,7 +31,15 @@ class ApmProgram final : public GradientProgram {
   ApmProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
              const OptimizerRule& rule, const ApmConfig& config, std::int64_t warmup);
 
+  // The scalars of a layer after those of GradientProgram, where the config asks when v has settled: the mean of √v of
+  // the last epochs, which take turns.
+  static constexpr std::int64_t kWindow = 10;
+  static constexpr int kRoots = kScalars, kSettledScalars = kScalars + static_cast<int>(kWindow) + 1;
+  static int scalars_of(const SqueezeConfig& squeeze) { return squeeze.settled ? kSettledScalars : kScalars; }
+
   void enqueue_start() override;
+  void enqueue_iteration(std::int64_t epoch, bool metrics) override;
+  void observe(std::int64_t epoch, const std::vector<double>& scalars) override;
 
   // What each of `workers` devices sends in an epoch after the warm-up, for layers of these widths, in bytes.
   static std::vector<CompressedMean::Sent> bytes_sent(const std::vector<std::int64_t>& widths, const LayerRange& range,
@@ -44,7 +52,11 @@ class ApmProgram final : public GradientProgram {
   std::vector<Entry> entries() const override;
   void restored(const TrainingState& state) override;
   void upload_constants();
+  void upload_warmup();
+  bool saves_scalars() const override { return squeeze_.settled.has_value(); }
   void floor_squares(std::int64_t epoch);
+  // The mean of √v after an epoch, corrected for the bias of v. Of layers of any size.
+  double root_of(std::int64_t epoch, const std::vector<double>& scalars) const;
 
   SqueezeConfig squeeze_;
   std::int64_t warmup_;  // steps

@@ -103,6 +103,9 @@ class StageProgram {
   // Downloads a hash of the weights of this device's layers (host/math/hash.hpp): the devices of the same layers have
   // the same. What they compute apart from each other, they have by then.
   void enqueue_hash(std::uint64_t* out);
+  // The scalars of all layers after `epoch` are known. What the program makes of them may change iterations from
+  // epoch + 2 on: the one before may have been enqueued.
+  virtual void observe(std::int64_t /*epoch*/, const std::vector<double>& /*scalars*/) {}
   // Marks the downloads enqueued so far as those of `epoch`. The driver calls finish_downloads() to wait for them on
   // the host. At most two epochs may be marked and not finished.
   void mark_downloads(std::int64_t epoch);

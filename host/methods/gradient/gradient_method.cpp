@@ -16,8 +16,11 @@ constexpr double kBackpropFloats = 12.0, kDropoutFloats = 4.0, kWeightFloats = 7
 
 }  // namespace
 
+GradientMethod::GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config, int scalars)
+    : Method(scalars), name_(std::move(name)), optimizer_(optimizer), config_(config) {}
+
 GradientMethod::GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config)
-    : Method(GradientProgram::kScalars), name_(std::move(name)), optimizer_(optimizer), config_(config) {}
+    : GradientMethod(std::move(name), optimizer, config, GradientProgram::kScalars) {}
 
 std::vector<std::string> GradientMethod::ignored_keys() const {
   return {"update",  "nu",       "rho",  "exact", "weight_decay", "weight_decay_first", "weight_decay_layers",
@@ -160,7 +163,7 @@ std::vector<BoundaryMessage> GradientMethod::messages_at_start(std::int64_t, std
 TrainingFigures GradientMethod::figures(const StageSpec& spec, const std::vector<double>& scalars,
                                         std::int64_t epoch) const {
   TrainingFigures figures;
-  const auto last = static_cast<std::size_t>(spec.layers() - 1) * GradientProgram::kScalars;
+  const auto last = static_cast<std::size_t>(spec.layers() - 1) * static_cast<std::size_t>(spec.method->scalars());
   figures.risk = figures.objective = scalars[last + GradientProgram::kLoss];
   figures.residual = figures.relative_residual = std::nan("");
   if (std::isfinite(figures.risk)) return figures;

@@ -50,7 +50,8 @@ class GradientMethod : public Method {
                                             const InputShape& shape) const override;
 
  protected:
-  // `name` is the name that the config has for the method.
+  // `name` is the name that the config has for the method. `scalars`: of a layer; the first are GradientProgram's.
+  GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config, int scalars);
   GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config);
 
   OptimizerRule rule() const;  // resolved
