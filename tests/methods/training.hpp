@@ -217,6 +217,9 @@ class Training {
     }
     fleet_->wait();
   }
+  void observe(std::int64_t epoch, const std::vector<double>& scalars) {
+    everywhere([&](int rank) { program(rank).observe(epoch, scalars); });
+  }
   TrainingState state() {
     TrainingState saved;
     for (const auto& p : programs_) {

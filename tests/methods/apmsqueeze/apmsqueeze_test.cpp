@@ -513,6 +513,52 @@ TEST_CASE("with steps of a batch the warm-up lasts its epochs, and workers stay 
   CHECK(of(1) > 3 * of(2));
 }
 
+TEST_CASE("v settles when that of all layers does, two epochs later, whatever the rest of the warm-up") {
+  ApmConfig c = squeezed(1, 40);
+  c.squeeze.settled = 0.9;
+  const Setup s = setup_of(c, 2);
+  for (const int devices : {2, 10}) {
+    Training training(s, start_of(s), devices);
+    training.forward();
+    std::uint64_t before = 0;
+    const auto sent = [&](std::int64_t epoch) {
+      training.iterate(epoch, 1);
+      training.settle();
+      return training.bytes_sent() - std::exchange(before, training.bytes_sent());
+    };
+    // The roots of all layers but one stay, and that one makes half of the sum.
+    const auto observe = [&](std::int64_t epoch, double last) {
+      std::vector<double> scalars(5 * ApmProgram::kSettledScalars, 1.0);
+      const auto root = [&](std::int64_t at) -> double& {
+        return scalars[4 * ApmProgram::kSettledScalars + static_cast<std::size_t>(ApmProgram::kRoots + at % 11)];
+      };
+      // v without its bias.
+      for (std::int64_t at = epoch - 10; at <= epoch; at += 10) {
+        for (std::size_t layer = 0; layer < 5; ++layer) {
+          scalars[layer * ApmProgram::kSettledScalars + static_cast<std::size_t>(ApmProgram::kRoots + at % 11)] =
+              std::sqrt(1.0 - std::pow(kBeta2, static_cast<double>(at + 1)));
+        }
+        root(at) *= at == epoch ? last : 4.0;
+      }
+      training.observe(epoch, scalars);
+    };
+    const std::uint64_t float32 = sent(0);
+    for (int epoch = 1; epoch <= 10; ++epoch) CHECK(sent(epoch) == float32);
+    observe(9, 4.0);   // has no value of 10 epochs before
+    observe(10, 8.0);  // not settled: 12 of 8
+    CHECK(sent(11) == float32);
+    CHECK(sent(12) == float32);
+    observe(12, 2.0);  // 6 of 8
+    CHECK(sent(13) == float32);
+    CHECK(sent(14) == float32);
+    observe(14, 4.5);  // 8.5 of 8
+    CHECK(sent(15) == float32);
+    CHECK(sent(16) < float32 / 2);
+    observe(16, 4.0);
+    CHECK(sent(17) < float32 / 2);
+  }
+}
+
 TEST_CASE("on other workers, what is yet to be sent stays the same") {
   const ApmConfig c = squeezed(1, 3);
   Setup s = setup_of(c, 4);
