@@ -39,6 +39,7 @@ struct SplitConfig {
   double validation_fraction = 0.2;   // fraction; the rest is the test part
   std::uint64_t seed = 0;
   std::int64_t index = 0;  // file: which of its splits, where masks have one column per split
+  bool stratify = false;   // training nodes come in an order in which every part has each class by its share
 };
 
 enum class PropagationOperator { symmetric, random_walk };  // (D+I)^-1/2 (A+I) (D+I)^-1/2 ; (D+I)^-1 (A+I)

@@ -38,6 +38,7 @@ void fields(T& c, Visit&& visit) {
   visit("validation_fraction", c.validation_fraction);
   visit("seed", c.seed);
   visit("index", c.index);
+  visit("stratify", c.stratify);
 }
 
 template <SectionOf<DatasetConfig> T, class Visit>

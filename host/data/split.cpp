@@ -114,6 +114,30 @@ Split by_fraction(const Dataset& dataset, const SplitConfig& config) {
   return split;
 }
 
+// The nodes of each class are shuffled, and lie as far from each other as can be.
+void spread_classes(const Dataset& dataset, std::uint64_t seed, std::vector<std::int32_t>& nodes) {
+  std::vector<std::vector<std::int32_t>> classes(static_cast<std::size_t>(dataset.classes) + 1);
+  for (const std::int32_t node : nodes) {
+    const std::int32_t label = dataset.labels[static_cast<std::size_t>(node)];
+    classes[label == no_class ? classes.size() - 1 : static_cast<std::size_t>(label)].push_back(node);
+  }
+  struct Placed {
+    double at;
+    std::int32_t node;
+  };
+  std::vector<Placed> all;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    const std::uint64_t key = random_key(seed, 0x737072656164, c);
+    shuffle(std::span(classes[c]), key);
+    const double start = Random(key).uniform();
+    for (std::size_t i = 0; i < classes[c].size(); ++i) {
+      all.push_back({(static_cast<double>(i) + start) / static_cast<double>(classes[c].size()), classes[c][i]});
+    }
+  }
+  std::stable_sort(all.begin(), all.end(), [](const Placed& a, const Placed& b) { return a.at < b.at; });
+  std::transform(all.begin(), all.end(), nodes.begin(), [](const Placed& one) { return one.node; });
+}
+
 }  // namespace
 
 void check_split_labels(const Dataset& dataset, const Split& split) {
@@ -150,6 +174,7 @@ Split make_split(const Dataset& dataset, const SplitConfig& config) {
                 : config.kind == SplitKind::per_class ? per_class(dataset, config)
                                                       : by_fraction(dataset, config);
   for (auto* part : {&split.train, &split.validation, &split.test}) std::sort(part->begin(), part->end());
+  if (config.stratify) spread_classes(dataset, config.seed, split.train);
   return split;
 }
 

@@ -108,3 +108,42 @@ TEST_CASE("fractions, stratified") {
     CHECK(contains(config_error_of(dataset, config), "dataset.split: found train_fraction"));
   }
 }
+
+TEST_CASE("stratified training nodes have every class by its share in any part, whatever their order was") {
+  Dataset dataset;
+  dataset.classes = 3;
+  for (std::int32_t i = 0; i < 1000; ++i) {  // sorted by class
+    dataset.labels.push_back(i < 600 ? 0 : i < 900 ? 1 : 2);
+    dataset.train_mask.push_back(i % 10 != 0), dataset.validation_mask.push_back(0), dataset.test_mask.push_back(0);
+  }
+  dataset.test_mask[0] = 1;
+  SplitConfig config;
+  const Split plain = make_split(dataset, config);
+  config.stratify = true;
+  const Split split = make_split(dataset, config);
+  CHECK(split.train != plain.train);
+  CHECK(make_split(dataset, config).train == split.train);
+  std::vector<std::int32_t> sorted = split.train;
+  std::sort(sorted.begin(), sorted.end());
+  CHECK(sorted == plain.train);
+  CHECK(split.test == plain.test);
+  for (const std::size_t parts : {2, 7, 30}) {
+    const std::size_t size = split.train.size() / parts;
+    for (std::size_t part = 0; part < parts; ++part) {
+      int count[3] = {};
+      for (std::size_t i = part * size; i < (part + 1) * size; ++i) {
+        ++count[dataset.labels[static_cast<std::size_t>(split.train[i])]];
+      }
+      const double share[3] = {0.6, 0.3, 0.1};
+      for (int c = 0; c < 3; ++c) CHECK(std::abs(count[c] - share[c] * static_cast<double>(size)) <= 2.0);
+    }
+  }
+  config.seed = 1;
+  CHECK(make_split(dataset, config).train != split.train);
+  // Nodes of a class are in no order either.
+  std::vector<std::int32_t> first;
+  for (const std::int32_t node : split.train) {
+    if (node < 600) first.push_back(node);
+  }
+  CHECK_FALSE(std::is_sorted(first.begin(), first.end()));
+}
