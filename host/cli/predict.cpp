@@ -110,7 +110,9 @@ std::vector<std::int32_t> part_of_split(const SavedRun& run, const std::string& 
                     std::string(name_of(config.kind)) + "\")" + instead);
   }
   Split split = make_split(dataset, config);
-  return std::move(*std::array{&split.train, &split.validation, &split.test}[part]);
+  std::vector<std::int32_t>& nodes = *std::array{&split.train, &split.validation, &split.test}[part];
+  std::sort(nodes.begin(), nodes.end());
+  return std::move(nodes);
 }
 
 std::vector<std::int32_t> chosen_nodes(const SavedRun& run, const std::string& choice) {

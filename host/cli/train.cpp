@@ -287,7 +287,8 @@ void add_resume(CLI::App& app, Shared& shared) {
       ->add_option("--set", args->overrides,
                    "Change what a run may go on with, a finished one too, e.g. --set stages.2.epochs=300: stages (more "
                    "epochs of the last one, further ones), train.stop, train.evaluate_every, train.checkpoint_every, "
-                   "train.report, devices, partition, node_memory, distributed, and what the method allows (" +
+                   "train.weights_hash, train.report, devices, partition, node_memory, distributed, and what the "
+                   "method allows (" +
                        changeable_keys() + ")")
       ->allow_extra_args(false);
   command->add_option("--run", args->other, "Go on in this new folder; the run stays as it is");

@@ -30,6 +30,11 @@ void describe(const ops::KernelFactor& op, OpShape& s) {
   s.dims = {v, 1, 1};
   s.columns = v;
 }
+// A reduction for each pair of columns, one after the other.
+void describe(const ops::Orthogonalize& op, OpShape& s) {
+  s.dims = {d(op.x.rows), d(op.x.cols), 1};
+  s.columns = s.dims[1] * (s.dims[1] + 3.0);
+}
 void describe(const ops::WSolve& op, OpShape& s) { s.dims = {d(op.w.cols), d(op.w.rows), 1}; }
 void describe(const ops::FactorSolve& op, OpShape& s) { s.dims = {d(op.x.rows), d(op.x.cols), 1}; }
 void describe(const ops::KernelSolve& op, OpShape& s) { s.dims = {d(op.t.rows), d(op.t.cols), 1}; }
@@ -72,6 +77,7 @@ double flops_of(std::string_view family, const std::array<double, 3>& dims) {
   const auto [a, b, c] = dims;
   if (family.starts_with("gemm")) return 2.0 * a * b * c;
   if (family == ops::Gram::name || family == ops::OuterGram::name) return a * a * b;
+  if (family == ops::Orthogonalize::name) return 4.0 * a * b * (b + 2.0);
   if (family == ops::POperators::name) return 4.0 * a * a * b + a * a * a;
   if (family == ops::WFactor::name || family == ops::KernelFactor::name) return a * a * a / 3.0;
   if (family == ops::WSolve::name || family == ops::FactorSolve::name || family == ops::KernelSolve::name) {

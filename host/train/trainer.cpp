@@ -169,9 +169,11 @@ void Trainer::complete_epoch() {
   exhausted_ = share.ended;
   static_cast<TrainingFigures&>(slot.record) =
       runner_.spec().method->figures(runner_.spec(), slot.scalars, slot.record.epoch);
-  runner_.fleet().post_all(runner_.active(), [this, epoch, scalars = slot.scalars](int rank) {
-    runner_.program(rank).observe(epoch, scalars);
-  });
+  if (runner_.spec().method->observes()) {
+    runner_.fleet().post_all(runner_.active(), [this, epoch, scalars = slot.scalars](int rank) {
+      runner_.program(rank).observe(epoch, scalars);
+    });
+  }
   const std::uint64_t hash = hash_of_replicas(runner_.spec().placement, share.hashes, slot.record.epoch);
   if (config_.train.weights_hash) slot.record.weights_hash = hash;
   add_epoch(recent_, slot.record, config_.train.stop);
@@ -288,7 +290,7 @@ TrainResult Trainer::run(const Checkpoint* from, const WarmStart* warm) {
     if (restored) {
       if (books_ != nullptr) books_->check_best_fits(*from, runner_.empty_network());
       const std::optional<FittedState> fitted = runner_.spec().method->fitted_state(from->state, runner_.spec());
-      if (fitted && reporter_ != nullptr) reporter_->message(fitted->note);
+      if (fitted && !fitted->note.empty() && reporter_ != nullptr) reporter_->message(fitted->note);
       runner_.restore(fitted ? fitted->state : from->state);
     } else {
       runner_.start();

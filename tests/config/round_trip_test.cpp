@@ -22,7 +22,7 @@ json another_value(const json& node, const json& old) {
   const json type = node.at("type").is_array() ? node.at("type").front() : node.at("type");
   if (type == "boolean") return !old.get<bool>();
   if (type == "string") return node.contains("pattern") ? "cpu:2" : "some/file ü.npz";
-  if (type == "integer") return node.at("maximum");
+  if (type == "integer") return node.at(old == node.at("maximum") ? "minimum" : "maximum");
   if (type == "number") return std::nextafter(old.is_number() ? old.get<double>() : 0.125, 0.3);
   return nullptr;
 }

@@ -23,9 +23,10 @@ bool check_resolved(const json& document, const ProblemShape& shape) {
   } catch (const ConfigError& error) {
     INFO(error.what());
     const std::string what = error.what();
-    const bool shards = config.partition.shards.value_or(1) > 1;  // more than the nodes have micro-batches for
-    const bool batch = what.find("`method.batch` is ") == 0;      // fewer nodes than there are micro-batches
-    CHECK((batch || what.find(shards && what.front() == '`' ? "`partition.shards` is " : "method.rho") == 0));
+    const bool shards = config.partition.shards.value_or(1) > 1;      // more than the nodes have micro-batches for
+    const bool batch = what.find("`method.batch` is ") == 0;          // fewer nodes than there are micro-batches
+    const bool group = what.find("`method.squeeze.group` is ") == 0;  // does not divide the shards
+    CHECK((batch || group || what.find(shards && what.front() == '`' ? "`partition.shards` is " : "method.rho") == 0));
     return false;
   }
   const std::string text = text_of(config);
@@ -90,6 +91,32 @@ TEST_CASE("what is derived from another key keeps to its own bounds at both ends
   Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", {{"nu", 100001}}}}, "a");
   resolve_problem(config, shapes[2]);
   CHECK(*test::admm_of(config).weight_decay_first == 1e6);
+}
+
+TEST_CASE("a group of workers divides their number, and one worker has none") {
+  const auto resolve = [](std::int64_t group, std::int64_t shards) {
+    Config config = parse_config({{"dataset", {{"path", "g.npz"}}},
+                                  {"method", {{"name", "apmsqueeze"}, {"squeeze", {{"group", group}}}}},
+                                  {"partition", {{"shards", shards}}}},
+                                 "a");
+    resolve_problem(config, {8000, 30, 3});
+  };
+  CHECK_NOTHROW(resolve(2, 4));
+  CHECK_NOTHROW(resolve(2, 1));
+  CHECK_THROWS_WITH(resolve(3, 4), "`method.squeeze.group` is 3: must divide the 4 workers");
+}
+
+TEST_CASE("a section of an exchange that is not chosen is told") {
+  const auto warned = [](const json& method) {
+    const Config config = parse_config({{"dataset", {{"path", "g.npz"}}}, {"method", method}}, "a");
+    return make_method(config)->warnings(config);
+  };
+  CHECK(warned({{"name", "adam"}, {"powersgd", {{"rank", 2}}}}).empty());
+  CHECK(warned({{"name", "adam"}, {"gradients", "powersgd"}, {"powersgd", {{"rank", 4}}}}).empty());
+  CHECK(warned({{"name", "adam"}, {"powersgd", {{"rank", 4}}}}) ==
+        std::vector<std::string>{"`method.powersgd` has no effect with `method.gradients` \"float32\": it belongs to "
+                                 "\"powersgd\""});
+  CHECK(warned({{"name", "adam"}, {"gradients", "powersgd"}, {"top_k", {{"share", 0.5}}}}).size() == 1);
 }
 
 TEST_CASE("a step has nodes of every micro-batch, of which there are as many as it has thousands of nodes") {

@@ -127,13 +127,13 @@ def check_workers(program, hosts, folder):
     """Whether a run with 1 bit sends a fifth of the bytes of float32, as the transport and as the kernel count them."""
     shape(hosts, [None, None])
     counted = {}
-    for name, sets in (("float32", METHODS["adam"]), ("1 bit", ["--set", "method.name=apmsqueeze"])):
+    for name, method in (("float32", "adam"), ("1 bit", "apmsqueeze")):
         path, whole = folder / "workers.json", folder / "run"
         shutil.rmtree(whole, ignore_errors=True)
         path.write_text(json.dumps({**config(1000, 200, 4, 300, FORMATS["float32"]), "method": {}}))
         before = hosts.counters(0)
         run(hosts.launcher() + ["-np", "2", program, "train", path, "--devices", "cpu", "--run", whole, "--quiet", "--set",
-                                "partition.shards=2", *sets], 200)
+                                "partition.shards=2", "--set", f"method.name={method}"], 200)
         after = hosts.counters(0)
         counted[name] = (json.loads((whole / "result.json").read_text())["bytes_sent"], sum(after[k] - before[k] for k in before))
     ratios = [a / b for a, b in zip(counted["float32"], counted["1 bit"])]
@@ -204,12 +204,14 @@ def measure_grids(program, hosts, folder, args):
 # Training nodes, layers, width, features and hops of what data-parallel workers train: Cora's sizes and more nodes, from
 # little to compute for its weights to much.
 WORKERS = [(140, 10, 100, 1433, 4), (1000, 10, 250, 40, 2), (18000, 10, 100, 100, 4)]
-WARMUP = 0.15
+# Of each method: what is set, and the share of its epochs in float32, of which a measured one has none.
 METHODS = {
-    "adam": ["--set", "method.name=adam"],
-    "adam, bf16": ["--set", "method.name=adam", "--set", "method.gradients=bf16"],
-    "8 bits": ["--set", "method.name=apmsqueeze", "--set", "method.squeeze.bits=8", "--set", "method.squeeze.warmup=1"],
-    "1 bit": ["--set", "method.name=apmsqueeze", "--set", "method.squeeze.bits=1", "--set", "method.squeeze.warmup=1"],
+    "adam": (["method.name=adam"], 0.0),
+    "bf16": (["method.name=adam", "method.gradients=bf16"], 0.0),
+    "8 bits": (["method.name=apmsqueeze", "method.squeeze.bits=8", "method.squeeze.warmup=1"], 0.15),
+    "1 bit": (["method.name=apmsqueeze", "method.squeeze.bits=1", "method.squeeze.warmup=1"], 0.15),
+    "PowerSGD": (["method.name=adam", "method.gradients=powersgd", "method.powersgd.warmup=1"], 0.05),
+    "top 1 %": (["method.name=adam", "method.gradients=top_k", "method.top_k.warmup=1"], 0.05),
 }
 
 
@@ -221,12 +223,12 @@ def measure_workers(program, hosts, folder, args):
         text["dataset"]["generate"]["features"] = features
         text["dataset"]["hops"] = hops
         path.write_text(json.dumps(text))
-        print(f"{layers} layers x {width}, {nodes} training nodes, {features * hops} inputs, 2 workers; a run's speed-up is over Adam's, with a warm-up of "
-              f"{WARMUP:.0%}")
+        print(f"{layers} layers x {width}, {nodes} training nodes, {features * hops} inputs, 2 workers; a run's speed-up "
+              f"over Adam's counts the warm-up")
         for rate in (None, 1000, 100):
             found = {}
-            for name, sets in METHODS.items():
-                sets = ["--set", "partition.shards=2"] + sets
+            for name, (settings, warm) in METHODS.items():
+                sets = [part for setting in ["partition.shards=2"] + settings for part in ("--set", setting)]
                 two = bench(program, hosts, path, args, [mbit(rate, 16) if rate else None] * 2, 2, sets)[0]
                 command = [program, "plan", path, "--machine", "here", "--devices", 2, "--hosts", 2, "--json"]
                 plan = json.loads(run(command + sets + ["--set", f"distributed.network={rate or 1000000}"], 900))
@@ -235,7 +237,6 @@ def measure_workers(program, hosts, folder, args):
                 line += f" {1e3 * found[name][0]:8.1f} ms, forecast {1e3 * found[name][1]:8.1f}"
                 line += f", {two['bytes_per_iteration'] / 1e6:.3f} MB"
                 if name != "adam":
-                    warm = 0.0 if "adam" in name else WARMUP
                     gains = [adam / (warm * adam + (1 - warm) * own) for adam, own in zip(found["adam"], found[name])]
                     line += f"; run {gains[0]:.2f} x, forecast {gains[1]:.2f} x"
                 print(line, flush=True)

@@ -86,10 +86,46 @@ TEST_CASE("a plan says what compression brings, by the bytes that workers send a
   CHECK(eight.uncompressed_seconds / eight.run_seconds == Approx(1 / (0.2 + 0.8 / 4)).epsilon(0.05));
   CHECK(fast.uncompressed_seconds / fast.run_seconds < 1.03);
   CHECK(to_json(slow)["uncompressed_run_seconds"] == slow.uncompressed_seconds);
+  // Two groups of two add up float32 within, and exchange a bit per value between them.
+  const Plan grouped = planned(1e5, R"(1, "group": 2)");
+  CHECK(grouped.run_seconds > slow.run_seconds);
+  CHECK(grouped.run_seconds < 0.7 * grouped.uncompressed_seconds);
   const Plan adam = make_plan(deep({"method.name=adam"}), with_memory(1e12), 2);
   CHECK_FALSE(adam.compresses);
   CHECK(adam.uncompressed_seconds == adam.run_seconds);
   CHECK_FALSE(to_json(adam).contains("uncompressed_run_seconds"));
+}
+
+TEST_CASE("a plan says what PowerSGD and top-k bring, and has the memory of their warm-up") {
+  const auto planned = [](const std::vector<std::string>& set) {
+    nlohmann::ordered_json json = simple_gpus(2);
+    json["link"]["bandwidth"] = 1e5;
+    std::vector<std::string> all = {"method.name=adam", "method.microbatches=4",
+                                    "model.width=256",  R"(stages=[{"layers": 8, "epochs": 50}])",
+                                    "devices=auto",     "partition.shards=2"};
+    all.insert(all.end(), set.begin(), set.end());
+    return make_plan(plan_subject(small_config(all), counts_of(400, 256, 8)), machine_of(json), 2);
+  };
+  const Plan plain = planned({});
+  const double values = 7 * (256 * 256 + 256) + 8 * 256 + 8;  // of 256 inputs, 7 hidden layers and 8 classes
+  for (const auto& [format, warmup, sent] : {std::tuple{"powersgd", 10.0, 7 * (2.0 * 512 + 256) + 2 * 264 + 8},
+                                             {"powersgd", 0.0, 7 * (2.0 * 512 + 256) + 2 * 264 + 8},
+                                             {"top_k", 10.0, 0.01 * values * 6 / 8}}) {
+    const std::string text = format;
+    const Plan plan =
+        planned({"method.gradients=" + text, "method." + text + ".warmup=" + std::to_string(static_cast<int>(warmup))});
+    const double share = warmup / 50;
+    INFO(text << ", warm-up " << warmup);
+    REQUIRE(plan.compresses);
+    CHECK(plan.uncompressed_seconds / plain.run_seconds == Approx(1.0).epsilon(0.02));
+    CHECK(plan.uncompressed_seconds / plan.run_seconds ==
+          Approx(1 / (share + (1 - share) * sent / values)).epsilon(0.05));
+    // The sums in float32 of the warm-up, beside what is exchanged after it.
+    const auto exchange = [](const Plan& of) {
+      return of.forecast.per_device.front().memory.bytes[static_cast<std::size_t>(MemoryKind::exchange)];
+    };
+    CHECK((exchange(plan) > exchange(plain)) == (warmup > 0));
+  }
 }
 
 TEST_CASE("a plan says how many micro-batches have memory for their activations") {

@@ -30,6 +30,13 @@ std::string momentum_text(const SqueezeConfig& squeeze) {
 ApmMethod::ApmMethod(const std::string& name, const ApmConfig& config)
     : GradientMethod(name, Optimizer::adam, config, ApmProgram::scalars_of(config.squeeze)), squeeze_(config.squeeze) {}
 
+// The group divides the number of workers, which may be another one too.
+std::vector<std::string> ApmMethod::changeable_keys() const {
+  std::vector<std::string> keys = GradientMethod::changeable_keys();
+  keys.push_back("method.squeeze.group");
+  return keys;
+}
+
 std::vector<std::string> ApmMethod::problems(const Config& all) const {
   std::vector<std::string> out = GradientMethod::problems(all);
   const auto bits = squeeze_.bits;
@@ -70,6 +77,10 @@ std::vector<std::string> ApmMethod::warnings(const Config& all) const {
 void ApmMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                         std::string* why) const {
   GradientMethod::resolve(method, model, shape, why);
+  if (squeeze_.group && shape.shards > 1 && shape.shards % *squeeze_.group != 0) {
+    throw ConfigError("`method.squeeze.group` is " + std::to_string(*squeeze_.group) + ": must divide the " +
+                      std::to_string(shape.shards) + " workers");
+  }
   set_options(method, with_base(options_of<GradientConfig>(method), squeeze_));
 }
 
@@ -116,8 +127,8 @@ std::unique_ptr<StageProgram> ApmMethod::create_program(const DeviceContext& con
 }
 
 std::optional<FittedState> ApmMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
-  const int each = ApmProgram::group_size(squeeze_, spec.shard_group(0));
-  return fitted_errors(state, spec, ErrorsAre::averaged, spec.placement.shards / each, CompressedMean::kUnit);
+  const int each = ApmProgram::group_size(squeeze_, spec);
+  return fitted_errors(state, spec, ErrorsAre::averaged, spec.placement.shards / each, CompressedMean::kUnit, 1);
 }
 
 // Momentum of 8 bits, and of 1.

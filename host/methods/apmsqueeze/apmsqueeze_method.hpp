@@ -11,6 +11,7 @@ class ApmMethod final : public GradientMethod {
   ApmMethod(const std::string& name, const ApmConfig& config);
 
   std::vector<std::string> keys() const override { return keys_of<ApmConfig>(); }
+  std::vector<std::string> changeable_keys() const override;
   std::vector<std::string> problems(const Config& config) const override;
   std::vector<std::string> warnings(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
@@ -20,6 +21,7 @@ class ApmMethod final : public GradientMethod {
   nlohmann::ordered_json report() const override;
 
   bool shards_are_workers() const override { return true; }
+  bool observes() const override { return squeeze_.settled.has_value(); }
   // Epochs of a stage of `epochs` epochs before the compression begins.
   std::int64_t warmup(std::int64_t epochs) const;
   std::vector<std::int64_t> message_changes(std::int64_t epochs) const override { return {0, warmup(epochs)}; }

@@ -23,8 +23,9 @@ std::vector<CompressedMean::Sent> ApmProgram::bytes_sent(const std::vector<std::
   return CompressedMean::bytes_sent(LayerRow(widths, range, kRows.unit), coding_of(squeeze), workers, each);
 }
 
-int ApmProgram::group_size(const SqueezeConfig& squeeze, const RankGroup& workers) {
-  return static_cast<int>(squeeze.group.value_or(std::max(workers.per_host(), 1)));
+int ApmProgram::group_size(const SqueezeConfig& squeeze, const StageSpec& spec) {
+  if (spec.placement.shards == 1) return 1;  // of a forecast that compares with one device, for instance
+  return static_cast<int>(squeeze.group.value_or(spec.shards_per_host()));
 }
 
 ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
@@ -33,7 +34,7 @@ ApmProgram::ApmProgram(const DeviceContext& context, const StageSpec& spec, int 
       squeeze_(config.squeeze),
       warmup_(warmup * steps()),
       saved_warmup_(static_cast<std::int32_t>(warmup_)),
-      mean_(context, group_, row(), coding_of(squeeze_), group_size(squeeze_, group_)) {
+      mean_(context, group_, row(), coding_of(squeeze_), group_size(squeeze_, spec)) {
   warmup_memory_ = context_.device->allocate(sizeof saved_warmup_, "warm-up", MemoryKind::data);
   root_memory_ = context_.device->allocate(sizeof(double), "mean root", MemoryKind::workspace);
 }

@@ -44,8 +44,8 @@ class ApmProgram final : public GradientProgram {
   // What each of `workers` devices sends in an epoch after the warm-up, for layers of these widths, in bytes.
   static std::vector<CompressedMean::Sent> bytes_sent(const std::vector<std::int64_t>& widths, const LayerRange& range,
                                                       const SqueezeConfig& squeeze, int workers, int each = 1);
-  // How many of the workers add up their gradients in float32 before they are compressed.
-  static int group_size(const SqueezeConfig& squeeze, const RankGroup& workers);
+  // How many of a stage's workers add up their gradients in float32 before they are compressed.
+  static int group_size(const SqueezeConfig& squeeze, const StageSpec& spec);
 
  private:
   void update(std::int64_t epoch, std::int64_t step) override;

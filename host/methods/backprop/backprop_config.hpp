@@ -23,12 +23,14 @@ struct PowerSgdConfig {
   std::int64_t rank = 2;       // columns of the thin matrices
   std::int64_t warmup = 10;    // epochs of a stage in float32
   bool error_feedback = true;  // what a step loses is added to the next gradient
+  bool operator==(const PowerSgdConfig&) const = default;
 };
 struct TopKConfig {
   double share = 0.01;         // of the values
   std::int64_t block = 4096;   // of how many neighbouring values the largest are chosen, at most
   std::int64_t warmup = 10;    // epochs of a stage in float32
   bool error_feedback = true;  // what is not sent is added to the next gradient
+  bool operator==(const TopKConfig&) const = default;
 };
 struct BackpropConfig : GradientConfig {
   GradientFormat gradients = GradientFormat::float32;

@@ -66,6 +66,19 @@ std::vector<std::string> BackpropMethod::problems(const Config& config) const {
   return out;
 }
 
+std::vector<std::string> BackpropMethod::warnings(const Config& config) const {
+  std::vector<std::string> out = GradientMethod::warnings(config);
+  const auto unused = [&](const char* section) {
+    out.push_back("`method." + std::string(section) + "` has no effect with `method.gradients` \"" +
+                  std::string(name_of(exchange_.gradients)) + "\": it belongs to \"" + section + "\"");
+  };
+  const bool powersgd = exchange_.gradients == GradientFormat::powersgd,
+             top_k = exchange_.gradients == GradientFormat::top_k;
+  if (!powersgd && exchange_.powersgd != PowerSgdConfig()) unused("powersgd");
+  if (!top_k && exchange_.top_k != TopKConfig()) unused("top_k");
+  return out;
+}
+
 void BackpropMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                              std::string* why) const {
   GradientMethod::resolve(method, model, shape, why);

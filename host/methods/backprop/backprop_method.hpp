@@ -14,6 +14,7 @@ class BackpropMethod final : public GradientMethod {
 
   std::vector<std::string> keys() const override { return keys_of<BackpropConfig>(); }
   std::vector<std::string> problems(const Config& config) const override;
+  std::vector<std::string> warnings(const Config& config) const override;
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;
   std::string text() const override;

@@ -7,11 +7,12 @@
 namespace gamlp {
 namespace {
 
-RowOptions row_options(GradientFormat format, std::int64_t warmup) {
-  std::int64_t unit = RoundedExchange::kUnit;
-  if (format == GradientFormat::powersgd) unit = PowerSgdExchange::kUnit;
-  if (format == GradientFormat::top_k) unit = TopKExchange::kUnit;
-  return {unit, true, warmup > 0};
+// Memory for the warm-up too, also where a forecast has none.
+RowOptions row_options(const BackpropConfig& config) {
+  if (config.gradients == GradientFormat::bf16) return {RoundedExchange::kUnit, true, false};
+  const bool powersgd = config.gradients == GradientFormat::powersgd;
+  return {powersgd ? PowerSgdExchange::kUnit : TopKExchange::kUnit, true,
+          (powersgd ? config.powersgd.warmup : config.top_k.warmup) > 0};
 }
 
 }  // namespace
@@ -19,10 +20,9 @@ RowOptions row_options(GradientFormat format, std::int64_t warmup) {
 ExchangedGradientProgram::ExchangedGradientProgram(const DeviceContext& context, const StageSpec& spec, int rank,
                                                    DeviceInput* input, const OptimizerRule& rule,
                                                    const BackpropConfig& config, std::int64_t warmup)
-    : GradientProgram(context, spec, rank, input, rule, config, row_options(config.gradients, warmup)),
-      warmup_(warmup * steps()) {
+    : GradientProgram(context, spec, rank, input, rule, config, row_options(config)), warmup_(warmup * steps()) {
   if (config.gradients == GradientFormat::bf16) {
-    exchange_ = std::make_unique<RoundedExchange>(context, group_, row());
+    exchange_ = std::make_unique<RoundedExchange>(context, group_, row(), spec.shards_per_host());
   } else if (config.gradients == GradientFormat::powersgd) {
     exchange_ =
         std::make_unique<PowerSgdExchange>(context, group_, spec.widths, range_, row(), config.powersgd, spec.seed);

@@ -3,8 +3,6 @@
 // float32 first, and what they have together is rounded.
 #pragma once
 
-#include <algorithm>
-
 #include "host/methods/backprop/gradient_exchange.hpp"
 #include "host/methods/gradient/compressed_mean.hpp"
 
@@ -15,8 +13,9 @@ class RoundedExchange final : public GradientExchange {
   static constexpr std::int64_t kUnit = CompressedMean::kUnit;  // where tensors of the row begin
   static constexpr CompressedMean::Coding kCoding{16, 2048, false};
 
-  RoundedExchange(const DeviceContext& context, const RankGroup& group, const LayerRow& row)
-      : context_(context), workers_(group.size()), mean_(context, group, row, kCoding, std::max(group.per_host(), 1)) {}
+  // `each`: so many workers add up their gradients in float32 first.
+  RoundedExchange(const DeviceContext& context, const RankGroup& group, const LayerRow& row, int each)
+      : context_(context), workers_(group.size()), mean_(context, group, row, kCoding, each) {}
 
   void enqueue_constants() override { mean_.enqueue_table(); }
   // What workers have are parts of a sum: their mean, times their number.

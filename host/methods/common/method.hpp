@@ -59,7 +59,7 @@ struct Calibration {
   ExchangeConfig exchange;
 };
 
-// A training state that was made to fit another stage, and a sentence on what that changes.
+// A training state that was made to fit another stage, and a sentence on what that changes; "": nothing.
 struct FittedState {
   TrainingState state;
   std::string note;
@@ -92,6 +92,9 @@ class Method {
   virtual std::vector<std::pair<std::string, std::string>> summary() const = 0;
   // A JSON object: what reports say of the method beside its name. Resolved.
   virtual nlohmann::ordered_json report() const = 0;
+
+  // Whether its programs look at the scalars of an epoch (StageProgram::observe()).
+  virtual bool observes() const { return false; }
 
   // ---- placement and sizes; resolved ----
   // The coordinates in which layer 1 trains best for `epochs` epochs. `why` (optional) receives the reason where there

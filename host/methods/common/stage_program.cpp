@@ -91,6 +91,14 @@ RankGroup StageSpec::shard_group(int rank) const {
   return {std::move(ranks), rank, hosts};
 }
 
+int StageSpec::shards_per_host() const {
+  const int each = shard_group(placement.rank(0, 0)).per_host();
+  for (int range = 1; range < placement.runs(); ++range) {
+    if (shard_group(placement.rank(range, 0)).per_host() != each) return 1;
+  }
+  return std::max(each, 1);
+}
+
 StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input)
     : context_(context),
       spec_(spec),

@@ -54,6 +54,9 @@ struct StageSpec {
   NodeBlocks blocks_of(int rank) const { return {block_nodes(), shard_blocks(), placement.shard_of(rank)}; }
   // The devices of the same layers as `rank`, which add up sums over training nodes together.
   RankGroup shard_group(int rank) const;
+  // How many shards each host has of every run of layers, where they are on several hosts: 1 where hosts have different
+  // numbers of them, or of different runs.
+  int shards_per_host() const;
 };
 
 // Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. The shards are those of

@@ -13,7 +13,8 @@ enum class ErrorsAre { averaged, added };
 
 // Returns the state in which each of `workers` workers has the mean of the errors that there were, or its share of
 // their sum. Nothing where there are as many workers as before. `unit`: where tensors of the rows begin (LayerRow).
+// `cols`: columns of the tensors that the method has now, 0 for as many values as a worker has of a layer.
 std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together,
-                                         std::int64_t workers, std::int64_t unit);
+                                         std::int64_t workers, std::int64_t unit, std::int64_t cols = 0);
 
 }  // namespace gamlp

@@ -311,6 +311,22 @@ TEST_CASE(
     CHECK(back->state.at("worker_error1").rows == saved.at("worker_error1").rows);
     CHECK(std::equal(are.begin(), are.end(), were.begin()));  // all workers had the same ones
   }
+  // Hosts of which some have all workers of some layers, and none of others, are no groups.
+  Setup mixed = setup_of(squeezed(1, 2), 4);
+  const Start mixed_start = start_of(mixed);
+  Training flat(mixed, mixed_start, 4);
+  mixed.per_host = 6;
+  Training hosts(mixed, mixed_start, 12);
+  for (Training* training : {&flat, &hosts}) training->forward(), training->iterate(0, 6);
+  CHECK(first_difference(flat.state(), hosts.state()) == "");
+  // By layers first, each host has two workers of every layer.
+  mixed.order = RankOrder::layers;
+  Training pairs(mixed, mixed_start, 12);
+  mixed.per_host = 2, mixed.order = RankOrder::shards;
+  Training four(mixed, mixed_start, 4);
+  for (Training* training : {&pairs, &four}) training->forward(), training->iterate(0, 6);
+  CHECK(first_difference(pairs.state(), four.state()) == "");
+  CHECK(first_difference(pairs.state(), flat.state()) != "");
   ApmConfig c = squeezed(1, 2);
   c.squeeze.group = 3;
   const Setup s = setup_of(c, 4);
@@ -598,7 +614,18 @@ TEST_CASE("on other workers, what is yet to be sent stays the same") {
   StageSpec same;
   same.widths = s.widths;
   same.placement.shards = 4;
+  s.shards = 4;
   CHECK_FALSE(method_of(s)->fitted_state(saved, same).has_value());
+  // Errors of a worker once were a row.
+  TrainingState old = saved;
+  for (auto& [name, tensor] : old) {
+    if (name.starts_with("worker_error")) tensor.cols = tensor.rows / 4, tensor.rows = 4;
+  }
+  const std::optional<FittedState> today = method_of(s)->fitted_state(old, same);
+  REQUIRE(today.has_value());
+  CHECK(today->note.empty());
+  CHECK(first_difference(today->state, saved) == "");
+  CHECK(today->state.at("worker_error1").cols == 1);
 }
 
 TEST_CASE("a clip keeps steps within learning rates, and a floor keeps roots up") {
