@@ -93,7 +93,8 @@ struct ExperimentSearch {
 
 // The picture of an experiment. tools/plot.py draws it from the results. The keys name axes or figures:
 //   kind   "curves": metrics of every epoch; "lines": a figure over an axis of numbers; "scatter": one over another
-//   x, y   curves: y a list of columns of metrics.jsonl, x one of them, or a list for as many rows of panels; lines: x an axis, y a figure; scatter: figures
+//   x, y   curves: y a list of columns of metrics.jsonl, x one of them, or a list: for as many rows of panels; lines: x
+//          an axis, y a figure; scatter: figures
 //   lines, style, panels   axes told apart by colour, by line style or marker, and by panel; optional
 //   x_label, y_label, log_x, log_y, ideal (the line y = x), marks [{"x", "y", "label", "panel"}] (published points)
 // It is passed on to table.json as it is.

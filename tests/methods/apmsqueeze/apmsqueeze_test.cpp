@@ -327,6 +327,17 @@ TEST_CASE(
   for (Training* training : {&pairs, &four}) training->forward(), training->iterate(0, 6);
   CHECK(first_difference(pairs.state(), four.state()) == "");
   CHECK(first_difference(pairs.state(), flat.state()) != "");
+  StageSpec spec;
+  spec.placement.ranges = {{1, 2}, {3, 5}}, spec.placement.shards = 4;
+  const auto per_host = [&](const std::vector<int>& on) {
+    spec.placement.hosts = on;
+    return spec.shards_per_host();
+  };
+  CHECK(per_host({}) == 1);
+  CHECK(per_host({0, 0, 1, 1, 0, 0, 1, 1}) == 2);
+  CHECK(per_host({0, 0, 1, 1, 2, 2, 3, 3}) == 2);
+  CHECK(per_host({0, 0, 1, 1, 0, 1, 0, 1}) == 1);
+  CHECK(per_host({0, 1, 0, 1, 0, 0, 1, 1}) == 1);
   ApmConfig c = squeezed(1, 2);
   c.squeeze.group = 3;
   const Setup s = setup_of(c, 4);
