@@ -64,7 +64,7 @@ void ApmProgram::upload_warmup() {
 // A root for each layer: its tensors are padded with 0, which changes all means of a layer alike.
 void ApmProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {
   GradientProgram::enqueue_iteration(epoch, metrics);
-  if (!squeeze_.settled) return;
+  if (!squeeze_.settled || epoch * steps() >= warmup_) return;
   context_.compute->label({"roots", 0, epoch});
   const int turn = kRoots + static_cast<int>(epoch % (kWindow + 1));
   for (int layer = range_.first; layer <= range_.last; ++layer) {

@@ -12,8 +12,10 @@
 // The errors e and E are what compression has lost so far. They are added to what is compressed next, so that nothing
 // is lost for good. All layers of a device go in one message to each worker: two rounds in all.
 //
-// Bits depend on the number of workers, since each has errors of its own. They do not depend on the partition of the
-// layers: blocks, which share a scale, are those of a tensor (compress_layout.hpp).
+// Where workers are in groups (CompressedMean), a group has one gradient, the mean of its workers', and one error.
+//
+// Bits depend on the number of workers and groups, since each has errors of its own. They do not depend on the
+// partition of the layers: blocks, which share a scale, are those of a tensor (compress_layout.hpp).
 #pragma once
 
 #include <cstdint>
@@ -55,13 +57,13 @@ class ApmProgram final : public GradientProgram {
   void upload_warmup();
   bool saves_scalars() const override { return squeeze_.settled.has_value(); }
   void floor_squares(std::int64_t epoch);
-  // The mean of √v after an epoch, corrected for the bias of v. Of layers of any size.
+  // The mean of √v after an epoch, corrected for the bias of v: the sum of those of all layers, whatever their size.
   double root_of(std::int64_t epoch, const std::vector<double>& scalars) const;
 
   SqueezeConfig squeeze_;
   std::int64_t warmup_;  // steps
-  std::int32_t
-      saved_warmup_;  // what the state has: a stage that goes on with more epochs keeps the warm-up that it had
+  // What the state has: a stage that goes on with more epochs keeps the warm-up that it had.
+  std::int32_t saved_warmup_;
   CompressedMean mean_;
   Buffer root_memory_, warmup_memory_;
 };
