@@ -4,6 +4,17 @@
 
 namespace gamlp {
 
+std::vector<RowTensor> row_blocks(std::span<const RowTensor> tensors, std::int64_t block) {
+  std::vector<RowTensor> blocks;
+  for (const RowTensor& tensor : tensors) {
+    for (std::int64_t at = 0; at < tensor.padded; at += block) {
+      const std::int64_t padded = std::min(block, tensor.padded - at);
+      blocks.push_back({tensor.first + at, std::clamp<std::int64_t>(tensor.values - at, 0, padded), padded});
+    }
+  }
+  return blocks;
+}
+
 Parts::Parts(std::span<const std::int64_t> sizes) {
   for (const std::int64_t size : sizes) {
     expects(size >= 0, "a part has no negative size");

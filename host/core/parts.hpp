@@ -16,6 +16,9 @@ struct RowTensor {
   std::int64_t first = 0, values = 0, padded = 0;
 };
 
+// Divides tensors of a row in blocks of at most `block` values, padding included, which have values of one tensor only.
+std::vector<RowTensor> row_blocks(std::span<const RowTensor> tensors, std::int64_t block);
+
 // Parts in order, each of which may be empty.
 class Parts {
  public:

@@ -14,9 +14,9 @@ namespace gamlp {
 //              rounds to whole nodes, of which at least one trains. Throws a ConfigError unless train_fraction > 0,
 //              validation_fraction >= 0, and they add up to at most 1.
 // Ids are ascending. With `stratify` the training nodes are spread instead, by `seed`: so that any neighbours among
-// them, a shard or a micro-batch for instance, have of each class about its share. The same dataset
-// and config give the same split on every platform. Random splits draw from the nodes that have a class. Masks may hold
-// others, whose classes can only be predicted.
+// them, a shard or a micro-batch for instance, have of each class about its share.
+// The same dataset and config give the same split on every platform.
+// Random splits draw from the nodes that have a class. Masks may hold others, whose classes can only be predicted.
 Split make_split(const Dataset& dataset, const SplitConfig& config);
 
 // Returns the ids, ascending, at which a mask of one byte per node is not 0.

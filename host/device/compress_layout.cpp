@@ -15,15 +15,9 @@ CompressLayout::CompressLayout(std::span<const RowTensor> tensors, std::int64_t 
   using Blocks = ops::CompressBlocks;
   expects(bits == 1 || bits == 8 || bits == 16 || bits == 32, "codes have 1, 8, 16 or 32 bits");
   expects(block % Blocks::kUnit == 0 && block > 0 && block <= Blocks::kMost, "blocks have 128 to 4096 values");
-  std::vector<RowTensor> found;
-  for (const RowTensor& tensor : tensors) {
-    expects(tensor.padded % Blocks::kUnit == 0, "tensors begin where blocks may");
-    for (std::int64_t at = 0; at < tensor.padded; at += block) {
-      const std::int64_t padded = std::min(block, tensor.padded - at);
-      found.push_back({tensor.first + at, std::clamp<std::int64_t>(tensor.values - at, 0, padded), padded});
-      longest_ = std::max(longest_, padded);
-    }
-  }
+  for (const RowTensor& tensor : tensors) expects(tensor.padded % Blocks::kUnit == 0, "tensors begin where blocks may");
+  const std::vector<RowTensor> found = row_blocks(tensors, block);
+  for (const RowTensor& one : found) longest_ = std::max(longest_, one.padded);
   shares_ = Parts::even(static_cast<std::int64_t>(found.size()), members, 1);
   std::vector<std::int64_t> bytes, values;
   std::int64_t begin = 0;

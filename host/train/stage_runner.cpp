@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "host/core/error.hpp"
 #include "host/methods/registry.hpp"
 #include "host/train/processes.hpp"
 
@@ -122,9 +123,12 @@ void StageRunner::restore(const TrainingState& state) {
 TrainingState StageRunner::save() {
   fleet_->wait();
   TrainingState state;
+  std::size_t described = 0, room = 0;
   for (const auto& program : programs_) {
-    if (program) program->describe_state(state);
+    if (program) described += program->describe_state(state);
   }
+  for (const auto& [name, tensor] : state) room += tensor.data.size();
+  expects(described == room, "the devices of a process have every row of a state between them, and once");
   run_all([&](int rank) { program(rank).enqueue_save(state); });
   gather_state(group_, state);
   return state;

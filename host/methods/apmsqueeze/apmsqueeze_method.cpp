@@ -128,7 +128,7 @@ std::unique_ptr<StageProgram> ApmMethod::create_program(const DeviceContext& con
 
 std::optional<FittedState> ApmMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
   const int each = ApmProgram::group_size(squeeze_, spec);
-  return fitted_errors(state, spec, ErrorsAre::averaged, spec.placement.shards / each, CompressedMean::kUnit, 1);
+  return fitted_errors(state, spec, ErrorsAre::averaged, spec.placement.shards / each, CompressedMean::kUnit);
 }
 
 // Momentum of 8 bits, and of 1.

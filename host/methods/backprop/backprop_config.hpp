@@ -38,6 +38,12 @@ struct BackpropConfig : GradientConfig {
   TopKConfig top_k;
 };
 
+// Epochs of a stage before gradients are compressed.
+inline std::int64_t configured_warmup(const BackpropConfig& c) {
+  if (c.gradients == GradientFormat::powersgd) return c.powersgd.warmup;
+  return c.gradients == GradientFormat::top_k ? c.top_k.warmup : 0;
+}
+
 template <SectionOf<PowerSgdConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("rank", c.rank);

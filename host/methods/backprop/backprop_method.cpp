@@ -38,16 +38,15 @@ std::string gradients_text(const BackpropConfig& c) {
 
 }  // namespace
 
-BackpropConfig BackpropMethod::all() const {
-  BackpropConfig c = exchange_;
-  static_cast<GradientConfig&>(c) = config();
-  return c;
+BackpropConfig BackpropMethod::with_base(const GradientConfig& base) const {
+  BackpropConfig all = exchange_;
+  static_cast<GradientConfig&>(all) = base;
+  return all;
 }
 
 std::int64_t BackpropMethod::warmup() const {
   if (compresses_) return *compresses_ ? 0 : std::numeric_limits<std::int32_t>::max();
-  if (exchange_.gradients == GradientFormat::powersgd) return exchange_.powersgd.warmup;
-  return exchange_.gradients == GradientFormat::top_k ? exchange_.top_k.warmup : 0;
+  return configured_warmup(exchange_);
 }
 
 std::vector<std::string> BackpropMethod::problems(const Config& config) const {
@@ -60,7 +59,7 @@ std::vector<std::string> BackpropMethod::problems(const Config& config) const {
   const std::string key = exchange_.gradients == GradientFormat::top_k ? "top_k.warmup" : "powersgd.warmup";
   const std::string problem = warmup_problem(config, key, warmup(), [&](const MethodConfig& method) {
     const auto other = options_of<BackpropConfig>(method);
-    return other.gradients == exchange_.gradients && BackpropMethod(name(), optimizer(), other).warmup() == warmup();
+    return other.gradients == exchange_.gradients && configured_warmup(other) == warmup();
   });
   if (!problem.empty()) out.push_back(problem);
   return out;
@@ -82,9 +81,7 @@ std::vector<std::string> BackpropMethod::warnings(const Config& config) const {
 void BackpropMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                              std::string* why) const {
   GradientMethod::resolve(method, model, shape, why);
-  BackpropConfig resolved = exchange_;
-  static_cast<GradientConfig&>(resolved) = options_of<GradientConfig>(method);
-  set_options(method, resolved);
+  set_options(method, with_base(options_of<GradientConfig>(method)));
 }
 
 std::string BackpropMethod::text() const {
@@ -130,7 +127,7 @@ std::unique_ptr<StageProgram> BackpropMethod::create_program(const DeviceContext
   if (format == GradientFormat::float32 || (format == GradientFormat::bf16 && spec.placement.shards == 1)) {
     return std::make_unique<GradientProgram>(context, spec, rank, input, rule(), config());
   }
-  return std::make_unique<ExchangedGradientProgram>(context, spec, rank, input, rule(), all(), warmup());
+  return std::make_unique<ExchangedGradientProgram>(context, spec, rank, input, rule(), with_base(config()), warmup());
 }
 
 std::optional<FittedState> BackpropMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {

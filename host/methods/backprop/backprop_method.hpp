@@ -32,8 +32,7 @@ class BackpropMethod final : public GradientMethod {
   std::vector<Calibration> calibrations(bool quick) const override;
 
  private:
-  // The base part of the config is that of GradientMethod.
-  BackpropConfig all() const;
+  BackpropConfig with_base(const GradientConfig& base) const;
   std::int64_t warmup() const;  // epochs of a stage before gradients are compressed
 
   BackpropConfig exchange_;         // what shards send each other, without the base part

@@ -11,8 +11,7 @@ namespace {
 RowOptions row_options(const BackpropConfig& config) {
   if (config.gradients == GradientFormat::bf16) return {RoundedExchange::kUnit, true, false};
   const bool powersgd = config.gradients == GradientFormat::powersgd;
-  return {powersgd ? PowerSgdExchange::kUnit : TopKExchange::kUnit, true,
-          (powersgd ? config.powersgd.warmup : config.top_k.warmup) > 0};
+  return {powersgd ? PowerSgdExchange::kUnit : TopKExchange::kUnit, true, configured_warmup(config) > 0};
 }
 
 }  // namespace
@@ -53,9 +52,15 @@ void ExchangedGradientProgram::update(std::int64_t epoch, std::int64_t step) {
 
 std::vector<StageProgram::Entry> ExchangedGradientProgram::entries() const {
   std::vector<Entry> list = GradientProgram::entries();
-  add_errors(list, exchange_->error());
+  const Mat error = exchange_->error();
   for (int layer = range_.first; layer <= range_.last; ++layer) {
-    add_entry(list, "basis" + std::to_string(layer), exchange_->basis(layer));
+    const std::string id = std::to_string(layer);
+    const std::int64_t values = row().size(layer);
+    if (!error.empty()) {
+      add_own_entry(list, "worker_error" + id, {error.data + row().first(layer), values, 1}, group_.size() * values,
+                    group_.own() * values);
+    }
+    add_entry(list, "basis" + id, exchange_->basis(layer));
   }
   return list;
 }

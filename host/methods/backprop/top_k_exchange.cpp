@@ -12,17 +12,13 @@ using Blocks = ops::ChosenBlocks;
 std::vector<std::int32_t> table_of(const LayerRow& row, const TopKConfig& config) {
   std::vector<std::int32_t> table;
   std::int64_t before = 0;
-  for (const RowTensor& tensor : row.tensors()) {
-    for (std::int64_t at = 0; at < tensor.padded; at += config.block) {
-      const std::int64_t padded = std::min(config.block, tensor.padded - at),
-                         values = std::min(tensor.values - at, padded);
-      const std::int64_t chosen =
-          std::clamp<std::int64_t>(std::llround(config.share * static_cast<double>(values)), 1, values);
-      for (const std::int64_t entry : {tensor.first + at, padded, values, chosen, before}) {
-        table.push_back(static_cast<std::int32_t>(entry));
-      }
-      before += chosen;
+  for (const RowTensor& block : row_blocks(row.tensors(), config.block)) {
+    const std::int64_t chosen =
+        std::clamp<std::int64_t>(std::llround(config.share * static_cast<double>(block.values)), 1, block.values);
+    for (const std::int64_t entry : {block.first, block.padded, block.values, chosen, before}) {
+      table.push_back(static_cast<std::int32_t>(entry));
     }
+    before += chosen;
   }
   return table;
 }

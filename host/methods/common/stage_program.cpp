@@ -231,7 +231,8 @@ std::vector<StateRows> StageProgram::restored_rows() const {
   return all;
 }
 
-void StageProgram::describe_state(TrainingState& state) const {
+std::size_t StageProgram::describe_state(TrainingState& state) const {
+  std::size_t described = 0;
   for (const Entry& entry : saved_entries()) {
     HostTensor& tensor = state[entry.name];
     if (tensor.data.empty()) tensor = {entry.rows, entry.cols, entry.item_bytes, {}, entry.first};
@@ -239,7 +240,9 @@ void StageProgram::describe_state(TrainingState& state) const {
                        end = std::max(tensor.first + tensor.held(), entry.first + entry.count());
     tensor.first = first;
     tensor.data.resize(static_cast<std::size_t>((end - first) * tensor.row_bytes()));
+    described += static_cast<std::size_t>(entry.memory.size());
   }
+  return described;
 }
 
 void StageProgram::enqueue_save(TrainingState& state) {

@@ -104,7 +104,7 @@ class StageProgram {
   // those of every layer of the stage: Method::scalars() doubles each.
   void enqueue_scalars(double* out);
   // Downloads a hash of the weights of this device's layers (host/math/hash.hpp): the devices of the same layers have
-  // the same. What they compute apart from each other, they have by then.
+  // the same.
   void enqueue_hash(std::uint64_t* out);
   // The scalars of all layers after `epoch` are known. What the program makes of them may change iterations from
   // epoch + 2 on: the one before may have been enqueued.
@@ -114,8 +114,10 @@ class StageProgram {
   void mark_downloads(std::int64_t epoch);
   void finish_downloads(std::int64_t epoch);
   // The training state is named by layers, so that a checkpoint does not depend on the partition. describe_state()
-  // makes the entries that enqueue_save() then fills. The maps must stay alive until the stream is synchronised.
-  void describe_state(TrainingState& state) const;
+  // makes the entries that enqueue_save() then fills, and returns their bytes. The maps must stay alive until the
+  // stream is synchronised. Devices may describe rows of a tensor in any order: those of a process leave none out
+  // between them.
+  std::size_t describe_state(TrainingState& state) const;
   // What enqueue_restore() reads: this device's entries, and those of the neighbours that it has a copy of.
   std::vector<StateRows> restored_rows() const;
   void enqueue_save(TrainingState& state);

@@ -423,13 +423,6 @@ void GradientProgram::enqueue_weights(Network& network) {
   }
 }
 
-void GradientProgram::add_errors(std::vector<Entry>& list, Mat error) const {
-  for (int layer = range_.first; !error.empty() && layer <= range_.last; ++layer) {
-    add_own_entry(list, "worker_error" + std::to_string(layer), {error.data + row_.first(layer), 1, row_.size(layer)},
-                  group_.size(), group_.own());
-  }
-}
-
 std::vector<StageProgram::Entry> GradientProgram::entries() const {
   std::vector<Entry> list;
   for (const Layer& l : layers_) {

@@ -109,9 +109,6 @@ class GradientProgram : public StageProgram {
   Mat own_gradient(std::int64_t epoch);
 
   const LayerRow& row() const { return row_; }
-  // Entries of what each worker has yet to make good of each layer ("worker_error3"), which have a row per worker.
-  // `error`: of this one, a row as the weights are; empty: there is none.
-  void add_errors(std::vector<Entry>& list, Mat error) const;
   // What the optimiser keeps of the weights, number `which`. Empty where it keeps fewer.
   Mat kept(int which) const { return kept_[which] ? kept_[which].mat(1, row_.size()) : Mat{}; }
   const OptimizerRule& rule() const { return rule_; }

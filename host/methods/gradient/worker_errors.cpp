@@ -7,7 +7,7 @@
 namespace gamlp {
 
 std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together,
-                                         std::int64_t workers, std::int64_t unit, std::int64_t cols) {
+                                         std::int64_t workers, std::int64_t unit) {
   std::optional<FittedState> fitted;
   for (int layer = 1; layer <= spec.layers(); ++layer) {
     const std::string name = "worker_error" + std::to_string(layer);
@@ -16,12 +16,11 @@ std::optional<FittedState> fitted_errors(const TrainingState& state, const Stage
     const HostTensor& old = found->second;
     const std::int64_t values = LayerRow(spec.widths, {layer, layer}, unit).size(layer),
                        before = old.rows * old.cols / values;
-    if (before == workers && (cols == 0 || old.cols == cols)) continue;
+    if (before == workers && old.cols == 1) continue;
     if (!fitted) fitted = FittedState{state, ""};
     HostTensor& fresh = fitted->state.at(name);
-    fresh.cols = cols > 0 ? cols : old.cols;
-    fresh.rows = workers * values / fresh.cols;
-    if (before == workers) continue;  // of a version that had other columns
+    fresh.rows = workers * values, fresh.cols = 1;
+    if (before == workers) continue;  // of a version that had a row for each worker
     if (fitted->note.empty()) {
       fitted->note = "the errors of compression of " + std::to_string(before) + " workers become those of " +
                      std::to_string(workers) + ": what they have yet to make good stays the same, further bits do not";

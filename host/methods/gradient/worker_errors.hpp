@@ -1,5 +1,5 @@
-// The errors of compression that workers have kept (GradientProgram::add_errors()), where a run goes on with another
-// number of workers.
+// The errors of compression that workers have kept ("worker_error3": of a layer those of each worker, one after the
+// other), where a run goes on with another number of workers.
 #pragma once
 
 #include <optional>
@@ -13,8 +13,7 @@ enum class ErrorsAre { averaged, added };
 
 // Returns the state in which each of `workers` workers has the mean of the errors that there were, or its share of
 // their sum. Nothing where there are as many workers as before. `unit`: where tensors of the rows begin (LayerRow).
-// `cols`: columns of the tensors that the method has now, 0 for as many values as a worker has of a layer.
 std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together,
-                                         std::int64_t workers, std::int64_t unit, std::int64_t cols = 0);
+                                         std::int64_t workers, std::int64_t unit);
 
 }  // namespace gamlp
