@@ -53,8 +53,9 @@ __device__ inline Eight expanded(const Layout& at, const Place& place, const uns
     for (int k = 0; k < 8; ++k) x.v[k] = from_bfloat16(static_cast<std::uint16_t>(halves.v[k]));
   } else {
     const CodeGrid grid = code_grid(at.bits, reinterpret_cast<const float*>(message)[place.scale]);
-    const Eight codes = at.bits == 1 ? unpack8<1>(message + place.codes, place.mine, place.padded)
-                                     : unpack8<8>(message + place.codes, place.mine, place.padded);
+    const Eight codes = at.bits == 1   ? unpack8<1>(message + place.codes, place.mine, place.padded)
+                        : at.bits == 4 ? unpack8<4>(message + place.codes, place.mine, place.padded)
+                                       : unpack8<8>(message + place.codes, place.mine, place.padded);
 #pragma unroll
     for (int k = 0; k < 8; ++k) x.v[k] = expanded_code(codes.v[k], grid);
   }
@@ -107,6 +108,8 @@ __device__ inline void compress(const Layout& at, const Place& place, Eight x, f
     if (place.has()) {
       if (at.bits == 1) {
         pack8<1>(message + place.codes, place.mine, place.padded, codes);
+      } else if (at.bits == 4) {
+        pack8<4>(message + place.codes, place.mine, place.padded, codes);
       } else {
         pack8<8>(message + place.codes, place.mine, place.padded, codes);
       }
@@ -178,7 +181,7 @@ __global__ void __launch_bounds__(kCompressThreads)
 
 // Enough threads for the longest block.
 Grid blocks_grid(const CompressBlocks& at) {
-  const auto threads = static_cast<unsigned>((at.longest / 8 + kWarp - 1) / kWarp * kWarp);
+  const auto threads = static_cast<unsigned>(((at.longest + 7) / 8 + kWarp - 1) / kWarp * kWarp);
   return {static_cast<unsigned>(at.table.rows), 1, threads, 0};
 }
 

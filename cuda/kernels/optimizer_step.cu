@@ -1,5 +1,6 @@
-// w by a step of GD, Adagrad, Adadelta or Adam along g (host/math/optimizer.hpp), which keep 0, 1, 2, 2 numbers of each
-// weight. Reads g, w and what is kept, writes w and what is kept: 12, 20, 28, 28 bytes per weight.
+// w by a step of GD, Nesterov's momentum, Adagrad, Adadelta or Adam along g (host/math/optimizer.hpp), which keep 0, 1,
+// 1, 2, 2 numbers of each weight. Reads g, w and what is kept, writes w and what is kept: 12, 20, 20, 28, 28 bytes per
+// weight.
 #include "cuda/core/map.hpp"
 #include "cuda/kernels/ops.hpp"
 

@@ -61,8 +61,8 @@ class Subject {
     const int last = stage_count(config);
     const auto layers = static_cast<int>(config.stages.back().layers);
     tell_failure(group, [&] {
-      scalars_.resize(static_cast<std::size_t>(layers) * static_cast<std::size_t>(make_method(config)->scalars()));
       runner_.build(last, runner_.initial(last, config.train.seed));
+      scalars_.resize(runner_.spec().scalar_count());
       runner_.start();
       // What the last epochs are like, as forecasts are of.
       for (const std::int64_t change : runner_.spec().method->message_changes(runner_.spec().epochs)) {

@@ -23,7 +23,8 @@ std::string placement_text(const Placement& placement) {
   for (const LayerRange& range : placement.ranges) {
     out += (out.empty() ? "" : " ") + std::to_string(range.first) + "-" + std::to_string(range.last);
   }
-  return placement.shards == 1 ? out : out + " × " + std::to_string(placement.shards) + " shards";
+  if (placement.shards > 1) out += " × " + std::to_string(placement.shards) + " shards";
+  return placement.replicas == 1 ? out : out + " × " + std::to_string(placement.replicas) + " replicas";
 }
 
 std::string cost_text(const ConfigCost& cost) {

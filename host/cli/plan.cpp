@@ -96,8 +96,10 @@ std::string partition_text(const std::vector<LayerRange>& ranges) {
 
 std::string placement_text(const Placement& placement) {
   const std::string layers = partition_text(placement.ranges) + " layers";
-  if (placement.shards == 1) return layers;
-  return layers + " × " + std::to_string(placement.shards) + " shards" +
+  const std::string replicas =
+      placement.replicas > 1 ? " × " + std::to_string(placement.replicas) + " replicas" : std::string();
+  if (placement.shards == 1) return layers + replicas;
+  return layers + " × " + std::to_string(placement.shards) + " shards" + replicas +
          (placement.order == RankOrder::layers ? ", by layers" : "");
 }
 
@@ -158,9 +160,14 @@ std::string details(const Plan& plan, const std::vector<GridPlan>& grids, const 
                megabytes(static_cast<double>(f.boundary.up)) + " MB up per boundary and epoch, " +
                std::to_string(ranges - 1) + (ranges == 2 ? " boundary" : " boundaries");
   }
-  if (f.placement.shards > 1) {
+  if (f.placement.shards > 1 || f.placement.replicas > 1) {
+    const std::string replicas = std::to_string(f.placement.replicas) + " replicas",
+                      shards = std::to_string(f.placement.shards) + " shards";
     exchange += (ranges > 1 ? "; " : "") + megabytes(static_cast<double>(f.shard_bytes())) + " MB between the " +
-                std::to_string(f.placement.shards) + " shards per epoch";
+                (f.placement.replicas == 1 ? shards
+                 : f.placement.shards == 1 ? replicas
+                                           : replicas + ", and between their " + shards) +
+                " per epoch";
   }
   if (f.network_bytes > 0) {
     exchange += "; a host sends or receives " + megabytes(static_cast<double>(f.network_bytes)) + " MB";

@@ -71,14 +71,15 @@ void Progress::stage_begins(int stage, int layers, const Placement& placement) {
   const std::string method = methods_.empty() ? "" : ", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",";
   std::string text = format("stage %d: %d layers%s on", stage, layers, method.c_str());
   for (int run = 0; run < placement.runs(); ++run) {
-    for (int shard = 0; shard < placement.shards; ++shard) {
-      const auto rank = static_cast<std::size_t>(placement.rank(run, shard));
-      text += format("%s %s", run + shard == 0 ? "" : ",", device_names_.at(rank).c_str());
+    for (int i = 0; i < placement.shards * placement.replicas; ++i) {
+      const int rank = placement.rank(run, i % placement.shards, i / placement.shards);
+      text += format("%s %s", run + i == 0 ? "" : ",", device_names_.at(static_cast<std::size_t>(rank)).c_str());
     }
     const LayerRange& range = placement.ranges[static_cast<std::size_t>(run)];
     text += format(" (%d–%d)", range.first, range.last);
   }
   if (placement.shards > 1) text += format(", the training nodes in %d shards", placement.shards);
+  if (placement.replicas > 1) text += format(", %d replicas of the network", placement.replicas);
   line(text);
 }
 

@@ -1,4 +1,4 @@
-// Which numbers of devices a config can be placed on: layers × shards of the training nodes (`partition`).
+// Which numbers of devices a config can be placed on: layers × shards of the training nodes × replicas (`partition`).
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,11 @@
 
 namespace gamlp {
 
-// The shards that `devices` devices have: those of the config, or the fewest with which each device has a layer. A
-// device each where shards are workers.
+// The replicas of the network that `devices` devices have: those of the config, or, of a method that replicates, as
+// many as there are devices for. Else 1.
+std::int64_t replica_count(const Config& config, std::int64_t devices);
+// The shards that `devices` devices have in each replica: those of the config, or the fewest with which each device has
+// a layer. A device each where shards are workers.
 std::int64_t shard_count(const Config& config, std::int64_t devices);
 // How many devices `partition` asks for, at least. 1 where it asks for none.
 std::int64_t least_devices(const Config& config);

@@ -148,6 +148,7 @@ template <SectionOf<PartitionConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("layers", c.layers);
   visit("shards", c.shards);
+  visit("replicas", c.replicas);
   visit("order", c.order);
 }
 

@@ -22,15 +22,18 @@ ordered_json normalized(const json& value, const json& type) {
   return value;
 }
 
+// Null for an enum that may be null, which has no type.
+json type_of(const ordered_json& node) { return node.contains("type") ? json(node.at("type")) : json(); }
+
 ordered_json complete_section(const json& given, const ordered_json& node);
 
 // A value, or its default where it is not given.
 ordered_json complete_value(const json* given, const ordered_json& node) {
   if (node.contains("properties")) return complete_section(given != nullptr ? *given : json::object(), node);
   if (given == nullptr) return node.at("default");
-  if (!given->is_array()) return normalized(*given, node.at("type"));
+  if (!given->is_array()) return normalized(*given, type_of(node));
   ordered_json list = ordered_json::array();
-  for (const json& item : *given) list.push_back(normalized(item, node.at("items").at("type")));
+  for (const json& item : *given) list.push_back(normalized(item, type_of(node.at("items"))));
   return list;
 }
 

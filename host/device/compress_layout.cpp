@@ -13,9 +13,9 @@ constexpr std::int64_t padded_to_16(std::int64_t bytes) { return (bytes + 15) / 
 CompressLayout::CompressLayout(std::span<const RowTensor> tensors, std::int64_t block, int bits, int members)
     : bits_(bits) {
   using Blocks = ops::CompressBlocks;
-  expects(bits == 1 || bits == 8 || bits == 16 || bits == 32, "codes have 1, 8, 16 or 32 bits");
+  expects(bits == 1 || bits == 4 || bits == 8 || bits == 16 || bits == 32, "codes have 1, 4, 8, 16 or 32 bits");
   expects(block % Blocks::kUnit == 0 && block > 0 && block <= Blocks::kMost, "blocks have 128 to 4096 values");
-  for (const RowTensor& tensor : tensors) expects(tensor.padded % Blocks::kUnit == 0, "tensors begin where blocks may");
+  for (const RowTensor& tensor : tensors) expects(tensor.padded % unit(bits) == 0, "tensors begin where blocks may");
   const std::vector<RowTensor> found = row_blocks(tensors, block);
   for (const RowTensor& one : found) longest_ = std::max(longest_, one.padded);
   shares_ = Parts::even(static_cast<std::int64_t>(found.size()), members, 1);

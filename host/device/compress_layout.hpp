@@ -18,9 +18,12 @@ namespace gamlp {
 
 class CompressLayout {
  public:
-  // `tensors`: of the row, one behind the other; padded to multiples of ops::CompressBlocks::kUnit. `block`: values in
-  // one at most, from kUnit to kMost. `bits`: 1, 8, 16 or 32.
+  // `tensors`: of the row, one behind the other; padded to multiples of unit(bits). `block`: values in
+  // one at most, from kUnit to kMost. `bits`: 1, 4, 8, 16 or 32.
   CompressLayout(std::span<const RowTensor> tensors, std::int64_t block, int bits, int members);
+
+  // Where codes of so many bits may begin, in values: at 16 bytes.
+  static constexpr std::int64_t unit(int bits) { return bits == 32 ? 4 : ops::CompressBlocks::kUnit; }
 
   std::int64_t blocks() const { return static_cast<std::int64_t>(table_.size()) / ops::CompressBlocks::kColumns; }
   // What the table in device memory must hold: a row for each block.

@@ -1,7 +1,8 @@
 // The seam between a method and what runs it: Device, Stream, Event, Buffer.
 //
 // A method is a program over these. It enqueues ops (ops/base.hpp) on streams. No call that a method makes waits for a
-// result. Only the driver (host/train) waits, by synchronize(). There are three implementations: CPU workers
+// result, but between the pieces of an iteration (StageProgram::pieces()). Else only the driver (host/train) waits, by
+// synchronize(). There are three implementations: CPU workers
 // (host/cpu), CUDA devices (cuda/device) and a simulator (host/sim). All of them keep these rules:
 //   - The ops of one stream run in the order in which they were enqueued. Only events order one stream after another.
 //   - An op reads what its const views show, and writes what its mutable views show (ops/base.hpp). It touches nothing

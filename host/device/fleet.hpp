@@ -21,7 +21,7 @@ class Fleet {
   virtual const DeviceContext& context(int rank) const = 0;
 
   // The tasks of one device run one after the other. A task may wait on the host, but only for work that earlier posted
-  // tasks, of any device, complete.
+  // tasks, of any device, complete; or, on a fleet with a thread for each device, tasks that were posted with it.
   virtual void post(int rank, std::function<void()> task) = 0;
   // Posts the task for each local device of 0 … count−1. Returns a ticket for wait().
   virtual std::uint64_t post_all(int count, const std::function<void(int rank)>& task) = 0;

@@ -3,7 +3,8 @@
 //
 // The codes of a block, whose scale is s:
 //   1 bit    x̂ = ±s, s the mean magnitude; 0 counts as positive
-//   8 bits   x̂ = c s/127 for c = −127 … 127, s the largest magnitude. So 0 stays 0
+//   4 bits   x̂ = c s/7 for c = −7 … 7, s the largest magnitude. So 0 stays 0
+//   8 bits   x̂ = c s/127 for c = −127 … 127, likewise
 //   16 bits  x̂ = x rounded to bfloat16, to nearest, ties to even; without a scale
 //   32 bits  x̂ = x: no compression
 // A value that is not finite makes the scale NaN, and with it the whole block; without a scale it stays what it is.
@@ -25,8 +26,8 @@ struct CodeGrid {
 
 GAMLP_HD inline CodeGrid code_grid(int bits, float scale) {
   if (bits == 1) return {0.5f, 2.0f * scale, 0.0f, 1.0f};
-  const float step = scale / 127.0f;
-  return {127.0f, step, step > 1e-37f ? 1.0f / step : 0.0f, 254.0f};
+  const float most = bits == 4 ? 7.0f : 127.0f, step = scale / most;
+  return {most, step, step > 1e-37f ? 1.0f / step : 0.0f, 2.0f * most};
 }
 
 // Returns the code of x as an integer-valued float.

@@ -1,5 +1,6 @@
 // The optimisers: each makes one step of a weight along its gradient. Their definitions are those of PyTorch
-// (torch.optim.SGD without momentum, Adadelta, Adagrad with lr_decay 0, Adam and AdamW without amsgrad).
+// (torch.optim.SGD, without momentum and with Nesterov's, Adadelta, Adagrad with lr_decay 0, Adam and AdamW without
+// amsgrad).
 #pragma once
 
 #include <cmath>
@@ -9,12 +10,15 @@
 
 namespace gamlp {
 
-enum class Optimizer { gd, adadelta, adagrad, adam };
+enum class Optimizer { gd, nesterov, adadelta, adagrad, adam };
+// In the order of Optimizer.
+inline constexpr const char* kOptimizerNames[] = {"gd", "nesterov", "adadelta", "adagrad", "adam"};
+inline const char* name_of(Optimizer kind) { return kOptimizerNames[static_cast<int>(kind)]; }
 
 struct OptimizerRule {
   Optimizer kind = Optimizer::gd;
   double learning_rate = 0.0;
-  double beta1 = 0.0, beta2 = 0.0;  // adam; adadelta has its ρ in both
+  double beta1 = 0.0, beta2 = 0.0;  // adam; adadelta has its ρ in both, nesterov its momentum in beta1
   double eps = 0.0;
   double weight_decay = 0.0;
   bool decoupled = false;  // adam: weight decay shrinks weights directly, as AdamW, and is not added to gradients
@@ -51,6 +55,21 @@ struct GdRule {
   GAMLP_HD GdRule(const OptimizerRule& r, std::uint32_t)
       : rate(static_cast<float>(r.learning_rate)), decay(static_cast<float>(r.weight_decay)) {}
   GAMLP_HD void operator()(float g, float& w, float&, float&) const { w -= rate * (g + decay * w); }
+};
+
+// The first number is the momentum m ← μ m + g, of which the step is g + μ m.
+struct NesterovRule {
+  static constexpr int kKept = 1;
+  float rate, decay, momentum;
+  GAMLP_HD NesterovRule(const OptimizerRule& r, std::uint32_t)
+      : rate(static_cast<float>(r.learning_rate)),
+        decay(static_cast<float>(r.weight_decay)),
+        momentum(static_cast<float>(r.beta1)) {}
+  GAMLP_HD void operator()(float g, float& w, float& m, float&) const {
+    g += decay * w;
+    m = momentum * m + g;
+    w -= rate * (g + momentum * m);
+  }
 };
 
 // The first number is Σ g².
@@ -116,6 +135,8 @@ void with_optimizer(const OptimizerRule& rule, std::uint32_t steps, Body body) {
   switch (rule.kind) {
     case Optimizer::gd:
       return body(GdRule(rule, steps));
+    case Optimizer::nesterov:
+      return body(NesterovRule(rule, steps));
     case Optimizer::adadelta:
       return body(AdadeltaRule(rule, steps));
     case Optimizer::adagrad:

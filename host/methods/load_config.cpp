@@ -81,9 +81,11 @@ void append_from(const MethodView& view, const Lines& lines, Lines& out) {
 }  // namespace
 
 void mark_workers(Config& config) {
-  config.partition.workers = false;
+  config.partition.workers = config.partition.replicates = false;
   for (const MethodView& view : views_of(config)) {
-    if (make_method(view.config.method, config.exchange)->shards_are_workers()) config.partition.workers = true;
+    const auto method = make_method(view.config.method, config.exchange);
+    if (method->shards_are_workers()) config.partition.workers = true;
+    if (method->replicates()) config.partition.replicates = true;
   }
 }
 
@@ -107,6 +109,28 @@ Config load_config(const std::filesystem::path& file, std::span<const std::strin
   return parse_document(read_document(file), file, overrides);
 }
 
+namespace {
+
+// The replicas of a network are there from the first stage to the last, or not at all.
+Lines replicas_problems(const Config& config) {
+  std::string with, without;
+  for (int stage = 1; stage <= stage_count(config); ++stage) {
+    const auto method = make_method(config, stage);
+    (method->replicates() ? with : without) = method_of(config, stage).name;
+  }
+  if (!with.empty() && !without.empty()) {
+    return {"`stages` have the methods \"" + with + "\", which trains replicas, and \"" + without +
+            "\", which does not: must be of one kind"};
+  }
+  if (with.empty() && config.partition.replicas.value_or(1) > 1) {
+    return {"`partition.replicas` is " + std::to_string(*config.partition.replicas) + " with `method.name` \"" +
+            without + "\": must be 1, the method has no replicas"};
+  }
+  return {};
+}
+
+}  // namespace
+
 std::vector<std::string> config_problems(const Config& config) {
   Lines out = section_problems(config);
   if (!config.stages.empty()) {
@@ -115,6 +139,7 @@ std::vector<std::string> config_problems(const Config& config) {
     const std::string named = devices ? "`devices` is \"" + config.devices + "\": " : "";
     if (!problem.empty()) out.push_back(named + problem);
   }
+  append(out, replicas_problems(config));
   bool residual = config.stages.empty();
   for (const MethodView& view : views_of(config)) {
     const auto method = make_method(view.config.method, config.exchange);

@@ -16,7 +16,8 @@ namespace gamlp {
 
 // Messages name `source`.
 Config parse_config(const nlohmann::json& document, const std::string& source);
-// Notes in config.partition whether shards are workers of some stage's method. parse_config() does so.
+// Notes in config.partition whether shards are workers of some stage's method, and whether one replicates the network.
+// parse_config() does so.
 void mark_workers(Config& config);
 
 // Does the same with a text, which may hold // and /* */ comments.

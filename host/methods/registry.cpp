@@ -10,6 +10,11 @@
 #include "host/methods/admm/admm_method.hpp"
 #include "host/methods/apmsqueeze/apmsqueeze_method.hpp"
 #include "host/methods/backprop/backprop_method.hpp"
+#include "host/methods/diloco/diloco_method.hpp"
+#include "host/methods/easgd/easgd_method.hpp"
+#include "host/methods/local_sgd/local_sgd_method.hpp"
+#include "host/methods/lsgd/lsgd_method.hpp"
+#include "host/methods/slowmo/slowmo_method.hpp"
 
 namespace gamlp {
 namespace {
@@ -26,6 +31,10 @@ MethodPointer make_backprop(const MethodConfig& method, const ExchangeConfig&) {
 MethodPointer make_apmsqueeze(const MethodConfig& method, const ExchangeConfig&) {
   return std::make_shared<ApmMethod>(method.name, options_of<ApmConfig>(method));
 }
+template <class MethodOf, class Options>
+MethodPointer make_local(const MethodConfig& method, const ExchangeConfig&) {
+  return std::make_shared<MethodOf>(method.name, options_of<Options>(method));
+}
 
 struct Registered {
   const char* name;
@@ -35,10 +44,16 @@ struct Registered {
 constexpr Registered kMethods[] = {
     {"pdadmm-g", make_admm},
     {"gd", make_backprop<Optimizer::gd>},
+    {"nesterov", make_backprop<Optimizer::nesterov>},
     {"adadelta", make_backprop<Optimizer::adadelta>},
     {"adagrad", make_backprop<Optimizer::adagrad>},
     {"adam", make_backprop<Optimizer::adam>},
     {"apmsqueeze", make_apmsqueeze},
+    {"local_sgd", make_local<LocalSgdMethod, LocalMethodConfig>},
+    {"lsgd", make_local<LsgdMethod, LsgdConfig>},
+    {"easgd", make_local<EasgdMethod, EasgdConfig>},
+    {"slowmo", make_local<SlowMoMethod, SlowMoConfig>},
+    {"diloco", make_local<DiLoCoMethod, DiLoCoConfig>},
 };
 
 }  // namespace
@@ -100,6 +115,7 @@ std::vector<InputKind> resolve_problem(Config& config, const ProblemShape& given
                                        const std::vector<InputKind>& begun) {
   ProblemShape shape = given;
   shape.shards = std::max(shape.shards, config.partition.shards.value_or(1));
+  shape.replicas = std::max(shape.replicas, config.partition.replicas.value_or(1));
   const std::vector<MethodConfig*> sections = sections_of(config);
   const auto note = [&](std::size_t stage, std::string& why) {
     const std::string of = sections[stage] == &config.method ? "" : "stage " + std::to_string(stage + 1) + ": ";

@@ -161,6 +161,12 @@ std::int64_t most_workers(const Config& config, std::int64_t nodes) {
 std::string choose_grid(Config& config, ChosenDevices& devices, const ProblemShape& shape,
                         const std::vector<InputKind>& begun) {
   const int hosts = devices.host_count();
+  if (config.partition.replicates) {
+    if (!config.partition.replicas) config.partition.replicas = replica_count(config, devices.count);
+    if (!config.partition.shards) config.partition.shards = shard_count(config, devices.count);
+    return *config.partition.replicas == 1 ? "1 replica of the network: nobody to exchange with"
+                                           : std::to_string(*config.partition.replicas) + " replicas of the network";
+  }
   if (config.partition.workers && !config.partition.shards) {
     // Devices that nobody counted: no more than there can be workers.
     const auto most = static_cast<int>(most_workers(config, shape.train_nodes));

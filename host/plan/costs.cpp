@@ -122,9 +122,9 @@ class MeasuredCosts final : public sim::CostModel {
           ops::BiasStep::name, ops::GatherBatch::name, ops::AddScalars::name, ops::AddHash::name}) {
       if (shape.family == pass) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
-    for (const char* pass :
-         {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name, ops::ExpandRow::name,
-          ops::FloorSquare::name, ops::ChooseLargest::name, ops::SumChosen::name}) {
+    for (const char* pass : {ops::CompressMomentum::name, ops::CompressMean::name, ops::MomentumUpdate::name,
+                             ops::ExpandRow::name, ops::FloorSquare::name, ops::ChooseLargest::name,
+                             ops::SumChosen::name, ops::Pull::name, ops::OuterStep::name}) {
       if (shape.family.starts_with(pass)) return 0.5 * shape.bytes / machine_.copy_bandwidth;
     }
     // In the cache: a flop takes about as long as copying a byte.

@@ -54,7 +54,10 @@ class Run {
   void iterate(int count) {
     constexpr int kAhead = 32;  // what is enqueued takes memory; simulated time does not see the pauses
     for (int i = 0; i < count; ++i, ++epoch_) {
-      for (const auto& program : programs_) program->enqueue_iteration(epoch_, true);
+      const int pieces = programs_.front()->pieces(epoch_);
+      for (int piece = 0; piece < pieces; ++piece) {
+        for (const auto& program : programs_) program->enqueue_piece(epoch_, piece, true);
+      }
       if (i % kAhead == kAhead - 1) simulator().finish();
     }
     simulator().finish();
@@ -69,7 +72,7 @@ class Run {
  private:
   SimFleet fleet_;
   std::vector<std::unique_ptr<Staging>> staging_;     // by device
-  std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
+  std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1
   std::vector<std::unique_ptr<StageProgram>> programs_;
   std::int64_t epoch_ = 0;
 };
@@ -88,6 +91,13 @@ void add_cuda_workspace(MemoryUse& memory) {
   memory.bytes[static_cast<std::size_t>(MemoryKind::workspace)] += kCudaWorkspaceBytes;
   memory.total += kCudaWorkspaceBytes;
   memory.peak += kCudaWorkspaceBytes;
+}
+
+// As many as asked for, and whole periods of the method, unless these are very long.
+int iterations_of(const StageSpec& spec, const ForecastOptions& options) {
+  constexpr std::int64_t kMost = 64;
+  const std::int64_t period = std::min(spec.method->period(spec), kMost);
+  return static_cast<int>((options.iterations + period - 1) / period * period);
 }
 
 }  // namespace
@@ -164,17 +174,18 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
   for (std::size_t rank = 0; rank < options.sinks.size(); ++rank) {
     run.simulator().trace(static_cast<int>(rank), options.sinks[rank]);
   }
-  run.iterate(options.iterations);
+  const int iterations = iterations_of(spec, options);
+  run.iterate(iterations);
 
-  const double n = options.iterations;
+  const double n = iterations;
   Forecast forecast;
   forecast.devices = devices;
   forecast.placement = spec.placement;
-  forecast.bytes = (run.fleet().traffic().bytes_sent - sent) / static_cast<std::uint64_t>(options.iterations);
+  forecast.bytes = (run.fleet().traffic().bytes_sent - sent) / static_cast<std::uint64_t>(iterations);
   for (const auto& [host, use] : run.simulator().network()) {
     const sim::NetworkUse then = network.contains(host) ? network.at(host) : sim::NetworkUse();
     const std::uint64_t more = std::max(use.bytes_out - then.bytes_out, use.bytes_in - then.bytes_in);
-    forecast.network_bytes = std::max(forecast.network_bytes, more / static_cast<std::uint64_t>(options.iterations));
+    forecast.network_bytes = std::max(forecast.network_bytes, more / static_cast<std::uint64_t>(iterations));
   }
   forecast.layers = spec.layers();
   forecast.in_flight = spec.method->in_flight_text(spec);
@@ -191,8 +202,8 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     device.exchange = (now.times.exchange - then.times.exchange) / n;
     device.staging = (now.staging - then.staging) / n;
     device.staging_exposed = (now.staging_exposed - then.staging_exposed) / n;
-    device.staged_bytes = (run.staged_bytes(rank) - staged[static_cast<std::size_t>(rank)]) /
-                          static_cast<std::uint64_t>(options.iterations);
+    device.staged_bytes =
+        (run.staged_bytes(rank) - staged[static_cast<std::size_t>(rank)]) / static_cast<std::uint64_t>(iterations);
     // Also at the end of the last iteration, when a faster device is done.
     device.waiting = std::max(0.0, forecast.step - device.busy());
     device.memory = run.fleet().context(rank).device->memory();
@@ -200,7 +211,8 @@ Forecast forecast_stage(const StageSpec& spec, const TrainingShape& shape, const
     forecast.per_device.push_back(device);
   }
   if (spec.placement.ranges.size() > 1) {
-    forecast.boundary = sum_of(spec.method->messages(spec.nodes, spec.widths[1], options.epoch));
+    forecast.boundary =
+        sum_of(spec.method->messages(spec.method->nodes_per_epoch(spec), spec.widths[1], options.epoch));
   }
   return forecast;
 }
@@ -211,7 +223,7 @@ std::vector<double> layer_seconds(const StageSpec& spec, const TrainingShape& sh
   options.sinks = {&sums};
   forecast_stage(with_ranges(spec, {{1, spec.layers()}}), shape, machine, options);
   std::vector<double> seconds(sums.seconds.begin() + 1, sums.seconds.end());
-  for (double& value : seconds) value /= options.iterations;
+  for (double& value : seconds) value /= iterations_of(spec, options);
   return seconds;
 }
 

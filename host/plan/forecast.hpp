@@ -37,7 +37,7 @@ struct Forecast {
   std::vector<DeviceForecast> per_device;  // those that own layers
   Placement placement;
   std::string in_flight;    // Method::in_flight_text()
-  BoundaryBytes boundary;   // per iteration, between two runs of layers, of all shards
+  BoundaryBytes boundary;   // per iteration, between two runs of layers, of all shards and replicas
   std::uint64_t bytes = 0;  // per iteration, which all devices send
   // Per iteration, what the host that exchanges most with others sends or receives, whichever is more.
   std::uint64_t network_bytes = 0;

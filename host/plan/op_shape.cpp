@@ -44,8 +44,7 @@ void describe(const AnyOp& op, OpShape& s) {
     if (op.u.data != nullptr) s.family = kPProjectFinished;
   }
   if constexpr (std::is_same_v<AnyOp, ops::OptimizerStep>) {
-    constexpr const char* kRules[] = {":gd", ":adadelta", ":adagrad", ":adam"};
-    s.family += kRules[static_cast<std::size_t>(op.rule.kind)];
+    s.family += std::string(":") + name_of(op.rule.kind);
   }
   if constexpr (requires { op.at.bits; }) s.family += ":" + std::to_string(op.at.bits);
   double largest = 0;

@@ -74,7 +74,10 @@ MemoryNeed memory_need(const PlanSubject& subject, const Machine& machine, int d
 PlanSubject on_devices(const PlanSubject& subject, int devices) {
   ProblemCounts counts = subject.counts;
   counts.shape.shards = shard_count(subject.given, devices);
-  return counts.shape.shards == subject.counts.shape.shards ? subject : plan_subject(subject.given, counts);
+  counts.shape.replicas = replica_count(subject.given, devices);
+  const ProblemShape& known = subject.counts.shape;
+  const bool same = counts.shape.shards == known.shards && counts.shape.replicas == known.replicas;
+  return same ? subject : plan_subject(subject.given, counts);
 }
 
 // What training would choose where the config leaves it open and not all tensors of nodes fit GPUs: as much memory for
@@ -150,7 +153,6 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   const PlanSubject subject = with_node_memory(on_devices(given, devices), machine, devices);
   const Config& config = subject.config;
   const int layers = static_cast<int>(config.stages.back().layers);
-  const int shards = static_cast<int>(shard_count(config, devices));
   Plan plan;
   ForecastOptions options;
   options.iterations = iterations;
@@ -163,7 +165,7 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   };
   plan.forecast = forecast(spec.placement.ranges);
   StageSpec alone = with_ranges(spec, {{1, layers}});
-  alone.placement.shards = 1;
+  alone.placement.shards = alone.placement.replicas = 1;
   plan.one_device = devices == 1 ? plan.forecast.step : forecast_stage(alone, shape, machine, options).step;
 
   const MemoryNeed need = memory_need(subject, machine, devices);
@@ -175,7 +177,7 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
 
   plan.best = spec.placement.ranges;
   plan.best_step = plan.forecast.step;
-  const std::vector<LayerRange> ranges = best_partition(spec, shape, machine, devices / shards);
+  const std::vector<LayerRange> ranges = best_partition(spec, shape, machine, spec.placement.runs());
   const Forecast better = forecast(ranges);
   const MemoryNeed better_need = memory_need(subject, machine, last, with_ranges(spec, ranges), false);
   if (better.step < plan.best_step * 0.999 && better_need.needed <= std::max(need.available, need.needed)) {
@@ -200,7 +202,8 @@ std::vector<GridPlan> plan_grids(const PlanSubject& given, const Machine& machin
   const int devices = plan.forecast.devices;
   std::vector<GridPlan> grids;
   const PartitionConfig& open = given.given.partition;
-  if (open.workers || ((open.shards || open.layers) && (machine.hosts == 1 || open.order))) return grids;
+  if (open.workers || open.replicates || ((open.shards || open.layers) && (machine.hosts == 1 || open.order)))
+    return grids;
   std::optional<PlanSubject> first;
   for (const PartitionConfig& partition : partitions_of(given.given, devices, machine.hosts)) {
     Config config = given.given;
@@ -339,6 +342,7 @@ Json to_json(const Plan& plan) {
                {"bytes_per_epoch", f.bytes},
                {"network_bytes_per_epoch", f.network_bytes},
                {"shards", f.placement.shards},
+               {"replicas", f.placement.replicas},
                {"order", name_of(f.placement.order)},
                {"partition", ranges_json(f.placement.ranges)},
                {"best_partition", ranges_json(plan.best)},

@@ -182,9 +182,14 @@ void fit_devices(Config& config, int count) {
     throw ConfigError(problem + "; the run has " + std::to_string(*config.partition.shards) +
                       " workers, on whose number results depend: another one is --set partition.shards=N");
   }
-  const bool workers = config.partition.workers;
+  if (config.partition.replicates && config.partition.replicas) {
+    throw ConfigError(problem + "; the run has " + std::to_string(*config.partition.replicas) +
+                      " replicas, on whose number results depend: another one is --set partition.replicas=N");
+  }
+  const bool workers = config.partition.workers, replicates = config.partition.replicates;
   config.partition = {};
   config.partition.workers = workers;
+  config.partition.replicates = replicates;
 }
 
 int device_count(const Config& config) {

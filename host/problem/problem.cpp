@@ -199,6 +199,7 @@ PreparedProblem prepare_problem(const Config& given, int threads, const ChosenDe
     if (!note.empty()) problem.notes.push_back(note);
   }
   shape.shards = shard_count(config, devices.count);
+  shape.replicas = replica_count(config, devices.count);
   problem.stage_kinds = resolve_problem(config, shape, &problem.notes, begun);
 
   // One augmentation for all parts, then a copy per part.

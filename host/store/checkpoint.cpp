@@ -95,22 +95,41 @@ Network read_weights(const SafeTensors& content, const std::filesystem::path& pa
   return network;
 }
 
+// Adds accuracies to an object.
+void add_accuracies(nlohmann::json& json, const Accuracies& accuracies) {
+  json["train"] = number_or_null(accuracies.train);
+  json["validation"] = number_or_null(accuracies.validation);
+  json["test"] = number_or_null(accuracies.test);
+}
+
+Accuracies read_accuracies(const nlohmann::json& json) {
+  return {from_number_or_null(json.at("train")), from_number_or_null(json.at("validation")),
+          from_number_or_null(json.at("test"))};
+}
+
 // Epochs, layers and accuracies of the best weights of a stage.
 nlohmann::json position_of(const BestWeights& best) {
-  return {{"epoch", best.epoch},
-          {"stage_epoch", best.stage_epoch},
-          {"layers", best.network.size()},
-          {"train", number_or_null(best.accuracies.train)},
-          {"validation", number_or_null(best.accuracies.validation)},
-          {"test", number_or_null(best.accuracies.test)}};
+  nlohmann::json json = {{"epoch", best.epoch}, {"stage_epoch", best.stage_epoch}, {"layers", best.network.size()}};
+  add_accuracies(json, best.accuracies);
+  return json;
+}
+
+nlohmann::json json_of_replicas(const ReplicaFigures& replicas) {
+  nlohmann::json json = {{"best_epoch", replicas.best_epoch}, {"leads", replicas.leads}};
+  add_accuracies(json, replicas.best);
+  return json;
+}
+
+ReplicaFigures read_replicas(const nlohmann::json& json) {
+  return {json.at("best_epoch").get<std::int64_t>(), read_accuracies(json),
+          json.at("leads").get<std::vector<std::int64_t>>()};
 }
 
 // All but the network; returns how many layers it has.
 std::size_t read_position(const nlohmann::json& json, BestWeights& best) {
   best.epoch = json.at("epoch").get<std::int64_t>();
   best.stage_epoch = json.at("stage_epoch").get<std::int64_t>();
-  best.accuracies = {from_number_or_null(json.at("train")), from_number_or_null(json.at("validation")),
-                     from_number_or_null(json.at("test"))};
+  best.accuracies = read_accuracies(json);
   return json.at("layers").get<std::size_t>();
 }
 
@@ -153,6 +172,7 @@ void save_checkpoint(const std::filesystem::path& path, const Checkpoint& c) {
                              {"best", position_of(c.best)}};
   for (const InputKind kind : c.kinds) position["coordinates"].push_back(input_kind_name(kind));
   if (!c.continued.empty()) position["continued"] = nlohmann::json::parse(c.continued);
+  if (c.replicas.best_epoch > 0 || !c.replicas.leads.empty()) position["replicas"] = json_of_replicas(c.replicas);
   content.metadata["format"] = kFormat;
   content.metadata["version"] = std::to_string(kCheckpointVersion);
   content.metadata["position"] = position.dump();
@@ -201,6 +221,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path) {
       if (!position.at("continued").is_array()) fail("metadata \"position\": continued is not a list");
       c.continued = position.at("continued").dump();
     }
+    if (position.contains("replicas")) c.replicas = read_replicas(position.at("replicas"));
     if (position.contains("coordinates")) {
       for (const nlohmann::json& name : position.at("coordinates")) {
         for (const InputKind kind : {InputKind::plain, InputKind::qr, InputKind::kernel}) {

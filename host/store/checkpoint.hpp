@@ -36,6 +36,7 @@ struct Checkpoint {
   std::vector<InputKind> kinds;             // layer 1's coordinates in the stages begun; empty: an older version's
   BestWeights best;                         // of this stage
   std::vector<BestWeights> best_of_stages;  // of the stages before
+  ReplicaFigures replicas;                  // of a run of several
   std::string continued;                    // what changed on the way (continuation.hpp), a JSON list; empty: nothing
   TrainingState state;
 };

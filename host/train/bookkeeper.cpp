@@ -31,6 +31,7 @@ Bookkeeper::Bookkeeper(const Config& config, const Problem& problem, const RunFo
   best_ = from->best;
   best_of_stages_ = from->best_of_stages;
   continued_ = from->continued;
+  replicas_ = from->replicas;
 }
 
 namespace {
@@ -77,24 +78,29 @@ void Bookkeeper::stage_starts(int stage, std::int64_t epoch, const Network& netw
   start_awaits_evaluation_ = true;
 }
 
-void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network) {
+void Bookkeeper::epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::vector<Network> networks) {
   record.seconds = seconds();
   record.bytes_sent = bytes_before_ + bytes_sent;
-  record.awaits_evaluation = network != nullptr;
-  unpublished_.push_back(record);
-  if (network) evaluator_.submit(record.epoch, std::move(network));
+  replicas_.add(record.leads);
+  unpublished_.push_back(std::move(record));
+  if (!networks.empty()) evaluate(unpublished_.back(), std::move(networks));
 }
 
-void Bookkeeper::evaluate_last(std::shared_ptr<Network> network) {
-  EpochRecord& last = unpublished_.back();
-  last.awaits_evaluation = true;
-  evaluator_.submit(last.epoch, std::move(network));
+void Bookkeeper::evaluate_last(std::vector<Network> networks) { evaluate(unpublished_.back(), std::move(networks)); }
+
+void Bookkeeper::evaluate(EpochRecord& record, std::vector<Network> networks) {
+  const std::optional<std::size_t> leader = record.leader();
+  record.awaited_evaluations = leader ? 2 : 1;
+  if (leader) {
+    evaluator_.submit(record.epoch, std::make_shared<Network>(networks[*leader]), true, true);
+  }
+  evaluator_.submit(record.epoch, std::make_shared<Network>(mean_of(std::move(networks))));
 }
 
 // Records are published in order; those that are evaluated wait for their result.
 void Bookkeeper::take_evaluations(bool all) {
   for (;;) {
-    while (!unpublished_.empty() && !unpublished_.front().awaits_evaluation) publish();
+    while (!unpublished_.empty() && unpublished_.front().awaited_evaluations == 0) publish();
     if (unpublished_.empty() && !start_awaits_evaluation_) return;
     auto result = evaluator_.next(all);
     if (!result) return;
@@ -102,9 +108,13 @@ void Bookkeeper::take_evaluations(bool all) {
     std::int64_t stage_epoch = 0;
     for (EpochRecord& record : unpublished_) {
       if (record.epoch != result->epoch) continue;
-      record.accuracy = result->accuracies;
-      record.awaits_evaluation = false;
+      (result->leader ? record.leader_accuracy : record.accuracy) = result->accuracies;
+      --record.awaited_evaluations;
       stage_epoch = record.stage_epoch;
+    }
+    if (result->leader) {
+      replicas_.evaluated(result->epoch, result->accuracies);
+      continue;
     }
     // Each stage has best weights of its own.
     if (takes_place(best_, result->accuracies.validation, problem_.part_nodes()[1])) {
@@ -131,6 +141,7 @@ void Bookkeeper::checkpoint(Checkpoint c, std::uint64_t bytes_sent) {
   c.best = best_;
   c.best_of_stages = best_of_stages_;
   c.continued = continued_;
+  c.replicas = replicas_;
   folder_.flush_metrics();  // before: what goes on from the checkpoint writes no line of an epoch before it
   save_checkpoint(checkpoint_path(folder_.checkpoints(), c.epoch), c);
   remove_old_checkpoints(folder_.checkpoints(), 2);
@@ -191,6 +202,7 @@ TrainResult Bookkeeper::finish(RunFigures figures, std::uint64_t bytes_sent) {
   figures.bytes_sent = bytes_before_ + bytes_sent;
   figures.evaluation_memory = evaluator_.memory().peak;
   figures.continued = continued_;
+  figures.replicas = replicas_;
   TrainResult result;
   result.epoch = figures.epochs;
   result.json = make_result(config_, problem_, best_of_stages_, reported, figures);

@@ -41,10 +41,11 @@ class Bookkeeper {
   // Throws DataError when the best weights of the checkpoint are not of the stage's shape.
   void check_best_fits(const Checkpoint& from, const Network& stage) const;
 
-  // An epoch is complete, except for its evaluation when there is a network. Sets record.seconds and bytes_sent.
-  void epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::shared_ptr<Network> network);
+  // An epoch is complete, except for its evaluation when there are networks, one of each replica. Sets record.seconds
+  // and bytes_sent.
+  void epoch_done(EpochRecord record, std::uint64_t bytes_sent, std::vector<Network> networks);
   // Evaluates the last epoch after all, when it turned out to be the last only after epoch_done().
-  void evaluate_last(std::shared_ptr<Network> network);
+  void evaluate_last(std::vector<Network> networks);
   // Publishes the records that are complete, in order. With `all` it waits for all evaluations under way.
   void take_evaluations(bool all);
 
@@ -57,6 +58,8 @@ class Bookkeeper {
 
  private:
   void publish();
+  // Gives the evaluator the mean of the replicas, and the leader where there are several.
+  void evaluate(EpochRecord& record, std::vector<Network> networks);
   std::size_t best_stage() const;
   void remark(std::size_t reported);
   void write_weights(std::size_t reported) const;
@@ -71,6 +74,7 @@ class Bookkeeper {
   std::deque<EpochRecord> unpublished_;   // complete, waiting for their evaluation
   bool start_awaits_evaluation_ = false;  // the weights that the stage starts from
   BestWeights best_;
+  ReplicaFigures replicas_;
   std::vector<BestWeights> best_of_stages_;  // of the stages that have ended
   std::string continued_;                    // Checkpoint::continued
   Clock::time_point start_ = Clock::now();

@@ -147,11 +147,15 @@ void expect_position(const Config& config, const Config& saved, const Checkpoint
   }
 }
 
-// Where shards are workers: what another number of them means. Else "".
+// Where shards are workers, or replicas train: what another number of them means. Else "".
 std::string workers_note(const PartitionConfig& then, const PartitionConfig& now) {
-  if (!now.workers || !then.shards || now.shards == then.shards) return "";
-  return "the run had " + std::to_string(*then.shards) + " workers, and goes on with " +
-         (now.shards ? std::to_string(*now.shards) : "one for each device") + ": results depend on their number";
+  const auto note = [](const auto& before, const auto& after, const char* what) -> std::string {
+    if (!before || before == after) return "";
+    return "the run had " + std::to_string(*before) + " " + what + ", and goes on with " +
+           (after ? std::to_string(*after) : "one for each device") + ": results depend on their number";
+  };
+  if (now.replicates) return note(then.replicas, now.replicas, "replicas");
+  return now.workers ? note(then.shards, now.shards, "workers") : "";
 }
 
 }  // namespace

@@ -164,11 +164,11 @@ Evaluator::~Evaluator() {
   thread_.join();
 }
 
-void Evaluator::submit(std::int64_t epoch, std::shared_ptr<Network> network, bool downloaded) {
+void Evaluator::submit(std::int64_t epoch, std::shared_ptr<Network> network, bool downloaded, bool leader) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return waiting_.size() < kMaxWaiting || failure_; });
   if (failure_) std::rethrow_exception(failure_);
-  waiting_.push_back({downloaded, {epoch, {}, std::move(network)}});
+  waiting_.push_back({downloaded, {epoch, {}, std::move(network), leader}});
   changed_.notify_all();
 }
 

@@ -74,6 +74,7 @@ class Evaluator {
     std::int64_t epoch = 0;
     Accuracies accuracies;
     std::shared_ptr<Network> network;
+    bool leader = false;  // as the caller said
   };
 
   // From here networks are in the coordinates `kind`. Frees the memory of the coordinates before and allocates that of
@@ -81,9 +82,9 @@ class Evaluator {
   // waits for all that is, and a message may wait for a device that the same thread has yet to enqueue on.
   void use(InputKind kind);
   // Puts a network into the queue. `downloaded`: its layer 1 is as StageProgram::enqueue_weights() leaves it, and
-  // next() returns it in the layout of the host. The caller must not change the network afterwards. The queue holds
-  // four at most; a further submit() waits.
-  void submit(std::int64_t epoch, std::shared_ptr<Network> network, bool downloaded = true);
+  // next() returns it in the layout of the host. `leader` marks its result. The caller must not change the network
+  // afterwards. The queue holds four at most; a further submit() waits.
+  void submit(std::int64_t epoch, std::shared_ptr<Network> network, bool downloaded = true, bool leader = false);
   // Returns the oldest finished result, if there is one. next(true) waits for one while evaluations are pending.
   std::optional<Result> next(bool wait);
   double seconds() const;  // spent evaluating

@@ -121,8 +121,9 @@ void list_differences(const Json& here, const Json& there, const std::string& pa
 void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<double>& scalars, EpochShare& share) {
   const auto of = [&](int rank) {
     const LayerRange& range = placement.layers_of(rank);
-    const std::size_t each = scalars.size() / static_cast<std::size_t>(placement.ranges.back().last);
-    return std::as_writable_bytes(std::span(scalars).subspan(static_cast<std::size_t>(range.first - 1) * each,
+    const int layers = placement.ranges.back().last, before = placement.replica_of(rank) * layers + range.first - 1;
+    const std::size_t each = scalars.size() / static_cast<std::size_t>(placement.replicas * layers);
+    return std::as_writable_bytes(std::span(scalars).subspan(static_cast<std::size_t>(before) * each,
                                                              static_cast<std::size_t>(range.count()) * each));
   };
   const auto speaks = [&](int rank) { return rank < placement.devices() && placement.speaks(rank); };
@@ -152,7 +153,7 @@ std::uint64_t hash_of_replicas(const Placement& placement, const std::vector<std
                                std::int64_t epoch) {
   std::uint64_t all = 0;
   for (int rank = 0; rank < static_cast<int>(hashes.size()); ++rank) {
-    const int speaker = placement.rank(placement.range_of(rank), 0);
+    const int speaker = placement.rank(placement.range_of(rank), 0, placement.replica_of(rank));
     const std::uint64_t own = hashes[static_cast<std::size_t>(rank)];
     if (rank == speaker) all = added_hash(all, own);
     if (own == hashes[static_cast<std::size_t>(speaker)]) continue;
@@ -167,7 +168,8 @@ std::uint64_t hash_of_replicas(const Placement& placement, const std::vector<std
 
 Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows, const std::vector<int>& ranks) {
   const auto part_of = [&](int rank) {
-    return static_cast<int>(std::find(ranks.begin(), ranks.end(), rank) - ranks.begin());
+    const auto at = std::find(ranks.begin(), ranks.end(), rank);
+    return at == ranks.end() ? rows.count() : static_cast<int>(at - ranks.begin()) % rows.count();
   };
   if (group.rank() == 0) {
     for (const int to : ranks) {
@@ -193,17 +195,20 @@ Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows,
   return own;
 }
 
-void gather_weights(ProcessGroup& group, const Placement& placement, Network& network) {
+void gather_weights(ProcessGroup& group, const Placement& placement, std::vector<Network>& networks) {
+  const auto network = [&](int rank) -> Network& {
+    return networks[static_cast<std::size_t>(placement.replica_of(rank))];
+  };
   const int active = std::min(placement.devices(), group.size());
   if (group.rank() != 0) {
     if (group.rank() >= active || !placement.speaks(group.rank())) return;
-    for_each_layer_memory(network, placement.layers_of(group.rank()),
+    for_each_layer_memory(network(group.rank()), placement.layers_of(group.rank()),
                           [&](std::span<std::byte> memory) { group.send(0, memory); });
     return;
   }
   for (int from = 1; from < active; ++from) {
     if (!placement.speaks(from)) continue;
-    for_each_layer_memory(network, placement.layers_of(from),
+    for_each_layer_memory(network(from), placement.layers_of(from),
                           [&](std::span<std::byte> memory) { group.receive(from, memory); });
   }
 }
@@ -275,7 +280,8 @@ Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
       json["stage_methods"].push_back(stage.method ? Json(stage.method->options.json()) : Json());
     }
     json["partition"] = {start.config.partition.shards.value_or(0),
-                         static_cast<int>(start.config.partition.order.value_or(RankOrder::shards))};
+                         static_cast<int>(start.config.partition.order.value_or(RankOrder::shards)),
+                         start.config.partition.replicas.value_or(0)};
     json["standardize"] = static_cast<int>(problem.standardized);
     json["inputs"] = problem.inputs;
     json["classes"] = problem.classes;
@@ -300,6 +306,7 @@ Preparation broadcast_start(ProcessGroup& group, TrainingStart& start) {
     const Json& grid = json.at("partition");
     if (grid.at(0) != 0) start.config.partition.shards = grid.at(0).get<std::int64_t>();
     start.config.partition.order = static_cast<RankOrder>(grid.at(1).get<int>());
+    if (grid.at(2) != 0) start.config.partition.replicas = grid.at(2).get<std::int64_t>();
     for (std::size_t i = 0; i < start.config.stages.size(); ++i) {
       auto& own = start.config.stages[i].method;
       if (own) own->options.json() = json.at("stage_methods").at(i);

@@ -25,8 +25,8 @@ struct EpochShare {
   // Hashes of the weights of each device of the stage, 0 for those of other processes; afterwards of all. May be empty.
   std::vector<std::uint64_t> hashes;
 };
-// `scalars` has the same number of values for each layer. Before the call those of the process's layers are filled in,
-// afterwards all of them, on every process.
+// `scalars` has the same number of values for each layer of each replica. Before the call those of the process's layers
+// are filled in, afterwards all of them, on every process.
 void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<double>& scalars, EpochShare& share);
 
 // Returns the hash of all weights from those of each device (EpochShare::hashes), 0 without any. Throws DeviceError
@@ -34,11 +34,12 @@ void share_epoch(ProcessGroup& group, const Placement& placement, std::vector<do
 std::uint64_t hash_of_replicas(const Placement& placement, const std::vector<std::uint64_t>& hashes,
                                std::int64_t epoch);
 
-// Rank `ranks[i]` gets part i of the rows of rank 0's matrix, unless `whole`, its own, has them all. Rank 0 keeps all.
+// Rank `ranks[i]` gets part i of the rows of rank 0's matrix, unless `whole`, its own, has them all. Where there are
+// more ranks than parts, the parts begin again. Rank 0 keeps all.
 Matrix scatter_rows(ProcessGroup& group, const Matrix& whole, const Parts& rows, const std::vector<int>& ranks);
 
-// Gathers the layers of a network of the stage's shape. Afterwards rank 0 has all of them.
-void gather_weights(ProcessGroup& group, const Placement& placement, Network& network);
+// Gathers the layers of the network of each replica, of the stage's shape. Afterwards rank 0 has all of them.
+void gather_weights(ProcessGroup& group, const Placement& placement, std::vector<Network>& networks);
 // Afterwards every process has rank 0's network. It must have the same shape everywhere.
 void broadcast_weights(ProcessGroup& group, Network& network);
 

@@ -73,6 +73,15 @@ nlohmann::ordered_json make_result(const Config& config, const Problem& problem,
     json["layers_per_device"].push_back({range.first, range.last});
   }
   json["shards"] = f.placement.shards;
+  if (f.placement.replicas > 1) {
+    json["replicas"] = f.placement.replicas;
+    const Accuracies& leader = f.replicas.best;
+    json["leader"] = {{"test_accuracy", number_or_null(leader.test)},
+                      {"validation_accuracy", number_or_null(leader.validation)},
+                      {"train_accuracy", number_or_null(leader.train)},
+                      {"best_epoch", f.replicas.best_epoch}};
+    if (!f.replicas.leads.empty()) json["leads"] = f.replicas.leads;
+  }
 
   DeviceTimes times;
   for (const DeviceTimes& one : f.times) times += one;

@@ -26,6 +26,7 @@ struct RunFigures {
   std::size_t evaluation_memory = 0;  // peak of the evaluator's device
   Placement placement;                // of the last stage
   std::string continued;              // Checkpoint::continued
+  ReplicaFigures replicas;            // of the run
 };
 
 // `stages` has the best weights of every stage. `reported` (0-based) is the stage whose weights are the result.

@@ -72,7 +72,7 @@ void StageRunner::build(int stage, const Network& network) {
   TrainingInput own;  // in another process than rank 0's: what its shard has of the inputs
   if (!same_input) {
     inputs_.clear();
-    inputs_.resize(static_cast<std::size_t>(placement.shards));
+    inputs_.resize(placement.first_ranks().size());
     if (!same_staging) {
       staging_.clear();
       staging_.resize(static_cast<std::size_t>(fleet_->size()));
@@ -90,7 +90,7 @@ void StageRunner::build(int stage, const Network& network) {
     const int shard = placement.shard_of(rank);
     DeviceInput* input = nullptr;
     if (has_input) {
-      auto& place = inputs_[static_cast<std::size_t>(shard)];
+      auto& place = inputs_[static_cast<std::size_t>(placement.first_number(rank))];
       if (!place) {
         InputShape shape = inputs.shape(spec_.widths[1]);
         shape.nodes = nodes.size(shard);
@@ -143,11 +143,15 @@ Network StageRunner::empty_network() const {
   return network;
 }
 
-Network StageRunner::download_buffer() const {
-  if (group_.rank() == 0) return empty_network();
-  Network network(static_cast<std::size_t>(spec_.layers()));
+std::vector<Network> StageRunner::download_buffers() const {
+  std::vector<Network> networks;
+  for (int replica = 0; replica < spec_.placement.replicas; ++replica) {
+    networks.push_back(group_.rank() == 0 ? empty_network() : Network(static_cast<std::size_t>(spec_.layers())));
+  }
+  if (group_.rank() == 0) return networks;
   for (int rank = 0; rank < spec_.placement.devices(); ++rank) {
     if (!fleet_->local(rank) || !spec_.placement.speaks(rank)) continue;
+    Network& network = networks[replica_of(rank)];
     const LayerRange& range = spec_.placement.layers_of(rank);
     for (int l = range.first; l <= range.last; ++l) {
       const auto i = static_cast<std::size_t>(l);
@@ -155,13 +159,19 @@ Network StageRunner::download_buffer() const {
                         std::vector<float>(static_cast<std::size_t>(spec_.widths[i]))};
     }
   }
-  return network;
+  return networks;
+}
+
+std::vector<Network> StageRunner::download_weights() {
+  std::vector<Network> networks = download_buffers();
+  run_all([&](int rank) { program(rank).enqueue_weights(networks[replica_of(rank)]); });
+  gather_weights(group_, spec_.placement, networks);
+  return networks;
 }
 
 Network StageRunner::fetch() {
-  Network network = empty_network();
-  run_all([&](int rank) { program(rank).enqueue_weights(network); });
-  gather_weights(group_, spec_.placement, network);
+  std::vector<Network> networks = download_weights();
+  Network network = group_.rank() == 0 ? mean_of(std::move(networks)) : empty_network();
   if (group_.rank() == 0) problem_.input(stage_).to_host_layout(network.front());
   broadcast_weights(group_, network);
   return network;

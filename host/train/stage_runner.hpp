@@ -33,10 +33,16 @@ class StageRunner {
   void start();                              // see StageProgram::enqueue_start
   void restore(const TrainingState& state);  // rank 0's
   TrainingState save();                      // whole on rank 0
-  Network fetch();                           // the current weights, everywhere, W_1 in the stage's coordinates
-  Network empty_network() const;             // of the stage's shape
-  // A network to download weights into: on rank 0 as empty_network(), elsewhere with memory for the local layers alone.
-  Network download_buffer() const;
+  // The current weights, everywhere, W_1 in the stage's coordinates. Of several replicas their mean.
+  Network fetch();
+  Network empty_network() const;  // of the stage's shape
+  // A network of each replica to download weights into: on rank 0 as empty_network(), elsewhere with memory for the
+  // local layers alone.
+  std::vector<Network> download_buffers() const;
+  // The current weights of each replica, on rank 0, as enqueue_weights() leaves them.
+  std::vector<Network> download_weights();
+  // The place of a device's replica among them.
+  std::size_t replica_of(int rank) const { return static_cast<std::size_t>(spec_.placement.replica_of(rank)); }
 
   StageSpec spec_of(int stage) const;
   // The weights that a run whose first stage is `stage` starts from.
@@ -65,7 +71,7 @@ class StageRunner {
   std::unique_ptr<Fleet> fleet_;                      // device memory, below, is released before the devices
   std::vector<std::unique_ptr<Staging>> staging_;     // by device; empty where tensors of nodes are on the devices
   std::size_t staging_bytes_ = 0;                     // of each
-  std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by shard
+  std::vector<std::unique_ptr<DeviceInput>> inputs_;  // of layer 1, by replica and shard
   Parts input_nodes_;                                 // of the shards when they were uploaded
   std::vector<int> input_ranks_;                      // the devices that they were uploaded to
   std::vector<std::unique_ptr<StageProgram>> programs_;

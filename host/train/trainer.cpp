@@ -31,7 +31,7 @@ struct Slot {
   std::vector<double> scalars;
   std::vector<std::uint64_t> bytes;   // per device
   std::vector<std::uint64_t> hashes;  // of weights, likewise; empty: not asked for
-  std::shared_ptr<Network> network;   // when the epoch is evaluated
+  std::vector<Network> networks;      // of each replica, when the epoch is evaluated; else empty
 };
 
 // Drives the devices of this process through the run. In a run of several processes each has a Trainer, and all do the
@@ -113,12 +113,12 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   for (const BoundaryMessage& message : spec.method->messages(spec.nodes, config_.model.width, epoch)) {
     slot.record.bits.emplace_back(message.name, message.bits);
   }
-  slot.scalars.resize(static_cast<std::size_t>(spec.layers()) * static_cast<std::size_t>(spec.method->scalars()));
+  slot.scalars.resize(spec.scalar_count());
   slot.bytes.resize(static_cast<std::size_t>(runner_.active()));
   if (hashes()) slot.hashes.resize(slot.bytes.size());
   const bool last = epoch + 1 == stage_config.epochs;
   if (last || (epoch + 1) % config_.train.evaluate_every == 0) {
-    slot.network = std::make_shared<Network>(runner_.download_buffer());
+    slot.networks = runner_.download_buffers();
   }
   in_flight_.push_back(std::move(slot));
   Slot& target = in_flight_.back();  // a deque keeps its elements in place
@@ -130,7 +130,7 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
     program.enqueue_iteration(epoch, true);
     program.enqueue_scalars(target.scalars.data());
     if (!target.hashes.empty()) program.enqueue_hash(&target.hashes[static_cast<std::size_t>(rank)]);
-    if (target.network) program.enqueue_weights(*target.network);
+    if (!target.networks.empty()) program.enqueue_weights(target.networks[runner_.replica_of(rank)]);
     program.mark_downloads(epoch);
     target.bytes[static_cast<std::size_t>(rank)] = runner_.fleet().context(rank).transport->counters().bytes_sent;
   });
@@ -178,9 +178,9 @@ void Trainer::complete_epoch() {
   const std::uint64_t hash = hash_of_replicas(runner_.spec().placement, share.hashes, slot.record.epoch);
   if (config_.train.weights_hash) slot.record.weights_hash = hash;
   add_epoch(recent_, slot.record, config_.train.stop);
-  last_evaluated_ = slot.network != nullptr;
-  if (slot.network) gather_weights(group_, runner_.spec().placement, *slot.network);
-  if (books_ != nullptr) books_->epoch_done(slot.record, share.bytes_sent, std::move(slot.network));
+  last_evaluated_ = !slot.networks.empty();
+  if (last_evaluated_) gather_weights(group_, runner_.spec().placement, slot.networks);
+  if (books_ != nullptr) books_->epoch_done(slot.record, share.bytes_sent, std::move(slot.networks));
   stage_epoch_ = slot.record.stage_epoch;
   in_flight_.pop_front();
   ++epochs_done_;
@@ -194,10 +194,8 @@ void Trainer::take_evaluations(bool all) {
 // is over.
 void Trainer::evaluate_last_epoch() {
   if (last_evaluated_) return;
-  const auto network = std::make_shared<Network>(runner_.download_buffer());
-  runner_.run_all([&](int rank) { runner_.program(rank).enqueue_weights(*network); });
-  gather_weights(group_, runner_.spec().placement, *network);
-  if (books_ != nullptr) books_->evaluate_last(network);
+  std::vector<Network> networks = runner_.download_weights();
+  if (books_ != nullptr) books_->evaluate_last(std::move(networks));
 }
 
 bool Trainer::run_stage(int stage, std::int64_t done) {

@@ -23,7 +23,7 @@ json another_value(const json& node, const json& old) {
   if (type == "boolean") return !old.get<bool>();
   if (type == "string") return node.contains("pattern") ? "cpu:2" : "some/file ü.npz";
   if (type == "integer") return node.at(old == node.at("maximum") ? "minimum" : "maximum");
-  if (type == "number") return std::nextafter(old.is_number() ? old.get<double>() : 0.125, 0.3);
+  if (type == "number") return std::nextafter(old.is_number() ? old.get<double>() : 0.125, 0.295);
   return nullptr;
 }
 
@@ -83,6 +83,7 @@ void vary_one_key(const std::string& source) {
           nullptr;
     }
     if (name == "devices") document["partition"]["layers"] = nullptr;
+    if (name == "partition.replicas") *value = 1;  // all that a method without replicas may have
     if (name == "partition.layers.0") document["partition"]["layers"][1] = 2 - value->get<int>();
     if (name == "dataset.generate.classes") document["dataset"]["generate"]["nodes"] = 20000;
     if (name == "dataset.generate.nodes") document["dataset"]["generate"]["features"] = 3;

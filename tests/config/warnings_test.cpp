@@ -127,9 +127,10 @@ TEST_CASE("numbers that a shape replaces warn", "[config]") {
 TEST_CASE("keys that belong to other methods warn, where somebody set them", "[config]") {
   CHECK(warned(R"("method": {"optimizer": {"beta1": 0.9}, "microbatches": null})").empty());  // the defaults
   const std::string admm = warned(R"("method": {"microbatches": 2, "optimizer": {"beta1": 0.8}})");
-  CHECK(contains(admm,
-                 "`method.optimizer` has no effect with `method.name` \"pdadmm-g\": it belongs to gd, adadelta, "
-                 "adagrad, adam and apmsqueeze\n"));
+  CHECK(contains(
+      admm,
+      "`method.optimizer` has no effect with `method.name` \"pdadmm-g\": it belongs to gd, nesterov, adadelta, "
+      "adagrad, adam, apmsqueeze, local_sgd, lsgd, easgd, slowmo and diloco\n"));
   CHECK(contains(warned(R"("method": {"squeeze": {"bits": 8}})"), "`method.squeeze` has no effect"));
   CHECK(warned(R"("method": {"name": "adam", "squeeze": {"bits": 8}})").empty());
   CHECK(contains(admm, "`method.microbatches` has no effect"));

@@ -143,6 +143,7 @@ struct Suite {
   void largest(const std::vector<std::int64_t>& tensors, std::int64_t block, double share, int members);
   void orthogonalize(std::int64_t rows, std::int64_t columns, std::int64_t dependent);
   void hash(std::int64_t values);
+  void replicas(std::int64_t values);
 };
 
 void Suite::both_updates(const Shape& s) {
@@ -302,6 +303,7 @@ void Suite::backprop(const Shape& s) {
     return ops::AddScalars{x, y};
   });
   const std::vector<std::pair<Optimizer, std::string>> rules = {{Optimizer::gd, " gd"},
+                                                                {Optimizer::nesterov, " nesterov"},
                                                                 {Optimizer::adadelta, " adadelta"},
                                                                 {Optimizer::adagrad, " adagrad"},
                                                                 {Optimizer::adam, " adam"}};
@@ -585,7 +587,7 @@ std::vector<std::byte> compressed_message(Arena& a, const CompressLayout& layout
     return x;
   }
   for (std::size_t i = 3; i < layout.table().size(); i += ops::CompressBlocks::kColumns) {
-    const float scale = bits == 1 ? 0.5f : 127.0f / 16.0f;
+    const float scale = bits == 1 ? 0.5f : bits == 4 ? 7.0f / 16.0f : 127.0f / 16.0f;
     std::memcpy(x.data() + std::size_t{4} * static_cast<std::size_t>(layout.table()[i]), &scale, sizeof scale);
   }
   return x;
@@ -596,7 +598,8 @@ void Suite::compress(const std::vector<std::int64_t>& tensors, std::int64_t bloc
   std::vector<RowTensor> row;
   std::int64_t total = 0;
   for (const std::int64_t values : tensors) {
-    row.push_back({total, values, (values + 127) / 128 * 128});
+    const std::int64_t unit = CompressLayout::unit(bits);
+    row.push_back({total, values, (values + unit - 1) / unit * unit});
     total += row.back().padded;
   }
   const CompressLayout layout(row, block, bits, members);
@@ -672,6 +675,27 @@ void Suite::compress(const std::vector<std::int64_t>& tensors, std::int64_t bloc
     const Mat x = a.values("square", 1, tensors.front(), squares);
     return ops::FloorSquare{x, a.scalar_output("root", 1, {}), 0.1};
   });
+}
+
+void Suite::replicas(std::int64_t values) {
+  const std::string what = std::to_string(values) + " values";
+  for (const float share : {0.0f, 0.1f, 0.7f, 1.0f}) {
+    for (const bool both : {false, true}) {
+      add("pull", what + ", share " + std::to_string(share) + (both ? ", twice" : ""), [=](Arena& a) {
+        const Mat w = a.normal("w", 1, values), first = a.normal("first", 1, values);
+        const Mat second = both ? a.normal("second", 1, values) : Mat{};
+        return ops::Pull{w, first, second, share, 0.25f};
+      });
+    }
+  }
+  for (const bool nesterov : {false, true}) {
+    add("outer_step", what + (nesterov ? ", nesterov" : ", by rates"), [=](Arena& a) {
+      const Mat change = a.normal("change", 1, values), momentum = a.normal("momentum", 1, values);
+      const Mat anchor = a.normal("anchor", 1, values), w = a.output("w", 1, values);
+      const auto rates = nesterov ? MatView<double>{} : a.scalars("rates", {0.3, 0.2, 0.05});
+      return ops::OuterStep{change, momentum, anchor, w, {0.7, 0.9, nesterov, 1.0}, a.counter("iteration", 1), rates};
+    });
+  }
 }
 
 // Of tensors of so many values in a row, each worker of `members` chooses a share.
@@ -772,7 +796,7 @@ std::vector<Case> all_cases(const Sizes& sizes) {
     for (const std::int64_t values : {1, 7, 300}) suite.collective(parts, values);
     if (sizes.large) suite.collective(parts, 1000003);
   }
-  for (const int bits : {1, 8, 16, 32}) {
+  for (const int bits : {1, 4, 8, 16, 32}) {
     suite.compress({1}, 128, bits, 1, 0);
     suite.compress({130, 7, 1000, 33}, 256, bits, 2, 1);
     suite.compress({5000, 100, 4097}, 4096, bits, 4, 2);
@@ -781,6 +805,8 @@ std::vector<Case> all_cases(const Sizes& sizes) {
   }
   for (const std::int64_t values : {1, 300, 5000}) suite.hash(values);
   if (sizes.large) suite.hash(3000001);
+  for (const std::int64_t values : {1, 300, 5000}) suite.replicas(values);
+  if (sizes.large) suite.replicas(3000001);
   for (const double share : {0.001, 0.02, 0.5, 1.0}) {
     suite.largest({1}, 128, share, 1);
     suite.largest({130, 7, 1000, 33}, 256, share, 3);

@@ -60,6 +60,7 @@ TEST_CASE("optimisers make these steps") {
   const double a1 = 0.25, a2 = a1 + 0.0625, a3 = a2 + 0.015625;  // adagrad's sums
   const Example examples[] = {
       {{Optimizer::gd, 0.1, none, none, none, none}, {0.95, 0.975, 0.9625}},
+      {{Optimizer::nesterov, 0.1, 0.9, none, none, none}, {0.905, 0.912, 0.87205}},
       {{Optimizer::adagrad, 0.1, none, none, 1e-10, none},
        {1.0 - 0.1, 0.9 + 0.1 * 0.25 / root(a2), 0.9 + 0.1 * 0.25 / root(a2) - 0.1 * 0.125 / root(a3)}},
       // Bias correction makes the first step the sign of the gradient.

@@ -90,7 +90,10 @@ TEST_CASE("an epoch's figures, weights and state come together, of stages with f
           network[static_cast<std::size_t>(l) - 1].w(2, 1) = network[static_cast<std::size_t>(l) - 1].b[1] =
               static_cast<float>(l);
         }
-        gather_weights(group, placement, network);
+        std::vector<Network> networks;
+        networks.push_back(std::move(network));
+        gather_weights(group, placement, networks);
+        network = std::move(networks.front());
         broadcast_weights(group, network);
         for (int l = 1; l <= layers; ++l) {
           const LayerWeights& layer = network[static_cast<std::size_t>(l) - 1];

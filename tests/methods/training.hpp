@@ -32,7 +32,7 @@ struct Setup {
   ActivationRule activation;
   ExchangeConfig exchange;
   InputKind kind = InputKind::plain;
-  int shards = 1;
+  int shards = 1, replicas = 1;
   RankOrder order = RankOrder::shards;
   int per_host = 0;                          // devices; 0: all are on one
   int blocks = 0;                            // 0: as many as the method chooses
@@ -155,16 +155,16 @@ class Training {
     spec_.activation = setup.activation;
     spec_.seed = setup.seed;
     spec_.blocks = setup.blocks > 0 ? setup.blocks : spec_.method->blocks(spec_.nodes);
-    spec_.placement.shards = setup.shards;
+    spec_.placement.shards = setup.shards, spec_.placement.replicas = setup.replicas;
     spec_.placement.order = setup.order;
     for (int rank = 0; setup.per_host > 0 && rank < fleet_->size(); ++rank) {
       spec_.placement.hosts.push_back(rank / setup.per_host);
     }
-    spec_.placement.ranges =
-        partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0), fleet_->size() / setup.shards);
+    spec_.placement.ranges = partition_layers(std::vector<double>(setup.widths.size() - 1, 1.0),
+                                              fleet_->size() / setup.shards / setup.replicas);
     programs_.resize(static_cast<std::size_t>(spec_.placement.devices()));
     staging_.resize(programs_.size());
-    layers_.resize(static_cast<std::size_t>(setup.shards));
+    layers_.resize(spec_.placement.first_ranks().size());
     everywhere([&](int rank) {
       DeviceContext context = wrap(fleet_->context(rank));
       if (setup.staging > 0) {
@@ -177,7 +177,7 @@ class Training {
         const int shard = spec_.placement.shard_of(rank);
         InputShape shape = input_.shape(spec_.widths[1]);
         shape.first = spec_.shard_nodes().first(shard), shape.nodes = spec_.shard_nodes().size(shard);
-        auto& place = layers_[static_cast<std::size_t>(shard)];
+        auto& place = layers_[static_cast<std::size_t>(spec_.placement.first_number(rank))];
         place = spec_.method->create_input(context, spec_, rank, shape);
         place->enqueue_upload(*context.compute, input_, spec_.layers());
         place->enqueue_stage(*context.compute, input_, first_);
@@ -213,7 +213,9 @@ class Training {
   // Iterations first … first + count − 1.
   void iterate(std::int64_t first, std::int64_t count) {
     for (std::int64_t epoch = first; epoch < first + count; ++epoch) {
-      post([this, epoch](int rank) { program(rank).enqueue_iteration(epoch, true); });
+      for (int piece = 0; piece < pieces(epoch); ++piece) {
+        post([this, epoch, piece](int rank) { program(rank).enqueue_piece(epoch, piece, true); });
+      }
     }
     fleet_->wait();
   }
@@ -245,17 +247,23 @@ class Training {
     everywhere([](int) {});
   }
   std::vector<double> scalars() {
-    std::vector<double> out((setup_.widths.size() - 1) * static_cast<std::size_t>(spec_.method->scalars()));
+    std::vector<double> out(spec_.scalar_count());
     everywhere([&](int rank) { program(rank).enqueue_scalars(out.data()); });
     return out;
   }
-  Network network() {
-    Network out;
-    for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
-      out.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
-                     std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+  // Of a replica.
+  Network network(int replica = 0) {
+    std::vector<Network> all(static_cast<std::size_t>(spec_.placement.replicas));
+    for (Network& out : all) {
+      for (std::size_t l = 1; l < spec_.widths.size(); ++l) {
+        out.push_back({Matrix(spec_.widths[l], spec_.widths[l - 1]),
+                       std::vector<float>(static_cast<std::size_t>(spec_.widths[l]))});
+      }
     }
-    everywhere([&](int rank) { program(rank).enqueue_weights(out); });
+    everywhere([&](int rank) {
+      program(rank).enqueue_weights(all[static_cast<std::size_t>(spec_.placement.replica_of(rank))]);
+    });
+    Network& out = all[static_cast<std::size_t>(replica)];
     input_.to_host_layout(out.front());
     return out;
   }
@@ -274,7 +282,9 @@ class Training {
     return out;
   }
   // Without weight decay: the scalars hold no ||W||² then.
-  double objective() { return spec_.method->figures(spec_, scalars(), 1).objective; }
+  double objective() { return figures().objective; }
+  TrainingFigures figures() { return spec_.method->figures(spec_, scalars(), 1); }
+  const StageSpec& spec() const { return spec_; }
   Fleet& fleet() { return *fleet_; }
   std::uint64_t bytes_sent() const { return fleet_->traffic().bytes_sent; }
   int workers() const { return static_cast<int>(programs_.size()); }
@@ -289,6 +299,12 @@ class Training {
     Matrix x(start.x.rows(), start.x.cols());
     std::copy_n(start.x.data(), start.x.size(), x.data());
     return make_training_input(std::move(x), InputKind::plain);
+  }
+  int pieces(std::int64_t epoch) const {
+    for (const auto& p : programs_) {
+      if (p) return p->pieces(epoch);  // of a device of this process
+    }
+    return 0;
   }
   StageProgram& program(int rank) { return *programs_[static_cast<std::size_t>(rank)]; }
   void post(const std::function<void(int)>& task) { fleet_->post_all(static_cast<int>(programs_.size()), task); }

@@ -112,6 +112,32 @@ TEST_CASE("1 to 8 ranks train to the bits of one process") {
   }
 }
 
+TEST_CASE("replicas on ranks train to the bits of one process") {
+  for (const std::string method : {"lsgd", "easgd", "diloco"}) {
+    const WorkFolder work;
+    work.write("deep.json", deep_config());
+    const auto train = [&](const std::vector<std::string>& arguments) {
+      std::vector<std::string> all = {
+          "train", "deep.json",          "--set", "method.name=" + method, "--set", "method.batch=16",
+          "--set", "method.local.tau=3", "--set", "method.diloco.bits=8",  "--set", "partition.replicas=3"};
+      all.insert(all.end(), arguments.begin(), arguments.end());
+      return all;
+    };
+    REQUIRE(run(work, train({"--run", "one", "--devices", "cpu:3"})).status == 0);
+    for (const int ranks : {3, 6}) {
+      INFO(method << ", " << ranks << " ranks");
+      const Outcome trained = run_ranks(work, ranks, train({"--devices", "cpu", "--run", "many"}));
+      INFO(trained.out << trained.err);
+      REQUIRE(trained.status == 0);
+      CHECK(metrics_of(work / "many", ranks == 3) == metrics_of(work / "one", ranks == 3));
+      CHECK(weights_of(work / "many") == weights_of(work / "one"));
+      const json result = json::parse(file_text(work / "many/result.json"));
+      CHECK(result["replicas"] == 3);
+      fs::remove_all(work / "many");
+    }
+  }
+}
+
 TEST_CASE("ADMM on grids of ranks trains to the bits of one process, and goes on on another") {
   const WorkFolder work;
   work.write("grid.json", R"({"dataset": {"generate": {"nodes": 13000, "classes": 3, "features": 12}, "hops": 2,

@@ -87,8 +87,8 @@ inline void each_number(Mlp& mlp, const std::function<void(std::size_t, double&)
 }
 
 struct OptimizerSettings {
-  std::string name;  // "gd", "adadelta", "adagrad", "adam"
-  double rate = 0.1, beta1 = 0.9, beta2 = 0.999, rho = 0.9, eps = 1e-8, decay = 0.0;
+  std::string name;  // "gd", "nesterov", "adadelta", "adagrad", "adam"
+  double rate = 0.1, momentum = 0.9, beta1 = 0.9, beta2 = 0.999, rho = 0.9, eps = 1e-8, decay = 0.0;
   bool decoupled = false;     // AdamW
   std::vector<double> rates;  // by step; empty: rate
 };
@@ -112,6 +112,10 @@ class Optimizer {
  private:
   double change(double g, double& first, double& second) const {
     if (s_.name == "gd") return s_.rate * g;
+    if (s_.name == "nesterov") {
+      first = s_.momentum * first + g;
+      return s_.rate * (g + s_.momentum * first);
+    }
     if (s_.name == "adagrad") {
       first += g * g;
       return s_.rate * g / (std::sqrt(first) + s_.eps);

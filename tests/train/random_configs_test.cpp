@@ -80,7 +80,7 @@ TEST_CASE("constants at the least that is allowed train") {
       CHECK(train_in(scratch / "run", config) == End::trained);
     }
   }
-  for (const char* name : {"gd", "adam", "adadelta", "adagrad"}) {
+  for (const char* name : {"gd", "nesterov", "adam", "adadelta", "adagrad"}) {
     for (const char* least : {"method.optimizer.eps=1e-30", "method.optimizer.learning_rate=1e-12"}) {
       const ScratchFolder scratch;
       INFO(name << ", " << least);

@@ -11,11 +11,11 @@ namespace gamlp::ops {
 struct CompressBlocks {
   // Of each block: its first value, its length, how many of these are values (the others are padding, which stays 0),
   // the place of its scale in the message (in float32 values), and that of its codes (in units of 16 bytes). A length
-  // is a multiple of kUnit, and at most kMost.
+  // is a multiple of kUnit, with 32 bits of 4, and at most kMost.
   static constexpr int kColumns = 5;
   static constexpr std::int64_t kUnit = 128, kMost = 4096;
   MatView<const std::int32_t> table;
-  int bits = 32;                 // 1, 8, 16 or 32
+  int bits = 32;                 // 1, 4, 8, 16 or 32
   std::int64_t longest = kMost;  // no block is longer
   std::int64_t first_value = 0;  // of the row: where tensors of values begin
   std::int64_t first_byte = 0;   // of the whole message: where the part that an op has begins, a multiple of 16

@@ -22,7 +22,7 @@ struct SqueezeConfig {
   // So many neighbouring workers add up their gradients in float32 before what they have together is compressed. null:
   // those of a host, where hosts have as many each.
   std::optional<std::int64_t> group;
-  double clip = 1.0;           // how far a step moves a weight at most, in learning rates; 0: any distance
+  double clip = 0.3;           // how far a step moves a weight at most, in learning rates; 0: any distance
   double floor = 0.0;          // least √v of a tensor after the warm-up, as a share of its mean; 0: none
   bool error_feedback = true;  // what compression loses is added to what is compressed next
 };

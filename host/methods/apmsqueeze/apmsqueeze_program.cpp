@@ -7,7 +7,7 @@
 namespace gamlp {
 namespace {
 
-constexpr RowOptions kRows{CompressedMean::kUnit, true};
+constexpr ProgramOptions kRows{CompressedMean::kUnit, true};
 
 std::string warmup_name(int layer) { return "warmup" + std::to_string(layer); }
 
@@ -120,24 +120,15 @@ void ApmProgram::update(std::int64_t epoch, std::int64_t step) {
                               rates()});
 }
 
-// Of the errors of groups each has a row's worth of values. Each worker has those that it keeps.
 std::vector<StageProgram::Entry> ApmProgram::entries() const {
   std::vector<Entry> list = GradientProgram::entries();
   for (int layer = range_.first; layer <= range_.last; ++layer) {
     list.push_back({warmup_name(layer), warmup_memory_.raw(sizeof saved_warmup_), 1, 1, sizeof saved_warmup_});
   }
   for (int layer = range_.first; layer <= range_.last; ++layer) {
-    const std::string id = std::to_string(layer);
-    const std::int64_t first = row().first(layer), size = row().size(layer);
-    const auto add = [&](const std::string& name, const CompressedMean::Kept& kept, int rows, int own) {
-      const std::int64_t begin = std::max(first, kept.first),
-                         end = std::min(first + size, kept.first + kept.values.size());
-      if (begin >= end) return;
-      const Mat part{kept.values.data + (begin - kept.first), end - begin, 1};
-      add_own_entry(list, name, part, rows * size, own * size + begin - first);
-    };
-    add("worker_error" + id, mean_.error(), mean_.groups(), mean_.group());
-    add("mean_error" + id, mean_.mean_error(), 1, 0);
+    mean_.add_errors(row(), layer, [&](const std::string& name, Mat part, std::int64_t rows, std::int64_t first) {
+      add_own_entry(list, name, part, rows, first);
+    });
   }
   return list;
 }

@@ -8,7 +8,7 @@ namespace gamlp {
 namespace {
 
 // Memory for the warm-up too, also where a forecast has none.
-RowOptions row_options(const BackpropConfig& config) {
+ProgramOptions options_for(const BackpropConfig& config) {
   if (config.gradients == GradientFormat::bf16) return {RoundedExchange::kUnit, true, false};
   const bool powersgd = config.gradients == GradientFormat::powersgd;
   return {powersgd ? PowerSgdExchange::kUnit : TopKExchange::kUnit, true, configured_warmup(config) > 0};
@@ -19,7 +19,7 @@ RowOptions row_options(const BackpropConfig& config) {
 ExchangedGradientProgram::ExchangedGradientProgram(const DeviceContext& context, const StageSpec& spec, int rank,
                                                    DeviceInput* input, const OptimizerRule& rule,
                                                    const BackpropConfig& config, std::int64_t warmup)
-    : GradientProgram(context, spec, rank, input, rule, config, row_options(config)), warmup_(warmup * steps()) {
+    : GradientProgram(context, spec, rank, input, rule, config, options_for(config)), warmup_(warmup * steps()) {
   if (config.gradients == GradientFormat::bf16) {
     exchange_ = std::make_unique<RoundedExchange>(context, group_, row(), spec.shards_per_host());
   } else if (config.gradients == GradientFormat::powersgd) {

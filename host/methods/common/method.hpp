@@ -47,6 +47,9 @@ struct TrainingFigures {
   double relative_residual = 0;  // residual / the size of those variables; NaN likewise
   double dual_residual = NAN;    // how far they moved, relative likewise; where a stop rule needs it
   double risk = 0;               // Σ over training nodes of the cross-entropy
+  // Of several replicas: the risk of each, and how many exchanges each has led, where exchanges have leaders.
+  std::vector<double> replica_risks;
+  std::vector<std::int64_t> leads;
 };
 
 // Settings that `gamlp bench --machine` measures. Together their iterations contain every op whose time a forecast of
@@ -104,6 +107,11 @@ class Method {
   // Whether results depend on the number of shards, each of which is a worker. Then every device is one, unless the
   // config says otherwise.
   virtual bool shards_are_workers() const { return false; }
+  // Whether replicas of the network train side by side, with weights of their own. Then there are as many as the
+  // devices allow, unless the config says otherwise, and results depend on their number.
+  virtual bool replicates() const { return false; }
+  // How many training nodes pass through the networks of all replicas in an epoch.
+  virtual std::int64_t nodes_per_epoch(const StageSpec& spec) const { return spec.nodes; }
   // Into how many blocks the training nodes are divided, of which shards consist (StageSpec::blocks).
   virtual int blocks(std::int64_t nodes) const = 0;
   // What they are, and what decides how many, for messages.
@@ -130,6 +138,8 @@ class Method {
   // The epochs of a stage, 0 first, at which messages begin to have other sizes.
   // `epochs`: of the stage.
   virtual std::vector<std::int64_t> message_changes(std::int64_t /*epochs*/) const { return {0}; }
+  // After so many epochs the messages of an epoch come again, where epochs are not all alike.
+  virtual std::int64_t period(const StageSpec&) const { return 1; }
   // Returns the same method, which in every epoch sends the messages of `epoch` of a stage of `epochs` epochs. Its
   // buffers stay as large as the messages of all epochs need.
   virtual std::shared_ptr<const Method> frozen_at(std::int64_t epoch, std::int64_t epochs) const = 0;
@@ -142,8 +152,8 @@ class Method {
   int scalars() const { return scalars_; }  // doubles per layer
   // Whether TrainingFigures has residuals. Else `train.stop.residual` ends no stage of this method.
   virtual bool has_residual() const { return true; }
-  // Computes the figures from the scalars of all layers of a stage. Messages name `epoch`, which is that of the run.
-  // Throws DivergenceError where a scalar is not finite. The error names what it belongs to.
+  // Computes the figures from the scalars of all layers of a stage, of every replica. Messages name `epoch`, which is
+  // that of the run. Throws DivergenceError where a scalar is not finite. The error names what it belongs to.
   virtual TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars,
                                   std::int64_t epoch) const = 0;
 

@@ -93,6 +93,24 @@ Network grown(const Network& network, int layers, const MethodConfig& method, st
   return result;
 }
 
+Network mean_of(std::vector<Network> networks) {
+  Network mean = std::move(networks.front());
+  if (networks.size() == 1) return mean;
+  const auto average = [&](std::size_t l, float* out, std::int64_t count, auto values_of) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      double sum = static_cast<double>(out[i]);
+      for (std::size_t r = 1; r < networks.size(); ++r) sum += static_cast<double>(values_of(networks[r][l])[i]);
+      out[i] = static_cast<float>(sum / static_cast<double>(networks.size()));
+    }
+  };
+  for (std::size_t l = 0; l < mean.size(); ++l) {
+    average(l, mean[l].w.data(), mean[l].w.size(), [](const LayerWeights& layer) { return layer.w.data(); });
+    average(l, mean[l].b.data(), static_cast<std::int64_t>(mean[l].b.size()),
+            [](const LayerWeights& layer) { return layer.b.data(); });
+  }
+  return mean;
+}
+
 void check_finite(const Network& network) {
   const auto finite = [](const float* x, std::int64_t n) {
     return std::all_of(x, x + n, [](float v) { return std::isfinite(v); });

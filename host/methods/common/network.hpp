@@ -38,6 +38,9 @@ Network initial_network(const std::vector<std::int64_t>& widths, const MethodCon
 // leaky ReLU).
 Network grown(const Network& network, int layers, const MethodConfig& method, std::uint64_t seed);
 
+// The mean of networks of the same shape, at least one. That of one is the network itself, bit for bit.
+Network mean_of(std::vector<Network> networks);
+
 // Throws DivergenceError when a weight is not finite. The error names the layer and "W" or "b".
 void check_finite(const Network& network);
 

@@ -7,7 +7,9 @@ namespace gamlp {
 
 std::vector<int> Placement::first_ranks() const {
   std::vector<int> first;
-  for (int shard = 0; shard < shards; ++shard) first.push_back(rank(0, shard));
+  for (int replica = 0; replica < replicas; ++replica) {
+    for (int shard = 0; shard < shards; ++shard) first.push_back(rank(0, shard, replica));
+  }
   return first;
 }
 

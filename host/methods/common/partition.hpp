@@ -16,24 +16,38 @@ struct LayerRange {
   bool operator==(const LayerRange&) const = default;
 };
 
-// Where a stage runs: a grid of devices. Each has a run of layers, for a shard of the training nodes.
+// Where a stage runs: a grid of devices. Each has a run of layers, for a shard of the training nodes, in a replica of
+// the network. The devices of a replica have consecutive ranks.
 struct Placement {
   std::vector<LayerRange> ranges;  // of layers, from the first one on
   int shards = 1;                  // of the training nodes, for each range
+  int replicas = 1;                // each of all ranges and shards
   RankOrder order = RankOrder::shards;
   std::vector<int> hosts;  // of each device, at least; empty: all are on one
 
   int runs() const { return static_cast<int>(ranges.size()); }  // of layers
-  int devices() const { return runs() * shards; }
-  int rank(int range, int shard) const {
-    return order == RankOrder::shards ? range * shards + shard : shard * runs() + range;
+  int devices() const { return of_replica() * replicas; }
+  int of_replica() const { return runs() * shards; }  // devices of each
+  int rank(int range, int shard, int replica = 0) const {
+    const int within = order == RankOrder::shards ? range * shards + shard : shard * runs() + range;
+    return replica * of_replica() + within;
   }
-  int range_of(int rank) const { return order == RankOrder::shards ? rank / shards : rank % runs(); }
-  int shard_of(int rank) const { return order == RankOrder::shards ? rank % shards : rank / runs(); }
+  int range_of(int rank) const {
+    const int within = within_replica(rank);
+    return order == RankOrder::shards ? within / shards : within % runs();
+  }
+  int shard_of(int rank) const {
+    const int within = within_replica(rank);
+    return order == RankOrder::shards ? within % shards : within / runs();
+  }
+  int replica_of(int rank) const { return replicas == 1 ? 0 : rank / of_replica(); }
+  int within_replica(int rank) const { return replicas == 1 ? rank : rank % of_replica(); }
   const LayerRange& layers_of(int rank) const { return ranges.at(static_cast<std::size_t>(range_of(rank))); }
-  // The devices of the first layers, by shard: those that have the inputs.
+  // The devices of the first layers, by replica and shard: those that have the inputs. first_number() is where a device
+  // is among them.
   std::vector<int> first_ranks() const;
-  // Whether the device speaks for those of its range in what all of them have.
+  int first_number(int rank) const { return replica_of(rank) * shards + shard_of(rank); }
+  // Whether the device speaks for those of its range and replica in what all of them have.
   bool speaks(int rank) const { return shard_of(rank) == 0; }
 };
 

@@ -20,7 +20,8 @@ struct ProblemShape {
   std::int64_t train_nodes = 0;
   std::int64_t inputs = 0;
   std::int64_t classes = 0;
-  std::int64_t shards = 1;  // of the training nodes, at least
+  std::int64_t shards = 1;    // of the training nodes, at least
+  std::int64_t replicas = 1;  // of the network
 };
 
 // The same with the coordinates that layer 1 trains in (input.hpp). The sizes of a program depend on nothing else of

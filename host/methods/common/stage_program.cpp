@@ -48,6 +48,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   const std::string problem = grid_problem(config, devices);
   if (!problem.empty()) throw ConfigError(problem);
   spec.placement.shards = static_cast<int>(shard_count(config, devices));
+  spec.placement.replicas = static_cast<int>(replica_count(config, devices));
   spec.placement.order = config.partition.order.value_or(RankOrder::shards);
   spec.placement.hosts = hosts;
   const std::string too_many =
@@ -58,7 +59,7 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
                       " shards of the training nodes (`partition.shards`): must be 1, since layer 1 trains in its V × "
                       "V form, which needs all of them on one device");
   }
-  const int ranges = devices / spec.placement.shards;
+  const int ranges = devices / spec.placement.shards / spec.placement.replicas;
   const auto& chosen = config.partition.layers;
   if (chosen && layers == config.stages.back().layers && static_cast<int>(chosen->size()) == ranges) {
     int last = 0;
@@ -72,6 +73,10 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
   return spec;
 }
 
+std::size_t StageSpec::scalar_count() const {
+  return static_cast<std::size_t>(placement.replicas * layers() * method->scalars());
+}
+
 Parts StageSpec::shard_nodes() const {
   const Parts nodes_of = block_nodes(), blocks_of = shard_blocks();
   std::vector<std::int64_t> sizes;
@@ -82,21 +87,50 @@ Parts StageSpec::shard_nodes() const {
   return Parts(sizes);
 }
 
-RankGroup StageSpec::shard_group(int rank) const {
-  std::vector<int> ranks, hosts;
-  for (int shard = 0; shard < placement.shards; ++shard) {
-    ranks.push_back(placement.rank(placement.range_of(rank), shard));
-    if (!placement.hosts.empty()) hosts.push_back(placement.hosts.at(static_cast<std::size_t>(ranks.back())));
+namespace {
+
+RankGroup group_of(const Placement& placement, std::vector<int> ranks, int own) {
+  std::vector<int> hosts;
+  for (const int rank : ranks) {
+    if (!placement.hosts.empty()) hosts.push_back(placement.hosts.at(static_cast<std::size_t>(rank)));
   }
-  return {std::move(ranks), rank, hosts};
+  return {std::move(ranks), own, hosts};
+}
+
+// How many members each host has of the groups of all runs of layers. 1 where they differ.
+template <class GroupOf>
+int members_per_host(const Placement& placement, GroupOf group) {
+  const int each = group(placement.rank(0, 0)).per_host();
+  for (int range = 1; range < placement.runs(); ++range) {
+    if (group(placement.rank(range, 0)).per_host() != each) return 1;
+  }
+  return std::max(each, 1);
+}
+
+}  // namespace
+
+RankGroup StageSpec::shard_group(int rank) const {
+  std::vector<int> ranks;
+  for (int shard = 0; shard < placement.shards; ++shard) {
+    ranks.push_back(placement.rank(placement.range_of(rank), shard, placement.replica_of(rank)));
+  }
+  return group_of(placement, std::move(ranks), rank);
+}
+
+RankGroup StageSpec::replica_group(int rank) const {
+  std::vector<int> ranks;
+  for (int replica = 0; replica < placement.replicas; ++replica) {
+    ranks.push_back(placement.rank(placement.range_of(rank), placement.shard_of(rank), replica));
+  }
+  return group_of(placement, std::move(ranks), rank);
 }
 
 int StageSpec::shards_per_host() const {
-  const int each = shard_group(placement.rank(0, 0)).per_host();
-  for (int range = 1; range < placement.runs(); ++range) {
-    if (shard_group(placement.rank(range, 0)).per_host() != each) return 1;
-  }
-  return std::max(each, 1);
+  return members_per_host(placement, [&](int rank) { return shard_group(rank); });
+}
+
+int StageSpec::replicas_per_host() const {
+  return members_per_host(placement, [&](int rank) { return replica_group(rank); });
 }
 
 StageProgram::StageProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input)
@@ -160,8 +194,8 @@ void StageProgram::enqueue_upload(const Network& network, const std::vector<std:
 void StageProgram::enqueue_scalars(double* out) {
   if (!spec_.placement.speaks(rank_)) return;
   const std::size_t bytes = static_cast<std::size_t>(range_.count() * scalars_per_layer_) * sizeof(double);
-  enqueue(
-      ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + (range_.first - 1) * scalars_per_layer_)});
+  const int before = spec_.placement.replica_of(rank_) * spec_.layers() + range_.first - 1;  // layers
+  enqueue(ops::Download{scalars_.raw(bytes), reinterpret_cast<std::byte*>(out + before * scalars_per_layer_)});
 }
 
 void StageProgram::enqueue_hash(std::uint64_t* out) {
@@ -199,12 +233,18 @@ void StageProgram::add_own_entry(std::vector<Entry>& list, const std::string& na
   list.push_back({name, as_bytes(m), rows, m.cols, 4, first, false});
 }
 
+// With several replicas a tensor of the state has the rows of all of them, one replica after the other.
 std::vector<StageProgram::Entry> StageProgram::all_entries() const {
   std::vector<Entry> list = entries();
   for (int layer = range_.first; saves_scalars() && layer <= range_.last; ++layer) {
     const MatView<double> s = scalars(layer, 0, scalars_per_layer_);
     list.push_back(
         {"scalars" + std::to_string(layer), {reinterpret_cast<std::byte*>(s.data), 1, s.size() * 8}, 1, s.size(), 8});
+  }
+  for (Entry& entry : list) {
+    if (entry.of != Replicas::own) continue;
+    entry.first += spec_.placement.replica_of(rank_) * entry.rows;
+    entry.rows *= spec_.placement.replicas;
   }
   return list;
 }
@@ -213,6 +253,9 @@ std::vector<StageProgram::Entry> StageProgram::saved_entries() const {
   std::vector<Entry> list = all_entries();
   if (!spec_.placement.speaks(rank_)) {
     std::erase_if(list, [](const Entry& entry) { return entry.shared; });
+  }
+  if (spec_.placement.replica_of(rank_) > 0) {
+    std::erase_if(list, [](const Entry& entry) { return entry.of == Replicas::all_alike; });
   }
   if (rank_ == 0) list.push_back({"iteration", iteration_.raw(4), 1, 1, 4});
   return list;

@@ -45,6 +45,8 @@ struct StageSpec {
   std::size_t node_memory = 0, staging = 0;
 
   int layers() const { return static_cast<int>(widths.size()) - 1; }
+  // Of all layers of all replicas (StageProgram::enqueue_scalars()).
+  std::size_t scalar_count() const;
   // The nodes of each block: of a multiple of 4, so that views of them are aligned whatever the width.
   Parts block_nodes() const { return gamlp::block_nodes(nodes, blocks); }
   // The blocks of each shard, and its nodes. They are the same for every range of layers.
@@ -52,11 +54,15 @@ struct StageSpec {
   Parts shard_nodes() const;
   // The blocks of a device.
   NodeBlocks blocks_of(int rank) const { return {block_nodes(), shard_blocks(), placement.shard_of(rank)}; }
-  // The devices of the same layers as `rank`, which add up sums over training nodes together.
+  // The devices of the same layers as `rank` in its replica, which add up sums over training nodes together.
   RankGroup shard_group(int rank) const;
+  // The devices of the same layers and shard as `rank` in all replicas.
+  RankGroup replica_group(int rank) const;
   // How many shards each host has of every run of layers, where they are on several hosts: 1 where hosts have different
   // numbers of them, or of different runs.
   int shards_per_host() const;
+  // The same of replicas.
+  int replicas_per_host() const;
 };
 
 // Stage `stage` (1-based) of the config on `devices` devices, which `method`, resolved, trains. The shards are those of
@@ -97,11 +103,17 @@ class StageProgram {
   virtual void enqueue_start() = 0;
   // Enqueues iteration `epoch` (0-based) of the stage. With `metrics` it also sums what only the objective needs.
   virtual void enqueue_iteration(std::int64_t epoch, bool metrics) = 0;
+  // An iteration that goes on by what it has computed so far has several pieces. A piece waits on the host for what the
+  // pieces before it have brought, on all devices. enqueue_iteration() does all of them: then the devices need a thread
+  // each, as a Fleet of threads gives them. Whoever drives several devices by one thread enqueues piece after piece, on
+  // all devices each.
+  virtual int pieces(std::int64_t /*epoch*/) const { return 1; }
+  virtual void enqueue_piece(std::int64_t epoch, int /*piece*/, bool metrics) { enqueue_iteration(epoch, metrics); }
   // Downloads this device's layers into a network of the stage's shape, where it speaks for its range (Placement).
   virtual void enqueue_weights(Network& network) = 0;
 
   // Downloads the scalars of this device's layers from device memory, where it speaks for its range. `out` has room for
-  // those of every layer of the stage: Method::scalars() doubles each.
+  // those of every layer of the stage in every replica, one replica after the other: Method::scalars() doubles each.
   void enqueue_scalars(double* out);
   // Downloads a hash of the weights of this device's layers (host/math/hash.hpp): the devices of the same layers have
   // the same.
@@ -125,12 +137,15 @@ class StageProgram {
   void enqueue_restore(const TrainingState& state);
 
  protected:
+  // Every replica has a tensor of its own; all have the same; or each has some rows of one that they have together.
+  enum class Replicas { own, all_alike, spread };
   struct Entry {
     std::string name;
     MatView<std::byte> memory;
     std::int64_t rows, cols, item_bytes;  // of the whole tensor
     std::int64_t first = 0;               // row that the memory begins with
     bool shared = true;                   // the devices of the same layers all have the same
+    Replicas of = Replicas::own;          // what replicas of the network have of it
     std::int64_t count() const { return cols > 0 ? memory.size() / (cols * item_bytes) : 0; }
   };
   static void add_entry(std::vector<Entry>& list, const std::string& name, Mat m);
@@ -180,7 +195,8 @@ class StageProgram {
 
  private:
   int neighbour(int step) const {
-    return spec_.placement.rank(spec_.placement.range_of(rank_) + step, spec_.placement.shard_of(rank_));
+    const Placement& at = spec_.placement;
+    return at.rank(at.range_of(rank_) + step, at.shard_of(rank_), at.replica_of(rank_));
   }
   std::vector<Entry> all_entries() const;
   std::vector<Entry> saved_entries() const;

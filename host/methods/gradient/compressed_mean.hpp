@@ -11,6 +11,7 @@
 // the mean has: it is added to what is compressed next.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ class CompressedMean {
     bool error_feedback = false;
   };
 
-  // Of rows as `row` has them, which begins tensors at multiples of kUnit values. `each`: workers of a group. Throws
+  // Of rows as `row` has them, which begins tensors at multiples of kUnit values, or of CompressLayout::unit() ones.
+  // `each`: workers of a group. Throws
   // ConfigError where it does not divide their number.
   CompressedMean(const DeviceContext& context, const RankGroup& workers, const LayerRow& row, const Coding& coding,
                  int each);
@@ -57,6 +59,22 @@ class CompressedMean {
   // Empty without error feedback.
   Kept error() const { return {error_, layout_.values().first(first_share())}; }
   Kept mean_error() const { return {mean_error_, layout_.values().first(share())}; }
+
+  // The errors that this worker keeps of a layer, as a checkpoint holds them: calls add(name, values, rows of the whole
+  // tensor, first row here). Of "worker_error3" each group has a row's worth of values, of "mean_error3" all together.
+  template <class Add>
+  void add_errors(const LayerRow& row, int layer, Add add) const {
+    const std::int64_t first = row.first(layer), size = row.size(layer);
+    const auto part = [&](const std::string& name, const Kept& kept, int rows, int own) {
+      const std::int64_t begin = std::max(first, kept.first),
+                         end = std::min(first + size, kept.first + kept.values.size());
+      if (begin >= end) return;
+      add(name + std::to_string(layer), Mat{kept.values.data + (begin - kept.first), end - begin, 1}, rows * size,
+          own * size + begin - first);
+    };
+    part("worker_error", error(), groups(), group());
+    part("mean_error", mean_error(), 1, 0);
+  }
 
   // What each of `workers` workers sends in a step, in bytes, in groups of `each`. `float32`: of that within the
   // groups, before anything is compressed.

@@ -24,7 +24,8 @@ struct ScheduleConfig {
 };
 // Constants of the optimiser. What is null gets PyTorch's value. The loss is the mean cross-entropy.
 struct OptimizerConfig {
-  std::optional<double> learning_rate;  // null: 1e-3 (gd, adam), 1 (adadelta), 1e-2 (adagrad)
+  std::optional<double> learning_rate;  // null: 1e-3 (gd, nesterov, adam), 1 (adadelta), 1e-2 (adagrad)
+  double momentum = 0.9;                // nesterov
   double beta1 = 0.9;                   // adam
   double beta2 = 0.999;                 // adam
   double rho = 0.9;                     // adadelta
@@ -54,6 +55,7 @@ void fields(T& c, Visit&& visit) {
 template <SectionOf<OptimizerConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
   visit("learning_rate", c.learning_rate);
+  visit("momentum", c.momentum);
   visit("beta1", c.beta1);
   visit("beta2", c.beta2);
   visit("rho", c.rho);

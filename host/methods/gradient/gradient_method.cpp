@@ -23,8 +23,21 @@ GradientMethod::GradientMethod(std::string name, Optimizer optimizer, const Grad
     : GradientMethod(std::move(name), optimizer, config, GradientProgram::kScalars) {}
 
 std::vector<std::string> GradientMethod::ignored_keys() const {
-  return {"update",  "nu",       "rho",  "exact", "weight_decay", "weight_decay_first", "weight_decay_layers",
-          "squeeze", "powersgd", "top_k"};
+  return {"update",
+          "nu",
+          "rho",
+          "exact",
+          "weight_decay",
+          "weight_decay_first",
+          "weight_decay_layers",
+          "squeeze",
+          "powersgd",
+          "top_k",
+          "local",
+          "lsgd",
+          "easgd",
+          "slowmo",
+          "diloco"};
 }
 
 std::vector<std::string> GradientMethod::problems(const Config&) const {
@@ -67,6 +80,7 @@ void GradientMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   OptimizerConfig& o = m.optimizer;
   if (!o.learning_rate) o.learning_rate = adadelta ? 1.0 : adagrad ? 1e-2 : 1e-3;
   if (!o.eps) o.eps = adadelta ? 1e-6 : adagrad ? 1e-10 : 1e-8;
+  if (!m.batch) m.batch = default_batch(shape);
   // Enough rows for a product to run at full speed; of few nodes the whole batch at once.
   std::string raised;
   if (!m.microbatches) {
@@ -84,12 +98,15 @@ void GradientMethod::resolve(MethodConfig& method, const ModelConfig&, const Pro
   m.microbatches = std::clamp<std::int64_t>(*m.microbatches, 1, std::max<std::int64_t>((shape.train_nodes + 3) / 4, 1));
   // Every step takes some of each micro-batch.
   const Parts blocks = Parts::even(shape.train_nodes, static_cast<int>(*m.microbatches), 4);
-  const std::int64_t fewest = blocks.size(blocks.count() - 1), steps = batch_steps(shape.train_nodes, m.batch);
+  const std::int64_t takers = data() == ReplicaData::replicated ? 1 : shape.replicas;
+  const std::int64_t fewest = blocks.size(blocks.count() - 1),
+                     steps = takers * batch_steps(shape.train_nodes, m.batch, static_cast<int>(shape.replicas), data());
   if (steps > std::max<std::int64_t>(fewest, 1)) {
-    throw ConfigError("`method.batch` is " + std::to_string(*m.batch) + ": must be at least " +
+    throw ConfigError("`method.batch` is " + (m.batch ? std::to_string(*m.batch) : "null") + ": must be at least " +
                       std::to_string((shape.train_nodes + fewest - 1) / fewest) + ", of " + grouped(shape.train_nodes) +
                       " training nodes in " + std::to_string(*m.microbatches) +
-                      " micro-batches (`method.microbatches`): each step takes nodes of each");
+                      " micro-batches (`method.microbatches`): each step" + (takers > 1 ? " of each replica" : "") +
+                      " takes nodes of each");
   }
   set_options(method, m);
   if (why)
@@ -118,7 +135,7 @@ nlohmann::ordered_json GradientMethod::report() const { return nlohmann::ordered
 InputKind GradientMethod::choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                                        std::string* why) const {
   // The others take each coordinate by itself, and so does dropout, which means the inputs as they are.
-  const bool turns = optimizer_ == Optimizer::gd && config_.input_dropout == 0.0;
+  const bool turns = (optimizer_ == Optimizer::gd || optimizer_ == Optimizer::nesterov) && config_.input_dropout == 0.0;
   return turns ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
 }
 
@@ -181,6 +198,7 @@ OptimizerRule GradientMethod::rule() const {
   const OptimizerConfig& o = config_.optimizer;
   OptimizerRule rule{optimizer_, *o.learning_rate, o.beta1, o.beta2, *o.eps, o.weight_decay, o.decoupled_weight_decay};
   if (optimizer_ == Optimizer::adadelta) rule.beta1 = rule.beta2 = o.rho;
+  if (optimizer_ == Optimizer::nesterov) rule.beta1 = o.momentum;
   return rule;
 }
 

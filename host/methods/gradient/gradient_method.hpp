@@ -7,6 +7,7 @@
 #include "host/math/optimizer.hpp"
 #include "host/methods/common/method.hpp"
 #include "host/methods/gradient/gradient_config.hpp"
+#include "host/methods/gradient/mini_batches.hpp"
 
 namespace gamlp {
 
@@ -27,7 +28,8 @@ class GradientMethod : public Method {
   std::vector<std::pair<std::string, std::string>> summary() const override;
   nlohmann::ordered_json report() const override;
 
-  // Only gradient descent takes QR. Optimisers that scale each weight by itself train otherwise in other coordinates.
+  // Only gradient descent takes QR, also with momentum. Optimisers that scale each weight by itself train otherwise in
+  // other coordinates.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
   // A micro-batch each.
@@ -55,6 +57,9 @@ class GradientMethod : public Method {
   GradientMethod(std::string name, Optimizer optimizer, const GradientConfig& config);
 
   OptimizerRule rule() const;  // resolved
+  // How replicas share the training nodes, and how many nodes a step has where the config leaves it open; null: all.
+  virtual ReplicaData data() const { return ReplicaData::replicated; }
+  virtual std::optional<std::int64_t> default_batch(const ProblemShape&) const { return std::nullopt; }
   // What is wrong with a warm-up of `warmup` epochs, key `key` of section `method`: the first stage of this method that
   // has no epoch after it. `same`: whether a stage of a method of this name has the same warm-up. "": nothing.
   std::string warmup_problem(const Config& config, const std::string& key, std::int64_t warmup,

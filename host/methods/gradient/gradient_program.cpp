@@ -11,10 +11,6 @@ std::uint32_t dropout_key(std::uint64_t seed, int layer) {
   return static_cast<std::uint32_t>(random_key(seed, 0x64726F70, static_cast<std::uint64_t>(layer)));
 }
 
-int batch_steps(std::int64_t nodes, const std::optional<std::int64_t>& batch) {
-  return batch ? static_cast<int>(std::max<std::int64_t>((nodes + *batch - 1) / *batch, 1)) : 1;
-}
-
 namespace {
 
 // Each value `times` times.
@@ -30,19 +26,15 @@ std::vector<double> repeated(const std::vector<double>& values, int times) {
 int GradientProgram::slots_of(int ranges) { return ranges > 1 ? ranges + 1 : 1; }
 
 GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                                 const OptimizerRule& rule, const GradientConfig& config, const RowOptions& options)
+                                 const OptimizerRule& rule, const GradientConfig& config, const ProgramOptions& options)
     : StageProgram(context, spec, rank, input),
       rule_(rule),
       row_(spec.widths, range_, options.unit),
-      rates_host_(repeated(learning_rates(config.optimizer, spec.epochs), batch_steps(spec.nodes, config.batch))) {
+      batches_(spec, spec.placement.replica_of(rank), config.batch, options.data) {
+  rates_host_ = repeated(learning_rates(config.optimizer, spec.epochs), steps());
   if (!rates_host_.empty()) {
     rates_memory_ = context_.device->allocate(rates_host_.size() * sizeof(double), "learning rates", MemoryKind::data);
     rates_ = rates_memory_.view<double>(1, static_cast<std::int64_t>(rates_host_.size()));
-  }
-  steps_ = batch_steps(spec_.nodes, config.batch);
-  const Parts all_blocks = spec_.block_nodes();
-  for (int block = 0; block < all_blocks.count(); ++block) {
-    slices_.push_back(Parts::even(all_blocks.size(block), steps_, 1));
   }
   const int kept = optimizer_keeps(rule_.kind);
   const int ranges = static_cast<int>(spec_.placement.ranges.size());
@@ -124,12 +116,14 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
                                       MessageLabel{"gradients of W and b", l.index}, received_[turn].mat(1, received));
     }
   }
-  if (steps_ > 1 && input_ != nullptr) {
+  if (batches_.permuted() && input_ != nullptr) {
     batch_inputs_ = in_flight("inputs of the step, layer ", 1, spec_.widths.front(), MemoryKind::variables);
   }
-  if (steps_ > 1 && layers_.back().last) {
+  if (batches_.permuted() && layers_.back().last) {
     const auto rows = static_cast<std::size_t>(slots_ * layers_.back().y.rows);
     batch_labels_ = context_.device->allocate(rows * sizeof(std::int32_t), "labels of the step", MemoryKind::data);
+  }
+  if (steps() > 1 && layers_.back().last) {
     step_loss_ = context_.device->allocate(sizeof(double), "loss of a part", MemoryKind::variables);
   }
   if (layers_.back().last) {
@@ -145,8 +139,8 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
 GradientProgram::Flight GradientProgram::in_flight(const char* name, int layer, std::int64_t cols, MemoryKind kind) {
   Flight flight;
   // A multiple of 4, so that every slot is aligned as views must be.
-  for (const Rows& rows : blocks_.rows()) {
-    flight.rows = std::max(flight.rows, ((rows.count + steps_ - 1) / steps_ + 3) / 4 * 4);
+  for (int part = 0; part < parts(); ++part) {
+    flight.rows = std::max(flight.rows, (batches_.most(block_of(part)) + 3) / 4 * 4);
   }
   flight.slots = allocate(flight.memory, name, layer, slots_ * flight.rows, cols, kind);
   return flight;
@@ -157,34 +151,35 @@ Mat GradientProgram::of(const Flight& flight, int part) const {
 }
 
 Rows GradientProgram::rows_of(int part) const {
-  const Parts& slice = slices_[static_cast<std::size_t>(blocks_.shares().first(group_.own()) + part)];
-  return {blocks_[part].first + slice.first(step_), slice.size(step_)};
+  const Rows rows = batches_.of_step(block_of(part), step_);
+  return {blocks_[part].first + batches_.rows(block_of(part)).first + rows.first, rows.count};
 }
 
 ConstMat GradientProgram::inputs_of(int part) const {
-  return steps_ > 1 ? ConstMat(of(batch_inputs_, part)) : blocks_[part].of(input_->x());
+  return batches_.permuted() ? ConstMat(of(batch_inputs_, part)) : blocks_[part].of(input_->x());
 }
 
 Labels GradientProgram::labels_of(int part) const {
-  if (steps_ == 1) return blocks_[part].of_labels(labels());
+  if (!batches_.permuted()) return blocks_[part].of_labels(labels());
   const std::int64_t rows = layers_.back().y.rows;
   return {batch_labels_.view<std::int32_t>(slots_, rows).row(part % slots_), 1, rows_of(part).count};
 }
 
 void GradientProgram::gather_batch(int part, std::int64_t epoch) {
   ops::GatherBatch op;
-  if (batch_inputs_) op.x = blocks_[part].of(input_->x()), op.out = of(batch_inputs_, part);
+  const int block = block_of(part);
+  const Rows from = batches_.rows(block);  // of the block
+  if (batch_inputs_) op.x = from.of(blocks_[part].of(input_->x())), op.out = of(batch_inputs_, part);
   if (batch_labels_) {
-    op.labels = blocks_[part].of_labels(labels());
+    op.labels = from.of_labels(blocks_[part].of_labels(labels()));
     const Labels to = labels_of(part);
     op.chosen = {const_cast<std::int32_t*>(to.data), 1, to.cols};
   }
   if (op.x.data == nullptr && op.labels.data == nullptr) return;
-  const std::int64_t block = blocks_.shares().first(group_.own()) + part;
   context_.compute->label({"batch", 0, epoch});
-  op.iteration = iteration(), op.steps = steps_;
-  op.key = static_cast<std::uint32_t>(random_key(spec_.seed, 0x6261746368, static_cast<std::uint64_t>(block)));
-  op.first = slices_[static_cast<std::size_t>(block)].first(step_);
+  op.iteration = iteration(), op.steps = steps();
+  op.key = batches_.key(block);
+  op.first = batches_.of_step(block, step_).first;
   enqueue(op);
 }
 
@@ -217,7 +212,8 @@ void GradientProgram::upload_rates() {
 }
 
 void GradientProgram::drop(const Layer& l, ConstMat in, Mat out, std::int64_t first) {
-  enqueue(ops::Dropout{in, out, iteration(), dropout_key(spec_.seed, l.index), l.dropout, (first_node_ + first) * l.n});
+  const std::uint32_t key = dropout_key(replica_seed(spec_.seed, spec_.placement.replica_of(rank_)), l.index);
+  enqueue(ops::Dropout{in, out, iteration(), key, l.dropout, (first_node_ + first) * l.n});
 }
 
 void GradientProgram::exchange(Group& group, const std::vector<Send>& sends, const std::vector<Receive>& receives,
@@ -262,7 +258,7 @@ void GradientProgram::receive_down(int part, std::int64_t epoch, std::vector<Rec
 
 void GradientProgram::forward(int part, std::int64_t epoch) {
   const Rows rows = rows_of(part);
-  if (steps_ > 1) gather_batch(part, epoch);
+  if (batches_.permuted()) gather_batch(part, epoch);
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
     const Mat y = of(l.y, part);
@@ -273,6 +269,7 @@ void GradientProgram::forward(int part, std::int64_t epoch) {
     const Scalar sum = losses_->of(part), loss = step_ > 0 ? step_loss_.view<double>(1, 1) : sum;
     enqueue(ops::SoftmaxGradient{y, of(l.g, part), labels_of(part), loss});
     if (step_ > 0) enqueue(ops::AddScalars{loss, sum});
+    took_loss(epoch * steps() + step_, part, loss);
   }
 }
 
@@ -300,8 +297,7 @@ Mat GradientProgram::summed(const Layer& l) const {
 
 void GradientProgram::add_gradients(Layer& l, int part, std::int64_t epoch) {
   context_.compute->label({"W", l.index, epoch});
-  std::int64_t nodes = 0;  // of the step
-  for (const Parts& slice : slices_) nodes += slice.size(step_);
+  const std::int64_t nodes = batches_.nodes(step_);
   const float mean = 1.0f / static_cast<float>(nodes);
   if (part == 0) l.sum_count = 0;
   blocks_.add(*context_.compute, partials(l), part, l.sum_count, [&](const Rows&, Mat sum) {
@@ -363,8 +359,16 @@ void GradientProgram::update(std::int64_t epoch, std::int64_t) {
 }
 
 void GradientProgram::enqueue_iteration(std::int64_t epoch, bool) {
-  for (step_ = 0; step_ < steps_; ++step_) enqueue_step(epoch);
+  enqueue_steps(epoch, 0, steps());
+  end_epoch(epoch);
+}
+
+void GradientProgram::enqueue_steps(std::int64_t epoch, int first, int last) {
+  for (step_ = first; step_ < last; ++step_) enqueue_step(epoch);
   step_ = 0;
+}
+
+void GradientProgram::end_epoch(std::int64_t epoch) {
   context_.compute->label({"metrics", 0, epoch});
   if (losses_) losses_->finish();
 }
@@ -408,8 +412,8 @@ void GradientProgram::enqueue_step(std::int64_t epoch) {
     weights(part - below);
   }
   for (int part = std::max(parts() - below, 0); part < parts(); ++part) weights(part);
-  if (losses_ && step_ + 1 == steps_) losses_->start(epoch);
-  update(epoch, epoch * steps_ + step_);
+  if (losses_ && step_ + 1 == steps()) losses_->start(epoch);
+  update(epoch, epoch * steps() + step_);
   context_.compute->label({"metrics", 0, epoch});
   enqueue(ops::Tick{iteration()});
 }

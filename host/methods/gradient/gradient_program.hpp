@@ -18,9 +18,8 @@
 // upwards and receives the gradients of part k, after these it sends their gradients downwards and receives the
 // activations of its next forward pass.
 //
-// With mini-batches (GradientConfig::batch) an epoch has several steps. The nodes of each part are permuted anew for
-// every epoch, and a step takes the next ones of all parts: so each node is in one step, steps have as many nodes as
-// can be, and which nodes they have depends neither on shards nor on devices.
+// With mini-batches (GradientConfig::batch, mini_batches.hpp) an epoch has several steps, each with some nodes of all
+// parts.
 //
 // The gradients of W and b are sums over the parts, and over the shards: the devices of the same layers add them up
 // (Reduction), one layer while the next is computed. All parts together are the M = `microbatches` blocks of the
@@ -36,20 +35,19 @@
 #include "host/methods/common/stage_program.hpp"
 #include "host/methods/gradient/gradient_config.hpp"
 #include "host/methods/gradient/layer_row.hpp"
+#include "host/methods/gradient/mini_batches.hpp"
 
 namespace gamlp {
 
 // The key (host/math/dropout.hpp) of the inputs of a layer (1-based).
 std::uint32_t dropout_key(std::uint64_t seed, int layer);
 
-// How many steps an epoch of `nodes` training nodes has with so many nodes in a step.
-int batch_steps(std::int64_t nodes, const std::optional<std::int64_t>& batch);
-
-// The rows (layer_row.hpp) of a device.
-struct RowOptions {
-  std::int64_t unit = 4;        // where tensors begin
+// What a method asks of the program.
+struct ProgramOptions {
+  std::int64_t unit = 4;        // where tensors begin in the rows of a device (layer_row.hpp)
   bool keeps_gradient = false;  // a row for the gradients of all layers, which own_gradient() fills
   bool adds_up = true;          // memory for update() as it is here, which adds up the gradients of the shards
+  ReplicaData data = ReplicaData::replicated;
 };
 
 class GradientProgram : public StageProgram {
@@ -63,7 +61,7 @@ class GradientProgram : public StageProgram {
   // Allocates this device's share. No other call allocates, but a method's constructor. `input` is null but on the
   // devices of layer 1. `config` is resolved.
   GradientProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                  const OptimizerRule& rule, const GradientConfig& config, const RowOptions& options = {});
+                  const OptimizerRule& rule, const GradientConfig& config, const ProgramOptions& options = {});
 
   // The optimiser of a new stage starts anew.
   void enqueue_start() override;
@@ -107,20 +105,31 @@ class GradientProgram : public StageProgram {
   // ← the gradients of this device's nodes, of all its layers, divided by the number of all nodes of the step. Only
   // with keeps_gradient.
   Mat own_gradient(std::int64_t epoch);
+  // Its row. With keeps_gradient it has nothing to keep between two steps.
+  Mat gradient_row() const { return gradient_.mat(1, row_.size()); }
 
   const LayerRow& row() const { return row_; }
   // What the optimiser keeps of the weights, number `which`. Empty where it keeps fewer.
   Mat kept(int which) const { return kept_[which] ? kept_[which].mat(1, row_.size()) : Mat{}; }
   const OptimizerRule& rule() const { return rule_; }
   MatView<const double> rates() const { return rates_; }
-  int steps() const { return steps_; }  // of an epoch
+  int steps() const { return batches_.steps(); }  // of an epoch
+  std::int64_t nodes_of(int step) const { return batches_.nodes(step); }
+  // Steps `first` … `last` − 1 of an epoch, and what ends it.
+  void enqueue_steps(std::int64_t epoch, int first, int last);
+  void end_epoch(std::int64_t epoch);
+  // The loss of a part's nodes in a step of the stage is on the device: Σ cross-entropy. With the last layer only, part
+  // after part.
+  virtual void took_loss(std::int64_t /*step*/, int /*part*/, ConstScalar /*loss*/) {}
 
  private:
   const Layer& layer(int index) const { return layers_[static_cast<std::size_t>(index - range_.first)]; }
   int parts() const { return blocks_.count(); }
-  // The nodes of a part in the step that is being enqueued, counted from the first node here.
+  // The number of a part among those of all shards, and its nodes in the step that is being enqueued, counted from the
+  // first node here.
+  int block_of(int part) const { return static_cast<int>(blocks_.shares().first(group_.own())) + part; }
   Rows rows_of(int part) const;
-  // Inputs and labels of a part in that step. With mini-batches they are gathered first.
+  // Inputs and labels of a part in that step. Permuted ones are gathered first.
   ConstMat inputs_of(int part) const;
   Labels labels_of(int part) const;
   void gather_batch(int part, std::int64_t epoch);
@@ -174,9 +183,9 @@ class GradientProgram : public StageProgram {
   MatView<const double> rates_;
   std::vector<Layer> layers_;
   int slots_ = 1;
-  int steps_ = 1, step_ = 0;         // of an epoch; the one that is being enqueued
-  std::vector<Parts> slices_;        // of each block of all shards: what the steps take of it
-  Flight batch_inputs_;              // with the first layer, with several steps
+  MiniBatches batches_;
+  int step_ = 0;                     // that is being enqueued
+  Flight batch_inputs_;              // with the first layer, where nodes are permuted
   Buffer batch_labels_, step_loss_;  // with the last
   std::vector<Buffer> partials_, sums_, received_;
   std::unique_ptr<NodeSums> losses_;  // with the last layer: of all parts

@@ -18,7 +18,7 @@ using sim::FaultKind;
 
 namespace {
 
-const std::vector<std::string> kMethods = {"gd", "adadelta", "adagrad", "adam"};
+const std::vector<std::string> kMethods = {"gd", "nesterov", "adadelta", "adagrad", "adam"};
 
 Setup deep_setup(const std::string& name, double rate, std::int64_t microbatches) {
   Setup s = setup_of(name, rate, microbatches);
@@ -193,7 +193,7 @@ TEST_CASE(
     const std::vector<double> from = numbers(mlp_of(start.network)), to = numbers(mlp_of(full.network()));
     const double apart = largest_difference(to, numbers(mlp_of(got))), moved = largest_difference(to, from);
     INFO(name << ": " << apart << " apart after moving " << moved);
-    if (name == "gd") {
+    if (name == "gd" || name == "nesterov") {
       // Steps of size 0.1 and the two products with the basis round at 2^-24 each; 30 of them.
       CHECK(apart < 100 * 0x1p-24);
       CHECK(moved > 0.05);  // the test can tell
