@@ -166,7 +166,10 @@ Plan make_plan(const PlanSubject& given, const Machine& machine, int devices, in
   plan.forecast = forecast(spec.placement.ranges);
   StageSpec alone = with_ranges(spec, {{1, layers}});
   alone.placement.shards = alone.placement.replicas = 1;
-  plan.one_device = devices == 1 ? plan.forecast.step : forecast_stage(alone, shape, machine, options).step;
+  // Replicas that pass over the same nodes would do so one after the other.
+  const double passes = static_cast<double>(spec.method->nodes_per_epoch(spec)) /
+                        static_cast<double>(spec.method->nodes_per_epoch(alone));
+  plan.one_device = devices == 1 ? plan.forecast.step : passes * forecast_stage(alone, shape, machine, options).step;
 
   const MemoryNeed need = memory_need(subject, machine, devices);
   plan.memory_needed = need.needed;

@@ -38,6 +38,7 @@ nlohmann::ordered_json to_json(const EpochRecord& r) {
                                  {"residual", number_or_null(r.residual)},
                                  {"relative_residual", number_or_null(r.relative_residual)},
                                  {"risk", r.risk}};
+  if (r.stage_steps > 0) json["stage_steps"] = r.stage_steps;
   if (std::isfinite(r.dual_residual)) json["dual_residual"] = r.dual_residual;
   const double nan = std::nan("");
   json["train_accuracy"] = number_or_null(r.accuracy ? r.accuracy->train : nan);

@@ -23,6 +23,7 @@ struct EpochRecord : TrainingFigures {
   int stage = 1;                 // 1-based
   std::int64_t stage_epoch = 0;  // 1-based
   int layers = 0;
+  std::int64_t stage_steps = 0;  // steps of the optimiser since the stage began, where an epoch has several; else 0
   std::optional<Accuracies> accuracy;             // when the epoch was evaluated; of several replicas: of their mean
   std::optional<Accuracies> leader_accuracy;      // of the replica leader(), likewise
   int awaited_evaluations = 0;                    // that are under way (not part of the line)

@@ -110,6 +110,8 @@ void Trainer::enqueue_epoch(int stage, std::int64_t epoch) {
   slot.record.stage_epoch = epoch + 1;
   slot.record.layers = runner_.spec().layers();
   const StageSpec& spec = runner_.spec();
+  const std::int64_t steps = spec.method->steps_per_epoch(spec);
+  if (steps > 1) slot.record.stage_steps = steps * slot.record.stage_epoch;
   for (const BoundaryMessage& message : spec.method->messages(spec.nodes, config_.model.width, epoch)) {
     slot.record.bits.emplace_back(message.name, message.bits);
   }

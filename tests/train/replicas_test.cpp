@@ -81,6 +81,7 @@ TEST_CASE("a line of metrics has the leader, the loss of every replica, and who 
   std::int64_t exchanges = 0;
   for (const std::string& line : lines_of(scratch / "run/metrics.jsonl")) {
     const nlohmann::json json = nlohmann::json::parse(line);
+    CHECK(json.at("stage_steps") == 5 * json.at("stage_epoch").get<int>());
     const auto risks = json.at("replica_risks").get<std::vector<double>>();
     REQUIRE(risks.size() == 4);
     const std::size_t leader = json.at("leader");

@@ -110,6 +110,8 @@ class Method {
   // Whether replicas of the network train side by side, with weights of their own. Then there are as many as the
   // devices allow, unless the config says otherwise, and results depend on their number.
   virtual bool replicates() const { return false; }
+  // How many steps of an optimiser an epoch has.
+  virtual std::int64_t steps_per_epoch(const StageSpec&) const { return 1; }
   // How many training nodes pass through the networks of all replicas in an epoch.
   virtual std::int64_t nodes_per_epoch(const StageSpec& spec) const { return spec.nodes; }
   // Into how many blocks the training nodes are divided, of which shards consist (StageSpec::blocks).

@@ -139,6 +139,10 @@ InputKind GradientMethod::choose_input(const ProblemShape& shape, std::int64_t w
   return turns ? plain_or_qr(shape, width, epochs, why) : InputKind::plain;
 }
 
+std::int64_t GradientMethod::steps_per_epoch(const StageSpec& spec) const {
+  return batch_steps(spec.nodes, config_.batch, spec.placement.replicas, data());
+}
+
 std::string GradientMethod::blocks_text(std::int64_t nodes) const {
   return "the micro-batches of " + grouped(nodes) + " training nodes (`method.microbatches`, of at least 4 nodes each)";
 }

@@ -32,6 +32,7 @@ class GradientMethod : public Method {
   // other coordinates.
   InputKind choose_input(const ProblemShape& shape, std::int64_t width, std::int64_t epochs,
                          std::string* why) const override;
+  std::int64_t steps_per_epoch(const StageSpec& spec) const override;
   // A micro-batch each.
   int blocks(std::int64_t nodes) const override;
   std::string blocks_text(std::int64_t nodes) const override;

@@ -123,12 +123,16 @@ GradientProgram::GradientProgram(const DeviceContext& context, const StageSpec& 
     const auto rows = static_cast<std::size_t>(slots_ * layers_.back().y.rows);
     batch_labels_ = context_.device->allocate(rows * sizeof(std::int32_t), "labels of the step", MemoryKind::data);
   }
-  if (steps() > 1 && layers_.back().last) {
+  if ((steps() > 1 || options.losses_of_all) && layers_.back().last) {
     step_loss_ = context_.device->allocate(sizeof(double), "loss of a part", MemoryKind::variables);
   }
   if (layers_.back().last) {
     losses_ = std::make_unique<NodeSums>(context_, group_, blocks_, scalar(layers_.back().index, kLoss),
                                          MessageLabel{"losses", layers_.back().index});
+  }
+  if (options.losses_of_all) {
+    from_left_ = std::make_unique<Round>(context_, "activations from the left");
+    to_right_ = std::make_unique<Round>(context_, "activations for the right");
   }
   for (Group* group : {&with_left_, &with_right_}) {
     group->ready = context_.device->create_event("ready");
@@ -151,15 +155,18 @@ Mat GradientProgram::of(const Flight& flight, int part) const {
 }
 
 Rows GradientProgram::rows_of(int part) const {
+  if (chunk_ != nullptr) return *chunk_;
   const Rows rows = batches_.of_step(block_of(part), step_);
   return {blocks_[part].first + batches_.rows(block_of(part)).first + rows.first, rows.count};
 }
 
 ConstMat GradientProgram::inputs_of(int part) const {
+  if (chunk_ != nullptr) return chunk_->of(input_->x());
   return batches_.permuted() ? ConstMat(of(batch_inputs_, part)) : blocks_[part].of(input_->x());
 }
 
 Labels GradientProgram::labels_of(int part) const {
+  if (chunk_ != nullptr) return chunk_->of_labels(labels());
   if (!batches_.permuted()) return blocks_[part].of_labels(labels());
   const std::int64_t rows = layers_.back().y.rows;
   return {batch_labels_.view<std::int32_t>(slots_, rows).row(part % slots_), 1, rows_of(part).count};
@@ -189,7 +196,7 @@ ConstMat GradientProgram::x(const Layer& l, int part) const {
 }
 
 ConstMat GradientProgram::used(const Layer& l, int part) const {
-  return l.dropped ? ConstMat(of(l.dropped, part)) : x(l, part);
+  return l.dropped && chunk_ == nullptr ? ConstMat(of(l.dropped, part)) : x(l, part);
 }
 
 void GradientProgram::enqueue_start() {
@@ -257,20 +264,52 @@ void GradientProgram::receive_down(int part, std::int64_t epoch, std::vector<Rec
 }
 
 void GradientProgram::forward(int part, std::int64_t epoch) {
-  const Rows rows = rows_of(part);
   if (batches_.permuted()) gather_batch(part, epoch);
+  propagate(part, epoch);
+  const Layer& l = layers_.back();
+  if (!l.last) return;
+  const Scalar sum = losses_->of(part), loss = step_ > 0 ? step_loss_.view<double>(1, 1) : sum;
+  enqueue(ops::SoftmaxGradient{of(l.y, part), of(l.g, part), labels_of(part), loss});
+  if (step_ > 0) enqueue(ops::AddScalars{loss, sum});
+  took_loss(epoch * steps() + step_, part, loss);
+}
+
+void GradientProgram::propagate(int part, std::int64_t epoch) {
   for (const Layer& l : layers_) {
     context_.compute->label({"forward", l.index, epoch});
     const Mat y = of(l.y, part);
-    if (l.dropout > 0.0) drop(l, x(l, part), of(l.dropped, part), rows.first);
+    if (l.dropped && chunk_ == nullptr) drop(l, x(l, part), of(l.dropped, part), rows_of(part).first);
     enqueue(ops::Gemm{used(l, part), l.w, y, false, true});
     enqueue(ops::Forward{l.b, y, {}, spec_.activation, !l.last});
-    if (!l.last) continue;
-    const Scalar sum = losses_->of(part), loss = step_ > 0 ? step_loss_.view<double>(1, 1) : sum;
-    enqueue(ops::SoftmaxGradient{y, of(l.g, part), labels_of(part), loss});
-    if (step_ > 0) enqueue(ops::AddScalars{loss, sum});
-    took_loss(epoch * steps() + step_, part, loss);
   }
+}
+
+// A chunk of rows at a time, in the memory of the first part.
+void GradientProgram::enqueue_loss_of_all(Scalar total, std::int64_t epoch) {
+  const std::int64_t most = layers_.back().y.rows;
+  const Layer& last = layers_.back();
+  if (last.last) enqueue(ops::Zero{as_bytes(total)});
+  for (Rows chunk{0, 0}; chunk.first < nodes_; chunk.first += chunk.count) {
+    chunk.count = std::min(most, nodes_ - chunk.first);
+    chunk_ = &chunk;
+    MessageGroup below, above;
+    if (has_left()) {
+      below.receive(left(), as_bytes(of(below_, 0)), {"activations", range_.first - 1, epoch, WireType::float32});
+      from_left_->start(below, "activations from the left until they are used");
+      from_left_->finish("activations from the left");
+    }
+    propagate(0, epoch);
+    if (last.last) {
+      const Scalar loss = step_loss_.view<double>(1, 1);
+      enqueue(ops::SoftmaxGradient{of(last.y, 0), of(last.g, 0), labels_of(0), loss});
+      enqueue(ops::AddScalars{loss, total});
+    } else {
+      above.send(right(), as_bytes(ConstMat(of(last.y, 0))), {"activations", range_.last, epoch, WireType::float32});
+      to_right_->start(above, "activations for the right");
+      to_right_->finish("memory of the activations that the right has");
+    }
+  }
+  chunk_ = nullptr;
 }
 
 void GradientProgram::backward(int part, std::int64_t epoch) {

@@ -48,6 +48,7 @@ struct ProgramOptions {
   bool keeps_gradient = false;  // a row for the gradients of all layers, which own_gradient() fills
   bool adds_up = true;          // memory for update() as it is here, which adds up the gradients of the shards
   ReplicaData data = ReplicaData::replicated;
+  bool losses_of_all = false;  // memory for enqueue_loss_of_all()
 };
 
 class GradientProgram : public StageProgram {
@@ -118,6 +119,9 @@ class GradientProgram : public StageProgram {
   // Steps `first` … `last` − 1 of an epoch, and what ends it.
   void enqueue_steps(std::int64_t epoch, int first, int last);
   void end_epoch(std::int64_t epoch);
+  // total ← the loss of all nodes here, Σ cross-entropy, at the weights as they are. With the last layer; the devices
+  // below it take part. Without dropout. Only with losses_of_all.
+  void enqueue_loss_of_all(Scalar total, std::int64_t epoch);
   // The loss of a part's nodes in a step of the stage is on the device: Σ cross-entropy. With the last layer only, part
   // after part.
   virtual void took_loss(std::int64_t /*step*/, int /*part*/, ConstScalar /*loss*/) {}
@@ -157,6 +161,7 @@ class GradientProgram : public StageProgram {
   void drop(const Layer& l, ConstMat in, Mat out, std::int64_t first);
   void upload_rates();
   void forward(int part, std::int64_t epoch);
+  void propagate(int part, std::int64_t epoch);  // from the inputs of the device to its outputs
   void backward(int part, std::int64_t epoch);
   // The gradients of a layer's W and b, one behind the other.
   struct Gradients {
@@ -185,6 +190,7 @@ class GradientProgram : public StageProgram {
   int slots_ = 1;
   MiniBatches batches_;
   int step_ = 0;                     // that is being enqueued
+  const Rows* chunk_ = nullptr;      // of enqueue_loss_of_all(): instead of a part's nodes in a step
   Flight batch_inputs_;              // with the first layer, where nodes are permuted
   Buffer batch_labels_, step_loss_;  // with the last
   std::vector<Buffer> partials_, sums_, received_;
@@ -192,6 +198,7 @@ class GradientProgram : public StageProgram {
   Flight below_;                      // activations of the layer below, from the left
   Flight down_;                       // gradients for it
   Group with_left_, with_right_;
+  std::unique_ptr<Round> from_left_, to_right_;  // of enqueue_loss_of_all()
 };
 
 }  // namespace gamlp

@@ -96,9 +96,8 @@ std::int64_t LocalMethod::nodes_per_epoch(const StageSpec& spec) const {
 }
 
 std::int64_t LocalMethod::period(const StageSpec& spec) const {
-  const std::int64_t steps = batch_steps(spec.nodes, config().batch, spec.placement.replicas, local_.data),
-                     every = period_steps(spec);
-  return every / std::gcd(every, steps);
+  const std::int64_t every = period_steps(spec);
+  return every / std::gcd(every, steps_per_epoch(spec));
 }
 
 TrainingFigures LocalMethod::figures(const StageSpec& spec, const std::vector<double>& scalars,

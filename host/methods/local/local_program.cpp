@@ -3,8 +3,9 @@
 namespace gamlp {
 
 LocalProgram::LocalProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-                           const OptimizerRule& rule, const LocalMethodConfig& config, std::int64_t unit)
-    : GradientProgram(context, spec, rank, input, rule, config, {unit, true, true, config.local.data}),
+                           const OptimizerRule& rule, const LocalMethodConfig& config, std::int64_t unit,
+                           bool losses_of_all)
+    : GradientProgram(context, spec, rank, input, rule, config, {unit, true, true, config.local.data, losses_of_all}),
       tau_(*config.local.tau),
       replicas_(spec.replica_group(rank)) {}
 

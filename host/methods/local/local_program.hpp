@@ -18,7 +18,8 @@ class LocalProgram : public GradientProgram {
  protected:
   // `config`: resolved.
   LocalProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
-               const OptimizerRule& rule, const LocalMethodConfig& config, std::int64_t unit);
+               const OptimizerRule& rule, const LocalMethodConfig& config, std::int64_t unit,
+               bool losses_of_all = false);
 
   // Every τ steps, of which `step` is the last. Steps count from 0 in a stage.
   virtual void exchange(std::int64_t epoch, std::int64_t step) = 0;

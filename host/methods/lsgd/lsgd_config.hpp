@@ -6,6 +6,12 @@
 
 namespace gamlp {
 
+// By what loss a replica leads: its mean of the last steps, or that of all training nodes.
+enum class LeaderBy { window, training_set };
+template <>
+inline constexpr std::array<EnumName<LeaderBy>, 2> enum_names<LeaderBy>{
+    {{LeaderBy::window, "window"}, {LeaderBy::training_set, "training_set"}}};
+
 struct LsgdOptions {
   std::optional<std::int64_t> groups;  // of replicas, each with a leader; null: the hosts, one if they are not alike
   std::optional<std::int64_t> tau_global;  // steps between exchanges of all groups; null: 4 τ, with one group τ
@@ -13,7 +19,8 @@ struct LsgdOptions {
   double lambda_global = 0.1;              // likewise toward the leader of all
   double p1 = 0.1;                         // how far the steps of a τ together move it toward its group's last leader
   double p2 = 0.1;                         // likewise toward the last leader of all, the steps of a τ_G
-  std::int64_t window = 10;                // steps whose mean loss decides who leads
+  LeaderBy leader = LeaderBy::window;      // what decides who leads
+  std::int64_t window = 10;                // steps
 };
 struct LsgdConfig : LocalMethodConfig {
   LsgdOptions lsgd;
@@ -27,6 +34,7 @@ void fields(T& c, Visit&& visit) {
   visit("lambda_global", c.lambda_global);
   visit("p1", c.p1);
   visit("p2", c.p2);
+  visit("leader", c.leader);
   visit("window", c.window);
 }
 template <SectionOf<LsgdConfig> T, class Visit>

@@ -46,7 +46,8 @@ int LsgdProgram::leader_of(const std::vector<double>& losses, int first, int cou
 
 LsgdProgram::LsgdProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
                          const OptimizerRule& rule, const LsgdConfig& config)
-    : LocalProgram(context, spec, rank, input, rule, config, ProgramOptions().unit),
+    : LocalProgram(context, spec, rank, input, rule, config, ProgramOptions().unit,
+                   config.lsgd.leader == LeaderBy::training_set),
       options_(config.lsgd),
       groups_(groups_of(config.lsgd, spec)),
       tau_global_(tau_global_of(config, groups_)),
@@ -109,7 +110,9 @@ void LsgdProgram::exchange(std::int64_t epoch, std::int64_t) {
   const int own = at.replica_of(rank_) * at.shards + at.shard_of(rank_), last = at.runs() - 1;
   const auto of = [&](int number) { return Scalar{losses_.row(number), 1, 1}; };
   context_.compute->label({"losses", 0, epoch});
-  if (last_layer()) {
+  if (options_.leader == LeaderBy::training_set) {
+    enqueue_loss_of_all(of(own), epoch);
+  } else if (last_layer()) {
     enqueue(ops::SumScalars{window_, of(own), sum_tree(std::vector<int>(static_cast<std::size_t>(window_.rows), 1))});
   }
   MessageGroup messages;
@@ -135,7 +138,9 @@ std::vector<double> LsgdProgram::mean_losses(std::int64_t step) const {
     for (int shard = 0; shard < group_.size(); ++shard) {
       loss += losses_host_[static_cast<std::size_t>((replica * group_.size() + shard) * kPadded)];
     }
-    for (std::int64_t s = std::max<std::int64_t>(step + 1 - options_.window, 0); s <= step; ++s) {
+    const std::int64_t first = options_.leader == LeaderBy::window ? step + 1 - options_.window : step + 1;
+    if (options_.leader == LeaderBy::training_set) nodes = spec_.nodes;
+    for (std::int64_t s = std::max<std::int64_t>(first, 0); s <= step; ++s) {
       nodes += batches_[static_cast<std::size_t>(replica)].nodes(static_cast<int>(s % steps()));
     }
     means.push_back(loss / static_cast<double>(nodes));

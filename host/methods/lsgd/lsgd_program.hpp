@@ -4,7 +4,8 @@
 // Every replica keeps the weights L that its group's leader had at its last exchange, and G, those of the leader of
 // all. After every step of its optimiser a replica of weights x takes
 //   x ← x + (p2/τ_G)(G − x),   and with several groups then   x ← x + (p1/τ)(L − x)
-// After every τ steps the replicas tell each other their mean loss in the last `window` steps. With several groups the
+// After every τ steps the replicas tell each other their mean loss in the last `window` steps, or that of all training
+// nodes. With several groups the
 // replica with the lowest of a group sends its weights to the others of the group: they are L, and x ← x + λ(L − x).
 // After every τ_G steps the replica with the lowest of all sends them to all: they are G, and x ← x + λ_G(G − x). Of
 // equals the first leads; who has a loss that is not finite does not. Pulls leave momentum alone.

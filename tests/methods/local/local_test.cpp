@@ -51,6 +51,9 @@ std::vector<std::pair<std::string, Setup>> all_setups(int replicas, int groups =
   LsgdConfig lsgd = options_with<LsgdConfig>(4);
   lsgd.lsgd.window = 3;
   all.emplace_back("lsgd", setup_of("lsgd", lsgd, replicas));
+  LsgdConfig of_all = lsgd;
+  of_all.lsgd.leader = LeaderBy::training_set;
+  all.emplace_back("lsgd, by the training set", setup_of("lsgd", of_all, replicas));
   if (groups > 1) {
     lsgd.local.tau = 2, lsgd.lsgd.tau_global = 6, lsgd.lsgd.groups = groups;
     all.emplace_back("lsgd, groups", setup_of("lsgd", lsgd, replicas));
@@ -123,7 +126,8 @@ class Replicas {
     }
     return sum;
   }
-  // The first of the lowest mean losses in the last `window` steps, of replicas first … first + count − 1.
+  // The first of the lowest mean losses, of replicas first … first + count − 1: those in the last `window` steps, or,
+  // for 0, of all nodes.
   int leader(int first, int count, int window) {
     int best = first;
     double least = HUGE_VAL;
@@ -133,6 +137,7 @@ class Replicas {
       const std::size_t begin =
           one.losses.size() - std::min<std::size_t>(one.losses.size(), static_cast<std::size_t>(window));
       for (std::size_t i = begin; i < one.losses.size(); ++i) loss += one.losses[i], nodes += one.nodes[i];
+      if (window == 0) loss = reference::mean_loss(one.mlp, data_.x, data_.labels, {}), nodes = 1.0;
       if (loss / nodes < least) best = r, least = loss / nodes;
     }
     return best;
@@ -245,9 +250,10 @@ TEST_CASE("SlowMo and DiLoCo: an outer step along the mean change") {
 }
 
 TEST_CASE("LSGD: replicas are pulled toward leaders") {
-  for (const auto& [replicas, groups] : {std::pair{1, 1}, {2, 1}, {4, 1}, {4, 2}, {6, 3}}) {
+  for (const auto& [replicas, groups, window] :
+       {std::tuple{1, 1, 3}, {2, 1, 3}, {4, 1, 3}, {4, 2, 3}, {6, 3, 3}, {4, 1, 0}, {6, 2, 0}}) {
     LsgdConfig c = options_with<LsgdConfig>(groups > 1 ? 2 : 4);
-    c.lsgd = {groups, std::nullopt, 0.3, 0.4, 0.2, 0.5, 3};
+    c.lsgd = {groups, std::nullopt, 0.3, 0.4, 0.2, 0.5, window > 0 ? LeaderBy::window : LeaderBy::training_set, 3};
     if (groups > 1) c.lsgd.tau_global = 4;
     const Setup s = setup_of("lsgd", c, replicas);
     const Row begin = numbers(mlp_of(start_of(s).network));
@@ -255,20 +261,21 @@ TEST_CASE("LSGD: replicas are pulled toward leaders") {
     Row global = begin;
     const int each = replicas / groups;
     std::vector<std::int64_t> leads(static_cast<std::size_t>(replicas), 0);
-    check_against(s, c, [&, groups = groups, replicas = replicas](Replicas& all, std::int64_t done) {
+    check_against(s, c, [&, groups = groups, replicas = replicas, window = window](Replicas& all, std::int64_t done) {
       for (int r = 0; r < replicas; ++r) {
         Row x = lerp(all[r].weights(), global, 0.5 / 4);
         if (groups > 1) x = lerp(x, leader[static_cast<std::size_t>(r / each)], 0.2 / 2);
         all[r].set(x);
       }
+      // All leaders are those of the losses before the exchange.
+      const int best = all.leader(0, replicas, window);
       for (int g = 0; g < groups && groups > 1 && done % 2 == 0; ++g) {
-        leader[static_cast<std::size_t>(g)] = all[all.leader(g * each, each, 3)].weights();
+        leader[static_cast<std::size_t>(g)] = all[all.leader(g * each, each, window)].weights();
         for (int r = g * each; r < (g + 1) * each; ++r) {
           all[r].set(lerp(all[r].weights(), leader[static_cast<std::size_t>(g)], 0.3));
         }
       }
       if (done % 4 != 0) return;
-      const int best = all.leader(0, replicas, 3);
       ++leads[static_cast<std::size_t>(best)];
       global = all[best].weights();
       for (int r = 0; r < replicas; ++r) all[r].set(lerp(all[r].weights(), global, 0.4));
