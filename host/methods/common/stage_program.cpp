@@ -74,7 +74,8 @@ StageSpec make_stage_spec(const Config& config, std::shared_ptr<const Method> me
 }
 
 std::size_t StageSpec::scalar_count() const {
-  return static_cast<std::size_t>(placement.replicas * layers() * method->scalars());
+  return static_cast<std::size_t>(placement.replicas) * static_cast<std::size_t>(layers()) *
+         static_cast<std::size_t>(method->scalars());
 }
 
 Parts StageSpec::shard_nodes() const {
