@@ -71,9 +71,8 @@ void Progress::stage_begins(int stage, int layers, const Placement& placement) {
   const std::string method = methods_.empty() ? "" : ", " + methods_.at(static_cast<std::size_t>(stage) - 1) + ",";
   std::string text = format("stage %d: %d layers%s on", stage, layers, method.c_str());
   for (int run = 0; run < placement.runs(); ++run) {
-    for (int i = 0; i < placement.shards * placement.replicas; ++i) {
-      const int rank = placement.rank(run, i % placement.shards, i / placement.shards);
-      text += format("%s %s", run + i == 0 ? "" : ",", device_names_.at(static_cast<std::size_t>(rank)).c_str());
+    for (const int rank : placement.ranks_of(run)) {
+      text += format("%s %s", rank == 0 ? "" : ",", device_names_.at(static_cast<std::size_t>(rank)).c_str());
     }
     const LayerRange& range = placement.ranges[static_cast<std::size_t>(run)];
     text += format(" (%d–%d)", range.first, range.last);

@@ -17,6 +17,13 @@ namespace gamlp {
 template <class T, class Section>
 concept SectionOf = std::is_same_v<std::remove_const_t<T>, Section>;
 
+// Visits the fields of the section that `c` derives from: fields() of a section that adds keys to another one.
+template <class Base, class T, class Visit>
+void base_fields(T& c, Visit&& visit) {
+  using Section = std::conditional_t<std::is_const_v<T>, const Base, Base>;
+  fields(static_cast<Section&>(c), visit);
+}
+
 // ---- reading: keys that are missing leave the member as it is ---------------------------------------------
 
 // These are declared first, because optionals, vectors and sections nest in any order.

@@ -129,13 +129,24 @@ Round::Round(const DeviceContext& context, const std::string& what)
       ready_(context.device->create_event(what + " ready")),
       done_(context.device->create_event(what + " exchanged")) {}
 
-void Round::start(MessageGroup& messages, const char* protects) {
-  under_way_ = !messages.empty();
+template <class Enqueue>
+void Round::run(const char* protects, Enqueue enqueue) {
   if (!under_way_) return;
   context_.compute->record(*ready_);
   context_.exchange->wait(*ready_, protects);
-  messages.enqueue(*context_.transport, *context_.exchange);
+  enqueue();
   context_.exchange->record(*done_);
+}
+
+void Round::start(MessageGroup& messages, const char* protects) {
+  under_way_ = !messages.empty();
+  run(protects, [&] { messages.enqueue(*context_.transport, *context_.exchange); });
+}
+
+void Round::start_broadcast(const RankGroup& group, int root, Bytes message, const MessageLabel& label,
+                            const char* protects) {
+  under_way_ = group.size() > 1;
+  run(protects, [&] { enqueue_broadcast(*context_.transport, *context_.exchange, group, root, message, label); });
 }
 
 void Round::finish(const char* received) {

@@ -86,9 +86,15 @@ class Round {
   Round(const DeviceContext& context, const std::string& what);
   // `protects` and `received` name memory, as in Stream::wait().
   void start(MessageGroup& messages, const char* protects);
+  // The same for enqueue_broadcast().
+  void start_broadcast(const RankGroup& group, int root, Bytes message, const MessageLabel& label,
+                       const char* protects);
   void finish(const char* received);
 
  private:
+  template <class Enqueue>
+  void run(const char* protects, Enqueue enqueue);
+
   DeviceContext context_;
   std::unique_ptr<Event> ready_, done_;
   bool under_way_ = false;  // there was something to exchange

@@ -65,21 +65,21 @@ void StageRunner::build(int stage, const Network& network) {
   const bool same_staging = staging_bytes_ >= spec_.staging;
   const bool same_input = stage_ > 0 && same_staging && problem_.kind(stage) == problem_.kind(stage_) &&
                           share_method(config_, stage, stage_) && nodes == input_nodes_ &&
-                          placement.first_ranks() == input_ranks_;
+                          placement.ranks_of(0) == input_ranks_;
   stage_ = stage;
   programs_.resize(static_cast<std::size_t>(placement.devices()));
   const TrainingInput& whole = problem_.input(stage);
   TrainingInput own;  // in another process than rank 0's: what its shard has of the inputs
   if (!same_input) {
     inputs_.clear();
-    inputs_.resize(placement.first_ranks().size());
+    inputs_.resize(placement.ranks_of(0).size());
     if (!same_staging) {
       staging_.clear();
       staging_.resize(static_cast<std::size_t>(fleet_->size()));
       staging_bytes_ = spec_.staging;
     }
     input_nodes_ = nodes;
-    input_ranks_ = placement.first_ranks();
+    input_ranks_ = placement.ranks_of(0);
     own.train = scatter_rows(group_, whole.train, nodes, input_ranks_);
   }
   const bool received = own.train.rows() > 0;
@@ -90,7 +90,7 @@ void StageRunner::build(int stage, const Network& network) {
     const int shard = placement.shard_of(rank);
     DeviceInput* input = nullptr;
     if (has_input) {
-      auto& place = inputs_[static_cast<std::size_t>(placement.first_number(rank))];
+      auto& place = inputs_[static_cast<std::size_t>(placement.column(rank))];
       if (!place) {
         InputShape shape = inputs.shape(spec_.widths[1]);
         shape.nodes = nodes.size(shard);

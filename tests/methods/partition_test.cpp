@@ -62,10 +62,10 @@ TEST_CASE("each device has one place in the grid, and neighbours are of the same
     CHECK(seen == std::vector<int>(12, 1));
   }
   CHECK(placement.rank(1, 2) == 7);
-  CHECK(placement.first_ranks() == std::vector<int>{0, 3, 6, 9});
+  CHECK(placement.ranks_of(0) == std::vector<int>{0, 3, 6, 9});
   placement.order = RankOrder::shards;
   CHECK(placement.rank(1, 2) == 6);
-  CHECK(placement.first_ranks() == std::vector<int>{0, 1, 2, 3});
+  CHECK(placement.ranks_of(0) == std::vector<int>{0, 1, 2, 3});
 }
 
 TEST_CASE("every layer has one device, and no partition is better balanced") {

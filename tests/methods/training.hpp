@@ -164,7 +164,7 @@ class Training {
                                               fleet_->size() / setup.shards / setup.replicas);
     programs_.resize(static_cast<std::size_t>(spec_.placement.devices()));
     staging_.resize(programs_.size());
-    layers_.resize(spec_.placement.first_ranks().size());
+    layers_.resize(spec_.placement.ranks_of(0).size());
     everywhere([&](int rank) {
       DeviceContext context = wrap(fleet_->context(rank));
       if (setup.staging > 0) {
@@ -177,7 +177,7 @@ class Training {
         const int shard = spec_.placement.shard_of(rank);
         InputShape shape = input_.shape(spec_.widths[1]);
         shape.first = spec_.shard_nodes().first(shard), shape.nodes = spec_.shard_nodes().size(shard);
-        auto& place = layers_[static_cast<std::size_t>(spec_.placement.first_number(rank))];
+        auto& place = layers_[static_cast<std::size_t>(spec_.placement.column(rank))];
         place = spec_.method->create_input(context, spec_, rank, shape);
         place->enqueue_upload(*context.compute, input_, spec_.layers());
         place->enqueue_stage(*context.compute, input_, first_);

@@ -110,8 +110,8 @@ TEST_CASE("the order of the devices changes nothing, also where a stage has fewe
     CHECK(weights_of(run) == weights_of(scratch / "adam"));
     REQUIRE(recorder.stages.size() == 2);
     CHECK(recorder.stages[1].order == RankOrder::layers);
-    CHECK(recorder.stages[0].first_ranks()[1] == 2);  // of two layers
-    CHECK(recorder.stages[1].first_ranks()[1] == devices / shards);
+    CHECK(recorder.stages[0].ranks_of(0)[1] == 2);  // of two layers
+    CHECK(recorder.stages[1].ranks_of(0)[1] == devices / shards);
     CHECK(json_of(run / "config.json")["partition"]["order"] == "layers");
     const fs::path stopped = scratch / ("stopped " + std::to_string(devices));
     REQUIRE(train_until(stopped, sharded_admm(joined(admm, on_grid(devices, shards, "layers"))), 8).interrupted);

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <type_traits>
 
 #include "host/methods/gradient/gradient_config.hpp"
 
@@ -44,8 +43,7 @@ void fields(T& c, Visit&& visit) {
 }
 template <SectionOf<ApmConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
-  using Base = std::conditional_t<std::is_const_v<T>, const GradientConfig, GradientConfig>;
-  fields(static_cast<Base&>(c), visit);
+  base_fields<GradientConfig>(c, visit);
   visit("squeeze", c.squeeze);
 }
 

@@ -2,8 +2,6 @@
 // configs/schema.json describes them, and a test holds the defaults of both together.
 #pragma once
 
-#include <type_traits>
-
 #include "host/methods/gradient/gradient_config.hpp"
 
 namespace gamlp {
@@ -60,8 +58,7 @@ void fields(T& c, Visit&& visit) {
 
 template <SectionOf<BackpropConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
-  using Base = std::conditional_t<std::is_const_v<T>, const GradientConfig, GradientConfig>;
-  fields(static_cast<Base&>(c), visit);
+  base_fields<GradientConfig>(c, visit);
   visit("gradients", c.gradients);
   visit("powersgd", c.powersgd);
   visit("top_k", c.top_k);

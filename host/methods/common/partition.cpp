@@ -5,12 +5,12 @@
 
 namespace gamlp {
 
-std::vector<int> Placement::first_ranks() const {
-  std::vector<int> first;
+std::vector<int> Placement::ranks_of(int range) const {
+  std::vector<int> ranks;
   for (int replica = 0; replica < replicas; ++replica) {
-    for (int shard = 0; shard < shards; ++shard) first.push_back(rank(0, shard, replica));
+    for (int shard = 0; shard < shards; ++shard) ranks.push_back(rank(range, shard, replica));
   }
-  return first;
+  return ranks;
 }
 
 std::vector<LayerRange> partition_layers(const std::vector<double>& costs, int devices) {

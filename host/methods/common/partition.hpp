@@ -43,10 +43,10 @@ struct Placement {
   int replica_of(int rank) const { return replicas == 1 ? 0 : rank / of_replica(); }
   int within_replica(int rank) const { return replicas == 1 ? rank : rank % of_replica(); }
   const LayerRange& layers_of(int rank) const { return ranges.at(static_cast<std::size_t>(range_of(rank))); }
-  // The devices of the first layers, by replica and shard: those that have the inputs. first_number() is where a device
-  // is among them.
-  std::vector<int> first_ranks() const;
-  int first_number(int rank) const { return replica_of(rank) * shards + shard_of(rank); }
+  // The devices of a run of layers, by replica and shard. column() is where a device is among them. Those of run 0 have
+  // the inputs.
+  std::vector<int> ranks_of(int range) const;
+  int column(int rank) const { return replica_of(rank) * shards + shard_of(rank); }
   // Whether the device speaks for those of its range and replica in what all of them have.
   bool speaks(int rank) const { return shard_of(rank) == 0; }
 };

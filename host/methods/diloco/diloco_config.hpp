@@ -27,8 +27,7 @@ void fields(T& c, Visit&& visit) {
 }
 template <SectionOf<DiLoCoConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
-  using Base = std::conditional_t<std::is_const_v<T>, const LocalMethodConfig, LocalMethodConfig>;
-  fields(static_cast<Base&>(c), visit);
+  base_fields<LocalMethodConfig>(c, visit);
   visit("diloco", c.diloco);
 }
 

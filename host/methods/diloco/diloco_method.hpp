@@ -24,7 +24,6 @@ class DiLoCoMethod final : public LocalMethod {
 
  private:
   void write_own(MethodConfig& method) const override { method.options.json()["diloco"] = json_of(diloco_.diloco); }
-  std::shared_ptr<const Method> copy() const override { return std::make_shared<DiLoCoMethod>(*this); }
   std::string exchange_text() const override;
   std::vector<std::string> common_tensors() const override;
   // How many replicas make their mean in float32 before it is compressed: those of a host.

@@ -18,7 +18,6 @@ class EasgdMethod final : public LocalMethod {
 
  private:
   void write_own(MethodConfig& method) const override { method.options.json()["easgd"] = json_of(easgd_.easgd); }
-  std::shared_ptr<const Method> copy() const override { return std::make_shared<EasgdMethod>(*this); }
   std::string exchange_text() const override { return "weights with an elastic centre"; }
   std::vector<std::string> common_tensors() const override { return {"centre"}; }
 

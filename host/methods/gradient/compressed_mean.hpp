@@ -32,8 +32,7 @@ class CompressedMean {
   };
 
   // Of rows as `row` has them, which begins tensors at multiples of kUnit values, or of CompressLayout::unit() ones.
-  // `each`: workers of a group. Throws
-  // ConfigError where it does not divide their number.
+  // `each`: workers of a group. Throws ConfigError where it does not divide their number.
   CompressedMean(const DeviceContext& context, const RankGroup& workers, const LayerRow& row, const Coding& coding,
                  int each);
   static constexpr std::int64_t kUnit = ops::CompressBlocks::kUnit;

@@ -5,6 +5,32 @@
 #include "host/methods/gradient/layer_row.hpp"
 
 namespace gamlp {
+namespace {
+
+template <class T>
+std::vector<std::byte> shared_out(const std::vector<std::byte>& data, std::int64_t before, std::int64_t after,
+                                  double divisor) {
+  const auto each = static_cast<std::int64_t>(data.size() / sizeof(T)) / before;
+  const auto* values = reinterpret_cast<const T*>(data.data());
+  std::vector<T> share;
+  for (std::int64_t i = 0; i < each; ++i) {
+    double sum = 0.0;
+    for (std::int64_t member = 0; member < before; ++member) sum += static_cast<double>(values[member * each + i]);
+    share.push_back(static_cast<T>(sum / divisor));
+  }
+  const auto bytes = std::as_bytes(std::span(share));
+  std::vector<std::byte> all;
+  for (std::int64_t member = 0; member < after; ++member) all.insert(all.end(), bytes.begin(), bytes.end());
+  return all;
+}
+
+}  // namespace
+
+void share_out(HostTensor& tensor, std::int64_t before, std::int64_t after, double divisor) {
+  tensor.data = tensor.item_bytes == 8 ? shared_out<double>(tensor.data, before, after, divisor)
+                                       : shared_out<float>(tensor.data, before, after, divisor);
+  tensor.rows = tensor.rows / before * after;
+}
 
 std::optional<FittedState> fitted_errors(const TrainingState& state, const StageSpec& spec, ErrorsAre together,
                                          std::int64_t workers, std::int64_t unit) {
@@ -19,24 +45,13 @@ std::optional<FittedState> fitted_errors(const TrainingState& state, const Stage
     if (before == workers && old.cols == 1) continue;
     if (!fitted) fitted = FittedState{state, ""};
     HostTensor& fresh = fitted->state.at(name);
-    fresh.rows = workers * values, fresh.cols = 1;
-    if (before == workers) continue;  // of a version that had a row for each worker
+    fresh.rows = before * values, fresh.cols = 1;  // of a version that had a row for each worker, too
+    if (before == workers) continue;
     if (fitted->note.empty()) {
       fitted->note = "the errors of compression of " + std::to_string(before) + " workers become those of " +
                      std::to_string(workers) + ": what they have yet to make good stays the same, further bits do not";
     }
-    const auto* errors = reinterpret_cast<const float*>(old.data.data());
-    std::vector<float> row;
-    for (std::int64_t j = 0; j < values; ++j) {
-      double sum = 0.0;
-      for (std::int64_t worker = 0; worker < before; ++worker) sum += static_cast<double>(errors[worker * values + j]);
-      row.push_back(static_cast<float>(sum / static_cast<double>(together == ErrorsAre::averaged ? before : workers)));
-    }
-    fresh.data.clear();
-    const auto bytes = std::as_bytes(std::span(row));
-    for (std::int64_t worker = 0; worker < workers; ++worker) {
-      fresh.data.insert(fresh.data.end(), bytes.begin(), bytes.end());
-    }
+    share_out(fresh, before, workers, static_cast<double>(together == ErrorsAre::averaged ? before : workers));
   }
   return fitted;
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <optional>
-#include <type_traits>
 
 #include "host/methods/gradient/gradient_config.hpp"
 #include "host/methods/gradient/mini_batches.hpp"
@@ -38,8 +37,7 @@ void fields(T& c, Visit&& visit) {
 }
 template <SectionOf<LocalMethodConfig> T, class Visit>
 void fields(T& c, Visit&& visit) {
-  using Base = std::conditional_t<std::is_const_v<T>, const GradientConfig, GradientConfig>;
-  fields(static_cast<Base&>(c), visit);
+  base_fields<GradientConfig>(c, visit);
   visit("local", c.local);
 }
 

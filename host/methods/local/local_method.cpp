@@ -1,10 +1,8 @@
 #include "host/methods/local/local_method.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <span>
 
 #include "host/config/config.hpp"
 #include "host/core/error.hpp"
@@ -27,38 +25,18 @@ std::int64_t nodes_of_replica(const StageSpec& spec, int replica, const Gradient
   return nodes;
 }
 
-// The rows of `tensor`, one set for each of `before` replicas, become as many sets of their mean.
-template <class T>
-void average(HostTensor& tensor, int before, int replicas) {
-  const std::size_t each = tensor.data.size() / sizeof(T) / static_cast<std::size_t>(before);
-  std::vector<T> all(each * static_cast<std::size_t>(before)), mean(each);
-  std::memcpy(all.data(), tensor.data.data(), all.size() * sizeof(T));
-  for (std::size_t i = 0; i < each; ++i) {
-    double sum = 0.0;
-    for (int r = 0; r < before; ++r) sum += static_cast<double>(all[static_cast<std::size_t>(r) * each + i]);
-    mean[i] = static_cast<T>(sum / before);
-  }
-  tensor.rows = tensor.rows / before * replicas;
-  tensor.data.clear();
-  const auto bytes = std::as_bytes(std::span(mean));
-  for (int r = 0; r < replicas; ++r) tensor.data.insert(tensor.data.end(), bytes.begin(), bytes.end());
-}
-
 }  // namespace
 
 LocalMethod::LocalMethod(const std::string& name, const LocalMethodConfig& config, Optimizer inner, std::int64_t tau,
                          int scalars)
-    : GradientMethod(name, config.local.optimizer.value_or(inner), config, scalars),
-      local_(config.local),
-      inner_(inner),
-      tau_(tau) {}
+    : GradientMethod(name, config.local.optimizer.value_or(inner), config, scalars), local_(config.local), tau_(tau) {}
 
 void LocalMethod::resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                           std::string* why) const {
   GradientMethod::resolve(method, model, shape, why);
   LocalMethodConfig resolved = options_of<LocalMethodConfig>(method);
   resolved.local = local_;
-  if (!resolved.local.optimizer) resolved.local.optimizer = inner_;
+  resolved.local.optimizer = optimizer();
   if (!resolved.local.tau) resolved.local.tau = tau_;
   set_options(method, resolved);
   write_own(method);
@@ -136,11 +114,7 @@ std::optional<FittedState> LocalMethod::fitted_state(const TrainingState& state,
     const std::string kind = name.substr(0, name.find_last_not_of("0123456789") + 1);
     if (kind == "iteration" || kind == "worker_error" || kind == "mean_error") continue;
     if (std::find(common.begin(), common.end(), kind) != common.end()) continue;
-    if (tensor.item_bytes == 8) {
-      average<double>(tensor, before, replicas);
-    } else {
-      average<float>(tensor, before, replicas);
-    }
+    share_out(tensor, before, replicas, before);
   }
   return fitted;
 }

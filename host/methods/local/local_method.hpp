@@ -1,12 +1,14 @@
 // What the methods have in common whose replicas train by steps of their own (local_program.hpp).
 #pragma once
 
+#include <memory>
+
 #include "host/methods/gradient/gradient_method.hpp"
 #include "host/methods/local/local_config.hpp"
 
 namespace gamlp {
 
-class LocalMethod : public GradientMethod {
+class LocalMethod : public GradientMethod, public std::enable_shared_from_this<LocalMethod> {
  public:
   void resolve(MethodConfig& method, const ModelConfig& model, const ProblemShape& shape,
                std::string* why) const override;
@@ -18,7 +20,7 @@ class LocalMethod : public GradientMethod {
   std::int64_t nodes_per_epoch(const StageSpec& spec) const override;
   std::int64_t period(const StageSpec& spec) const override;
   // Messages between replicas are the same in all periods.
-  std::shared_ptr<const Method> frozen_at(std::int64_t, std::int64_t) const override { return copy(); }
+  std::shared_ptr<const Method> frozen_at(std::int64_t, std::int64_t) const override { return shared_from_this(); }
   // The risk is that of all nodes; replica_risks has the mean loss of the nodes that a replica has had in the epoch,
   // times the number of all.
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
@@ -30,7 +32,6 @@ class LocalMethod : public GradientMethod {
   // `inner` and `tau`: where the config leaves them open. `scalars`: as GradientMethod's.
   LocalMethod(const std::string& name, const LocalMethodConfig& config, Optimizer inner, std::int64_t tau, int scalars);
 
-  virtual std::shared_ptr<const Method> copy() const = 0;
   // Writes the keys that the method has beside those of LocalMethodConfig.
   virtual void write_own(MethodConfig&) const {}
   // What replicas exchange, for a person: "the mean of weights".
@@ -53,7 +54,6 @@ class LocalMethod : public GradientMethod {
 
  private:
   LocalConfig local_;
-  Optimizer inner_;
   std::int64_t tau_;
 };
 

@@ -16,7 +16,6 @@ class LocalSgdMethod final : public LocalMethod {
                                                DeviceInput* input) const override;
 
  private:
-  std::shared_ptr<const Method> copy() const override { return std::make_shared<LocalSgdMethod>(*this); }
   std::string exchange_text() const override { return "the mean of weights"; }
 };
 

@@ -20,7 +20,6 @@ class LsgdMethod final : public LocalMethod {
 
  private:
   void write_own(MethodConfig& method) const override { method.options.json()["lsgd"] = json_of(lsgd_.lsgd); }
-  std::shared_ptr<const Method> copy() const override { return std::make_shared<LsgdMethod>(*this); }
   std::string exchange_text() const override { return "the weights of the leader"; }
   std::int64_t period_steps(const StageSpec& spec) const override;
 

@@ -52,7 +52,8 @@ LsgdProgram::LsgdProgram(const DeviceContext& context, const StageSpec& spec, in
       groups_(groups_of(config.lsgd, spec)),
       tau_global_(tau_global_of(config, groups_)),
       own_group_(group_of(replicas(), groups_)),
-      gathered_(context, "losses") {
+      gathered_(context, "losses"),
+      followed_(context, "weights of the leader") {
   Device& device = *context_.device;
   for (int replica = 0; replica < replicas().size(); ++replica) {
     batches_.emplace_back(spec_, replica, config.batch, config.local.data);
@@ -71,8 +72,6 @@ LsgdProgram::LsgdProgram(const DeviceContext& context, const StageSpec& spec, in
   }
   losses_host_.resize(static_cast<std::size_t>(losses_.size()));
   known_ = device.create_event("losses known");
-  chosen_ = device.create_event("leader's weights ready");
-  followed_ = device.create_event("leader's weights exchanged");
 }
 
 void LsgdProgram::enqueue_constants() {
@@ -97,32 +96,28 @@ void LsgdProgram::after_step(std::int64_t epoch) {
   const auto all = static_cast<float>(options_.p2 / static_cast<double>(tau_global_)),
              own = static_cast<float>(options_.p1 / static_cast<double>(tau()));
   context_.compute->label({"pull", 0, epoch});
-  if (groups_ > 1) {
-    enqueue(ops::Pull{weights(), leader_, group_leader_, all, own});
-  } else if (all != 0.0f) {
-    enqueue(ops::Pull{weights(), leader_, {}, all});
-  }
+  if (groups_ > 1 || all != 0.0f) enqueue(ops::Pull{weights(), leader_, group_leader_, all, own});
 }
 
 // Devices of the last layers know losses, those of all layers need them.
 void LsgdProgram::exchange(std::int64_t epoch, std::int64_t) {
   const Placement& at = spec_.placement;
-  const int own = at.replica_of(rank_) * at.shards + at.shard_of(rank_), last = at.runs() - 1;
-  const auto of = [&](int number) { return Scalar{losses_.row(number), 1, 1}; };
+  const std::vector<int> know = at.ranks_of(at.runs() - 1);
+  const auto of = [&](int column) { return Scalar{losses_.row(column), 1, 1}; };
+  const Scalar own = of(at.column(rank_));
   context_.compute->label({"losses", 0, epoch});
   if (options_.leader == LeaderBy::training_set) {
-    enqueue_loss_of_all(of(own), epoch);
+    enqueue_loss_of_all(own, epoch);
   } else if (last_layer()) {
-    enqueue(ops::SumScalars{window_, of(own), sum_tree(std::vector<int>(static_cast<std::size_t>(window_.rows), 1))});
+    enqueue(ops::SumScalars{window_, own, sum_tree(std::vector<int>(static_cast<std::size_t>(window_.rows), 1))});
   }
   MessageGroup messages;
   const MessageLabel label{"losses", 0, epoch};
   for (int rank = 0; last_layer() && rank < at.devices(); ++rank) {
-    if (rank != rank_) messages.send(rank, as_bytes(MatView<const double>(of(own))), label);
+    if (rank != rank_) messages.send(rank, as_bytes(ConstScalar(own)), label);
   }
-  for (int number = 0; number < at.replicas * at.shards; ++number) {
-    const int from = at.rank(last, number % at.shards, number / at.shards);
-    if (from != rank_) messages.receive(from, as_bytes(of(number)), label);
+  for (std::size_t i = 0; i < know.size(); ++i) {
+    if (know[i] != rank_) messages.receive(know[i], as_bytes(of(static_cast<int>(i))), label);
   }
   gathered_.start(messages, "losses of replicas, until they are known here");
   gathered_.finish("losses of the other replicas");
@@ -152,51 +147,50 @@ void LsgdProgram::follow(std::int64_t epoch, std::int64_t step) {
   known_->synchronize();
   const std::vector<double> losses = mean_losses(step);
   if (groups_ > 1) {
-    const int each = own_group_.size(), first = replicas().own() / each * each;
-    follow(own_group_, leader_of(losses, first, each) - first, group_leader_, options_.lambda, kGroupLeads, epoch);
+    const int first = replicas().own() - own_group_.own();
+    follow(own_group_, leader_of(losses, first, own_group_.size()) - first, group_leader_, options_.lambda, epoch);
   }
   if ((step + 1) % tau_global_ != 0) return;
-  follow(replicas(), leader_of(losses, 0, replicas().size()), leader_, options_.lambda_global, kLeads, epoch);
+  const int leader = leader_of(losses, 0, replicas().size());
+  follow(replicas(), leader, leader_, options_.lambda_global, epoch);
+  if (replicas().own() == leader && last_layer()) {
+    enqueue(ops::AddScalars{one_memory_.view<double>(1, 1), scalar(range_.last, kLeads)});
+  }
 }
 
-void LsgdProgram::follow(const RankGroup& members, int leader, Mat kept, double share, int leads, std::int64_t epoch) {
+void LsgdProgram::follow(const RankGroup& members, int leader, Mat kept, double share, std::int64_t epoch) {
   context_.compute->label({"follow", 0, epoch});
-  if (members.own() == leader) {
-    enqueue(ops::Copy{as_bytes(ConstMat(weights())), as_bytes(kept)});
-    if (last_layer()) enqueue(ops::AddScalars{one_memory_.view<double>(1, 1), scalar(range_.last, leads)});
-  }
-  if (members.size() > 1) {
-    context_.compute->record(*chosen_);
-    context_.exchange->wait(*chosen_, "weights of the leader, where it sends them, and where they are no longer read");
-    enqueue_broadcast(*context_.transport, *context_.exchange, members, leader, as_bytes(kept),
-                      {"weights of the leader", 0, epoch, WireType::float32});
-    context_.exchange->record(*followed_);
-    context_.compute->wait(*followed_, "weights of the leader");
-  }
+  if (members.own() == leader) enqueue(ops::Copy{as_bytes(ConstMat(weights())), as_bytes(kept)});
+  followed_.start_broadcast(members, leader, as_bytes(kept), {"weights of the leader", 0, epoch, WireType::float32},
+                            "weights of the leader, where it sends them, and where they are no longer read");
+  followed_.finish("weights of the leader");
   enqueue(ops::Pull{weights(), kept, {}, static_cast<float>(share)});
 }
 
-std::vector<int> LsgdProgram::exchanges(std::int64_t epoch) const {
-  std::vector<int> after;
-  for (int step = 0; step < steps(); ++step) {
-    if (exchanges_after(epoch * steps() + step)) after.push_back(step);
-  }
-  return after;
+std::int64_t LsgdProgram::exchange_step(std::int64_t epoch, int which) const {
+  const std::int64_t first = tau() - 1 - epoch * steps() % tau();
+  return first + which * tau();
 }
 
-int LsgdProgram::pieces(std::int64_t epoch) const { return static_cast<int>(exchanges(epoch).size()) + 1; }
+int LsgdProgram::pieces(std::int64_t epoch) const {
+  const std::int64_t after_first = steps() - 1 - exchange_step(epoch, 0);
+  return after_first < 0 ? 1 : static_cast<int>(after_first / tau()) + 2;
+}
 
 void LsgdProgram::enqueue_piece(std::int64_t epoch, int piece, bool) {
-  const std::vector<int> after = exchanges(epoch);
-  const auto exchange_before = [&](int which) { return after[static_cast<std::size_t>(which) - 1]; };
   if (piece == 0 && last_layer()) {
     context_.compute->label({"follow", 0, epoch});
-    enqueue(ops::Zero{as_bytes(scalars(range_.last, kGroupLeads, 2))});
+    enqueue(ops::Zero{as_bytes(scalar(range_.last, kLeads))});
   }
-  if (piece > 0) follow(epoch, epoch * steps() + exchange_before(piece));
-  const bool last = piece == static_cast<int>(after.size());
-  enqueue_steps(epoch, piece > 0 ? exchange_before(piece) + 1 : 0, last ? steps() : exchange_before(piece + 1) + 1);
-  if (last) end_epoch(epoch);
+  std::int64_t first = 0;
+  if (piece > 0) {
+    const std::int64_t step = exchange_step(epoch, piece - 1);
+    follow(epoch, epoch * steps() + step);
+    first = step + 1;
+  }
+  const std::int64_t end = std::min<std::int64_t>(exchange_step(epoch, piece) + 1, steps());
+  enqueue_steps(epoch, static_cast<int>(first), static_cast<int>(end));
+  if (piece + 1 == pieces(epoch)) end_epoch(epoch);
 }
 
 void LsgdProgram::enqueue_iteration(std::int64_t epoch, bool metrics) {

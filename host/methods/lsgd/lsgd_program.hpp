@@ -5,10 +5,10 @@
 // all. After every step of its optimiser a replica of weights x takes
 //   x ← x + (p2/τ_G)(G − x),   and with several groups then   x ← x + (p1/τ)(L − x)
 // After every τ steps the replicas tell each other their mean loss in the last `window` steps, or that of all training
-// nodes. With several groups the
-// replica with the lowest of a group sends its weights to the others of the group: they are L, and x ← x + λ(L − x).
-// After every τ_G steps the replica with the lowest of all sends them to all: they are G, and x ← x + λ_G(G − x). Of
-// equals the first leads; who has a loss that is not finite does not. Pulls leave momentum alone.
+// nodes. With several groups the replica with the lowest of a group sends its weights to the others of the group: they
+// are L, and x ← x + λ(L − x). After every τ_G steps the replica with the lowest of all sends them to all: they are G,
+// and x ← x + λ_G(G − x). Of equals the first leads; who has a loss that is not finite does not. Pulls leave momentum
+// alone.
 //
 // Who leads is known to the host only when the losses have come. So an iteration has several pieces
 // (StageProgram::pieces()): each ends with losses on their way, and the next one waits for them.
@@ -29,9 +29,9 @@ class LsgdProgram final : public LocalProgram {
   // Steps between two exchanges of all replicas.
   static std::int64_t tau_global_of(const LsgdConfig& config, int groups);
 
-  // The scalars of a layer after those of GradientProgram, of which only the last layer's are used: how many exchanges
-  // of an epoch the replica has led, in its group, and of all.
-  static constexpr int kGroupLeads = kScalars, kLeads = kScalars + 1, kLsgdScalars = kScalars + 2;
+  // The scalar of a layer after those of GradientProgram, of which only the last layer's is used: how many exchanges of
+  // all replicas the replica has led in an epoch.
+  static constexpr int kLeads = kScalars, kLsgdScalars = kScalars + 1;
 
   // `config`: resolved.
   LsgdProgram(const DeviceContext& context, const StageSpec& spec, int rank, DeviceInput* input,
@@ -54,11 +54,11 @@ class LsgdProgram final : public LocalProgram {
   std::vector<Entry> entries() const override;
 
   bool last_layer() const { return !has_right(); }
-  // The steps of an epoch that an exchange follows, counted within it.
-  std::vector<int> exchanges(std::int64_t epoch) const;
+  // The step of an epoch that its exchange number `which` follows, counted within it; not below steps(): there is none.
+  std::int64_t exchange_step(std::int64_t epoch, int which) const;
   // Waits for the losses of the exchange after `step`. Then the leaders send their weights, and the others are pulled.
   void follow(std::int64_t epoch, std::int64_t step);
-  void follow(const RankGroup& members, int leader, Mat kept, double share, int leads, std::int64_t epoch);
+  void follow(const RankGroup& members, int leader, Mat kept, double share, std::int64_t epoch);
   // The mean loss of every replica in the window that ends with `step`, from losses_host_.
   std::vector<double> mean_losses(std::int64_t step) const;
 
@@ -73,8 +73,7 @@ class LsgdProgram final : public LocalProgram {
   MatView<double> losses_;     // sums over the window: a row for each shard of each replica
   std::vector<double> losses_host_;
   std::unique_ptr<Event> known_;  // losses_host_ is complete
-  Round gathered_;
-  std::unique_ptr<Event> chosen_, followed_;  // what a leader sends is there; what it sent has come
+  Round gathered_, followed_;     // losses, and the weights of a leader
 };
 
 }  // namespace gamlp

@@ -19,7 +19,6 @@ class SlowMoMethod final : public LocalMethod {
 
  private:
   void write_own(MethodConfig& method) const override { method.options.json()["slowmo"] = json_of(slowmo_.slowmo); }
-  std::shared_ptr<const Method> copy() const override { return std::make_shared<SlowMoMethod>(*this); }
   std::string exchange_text() const override { return "the mean of weights, with slow momentum"; }
   std::vector<std::string> common_tensors() const override;
 
