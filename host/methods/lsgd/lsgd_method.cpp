@@ -32,6 +32,20 @@ TrainingFigures LsgdMethod::figures(const StageSpec& spec, const std::vector<dou
   return all;
 }
 
+std::optional<FittedState> LsgdMethod::fitted_state(const TrainingState& state, const StageSpec& spec) const {
+  std::optional<FittedState> fitted = LocalMethod::fitted_state(state, spec);
+  const int groups = LsgdProgram::groups_of(lsgd_.lsgd, spec);
+  if (groups == 1 || !state.contains("leader1") || state.contains("group_leader1")) return fitted;
+  if (!fitted) fitted = FittedState{state, ""};
+  for (int layer = 1; layer <= spec.layers(); ++layer) {
+    const std::string name = "leader" + std::to_string(layer);
+    fitted->state["group_" + name] = fitted->state.at(name);
+  }
+  fitted->note += (fitted->note.empty() ? "" : "; ") + std::string("the run had one group of replicas: each of ") +
+                  std::to_string(groups) + " begins with the leader of all";
+  return fitted;
+}
+
 std::unique_ptr<StageProgram> LsgdMethod::create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                          DeviceInput* input) const {
   return std::make_unique<LsgdProgram>(context, spec, rank, input, rule(), with_base(lsgd_));

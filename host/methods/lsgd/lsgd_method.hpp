@@ -15,6 +15,9 @@ class LsgdMethod final : public LocalMethod {
   std::vector<std::string> keys() const override { return keys_of<LsgdConfig>(); }
   std::vector<std::string> problems(const Config& config) const override;
   TrainingFigures figures(const StageSpec& spec, const std::vector<double>& scalars, std::int64_t epoch) const override;
+  // Where there are groups that the run did not have before, each replica takes the leader of all for that of its
+  // group.
+  std::optional<FittedState> fitted_state(const TrainingState& state, const StageSpec& spec) const override;
   std::unique_ptr<StageProgram> create_program(const DeviceContext& context, const StageSpec& spec, int rank,
                                                DeviceInput* input) const override;
 

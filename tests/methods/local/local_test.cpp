@@ -550,6 +550,32 @@ TEST_CASE("each of other replicas begins with the mean of those that there were"
   }
 }
 
+TEST_CASE("groups that a run did not have before begin with the leader of all") {
+  LsgdConfig c = options_with<LsgdConfig>(4);
+  c.lsgd.groups = 1;
+  const Setup one = setup_of("lsgd", c, 4);
+  const Start start = start_of(one);
+  Training before(one, start, 4);
+  before.forward();
+  before.iterate(0, 3);
+  c.lsgd.groups = 2;
+  const Setup two = setup_of("lsgd", c, 4);
+  Training after(two, start, 4);
+  const TrainingState saved = before.state();
+  const std::optional<FittedState> fitted = method_of(two)->fitted_state(saved, after.spec());
+  REQUIRE(fitted.has_value());
+  CHECK(fitted->note == "the run had one group of replicas: each of 2 begins with the leader of all");
+  for (int layer = 1; layer <= 5; ++layer) {
+    const std::string name = "leader" + std::to_string(layer);
+    CHECK(values_of(fitted->state, "group_" + name) == values_of(saved, name));
+  }
+  after.restore(fitted->state);
+  after.iterate(3, 1);
+  CHECK(std::isfinite(after.objective()));
+  CHECK_FALSE(method_of(two)->fitted_state(after.state(), after.spec()).has_value());
+  CHECK_FALSE(method_of(one)->fitted_state(after.state(), before.spec()).has_value());
+}
+
 TEST_CASE("replicas have no race and no deadlock") {
   for (const auto& [runs, shards, replicas] : {std::tuple{1, 1, 1}, {1, 1, 4}, {2, 1, 4}, {1, 2, 4}, {5, 2, 2}}) {
     for (auto& [name, s] : all_setups(replicas, replicas > 2 ? 2 : 1)) {
